@@ -1,0 +1,123 @@
+"""MMAction2's convolutional backbones, each with a ``plugins`` argument: ``DyReg`` + the name of the parent."""
+
+import inspect
+from collections.abc import Sequence
+
+import torch
+from mmaction.models import backbones as parents
+from torch import Tensor, nn
+
+from dyreg_mmaction.registry import MODELS
+
+from .plugins import Refinement, insert_plugins
+
+# What their forward takes: frames (B*T,C,H,W), or clips (B,C,T,H,W)
+FRAME_BACKBONES = ('ResNet', 'ResNetTSM', 'ResNetTIN', 'TANet', 'MobileNetV2', 'MobileNetV2TSM', 'MobileOneTSM')
+CLIP_BACKBONES = (
+    'C2D', 'C3D', 'X3D', 'ResNet3d', 'ResNet3dLayer', 'ResNet3dSlowOnly', 'ResNet3dSlowFast', 'ResNet3dCSN',
+    'ResNet2Plus1d', 'OmniResNet',
+)  # fmt: skip
+
+
+class Plugged:
+    """Mixin in front of a backbone: builds its plugins and lets its forward run through them.
+
+    Plugins live under ``plugins``; no key of the parent's state dict changes.
+
+    Args:
+        plugins (Sequence[dict]): Modules to insert, each ``dict(type=..., after=<path of a sub-module>, ...)``.
+        input_size (int | tuple[int, int]): Height and width of the frames in training, in pixels; the maps' sizes
+            follow from it.
+        num_segments (int, optional): Frames per clip, for backbones that take frames.
+        **kwargs: Of the parent.
+
+    Raises:
+        ValueError: If a plugin does not fit, or ``num_segments`` is missing.
+    """
+
+    takes_clips: bool
+    _refinements: Sequence[Refinement] = ()
+
+    def __init__(
+        self,
+        *args,
+        plugins: Sequence[dict] = (),
+        input_size: int | tuple[int, int] = 224,
+        num_segments: int | None = None,
+        **kwargs,
+    ) -> None:
+        if num_segments is not None and 'num_segments' in inspect.signature(super().__init__).parameters:
+            kwargs['num_segments'] = num_segments
+        super().__init__(*args, **kwargs)
+        if not self.takes_clips and not hasattr(self, 'num_segments'):
+            self.num_segments = num_segments
+            if plugins and num_segments is None:
+                raise ValueError(
+                    f'{type(self).__name__} sees frames, not clips: give it num_segments, the frames of a clip '
+                    '(num_clips of SampleFrames), beside its plugins'
+                )
+        self.plugins, self._refinements = insert_plugins(self, list(plugins), self._example(input_size))
+
+    def _example(self, input_size: int | tuple[int, int]) -> Tensor:
+        """One clip on the meta device."""
+        size = (input_size, input_size) if isinstance(input_size, int) else tuple(input_size)
+        channels = next(m.in_channels for m in self.modules() if isinstance(m, nn.Conv2d | nn.Conv3d))
+        if self.takes_clips:
+            return torch.empty(1, channels, 32, *size, device='meta')
+        return torch.empty(self.num_segments or 1, channels, *size, device='meta')
+
+    def forward(self, x: Tensor, *args, **kwargs):
+        """The parent's forward, its plugins told how many clips the batch holds."""
+        if self._refinements:
+            num_clips = len(x) if self.takes_clips else self._count_clips(len(x))
+            for refinement in self._refinements:
+                refinement.num_clips = num_clips
+        return super().forward(x, *args, **kwargs)
+
+    def _count_clips(self, num_frames: int) -> int:
+        if num_frames % self.num_segments:
+            raise ValueError(
+                f'{num_frames} frames are no whole number of clips of num_segments={self.num_segments}; make num_clips '
+                'of SampleFrames and num_segments of the backbone agree'
+            )
+        return num_frames // self.num_segments
+
+    def init_weights(self) -> None:
+        """The parent's initialisation, which must not reach the plugins: it would undo their zero scales."""
+        plugins = self._modules.pop('plugins', None)  # None: some parents initialise in their constructor
+        try:
+            super().init_weights()
+        finally:
+            if plugins is not None:
+                self._modules['plugins'] = plugins
+
+    def _load_from_state_dict(self, state_dict: dict, prefix: str, *args) -> None:
+        """Refuse a checkpoint of other shapes, which MMEngine would only log and leave random."""
+        for key, value in self.state_dict().items():
+            given = state_dict.get(prefix + key)
+            if given is not None and given.shape != value.shape:
+                raise ValueError(
+                    f'checkpoint has {prefix + key} of shape {tuple(given.shape)}, {type(self).__name__} of '
+                    f'{tuple(value.shape)}; make depth, widths, num_nodes and input_size of the config those that the '
+                    'checkpoint was trained with'
+                )
+        super()._load_from_state_dict(state_dict, prefix, *args)
+
+
+def add_plugins(parent: type[nn.Module], takes_clips: bool) -> type[nn.Module]:
+    """Class ``DyReg`` + the parent's name that is its parent with a ``plugins`` argument, registered.
+
+    Args:
+        parent (type): A backbone.
+        takes_clips (bool): Whether its forward takes clips (B, C, T, H, W) or frames (B*T, C, H, W).
+    """
+    name = f'DyReg{parent.__name__}'
+    doc = f'{parent.__name__} with ``plugins``, see :class:`Plugged`; with none it is its parent, weight for weight.'
+    members = dict(takes_clips=takes_clips, __module__=__name__, __doc__=doc)
+    return MODELS.register_module(module=type(name, (Plugged, parent), members))
+
+
+for _names, _takes_clips in ((FRAME_BACKBONES, False), (CLIP_BACKBONES, True)):
+    for _name in _names:
+        if hasattr(parents, _name):  # MobileOneTSM is there only with mmpretrain
+            globals()[f'DyReg{_name}'] = add_plugins(getattr(parents, _name), _takes_clips)

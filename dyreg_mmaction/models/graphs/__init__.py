@@ -1,0 +1,5 @@
+"""How nodes talk: modules from nodes (B, T, N, C) and their regions to nodes (B, T, N, C)."""
+
+from .space_time import SpaceTimeGraph
+
+__all__ = ['SpaceTimeGraph']

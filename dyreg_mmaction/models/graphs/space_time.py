@@ -1,0 +1,94 @@
+"""DyReg-GNN's graph: recurrence in time and attention in space, in turn."""
+
+import torch
+from torch import Tensor, nn
+
+from dyreg_mmaction.ops import Regions
+from dyreg_mmaction.registry import MODELS
+
+from ..node_rnn import NodeRNN
+from ..norm import JointLayerNorm
+
+
+@MODELS.register_module()
+class SpaceTimeGraph(nn.Module):
+    r"""K rounds of a time stage and a space stage with shared weights, then a time stage of its own, eq. 8 and 9.
+
+    A space stage at one frame, with joint layer norms (over all messages, over all nodes):
+
+    .. math::
+        m_{ij} = LN(relu(S (v_i + v_j) + s)), \quad
+        a_{ij} = softmax_j((Q v_i + q)^T (R v_j + r)), \quad
+        v_i \leftarrow LN(v_i + relu(\textstyle\sum_j a_{ij} m_{ij} + b))
+
+    Source: DyReg-GNN (NeurIPS 2021), arithmetic of the released model.
+
+    Args:
+        channels (int): Width C of the nodes.
+        num_rounds (int): K, at least 1.
+        rnn (str): 'gru' or 'lstm'.
+
+    Shapes:
+        nodes (B, T, N, C) -> (B, T, N, C), for any B, T and N.
+
+    Raises:
+        ValueError: If ``num_rounds`` is below 1 or ``rnn`` is unknown.
+    """
+
+    def __init__(self, channels: int, num_rounds: int = 3, rnn: str = 'gru') -> None:
+        super().__init__()
+        if num_rounds < 1:
+            raise ValueError(f'num_rounds={num_rounds} must be at least 1')
+        self.num_rounds = num_rounds
+        self.norm = JointLayerNorm(channels)
+        self.time = NodeRNN(channels, rnn)
+        self.space = SpaceStage(channels)
+        self.final_time = NodeRNN(channels, rnn)
+
+    def forward(self, nodes: Tensor, regions: Regions | None = None) -> Tensor:
+        """Nodes after message passing; the regions play no part in it."""
+        v = self.norm(nodes.transpose(0, 1))  # (T,B,N,C)
+        for _ in range(self.num_rounds):
+            v = self.time(v)
+            v = self.space(v)
+        return self.final_time(v).transpose(0, 1)  # (B,T,N,C)
+
+
+class SpaceStage(nn.Module):
+    """Messages between all nodes of a frame, gathered by dot-product attention, eq. 8.
+
+    Args:
+        channels (int): Width C of the nodes.
+
+    Shapes:
+        (..., N, C) -> (..., N, C)
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.send = nn.Linear(channels, channels)
+        self.message_norm = JointLayerNorm(channels)
+        self.query = nn.Linear(channels, channels)
+        self.key = nn.Linear(channels, channels)
+        self.gather_bias = nn.Parameter(torch.zeros(channels))
+        self.norm = JointLayerNorm(channels)
+
+    def forward(self, nodes: Tensor) -> Tensor:
+        """One space stage."""
+        logits = self.query(nodes) @ self.key(nodes).transpose(-1, -2)  # (...,N,N)
+        gathered = self._gather(self._messages(nodes), logits.softmax(-1))
+        return self.norm(nodes + (gathered + self.gather_bias).relu())
+
+    def _messages(self, nodes: Tensor) -> Tensor:
+        """relu(S (v_i + v_j) + s), (..., N, N, C), from N projections instead of N * N."""
+        sent = nn.functional.linear(nodes, self.send.weight)
+        return ((sent + self.send.bias)[..., :, None, :] + sent[..., None, :, :]).relu()
+
+    def _gather(self, messages: Tensor, attention: Tensor) -> Tensor:
+        """sum_j a_ij LN(m_ij): as sum_j a_ij = 1, the norm may follow the sum, on N instead of N * N vectors."""
+        variance, mean = torch.var_mean(
+            messages.float() if messages.dtype.itemsize < 4 else messages, dim=(-3, -2, -1), correction=0, keepdim=True
+        )
+        gathered = (attention[..., None, :] @ messages).squeeze(-2)  # (...,N,C)
+        normed = (gathered - mean.squeeze(-1)) * torch.rsqrt(variance + 1e-5).squeeze(-1)
+        return torch.addcmul(self.message_norm.bias, normed, self.message_norm.weight)

@@ -1,0 +1,56 @@
+"""Reading the regions of a model from outside; modules keep no tensors on themselves."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from torch import nn
+
+from dyreg_mmaction.ops import Regions
+
+from .backbones import Plugged
+
+
+@contextmanager
+def record_regions(model: nn.Module) -> Iterator[dict[str, list[Regions]]]:
+    """Collect the regions of every forward inside the context.
+
+    .. code:: python
+
+        with record_regions(model) as record:
+            model(x)
+        record['layer3.4.conv2.conv'][-1].normalized().center  # (B,T,N,2)
+
+    The regions are part of the autograd graph wherever the forward is.
+
+    Args:
+        model (nn.Module): Anything that holds plugged backbones; not a compiled model, whose hooks are fixed.
+
+    Yields:
+        dict[str, list[Regions]]: By the path of each plugin (its ``after``), one entry per forward.
+
+    Raises:
+        ValueError: If the model has no plugin with regions.
+    """
+    record: dict[str, list[Regions]] = {}
+    hooks = []
+    for path, source in region_sources(model).items():
+        record[path] = []
+        hooks.append(source.register_forward_hook(lambda _, __, regions, path=path: record[path].append(regions)))
+    if not record:
+        raise ValueError(f'{type(model).__name__} has no plugin with regions; give its backbone plugins=[...]')
+    try:
+        yield record
+    finally:
+        for hook in hooks:
+            hook.remove()
+
+
+def region_sources(model: nn.Module) -> dict[str, nn.Module]:
+    """Region source of every plugin, by the plugin's path."""
+    sources = {}
+    for backbone in model.modules():
+        if isinstance(backbone, Plugged):
+            for name, plugin in backbone.plugins.items():
+                if hasattr(plugin, 'regions'):
+                    sources[name.replace('-', '.')] = plugin.regions
+    return sources

@@ -1,0 +1,95 @@
+"""DyReg-GNN's regions: predicted from the features of each frame and of those before."""
+
+from torch import Tensor, nn
+
+from dyreg_mmaction.ops import Regions, adaptive_avg_pool
+from dyreg_mmaction.registry import MODELS
+
+from ..node_rnn import NodeRNN
+from ..norm import JointLayerNorm
+from .features import RegionFeatures, generator_size
+from .heads import FCHead, PoolHead
+from .predictor import RegionPredictor
+
+
+@MODELS.register_module()
+class DynamicRegions(nn.Module):
+    r"""Regions that follow the content, eq. 1-5 and 11-14.
+
+    .. math::
+        M_t = f(X_t), \quad m_{i,t} = g_i(M_t), \quad z_{i,t} = GRU(z_{i,t-1}, m_{i,t}), \quad
+        o_{i,t} = \alpha (W z_{i,t} + b)
+
+    with joint layer norms (over nodes and features) before and after the GRU. Regions are predicted at the size given
+    here; a map of another size is averaged to it first, while the regions keep the cells of the map itself.
+
+    Source: DyReg-GNN (NeurIPS 2021), arithmetic of the released model.
+
+    Args:
+        in_channels (int): Channels C of the map.
+        feature_size (tuple[int, int]): Height and width (H, W) of the map in training, in cells.
+        num_nodes (int): Number of nodes N.
+        hidden_channels (int): Width L of g, the GRU and W.
+        heads (str): 'fc': f, then one fully connected layer per node; 'pool': masked global pooling without f
+            (DyReg-Lite).
+        rnn (str): 'gru' or 'lstm'.
+        recurrent (bool): Whether the recurrent net is there at all.
+        predict_size (bool): Whether sizes are predicted.
+        half_size (float, optional): Fixed half size as a part of the side of the map, with ``predict_size=False``.
+        time (str): 'varying': regions of each frame; 'constant': one set for the clip, from the mean of z over it.
+        reference (str): 'center': regions start in the middle of the map; 'grid': on the most square grid.
+
+    Shapes:
+        (B, T, C, H, W) -> Regions of (B, T, N, 2)
+
+    Raises:
+        ValueError: If the map is smaller than 3 x 3, or an option is unknown or does not fit.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        feature_size: tuple[int, int],
+        num_nodes: int = 9,
+        hidden_channels: int = 128,
+        heads: str = 'fc',
+        rnn: str = 'gru',
+        recurrent: bool = True,
+        predict_size: bool = True,
+        half_size: float | None = None,
+        time: str = 'varying',
+        reference: str = 'center',
+    ) -> None:
+        super().__init__()
+        if time not in ('varying', 'constant'):
+            raise ValueError(f"time={time!r} is unknown; choose 'varying' or 'constant'")
+        self.num_nodes = num_nodes
+        self.constant = time == 'constant'
+        self.size = generator_size(feature_size)
+        self.heads = _build_heads(heads, in_channels, self.size, num_nodes, hidden_channels)
+        self.norm_in = JointLayerNorm(hidden_channels)
+        self.rnn = NodeRNN(hidden_channels, rnn) if recurrent else None
+        self.norm_out = JointLayerNorm(hidden_channels)
+        self.predictor = RegionPredictor(hidden_channels, num_nodes, predict_size, half_size, reference)
+
+    def forward(self, x: Tensor) -> Regions:
+        """Regions for a map of any size."""
+        batch, time = x.shape[:2]
+        frames = adaptive_avg_pool(x.flatten(0, 1), self.size)  # (B*T,C,H,W)
+        vectors = self.norm_in(self.heads(frames)).unflatten(0, (batch, time))  # (B,T,N,L)
+        if self.rnn is not None:
+            vectors = self.rnn(vectors.transpose(0, 1)).transpose(0, 1)
+        vectors = self.norm_out(vectors)
+        if self.constant:
+            vectors = vectors.mean(1, keepdim=True).expand(-1, time, -1, -1)
+        return self.predictor(vectors, x.shape[-2:])
+
+
+def _build_heads(kind: str, in_channels: int, size: tuple[int, int], num_nodes: int, channels: int) -> nn.Module:
+    """f and g_i, or the light g_i alone: (B, C, H, W) -> (B, N, L)."""
+    if kind == 'pool':
+        return PoolHead(in_channels, size, num_nodes, channels)
+    if kind == 'fc':
+        features = RegionFeatures(in_channels, size)
+        return nn.Sequential(features, FCHead(features.out_channels, features.out_size, num_nodes, channels))
+    raise ValueError(f"heads={kind!r} is unknown; choose 'fc' or 'pool'")

@@ -1,0 +1,20 @@
+"""Pure functions on tensors: regions, kernels, pooling. They import nothing else of this package."""
+
+from .kernels import area, normalize, outer, tent
+from .pool import pool, unpool
+from .regions import Regions, decode_regions, grid_regions, reference_points
+from .resize import adaptive_avg_pool
+
+__all__ = [
+    'Regions',
+    'adaptive_avg_pool',
+    'area',
+    'decode_regions',
+    'grid_regions',
+    'normalize',
+    'outer',
+    'pool',
+    'reference_points',
+    'tent',
+    'unpool',
+]
