@@ -2,7 +2,7 @@
 
 from .kernels import area, normalize, outer, tent
 from .pool import pool, unpool
-from .regions import Regions, decode_regions, grid_regions, reference_points
+from .regions import Regions, decode_regions, grid_regions, most_square_grid, reference_points
 from .resize import adaptive_avg_pool
 
 __all__ = [
@@ -11,6 +11,7 @@ __all__ = [
     'area',
     'decode_regions',
     'grid_regions',
+    'most_square_grid',
     'normalize',
     'outer',
     'pool',

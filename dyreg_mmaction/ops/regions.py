@@ -1,6 +1,7 @@
 """Regions: where the nodes look."""
 
 import math
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import torch
@@ -91,8 +92,13 @@ def reference_points(kind: str, num_nodes: int) -> Tensor:
     """
     if kind == 'center':
         return torch.full((num_nodes, 2), 0.5, dtype=torch.float64)
-    rows = max(r for r in range(1, math.isqrt(num_nodes) + 1) if num_nodes % r == 0)
-    return grid_cells(rows, num_nodes // rows)[0]
+    return grid_cells(*most_square_grid(num_nodes))[0]
+
+
+def most_square_grid(num_cells: int) -> tuple[int, int]:
+    """Rows and columns of the most square grid of ``num_cells`` cells, no more rows than columns."""
+    rows = max(r for r in range(1, math.isqrt(num_cells) + 1) if num_cells % r == 0)
+    return rows, num_cells // rows
 
 
 def grid_cells(rows: int, columns: int) -> tuple[Tensor, Tensor]:
@@ -103,7 +109,7 @@ def grid_cells(rows: int, columns: int) -> tuple[Tensor, Tensor]:
     return center, center.new_tensor((0.5 / columns, 0.5 / rows)).expand_as(center)
 
 
-def grid_regions(grids: list[tuple[int, int]]) -> tuple[Tensor, Tensor]:
+def grid_regions(grids: Iterable[tuple[int, int]]) -> tuple[Tensor, Tensor]:
     """Centres and half sizes of the cells of several grids (rows, columns), one after another, row by row.
 
     Returns:

@@ -1,5 +1,6 @@
 """Where nodes look: modules from a feature map (B, T, C, H, W) to one region per node and frame."""
 
 from .dynamic import DynamicRegions
+from .fixed import FixedRegions
 
-__all__ = ['DynamicRegions']
+__all__ = ['DynamicRegions', 'FixedRegions']
