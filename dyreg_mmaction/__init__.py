@@ -1,0 +1,14 @@
+"""DyReg-GNN and its relatives for MMAction2: ``custom_imports = dict(imports=['dyreg_mmaction'])`` is all it takes.
+
+Datasets, hooks, metrics and visualizers are imported by the registries when a config first asks for one.
+"""
+
+from . import compat
+
+compat.apply()  # before anything of MMAction2 is imported
+
+from . import models, registry  # noqa: E402
+
+__version__ = '0.1.0'
+
+__all__ = ['__version__', 'models', 'registry']
