@@ -166,8 +166,8 @@ def load_torchvision_weights() -> None:
 def trust_logs_in_checkpoints() -> None:
     """Row 6: torch >= 2.6 refuses to load mmengine's checkpoints for the log (numpy arrays, HistoryBuffer) in them.
 
-    ``weights_only`` stays on: only these types become loadable, and ``getattr``, by which HistoryBuffer's own methods are
-    pickled, reaches nothing but them.
+    ``weights_only`` stays on: only these types become loadable, and ``getattr``, by which HistoryBuffer's own methods
+    are pickled, reaches nothing but them.
     """
     from mmengine.logging import HistoryBuffer
     from numpy._core.multiarray import _reconstruct, scalar
@@ -177,19 +177,21 @@ def trust_logs_in_checkpoints() -> None:
             return getattr(obj, name)
         raise RuntimeError(f'The checkpoint asks for the attribute {name!r} of {obj!r}, which is not safe to load.')
 
-    torch.serialization.add_safe_globals([
-        HistoryBuffer,
-        np.ndarray,
-        np.dtype,
-        *(getattr(np.dtypes, name) for name in np.dtypes.__all__),
-        # written by numpy 1 (core) and numpy 2 (_core)
-        *(
-            (function, f'numpy.{core}.multiarray.{function.__name__}')
-            for function in (_reconstruct, scalar)
-            for core in ('core', '_core')
-        ),
-        (getattr_of_history_buffer, 'builtins.getattr'),
-    ])
+    torch.serialization.add_safe_globals(
+        [
+            HistoryBuffer,
+            np.ndarray,
+            np.dtype,
+            *(getattr(np.dtypes, name) for name in np.dtypes.__all__),
+            # written by numpy 1 (core) and numpy 2 (_core)
+            *(
+                (function, f'numpy.{core}.multiarray.{function.__name__}')
+                for function in (_reconstruct, scalar)
+                for core in ('core', '_core')
+            ),
+            (getattr_of_history_buffer, 'builtins.getattr'),
+        ]
+    )
 
 
 def init_dist_on_cpu() -> None:
