@@ -1,0 +1,141 @@
+"""Images of handwritten digits: MNIST's IDX files, or those that scikit-learn ships."""
+
+import gzip
+import zlib
+from pathlib import Path
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+
+DIGIT_SIZE = 28
+SPLITS = ('train', 'test')
+
+_MNIST_PREFIX = dict(train='train', test='t10k')
+_SKLEARN_TRAIN_SHARE = 0.8
+
+
+class DigitImages(NamedTuple):
+    """Digit images of one split.
+
+    Attributes:
+        pixels: ``(N, 28, 28)`` uint8, white on black.
+        classes: ``(N,)`` int64, 0 to 9.
+        by_class: ``(N,)`` indices of the images, sorted by class.
+        first: ``(10,)`` where each class starts in ``by_class``.
+        count: ``(10,)`` number of images of each class.
+    """
+
+    pixels: np.ndarray
+    classes: np.ndarray
+    by_class: np.ndarray
+    first: np.ndarray
+    count: np.ndarray
+
+    def pick(self, classes: np.ndarray, uniforms: np.ndarray) -> np.ndarray:
+        """Index of an image for each class, every image of the class being equally likely.
+
+        Args:
+            classes: ``(D,)`` wanted classes.
+            uniforms: ``(D,)`` random numbers in [0, 1).
+        """
+        return self.by_class[self.first[classes] + (uniforms * self.count[classes]).astype(np.int64)]
+
+
+def load_digits(split: str, root: str | None = None) -> DigitImages:
+    """Load the digits of a split; the splits share no image.
+
+    Args:
+        split: ``'train'`` or ``'test'``.
+        root: Folder of MNIST's four IDX files, plain or ``.gz``. Without one, scikit-learn's 1,797 digits are used,
+            which need no download.
+
+    Raises:
+        FileNotFoundError: If the folder or one of its files is missing.
+        ValueError: If the split is unknown, a file is no MNIST file, or a class has no image.
+        ImportError: If scikit-learn is wanted but not installed.
+    """
+    if split not in SPLITS:
+        raise ValueError(f'split is {split!r}, but there are only {" and ".join(map(repr, SPLITS))}.')
+    images, classes = _load_mnist(Path(root), split) if root else _load_sklearn(split)
+    count = np.bincount(classes, minlength=10)
+    if len(count) > 10 or not count.all():
+        raise ValueError(
+            f'The labels of split {split!r} in {root} are the classes {np.unique(classes).tolist()}, '
+            'but every digit from 0 to 9 is needed, and nothing else.'
+        )
+    by_class = np.argsort(classes, kind='stable')
+    return DigitImages(images, classes, by_class, np.cumsum(count) - count, count)
+
+
+def read_idx(path: Path, num_dims: int) -> np.ndarray:
+    """Read an IDX file of unsigned bytes (the format of MNIST).
+
+    Args:
+        path: The file; if it is missing, the same name with ``.gz`` is read.
+        num_dims: Number of dimensions the array must have.
+
+    Raises:
+        FileNotFoundError: If there is neither file.
+        ValueError: If the file is damaged or holds something else.
+    """
+    data = _read_bytes(path)
+    magic = bytes((0, 0, 8, num_dims))
+    if data[:4] != magic:
+        raise ValueError(f'{path} starts with {data[:4].hex()}, but an IDX file of this kind with {magic.hex()}.')
+    shape = np.frombuffer(data, '>u4', num_dims, offset=4).astype(int)
+    values = np.frombuffer(data, np.uint8, offset=4 + 4 * num_dims)
+    if values.size != shape.prod():
+        raise ValueError(
+            f'{path} announces {shape.prod()} bytes but holds {values.size}; it is damaged, fetch it anew.'
+        )
+    return values.reshape(shape)
+
+
+def _read_bytes(path: Path) -> bytes:
+    zipped = path.with_name(path.name + '.gz')
+    if path.is_file():
+        return path.read_bytes()
+    if not zipped.is_file():
+        raise FileNotFoundError(
+            f'Neither {path} nor {zipped.name} is there; data_root must hold the four IDX files of MNIST, '
+            "or be left out for scikit-learn's digits."
+        )
+    try:
+        return gzip.decompress(zipped.read_bytes())
+    except (OSError, EOFError, zlib.error) as error:
+        raise ValueError(f'{zipped} is no intact gzip file ({error}); fetch it anew.') from error
+
+
+def _load_mnist(root: Path, split: str) -> tuple[np.ndarray, np.ndarray]:
+    images = read_idx(root / f'{_MNIST_PREFIX[split]}-images-idx3-ubyte', num_dims=3)
+    classes = read_idx(root / f'{_MNIST_PREFIX[split]}-labels-idx1-ubyte', num_dims=1)
+    if images.shape != (len(classes), DIGIT_SIZE, DIGIT_SIZE):
+        raise ValueError(
+            f'The images in {root} are of shape {images.shape}, '
+            f'but its {len(classes)} labels ask for ({len(classes)}, {DIGIT_SIZE}, {DIGIT_SIZE}).'
+        )
+    return images, classes.astype(np.int64)
+
+
+def _load_sklearn(split: str) -> tuple[np.ndarray, np.ndarray]:
+    """Scikit-learn's 8 x 8 digits, enlarged to nearly the size of MNIST's: 19 of 28 pixels."""
+    try:
+        from sklearn.datasets import load_digits as load_sklearn_digits  # optional, and slow to import
+    except ImportError as error:
+        raise ImportError(
+            'The default digits are those of scikit-learn, which is not installed; '
+            "pip install 'dyreg_mmaction[digits]', or set data_root to a folder with MNIST's files."
+        ) from error
+    small, classes = load_sklearn_digits(return_X_y=True)
+    # Legacy generator: its permutations are frozen for good.
+    order = np.random.RandomState(0).permutation(len(classes))
+    border = round(_SKLEARN_TRAIN_SHARE * len(classes))
+    order = order[:border] if split == 'train' else order[border:]
+    return np.stack([_enlarge(image.reshape(8, 8)) for image in small[order]]), classes[order].astype(np.int64)
+
+
+def _enlarge(image: np.ndarray) -> np.ndarray:
+    """``(8, 8)`` of 0..16 -> ``(28, 28)`` uint8; the margin lets strokes at the edge fade out."""
+    image = cv2.resize(np.pad(image, 2), (DIGIT_SIZE, DIGIT_SIZE), interpolation=cv2.INTER_CUBIC)
+    return np.clip(image * (255 / 16), 0, 255).round().astype(np.uint8)

@@ -1,0 +1,121 @@
+"""Digits that walk over a canvas: their paths and their drawing."""
+
+from functools import lru_cache
+
+import cv2
+import numpy as np
+
+INK = 10  # darker pixels of a digit are see-through, as in the released generator
+OVERLAPS = ('front', 'max')
+INTERPOLATIONS = ('area', 'bilinear')
+
+
+def random_walk(
+    start: np.ndarray, synchronous: np.ndarray, uniforms: np.ndarray, max_position: int, max_step: int
+) -> np.ndarray:
+    """Paths of independent random walks, in which the synchronous digits take the same steps.
+
+    On each axis a step is a uniform integer from ``-max_step`` up to, but excluding, ``max_step``; both ends are cut
+    such that no digit leaves 0..``max_position``. The range of the synchronous digits is the intersection of theirs:
+    they move like one rigid body. An empty range is no step.
+
+    Args:
+        start: ``(D, 2)`` positions before the first step, pixels.
+        synchronous: ``(D,)`` bool, the digits that move as one.
+        uniforms: ``(T, D, 2)`` random numbers in [0, 1).
+        max_position: Largest position on either axis, pixels.
+        max_step: Largest step, pixels.
+
+    Returns:
+        ``(T, D, 2)`` int64 positions, the first of them after one step.
+    """
+    origin = start.astype(np.float64)
+    room = np.full_like(origin, max_position)
+    if synchronous.any():
+        body = origin[synchronous]
+        origin[synchronous] = body.min(0)
+        room[synchronous] -= body.max(0) - body.min(0)
+        uniforms = uniforms.copy()
+        uniforms[:, synchronous] = uniforms[:, synchronous.argmax(), None]
+
+    path = np.empty_like(uniforms)
+    position = origin
+    for frame, uniform in enumerate(uniforms):  # each range depends on the position before
+        low = np.maximum(position - max_step, 0)
+        high = np.minimum(position + max_step, room)
+        position = path[frame] = low + np.floor(uniform * (high - low))
+    return (path + (start - origin)).astype(np.int64)
+
+
+def draw(images: np.ndarray, positions: np.ndarray, canvas_size: int, overlap: str = 'front') -> np.ndarray:
+    """Draw digits on a black canvas.
+
+    Args:
+        images: ``(D, h, w)`` uint8, drawn in this order.
+        positions: ``(T, D, 2)`` top-left corners (x, y), pixels.
+        canvas_size: Side of the canvas.
+        overlap: Who is seen where digits overlap: ``'front'``, the digit drawn last, or ``'max'``, the brightest.
+
+    Returns:
+        ``(T, canvas_size, canvas_size)`` uint8.
+    """
+    num_frames, (height, width) = len(positions), images.shape[1:]
+    inked = np.flatnonzero(images >= INK)
+    ink = images.reshape(-1)[inked]
+    if overlap == 'max':  # of several writes to a pixel the last one stays
+        order = np.argsort(ink, kind='stable')
+        inked, ink = inked[order], ink[order]
+    digit, place = np.divmod(inked, height * width)
+    within = (np.arange(height)[:, None] * canvas_size + np.arange(width)).reshape(-1)
+    corner = (np.arange(num_frames)[:, None] * canvas_size + positions[..., 1]) * canvas_size + positions[..., 0]
+    clip = np.zeros(num_frames * canvas_size**2, np.uint8)
+    clip[corner[:, digit] + within[place]] = ink  # (T, number of inked pixels)
+    return clip.reshape(num_frames, canvas_size, canvas_size)
+
+
+def shrink(clip: np.ndarray, size: int, interpolation: str = 'area') -> np.ndarray:
+    """Resize every frame of a clip.
+
+    Args:
+        clip: ``(T, S, S)`` uint8.
+        size: New side, at most ``S``.
+        interpolation: ``'area'``, the mean over the part of the clip a pixel covers, or ``'bilinear'`` with
+            antialiasing, as Pillow (and scipy's former ``imresize``) does it.
+
+    Returns:
+        ``(T, size, size)`` uint8.
+    """
+    num_frames, side, _ = clip.shape
+    if size == side:
+        return clip
+    if interpolation == 'area':  # frames end where pixels end, so they can be resized as one high image
+        high = cv2.resize(clip.reshape(-1, side), (size, num_frames * size), interpolation=cv2.INTER_AREA)
+        return high.reshape(num_frames, size, size)
+    low = np.empty((num_frames, size, side), np.float32)
+    small = np.empty((num_frames, size, size), np.float32)
+    clip = clip.astype(np.float32)
+    for new, old, weights in _triangle_weights(side, size):
+        low[:, new] = weights @ clip[:, old]
+    for new, old, weights in _triangle_weights(side, size):
+        small[..., new] = low[..., old] @ weights.T
+    return ((small + 2**15) / 2**16).astype(np.uint8)
+
+
+@lru_cache(maxsize=8)
+def _triangle_weights(side: int, size: int, band: int = 16) -> list[tuple[slice, slice, np.ndarray]]:
+    """Weights of old pixels in new ones, as the (few) non-zero columns of every 16 rows of the ``(size, side)`` matrix.
+
+    They are whole 256ths: two products of them with bytes are exact in float32, hence the same on every machine.
+    """
+    scale = side / size
+    distance = np.abs((np.arange(side) + 0.5) - (np.arange(size)[:, None] + 0.5) * scale) / scale
+    exact = np.clip(1 - distance, 0, None)
+    weights = np.round(256 * exact / exact.sum(1, keepdims=True)).astype(np.float32)
+    weights[np.arange(size), weights.argmax(1)] += 256 - weights.sum(1)
+    bands = []
+    for start in range(0, size, band):
+        rows = weights[start : start + band]
+        used = np.flatnonzero(rows.any(0))
+        old = slice(used[0], used[-1] + 1)
+        bands.append((slice(start, start + band), old, rows[:, old]))
+    return bands

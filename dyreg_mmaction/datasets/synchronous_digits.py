@@ -1,0 +1,162 @@
+"""What SyncMNIST and MultiSyncMNIST have in common: clips of digits that walk at random, some of them in step."""
+
+from collections.abc import Sequence
+from numbers import Integral, Real
+from typing import Any
+
+import numpy as np
+from mmengine.dataset import BaseDataset, force_full_init
+
+from .digits import DIGIT_SIZE, SPLITS, load_digits
+from .moving_digits import INTERPOLATIONS, OVERLAPS, draw, random_walk, shrink
+
+LENGTHS = dict(train=600_000, test=10_000)
+NO_PAIR = 45
+
+
+def pair_label(first: int, second: int) -> int:
+    """Label of two digits: i(i-1)/2 + j for classes i > j (0..44), 46 + i for twice the class i (46..55)."""
+    low, high = sorted((int(first), int(second)))
+    return 46 + high if low == high else high * (high - 1) // 2 + low
+
+
+class SynchronousDigits(BaseDataset):
+    """Clips of digits that walk at random, some of them in step, generated when asked for.
+
+    A sample is a pure function of seed, split and index. It goes into the pipeline as a dict with ``imgs``
+    ``(T, H, W, 1)`` uint8, ``label``, ``gt_bboxes`` ``(T, D, 4)`` float32, (x1, y1, x2, y2) in frame pixels,
+    ``digits`` ``(D,)``, their classes, ``gt_labels`` ``(T, D)``, the same per frame, ``synchronous`` ``(D,)`` bool, and
+    what MMAction2's transforms need. The digits come in random order.
+
+    Args:
+        split: ``'train'`` or ``'test'``, which share neither digit images nor random numbers.
+        num_digits: Digits of a clip, 2 to 10.
+        length: Number of clips. Defaults to 600,000 for training and 10,000 for testing.
+        seed: Seed of the whole dataset.
+        data_root: Folder with MNIST's IDX files, plain or ``.gz``. Defaults to the digits scikit-learn ships.
+        pipeline: Transforms, for example ``FormatShape`` and ``PackActionInputs``.
+        canvas_size: Side of the square on which the 28 x 28 digits move, pixels.
+        frame_size: Side of the frames, to which the canvas is shrunk, pixels.
+        none_prob: Probability that no digits are synchronous.
+        max_sync_dist: Largest distance on either axis between synchronous digits, canvas pixels; None for any.
+        interpolation: How the canvas is shrunk, ``'area'`` or ``'bilinear'``, see :func:`.moving_digits.shrink`.
+        num_frames: Frames of a clip.
+        max_step: Steps on each axis are integers in [-max_step, max_step), canvas pixels.
+        overlap: Who is seen where digits overlap, ``'front'`` or ``'max'``, see :func:`.moving_digits.draw`.
+        **kwargs: Passed on to :class:`mmengine.dataset.BaseDataset`.
+
+    Raises:
+        ValueError: If an argument is out of range or a file of digits is damaged.
+        FileNotFoundError: If ``data_root`` does not hold MNIST's files.
+    """
+
+    def __init__(
+        self,
+        split: str = 'train',
+        num_digits: int = 5,
+        length: int | None = None,
+        seed: int = 0,
+        data_root: str | None = None,
+        pipeline: Sequence = (),
+        *,
+        canvas_size: int,
+        frame_size: int,
+        none_prob: float,
+        max_sync_dist: int | None,
+        interpolation: str,
+        num_frames: int = 10,
+        max_step: int = 10,
+        overlap: str = 'front',
+        **kwargs: Any,
+    ) -> None:
+        _check_choice('split', split, SPLITS)
+        _check_choice('interpolation', interpolation, INTERPOLATIONS)
+        _check_choice('overlap', overlap, OVERLAPS)
+        length = LENGTHS[split] if length is None else length
+        max_sync_dist = canvas_size if max_sync_dist is None else max_sync_dist
+        _check_number('num_digits', num_digits, 2, 10)
+        _check_number('length', length, 1)
+        _check_number('seed', seed, 0)
+        _check_number('canvas_size', canvas_size, DIGIT_SIZE + 1)
+        _check_number('frame_size', frame_size, 1, canvas_size)
+        _check_number('none_prob', none_prob, 0, 1, Real)
+        _check_number('max_sync_dist', max_sync_dist, 0)
+        _check_number('num_frames', num_frames, 1)
+        _check_number('max_step', max_step, 1)
+        self.split, self.num_digits, self.length, self.seed = split, num_digits, length, seed
+        self.canvas_size, self.frame_size, self.num_frames = canvas_size, frame_size, num_frames
+        self.max_position = canvas_size - DIGIT_SIZE - 1  # one short of the edge, as the released generator has it
+        self.none_prob, self.max_step = none_prob, max_step
+        self.max_sync_dist = min(max_sync_dist, self.max_position)
+        self.interpolation, self.overlap = interpolation, overlap
+        super().__init__(data_root=data_root, serialize_data=False, pipeline=list(pipeline), **kwargs)
+
+    def load_data_list(self) -> range:
+        """Load the digits; of the clips nothing but their indices is stored."""
+        self.images = load_digits(self.split, self.data_root)
+        return range(self.length)
+
+    @force_full_init
+    def get_data_info(self, idx: int) -> dict:
+        """Generate a clip, as it goes into the pipeline."""
+        index = int(self.data_list[idx])
+        rng = np.random.Generator(np.random.PCG64([self.seed, SPLITS.index(self.split), index]))
+        chosen = self._choose_images(rng, index)
+        synchronous = self._choose_synchronous(rng)
+        start = self._choose_start(rng, synchronous)
+        uniforms = rng.random((self.num_frames, self.num_digits, 2))
+        positions = random_walk(start, synchronous, uniforms, self.max_position, self.max_step)
+        canvas = draw(self.images.pixels[chosen], positions, self.canvas_size, self.overlap)
+        order = rng.permutation(self.num_digits)  # whoever is given the boxes must not see who was drawn first
+        return dict(
+            self._annotate(self.images.classes[chosen[order]], synchronous[order], positions[:, order]),
+            imgs=shrink(canvas, self.frame_size, self.interpolation)[..., None],
+            video_id=f'{self.split}/{index}',
+            sample_idx=index,
+        )
+
+    def _choose_images(self, rng: np.random.Generator, index: int) -> np.ndarray:
+        """``(D,)`` indices of digit images, in the order of drawing."""
+        raise NotImplementedError
+
+    def _choose_synchronous(self, rng: np.random.Generator) -> np.ndarray:
+        """``(D,)`` bool, in the order of drawing."""
+        raise NotImplementedError
+
+    def _choose_start(self, rng: np.random.Generator, synchronous: np.ndarray) -> np.ndarray:
+        """``(D, 2)`` positions: anywhere; those of synchronous digits within a window that is anywhere."""
+        width = np.where(synchronous, self.max_sync_dist, self.max_position)[:, None]
+        window = np.floor(rng.random(2) * (self.max_position - width + 1))
+        return window + np.floor(rng.random((self.num_digits, 2)) * (width + 1))
+
+    def _annotate(self, digits: np.ndarray, synchronous: np.ndarray, positions: np.ndarray) -> dict:
+        in_step = digits[synchronous]
+        boxes = np.concatenate([positions, positions + DIGIT_SIZE], axis=-1)  # (T, D, 4)
+        shape = (self.frame_size, self.frame_size)
+        return dict(
+            label=pair_label(in_step.min(), in_step.max()) if in_step.size else NO_PAIR,
+            gt_bboxes=(boxes * (self.frame_size / self.canvas_size)).astype(np.float32),
+            gt_labels=np.tile(digits, (self.num_frames, 1)),  # PackActionInputs wants as many rows as boxes have
+            digits=digits,
+            synchronous=synchronous,
+            original_shape=shape,
+            img_shape=shape,
+            modality='RGB',  # to MMAction2 whatever is not optical flow
+            num_clips=1,
+            clip_len=self.num_frames,
+            total_frames=self.num_frames,
+        )
+
+
+def _check_choice(name: str, value: Any, choices: Sequence[str]) -> None:
+    if value not in choices:
+        raise ValueError(f'{name} is {value!r}, but must be one of {", ".join(map(repr, choices))}.')
+
+
+def _check_number(name: str, value: Any, low: int, high: float = float('inf'), kind: type = Integral) -> None:
+    if not isinstance(value, kind) or not low <= value <= high:
+        what = 'a whole number' if kind is Integral else 'a number'
+        raise ValueError(
+            f'{name} is {value!r}, but must be {what} of at least {low}'
+            + (f' and at most {high}.' if high < float('inf') else '.')
+        )

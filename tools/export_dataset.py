@@ -1,0 +1,180 @@
+"""Write samples of a dataset to video files, with their labels and a contact sheet to look at.
+
+Examples:
+    python tools/export_dataset.py MultiSyncMNIST samples --boxes --cfg-options num_digits=9
+    python tools/export_dataset.py configs/my_config.py samples --split train --num 100
+
+The samples must hold frames (``imgs``) before any pipeline, as those of generated datasets do. The folder receives
+``000000.mp4`` and so on, ``annotations.txt`` with a file name and a label a line, as ``VideoDataset`` reads it, and
+``contact_sheet.png``.
+"""
+
+import argparse
+import os
+import textwrap
+from pathlib import Path
+from typing import Any
+
+import av
+import cv2
+import numpy as np
+from mmengine.config import Config, DictAction
+from mmengine.utils import track_iter_progress
+from PIL import Image, ImageDraw, ImageFont
+
+import dyreg_mmaction  # noqa: F401  (registers the datasets)
+from dyreg_mmaction.registry import DATASETS
+
+CODECS = dict(
+    mp4=dict(codec='libx264', options=dict(crf='12')), webm=dict(codec='libvpx-vp9', options=dict(crf='15', b='0'))
+)
+IN_STEP, ALONE = (255, 160, 40), (80, 150, 255)
+SHEET_ROWS, SHEET_COLUMNS, SHEET_CELL = 24, 16, 128
+
+
+def positive(text: str) -> int:
+    """A whole number of at least one, for argparse."""
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f'{number} is less than 1')
+    return number
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__.split('\n\n')[0], formatter_class=argparse.ArgumentDefaultsHelpFormatter
+    )
+    parser.add_argument('dataset', help="name of a dataset, or a config file whose split's dataset is taken")
+    parser.add_argument('out', type=Path, help='folder to write to')
+    parser.add_argument('--split', default='test', help='split of the dataset, or of the config: train, val or test')
+    parser.add_argument('--num', type=positive, default=16, help='number of samples')
+    parser.add_argument('--start', type=int, default=0, help='index of the first sample')
+    parser.add_argument('--boxes', action='store_true', help='draw the ground-truth boxes')
+    parser.add_argument('--scale', type=positive, default=1, help='enlarge the videos by this whole factor')
+    parser.add_argument('--format', choices=sorted(CODECS), default='mp4', help='kind of video file')
+    parser.add_argument('--fps', type=positive, default=5, help='frames per second')
+    parser.add_argument('--force', action='store_true', help='write into a folder that is not empty')
+    parser.add_argument('--cfg-options', nargs='+', action=DictAction, default={}, help='options of the dataset, k=v')
+    return parser.parse_args()
+
+
+def build_dataset(name: str, split: str, options: dict[str, Any]):
+    """Build a registered dataset, or the one a config has for the split, without its pipeline."""
+    if name.endswith('.py'):
+        config = Config.fromfile(name)
+        loader = config.get(f'{split}_dataloader')
+        if not loader:
+            raise ValueError(f'{name} has no {split}_dataloader; choose another --split.')
+        dataset = loader.dataset.to_dict()
+    else:
+        if DATASETS.get(name) is None:
+            raise ValueError(
+                f'There is no dataset {name!r}; this package has {", ".join(sorted(DATASETS.module_dict))}.'
+            )
+        dataset = dict(type=name, split=split)
+    return DATASETS.build({**dataset, **options, 'pipeline': []})
+
+
+def enlarge(frames: np.ndarray, factor: int) -> np.ndarray:
+    """``(T, H, W, 1 or 3)`` -> ``(T, factor * H, factor * W, 3)``, contiguous."""
+    frames = np.repeat(np.repeat(frames, factor, axis=1), factor, axis=2)
+    return np.ascontiguousarray(np.broadcast_to(frames, (*frames.shape[:3], 3)))
+
+
+def render(sample: dict[str, Any], factor: int, boxes: bool) -> np.ndarray:
+    """RGB frames of a sample, with its boxes if wanted; those of synchronous digits in another colour."""
+    frames = enlarge(np.asarray(sample['imgs']), factor)
+    if not boxes:
+        return frames
+    in_step = sample.get('synchronous', np.zeros(sample['gt_bboxes'].shape[1], bool))
+    corners = np.round(sample['gt_bboxes'] * factor).astype(int)
+    for frame, frame_corners in zip(frames, corners, strict=True):
+        for (x1, y1, x2, y2), together in sorted(zip(frame_corners.tolist(), in_step, strict=True), key=lambda x: x[1]):
+            cv2.rectangle(frame, (x1, y1), (x2 - 1, y2 - 1), IN_STEP if together else ALONE, 1)
+    return frames
+
+
+def write_video(path: Path, frames: np.ndarray, fps: int) -> None:
+    """Encode ``(T, H, W, 3)`` frames; the file appears only once it is whole."""
+    codec = CODECS[path.suffix[1:]]
+    frames = np.pad(frames, ((0, 0), (0, frames.shape[1] % 2), (0, frames.shape[2] % 2), (0, 0)))  # 4:2:0 needs even
+    part = path.with_name(path.name + '.part')
+    with av.open(str(part), 'w', format=path.suffix[1:]) as container:
+        stream = container.add_stream(codec['codec'], rate=fps, options=codec['options'])
+        stream.height, stream.width = frames.shape[1:3]
+        stream.pix_fmt = 'yuv420p'
+        for frame in frames:
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(frame, 'rgb24')))
+        container.mux(stream.encode())
+    os.replace(part, path)
+
+
+def describe(sample: dict[str, Any], name: str, classes: list[str]) -> str:
+    """What a sample is, in a few short lines."""
+    label = sample['label']
+    lines = [name, *textwrap.wrap(f'label {label}' + (f': {classes[label]}' if classes else ''), 28)]
+    if 'digits' in sample:
+        digits, in_step = sample['digits'], sample['synchronous']
+        lines += [f'in step: {" ".join(map(str, sorted(digits[in_step]))) or "none"}']
+        lines += [f'alone: {" ".join(map(str, sorted(digits[~in_step]))) or "none"}']
+    return '\n'.join(lines)
+
+
+def contact_sheet(rows: list[tuple[str, np.ndarray]]) -> Image.Image:
+    """A row per clip: its description, then its frames."""
+    font, gap = ImageFont.load_default(14), 4
+    ruler = ImageDraw.Draw(Image.new('RGB', (1, 1)))
+    left = 4 * gap + int(max(ruler.multiline_textbbox((0, 0), text, font)[2] for text, _ in rows))
+    num_columns, height, width = np.max([frames.shape[:3] for _, frames in rows], axis=0).tolist()
+    sheet = Image.new('RGB', (left + num_columns * (width + gap), gap + len(rows) * (height + gap)), (40, 40, 40))
+    draw = ImageDraw.Draw(sheet)
+    for row, (text, frames) in enumerate(rows):
+        top = gap + row * (height + gap)
+        draw.multiline_text((2 * gap, top + gap), text, (255, 255, 255), font, spacing=6)
+        for column, frame in enumerate(frames):
+            sheet.paste(Image.fromarray(frame), (left + column * (width + gap), top))
+    return sheet
+
+
+def pick_columns(sample: dict[str, Any], boxes: bool) -> np.ndarray:
+    """Frames of a sample for the sheet: evenly spread if there are many, enlarged if they are small."""
+    frames = render(sample, max(1, SHEET_CELL // sample['imgs'][0].shape[0]), boxes)
+    return frames[np.unique(np.linspace(0, len(frames) - 1, SHEET_COLUMNS).round().astype(int))]
+
+
+def export(args: argparse.Namespace) -> None:
+    if args.out.exists() and any(args.out.iterdir()) and not args.force:
+        raise FileExistsError(f'{args.out} is not empty; choose another folder, or pass --force to write into it.')
+    dataset = build_dataset(args.dataset, args.split, args.cfg_options)
+    indices = range(args.start, min(args.start + args.num, len(dataset)))
+    if not indices or indices[0] < 0:
+        raise ValueError(f'There are no {args.num} samples from {args.start} on in a dataset of {len(dataset)}.')
+    if 'imgs' not in dataset[indices[0]]:
+        raise ValueError(
+            f'{args.dataset} does not generate frames, so there is nothing to export: its files are there.'
+        )
+    args.out.mkdir(parents=True, exist_ok=True)
+    annotations, rows = [], []
+    for index in track_iter_progress(indices):
+        sample = dataset[index]
+        name = f'{index:06d}.{args.format}'
+        write_video(args.out / name, render(sample, args.scale, args.boxes), args.fps)
+        annotations.append(f'{name} {sample["label"]}\n')
+        if len(rows) < SHEET_ROWS:
+            text = describe(sample, f'{args.split}/{index}', dataset.metainfo.get('classes', []))
+            rows.append((text, pick_columns(sample, args.boxes)))
+    (args.out / 'annotations.txt').write_text(''.join(annotations))
+    contact_sheet(rows).save(args.out / 'contact_sheet.png')
+    print(f'\n{len(annotations)} videos, annotations.txt and contact_sheet.png are in {args.out}.')
+
+
+def main() -> None:
+    args = parse_args()
+    try:
+        export(args)
+    except (ValueError, OSError) as error:
+        raise SystemExit(f'export_dataset.py: {error}') from error
+
+
+if __name__ == '__main__':
+    main()
