@@ -28,7 +28,8 @@ class DyRegGNN(nn.Module):
             at this size.
         num_nodes (int): Number of nodes N.
         node_channels (int, optional): Width C of the nodes; None: ``in_channels``, but 256 at most.
-        regions (dict): Region source, see :mod:`dyreg_mmaction.models.regions`.
+        regions (dict): Region source, see :mod:`dyreg_mmaction.models.regions`; one may also give the nodes' maps
+            themselves, (B, T, N, H, W), that are then used in place of kernels.
         graph (dict): Graph, see :mod:`dyreg_mmaction.models.graphs`.
         kernel (str): 'tent' or 'area' (average over the region's rectangle).
         position (bool): Whether a linear embedding P of the kernel is added to each node.
@@ -78,7 +79,11 @@ class DyRegGNN(nn.Module):
         if self.project is not None:
             z = self.project(z)  # (B*T,C,H,W)
         regions = self.regions(z.unflatten(0, clips))
-        pool_maps, unpool_maps = KERNELS[self.kernel](regions, z.shape[-2:])  # (B*T,N,H,W)
+        if isinstance(regions, Tensor):  # maps instead of regions
+            pool_maps = unpool_maps = regions.flatten(0, 1)  # (B*T,N,H,W)
+            regions = None
+        else:
+            pool_maps, unpool_maps = KERNELS[self.kernel](regions, z.shape[-2:])  # (B*T,N,H,W)
         nodes = pool(z, pool_maps.to(z.dtype))  # (B*T,N,C)
         if self.position is not None:
             nodes = nodes + self.position(adaptive_avg_pool(pool_maps, self.feature_size).flatten(2))

@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from torch import nn
+from torch import Tensor, nn
 
-from dyreg_mmaction.ops import Regions
+from dyreg_mmaction.ops import Regions, map_regions
 
 from .backbones import Plugged
 
@@ -20,7 +20,8 @@ def record_regions(model: nn.Module) -> Iterator[dict[str, list[Regions]]]:
             model(x)
         record['layer3.4.conv2.conv'][-1].normalized().center  # (B,T,N,2)
 
-    The regions are part of the autograd graph wherever the forward is.
+    The regions are part of the autograd graph wherever the forward is. Of a source that gives maps, regions
+    with the maps' means and variances are recorded.
 
     Args:
         model (nn.Module): Anything that holds plugged backbones; not a compiled model, whose hooks are fixed.
@@ -35,7 +36,7 @@ def record_regions(model: nn.Module) -> Iterator[dict[str, list[Regions]]]:
     hooks = []
     for path, source in region_sources(model).items():
         record[path] = []
-        hooks.append(source.register_forward_hook(lambda _, __, regions, path=path: record[path].append(regions)))
+        hooks.append(source.register_forward_hook(lambda _, __, out, path=path: record[path].append(_regions(out))))
     if not record:
         raise ValueError(f'{type(model).__name__} has no plugin with regions; give its backbone plugins=[...]')
     try:
@@ -43,6 +44,10 @@ def record_regions(model: nn.Module) -> Iterator[dict[str, list[Regions]]]:
     finally:
         for hook in hooks:
             hook.remove()
+
+
+def _regions(output: Regions | Tensor) -> Regions:
+    return map_regions(output) if isinstance(output, Tensor) else output
 
 
 def region_sources(model: nn.Module) -> dict[str, nn.Module]:

@@ -1,6 +1,7 @@
 """Pure functions on tensors: regions, kernels, pooling. They import nothing else of this package."""
 
 from .kernels import area, normalize, outer, tent
+from .moments import map_regions, soft_argmax
 from .pool import pool, unpool
 from .regions import Regions, decode_regions, grid_regions, most_square_grid, reference_points
 from .resize import adaptive_avg_pool
@@ -11,11 +12,13 @@ __all__ = [
     'area',
     'decode_regions',
     'grid_regions',
+    'map_regions',
     'most_square_grid',
     'normalize',
     'outer',
     'pool',
     'reference_points',
+    'soft_argmax',
     'tent',
     'unpool',
 ]

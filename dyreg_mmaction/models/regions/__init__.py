@@ -1,6 +1,9 @@
-"""Where nodes look: modules from a feature map (B, T, C, H, W) to one region per node and frame."""
+"""Where nodes look: modules from a feature map (B, T, C, H, W) to one region, or one map, per node and frame."""
 
 from .dynamic import DynamicRegions
 from .fixed import FixedRegions
+from .keypoints import KeypointRegions
+from .semantic import SemanticMaps
+from .static import StaticRegions
 
-__all__ = ['DynamicRegions', 'FixedRegions']
+__all__ = ['DynamicRegions', 'FixedRegions', 'KeypointRegions', 'SemanticMaps', 'StaticRegions']

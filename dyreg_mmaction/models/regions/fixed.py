@@ -12,8 +12,8 @@ from dyreg_mmaction.registry import MODELS
 class FixedRegions(nn.Module):
     """The cells of one or several grids, the same in every frame.
 
-    With ``kernel='area'`` each node is the average over its cell (the Fixed model of DyReg-GNN, the nodes of RSTG), with
-    'tent' a tent around the cell's centre that reaches as far as ``half_size``.
+    With ``kernel='area'`` each node is the average over its cell (the Fixed model of DyReg-GNN, the nodes of RSTG),
+    with 'tent' a tent around the cell's centre that reaches as far as ``half_size``.
 
     Args:
         in_channels (int): Not used: all region sources are built alike.

@@ -1,0 +1,50 @@
+"""Regions that are learned but see nothing of the clip."""
+
+import torch
+from torch import Tensor, nn
+
+from dyreg_mmaction.ops import Regions
+from dyreg_mmaction.registry import MODELS
+
+from .predictor import RegionPredictor
+
+
+@MODELS.register_module()
+class StaticRegions(nn.Module):
+    """One learned region per node, the same for all frames of all clips: the Static model of DyReg-GNN.
+
+    A learned vector takes the place of z_i in eq. 11; all else is as in :class:`DynamicRegions`.
+
+    Args:
+        in_channels (int): Not used: all region sources are built alike.
+        feature_size (tuple[int, int]): Not used.
+        num_nodes (int): Number of nodes N.
+        hidden_channels (int): Width L of the vectors.
+        predict_size (bool): Whether sizes are learned.
+        half_size (float, optional): Fixed half size as a part of the side of the map, with ``predict_size=False``.
+        reference (str): 'center': regions start in the middle of the map; 'grid': on the most square grid.
+
+    Shapes:
+        (B, T, C, H, W) -> Regions of (B, T, N, 2)
+
+    Raises:
+        ValueError: If ``reference`` is unknown or ``half_size`` does not fit.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        feature_size: tuple[int, int],
+        num_nodes: int = 9,
+        hidden_channels: int = 128,
+        predict_size: bool = True,
+        half_size: float | None = None,
+        reference: str = 'center',
+    ) -> None:
+        super().__init__()
+        self.vectors = nn.Parameter(torch.randn(num_nodes, hidden_channels))
+        self.predictor = RegionPredictor(hidden_channels, num_nodes, predict_size, half_size, reference)
+
+    def forward(self, x: Tensor) -> Regions:
+        """The learned regions in the cells of the map x."""
+        return self.predictor(self.vectors.expand(*x.shape[:2], -1, -1), x.shape[-2:])

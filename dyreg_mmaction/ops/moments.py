@@ -1,0 +1,45 @@
+"""Where maps have their weight."""
+
+import torch
+from torch import Tensor
+
+from .regions import Regions
+
+
+def soft_argmax(maps: Tensor) -> Tensor:
+    """Mean position under each map, with gradients everywhere (unlike argmax).
+
+    Args:
+        maps (Tensor[..., H, W]): Weights that sum to 1.
+
+    Returns:
+        Tensor[..., 2]: As (x, y), in feature cells.
+    """
+    return torch.stack([(weight * position).sum(-1) for weight, position in _axes(maps)], dim=-1)
+
+
+def map_regions(maps: Tensor) -> Regions:
+    """Regions whose tents have the mean and the variance of the maps.
+
+    A tent of half size s has the variance s^2 / 6 along each axis.
+
+    Args:
+        maps (Tensor[B, T, N, H, W]): Weights that sum to 1.
+
+    Returns:
+        Regions
+    """
+    center = soft_argmax(maps)
+    variance = torch.stack(
+        [
+            (weight * (position - mean[..., None]) ** 2).sum(-1)
+            for (weight, position), mean in zip(_axes(maps), center.unbind(-1), strict=True)
+        ],
+        dim=-1,
+    )
+    return Regions(center, (6 * variance).sqrt(), (maps.shape[-1], maps.shape[-2]))
+
+
+def _axes(maps: Tensor) -> list[tuple[Tensor, Tensor]]:
+    """Weight of each column and of each row, with their positions."""
+    return [(weight, torch.arange(weight.shape[-1]).to(weight)) for weight in (maps.sum(-2), maps.sum(-1))]
