@@ -270,9 +270,7 @@ def adaptive_avg_pool(x, size):
 # --- weights
 
 
-def random_state(
-    in_channels, node_channels, size, num_nodes=9, hidden=8, generator='big', rnn='GRU', seed=0
-):
+def random_state(in_channels, node_channels, size, num_nodes=9, hidden=8, generator='big', rnn='GRU', seed=0):
     """Random weights, far from the initial ones, of a module for maps of ``size``, with the buffers of the release."""
     rng = np.random.default_rng(seed)
     state = {}
