@@ -8,7 +8,9 @@ from . import compat
 compat.apply()  # before anything of MMAction2 is imported
 
 from . import models, registry  # noqa: E402
+from .models import record_regions  # noqa: E402
+from .ops import Regions  # noqa: E402
 
 __version__ = '0.1.0'
 
-__all__ = ['__version__', 'models', 'registry']
+__all__ = ['Regions', '__version__', 'models', 'record_regions', 'registry']

@@ -396,6 +396,18 @@ def check_num_segments(base: ModuleType) -> None:
     base.BaseRecognizer.__init__ = init
 
 
+@_mends('mmaction.engine.optimizers.tsm_optim_wrapper_constructor')
+def group_all_parameters(constructors: ModuleType) -> None:
+    """TSM's optimiser constructor refuses recurrent nets and skips parameters that modules hold themselves."""
+
+    def add_params(self: Any, params: list[dict], module: torch.nn.Module, **kwargs: Any) -> None:
+        from dyreg_mmaction.engine import DyRegOptimWrapperConstructor
+
+        DyRegOptimWrapperConstructor.add_params(self, params, module, **kwargs)
+
+    constructors.TSMOptimWrapperConstructor.add_params = add_params
+
+
 REMEDIES = (
     require_mmcv,
     hide_mmcv_lite_warning,
@@ -413,6 +425,7 @@ REMEDIES = (
     draw_samples,
     batch_test_views,
     check_num_segments,
+    group_all_parameters,
 )
 
 

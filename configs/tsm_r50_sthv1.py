@@ -1,0 +1,11 @@
+# TSM-R50 baseline on V1.
+_base_ = [
+    'mmaction::_base_/models/tsm_r50.py',
+    './_base_/sthv1.py',
+    './_base_/recipe.py',
+]
+
+model = dict(
+    backbone=dict(num_segments=16),
+    cls_head=dict(num_segments=16, num_classes=174, average_clips='score'),
+)

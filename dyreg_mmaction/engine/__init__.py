@@ -1,0 +1,5 @@
+"""What a run needs besides model and data: optimiser groups, checks of a config."""
+
+from .optim_groups import DyRegOptimWrapperConstructor
+
+__all__ = ['DyRegOptimWrapperConstructor']

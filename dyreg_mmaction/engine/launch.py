@@ -1,0 +1,58 @@
+"""What tools/train.py and tools/test.py do to a config before MMEngine's runner gets it."""
+
+import os.path as osp
+from argparse import Namespace
+
+import torch
+from mmaction.registry import RUNNERS
+from mmengine.config import Config
+from mmengine.runner import Runner
+
+PREPARE = 'python tools/data/prepare_sthv1.py or prepare_sthv2.py prepares Something-Something (tools/data/README.md)'
+
+
+def load_config(args: Namespace) -> Config:
+    """Read the config of a command line with ``config``, ``work_dir``, ``launcher`` and ``cfg_options``."""
+    cfg = Config.fromfile(args.config)
+    cfg.launcher = args.launcher
+    if args.cfg_options is not None:
+        cfg.merge_from_dict(args.cfg_options)
+    if args.work_dir is not None:
+        cfg.work_dir = args.work_dir
+    elif cfg.get('work_dir') is None:
+        cfg.work_dir = osp.join('work_dirs', osp.splitext(osp.basename(args.config))[0])
+    if not torch.cuda.is_available():
+        cfg.sync_bn = None  # exists for GPUs only
+    return cfg
+
+
+def build_runner(cfg: Config) -> Runner:
+    """The runner that the config asks for, mmengine's by default."""
+    return RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
+
+
+def check_data(cfg: Config, *loaders: str) -> None:
+    """See that the files of these dataloaders exist, before minutes go into building the rest.
+
+    Raises:
+        FileNotFoundError: If an annotation file or a data folder is missing.
+    """
+    for loader in loaders:
+        if cfg.get(loader) is not None:
+            _check_dataset(cfg[loader].dataset, f'{loader}.dataset')
+
+
+def _check_dataset(dataset: dict, where: str) -> None:
+    for key in ('dataset', 'datasets'):  # RepeatDataset, ConcatDataset
+        parts = dataset.get(key, [])
+        for part in parts if isinstance(parts, list) else [parts]:
+            _check_dataset(part, f'{where}.{key}')
+    root = dataset.get('data_root') or ''
+    paths = {'ann_file': dataset.get('ann_file')}
+    paths.update({f'data_prefix.{key}': path for key, path in (dataset.get('data_prefix') or {}).items()})
+    for key, path in paths.items():
+        if path and '://' not in path and not path.startswith('s3:') and not osp.exists(osp.join(root, path)):
+            raise FileNotFoundError(
+                f'{where}.{key}={osp.join(root, path)!r} does not exist; {PREPARE}, or set another path with '
+                f'--cfg-options {where}.{key}=PATH'
+            )

@@ -1,0 +1,102 @@
+"""Parameter groups: TSM's, and complete."""
+
+import copy
+from pathlib import Path
+
+import pytest
+import torch
+from mmaction.engine.optimizers import tsm_optim_wrapper_constructor
+from mmaction.registry import MODELS
+from mmengine.config import ConfigDict
+from mmengine.optim import build_optim_wrapper
+from mmengine.registry import DefaultScope, Registry
+
+from dyreg_mmaction.engine import DyRegOptimWrapperConstructor
+
+TSM = dict(
+    type='Recognizer2D',
+    backbone=dict(type='ResNetTSM', depth=18, num_segments=4, pretrained=None, pretrained2d=False),
+    cls_head=dict(type='TSMHead', num_classes=5, in_channels=512, num_segments=4),
+)
+
+
+@pytest.fixture(autouse=True)
+def scope():
+    with DefaultScope.overwrite_default_scope('mmaction'):
+        yield
+
+
+def groups(model, constructor):
+    wrapper = ConfigDict(
+        constructor=constructor,
+        paramwise_cfg=dict(fc_lr5=True),
+        optimizer=dict(type='SGD', lr=0.001, momentum=0.9, weight_decay=5e-4),
+    )
+    return build_optim_wrapper(model, wrapper).optimizer.param_groups
+
+
+def plugged():
+    cfg = copy.deepcopy(TSM)
+    cfg['backbone'].update(type='DyRegResNetTSM', plugins=[dict(type='DyRegGNN', after='layer3.1.conv2.conv')])
+    return MODELS.build(cfg)
+
+
+def stock_add_params():
+    """MMAction2's own method, from its source: the one in memory is mended."""
+    source = (
+        Path(tsm_optim_wrapper_constructor.__file__)
+        .read_text()
+        .replace('@OPTIM_WRAPPER_CONSTRUCTORS', '@Registry("x")')
+    )
+    namespace = {'Registry': Registry}
+    exec(source, namespace)  # noqa: S102
+    return namespace['TSMOptimWrapperConstructor'].add_params
+
+
+def test_groups_of_plain_tsm_are_those_of_mmaction2():
+    model = MODELS.build(TSM)
+    constructor = DyRegOptimWrapperConstructor(
+        dict(optimizer=dict(type='SGD', lr=0.001, weight_decay=5e-4)), dict(fc_lr5=True)
+    )
+    ours, theirs = [], []
+    constructor.add_params(ours, model)
+    stock_add_params()(constructor, theirs, model)
+    rates = [{p: (g['lr'], g['weight_decay']) for g in part for p in g['params']} for part in (ours, theirs)]
+    assert rates[0] == rates[1]
+
+
+@pytest.mark.parametrize('constructor', ['DyRegOptimWrapperConstructor', 'TSMOptimWrapperConstructor'])
+def test_every_parameter_of_a_plugged_model_is_in_exactly_one_group(constructor):
+    model = plugged()
+    grouped = [p for g in groups(model, constructor) for p in g['params']]
+    assert len(grouped) == len(set(grouped))
+    assert set(grouped) == set(model.parameters())
+
+
+def test_multipliers_follow_the_kind_of_parameter():
+    model = plugged()
+    rates = {p: (g['lr'] / 0.001, g['weight_decay'] / 5e-4) for g in groups(model, 'DyRegOptimWrapperConstructor')
+             for p in g['params']}  # fmt: skip
+    plugin = model.backbone.plugins['layer3-1-conv2-conv']
+    expected = {
+        model.backbone.conv1.conv.weight: (1, 1),
+        model.backbone.conv1.bn.bias: (1, 0),
+        plugin.norm.weight: (1, 0),
+        plugin.graph.norm.bias: (1, 0),
+        plugin.graph.space.gather_bias: (1, 1),
+        plugin.regions.predictor.alpha: (1, 1),
+        plugin.regions.predictor.fc.bias: (2, 0),
+        plugin.graph.time.rnn.bias_hh_l0: (2, 0),
+        plugin.graph.time.rnn.weight_hh_l0: (1, 1),
+        model.cls_head.fc_cls.weight: (5, 1),
+        model.cls_head.fc_cls.bias: (10, 0),
+    }
+    for parameter, rate in expected.items():
+        assert torch.allclose(torch.tensor(rates[parameter]), torch.tensor(rate, dtype=torch.float64).float())
+
+
+def test_frozen_parameters_are_left_out():
+    model = MODELS.build(TSM)
+    model.backbone.conv1.requires_grad_(False)
+    grouped = {p for g in groups(model, 'DyRegOptimWrapperConstructor') for p in g['params']}
+    assert model.backbone.conv1.conv.weight not in grouped

@@ -1,0 +1,15 @@
+#!/usr/bin/env bash
+# Test on several GPUs of this machine, or in several CPU processes where there is none:
+#   tools/dist_test.sh CONFIG CHECKPOINT NUM_PROCESSES [arguments of test.py]
+# On several machines: the same on each, with NNODES, NODE_RANK (0..NNODES-1) and MASTER_ADDR (that of rank 0) set.
+set -euo pipefail
+
+CONFIG=$1
+CHECKPOINT=$2
+PROCESSES=$3
+torchrun() { ${PYTHON:-python} -m torch.distributed.run "$@"; }
+
+PYTHONPATH="$(dirname "$0")/..:${PYTHONPATH:-}" torchrun \
+    --nnodes="${NNODES:-1}" --node-rank="${NODE_RANK:-0}" --nproc-per-node="$PROCESSES" \
+    --master-addr="${MASTER_ADDR:-127.0.0.1}" --master-port="${PORT:-29500}" \
+    "$(dirname "$0")/test.py" "$CONFIG" "$CHECKPOINT" --launcher pytorch "${@:4}"

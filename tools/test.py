@@ -1,0 +1,65 @@
+"""Test a recogniser: MMAction2's tools/test.py, with this package registered and on machines without a GPU too."""
+
+import argparse
+import os
+
+from mmengine.config import Config, DictAction
+
+import dyreg_mmaction  # noqa: F401
+from dyreg_mmaction.engine.launch import build_runner, check_data, load_config
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('config', help='config file')
+    parser.add_argument('checkpoint', help='checkpoint file')
+    parser.add_argument('--work-dir', help='folder of logs (default: work_dirs/<name of the config>)')
+    parser.add_argument('--dump', help='pickle file to write the predictions to')
+    parser.add_argument('--show-dir', help='folder to write the labelled clips to')
+    parser.add_argument('--show', action='store_true', help='show the labelled clips in a window')
+    parser.add_argument('--interval', type=int, default=1, help='show one clip in so many')
+    parser.add_argument('--wait-time', type=float, default=2, help='seconds to show each')
+    parser.add_argument('--cfg-options', nargs='+', action=DictAction, help='settings to override, as key=value')
+    parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none', help='job launcher')
+    parser.add_argument('--local_rank', '--local-rank', type=int, default=0)
+    args = parser.parse_args()
+    if args.dump and not args.dump.endswith(('.pkl', '.pickle')):
+        parser.error(f'--dump {args.dump} must end in .pkl or .pickle')
+    os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
+    return args
+
+
+def show(cfg: Config, args: argparse.Namespace) -> None:
+    """Have MMAction2's hook draw the clips with their labels."""
+    cfg.default_hooks.visualization = dict(
+        type='VisualizationHook',
+        enable=True,
+        show=args.show,
+        wait_time=args.wait_time,
+        out_dir=args.show_dir,
+        interval=args.interval,
+    )
+
+
+def dump(cfg: Config, path: str) -> None:
+    """Have MMEngine's metric write the predictions."""
+    evaluators = cfg.test_evaluator if isinstance(cfg.test_evaluator, list) else [cfg.test_evaluator]
+    cfg.test_evaluator = [*evaluators, dict(type='DumpResults', out_file_path=path)]
+
+
+def main() -> None:
+    args = parse_args()
+    cfg = load_config(args)
+    if args.show or args.show_dir:
+        show(cfg, args)
+    if args.dump:
+        dump(cfg, args.dump)
+    cfg.load_from = args.checkpoint
+    if '://' not in args.checkpoint and not os.path.isfile(args.checkpoint):
+        raise FileNotFoundError(f'checkpoint {args.checkpoint!r} does not exist; train one with tools/train.py')
+    check_data(cfg, 'test_dataloader')
+    build_runner(cfg).test()
+
+
+if __name__ == '__main__':
+    main()
