@@ -1,0 +1,9 @@
+"""What all tests share: helper modules beside this file can be imported, and one thread is enough for tiny inputs."""
+
+import sys
+from pathlib import Path
+
+import torch
+
+sys.path.insert(0, str(Path(__file__).parent))
+torch.set_num_threads(1)
