@@ -81,8 +81,11 @@ def read_idx(path: Path, num_dims: int) -> np.ndarray:
     """
     data = _read_bytes(path)
     magic = bytes((0, 0, 8, num_dims))
-    if data[:4] != magic:
-        raise ValueError(f'{path} starts with {data[:4].hex()}, but an IDX file of this kind with {magic.hex()}.')
+    if data[:4] != magic or len(data) < 4 + 4 * num_dims:
+        raise ValueError(
+            f'{path} has {len(data)} bytes that start with {data[:4].hex()!r}, but an IDX file of {num_dims} dimensions '
+            f'starts with {magic.hex()!r} and their sizes; it is damaged or another file.'
+        )
     shape = np.frombuffer(data, '>u4', num_dims, offset=4).astype(int)
     values = np.frombuffer(data, np.uint8, offset=4 + 4 * num_dims)
     if values.size != shape.prod():
