@@ -1,0 +1,31 @@
+"""Non-Local baseline: attention between all positions of all frames."""
+
+from mmcv.cnn import NonLocal3d
+from torch import nn
+
+from dyreg_mmaction.registry import MODELS
+
+
+@MODELS.register_module()
+class NonLocal(nn.Sequential):
+    """mmcv's space-time Non-Local blocks, one after another, as a plugin; they start as the identity.
+
+    Source: Wang et al., Non-local neural networks (CVPR 2018).
+
+    Args:
+        in_channels (int): Channels of the map.
+        feature_size (tuple[int, int]): Not used: all plugins are built alike.
+        num_blocks (int): Number of blocks.
+        **kwargs: Of :class:`mmcv.cnn.NonLocal3d`: ``reduction``, ``sub_sample``, ``mode``, ...
+
+    Shapes:
+        (B, in_channels, T, H, W) -> the same.
+
+    Raises:
+        ValueError: If ``num_blocks`` is below 1.
+    """
+
+    def __init__(self, in_channels: int, feature_size: tuple[int, int], num_blocks: int = 1, **kwargs) -> None:
+        if num_blocks < 1:
+            raise ValueError(f'num_blocks={num_blocks} must be at least 1')
+        super().__init__(*(NonLocal3d(in_channels, **kwargs) for _ in range(num_blocks)))
