@@ -1,0 +1,7 @@
+#!/usr/bin/env bash
+# Run all tests in .venv, which is made first where it is missing. Arguments go to pytest.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+bash tools/setup.sh
+exec .venv/bin/python -m pytest "$@"
