@@ -1,0 +1,44 @@
+"""Checkpoint files: loading executes no code, saving never leaves half a file."""
+
+import os
+import pickle
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+
+
+def load_file(path: str | os.PathLike) -> Mapping:
+    """Load a checkpoint, to the CPU, without executing code from it.
+
+    Raises:
+        FileNotFoundError: If there is none.
+        ValueError: If it is none, or holds more than tensors and plain data.
+    """
+    if not Path(path).is_file():
+        raise FileNotFoundError(f'there is no checkpoint {path}; give the path of a file')
+    try:
+        content = torch.load(path, map_location='cpu', weights_only=True)
+    except (pickle.UnpicklingError, RuntimeError, EOFError, LookupError, ValueError, TypeError) as error:
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise ValueError(
+            f'{path} cannot be loaded without executing code from it ({reason}); it is damaged, no checkpoint, or not '
+            'to be trusted'
+        ) from error
+    if not isinstance(content, Mapping):
+        raise ValueError(f'{path} holds a {type(content).__name__}, not a dict of weights; give a checkpoint')
+    return content
+
+
+def save_file(content: Mapping, path: str | os.PathLike) -> None:
+    """Save a checkpoint atomically: whatever happens, ``path`` is the old file or the whole new one."""
+    path = Path(path)
+    part = path.with_name(f'.{path.name}.{os.getpid()}.part')
+    try:
+        with open(part, 'wb') as file:
+            torch.save(content, file)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(part, path)
+    finally:
+        part.unlink(missing_ok=True)
