@@ -58,6 +58,8 @@ class DyRegGNN(nn.Module):
         for name, value in (('num_nodes', num_nodes), ('node_channels', channels)):
             if value < 1:
                 raise ValueError(f'{name}={value} must be at least 1')
+        if len(size) != 2 or min(size) < 1:
+            raise ValueError(f'feature_size={feature_size} must be a height and a width, each at least 1')
         if kernel not in KERNELS:
             raise ValueError(f'kernel={kernel!r} is unknown; choose one of {sorted(KERNELS)}')
         self.feature_size = size
@@ -117,8 +119,9 @@ KERNELS = {'tent': _tent_maps, 'area': _area_maps}
 
 
 def _build(cfg: dict, what: str, **sizes: object) -> nn.Module:
-    if MODELS.get(cfg['type']) is None:
-        raise ValueError(
-            f'{what} type={cfg["type"]!r} is not registered; see dyreg_mmaction.models for those there are'
-        )
+    kind = cfg.get('type')
+    if kind is None or (isinstance(kind, str) and MODELS.get(kind) is None):
+        raise ValueError(f'{what} type={kind!r} is not registered; see dyreg_mmaction.models for those there are')
+    if own := sizes.keys() & cfg.keys():
+        raise ValueError(f'{what} {kind!r} must not set {sorted(own)}; they are those of the module that holds it')
     return MODELS.build({**cfg, **sizes})

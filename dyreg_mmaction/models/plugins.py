@@ -140,7 +140,7 @@ def _check_path(backbone: nn.Module, path: str, paths: list[str]) -> None:
 
 def _build(path: str, cfg: dict, shape: torch.Size) -> nn.Module:
     registry: Registry = MODELS
-    if registry.get(cfg['type']) is None:
+    if isinstance(cfg['type'], str) and registry.get(cfg['type']) is None:
         raise ValueError(f"plugin type={cfg['type']!r} after {path!r} is not registered; 'DyRegGNN' is")
     sizes = dict(in_channels=shape[1], feature_size=tuple(shape[-2:]))
     try:

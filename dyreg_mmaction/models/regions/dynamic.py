@@ -63,6 +63,8 @@ class DynamicRegions(nn.Module):
         super().__init__()
         if time not in ('varying', 'constant'):
             raise ValueError(f"time={time!r} is unknown; choose 'varying' or 'constant'")
+        if hidden_channels < 1:
+            raise ValueError(f'hidden_channels={hidden_channels} must be at least 1')
         self.num_nodes = num_nodes
         self.constant = time == 'constant'
         self.size = generator_size(feature_size)
