@@ -55,7 +55,7 @@ class RegionFeatures(nn.Module):
 
 
 def generator_size(size: tuple[int, int]) -> tuple[int, int]:
-    """Size at which regions are predicted: maps of more than 50 cells are averaged down by a whole factor first."""
+    """Size at which regions are predicted: axes of more than 50 cells are averaged down to 26..50 first."""
     return tuple(math.ceil(n / math.ceil(n / 50)) for n in size)
 
 

@@ -1,0 +1,104 @@
+import numpy as np
+import pytest
+import reference_dyreg
+import torch
+from parity import to_ours
+
+from dyreg_mmaction.models.graphs import SpaceTimeGraph
+from dyreg_mmaction.models.graphs.space_time import SpaceStage
+from dyreg_mmaction.models.node_rnn import NodeRNN
+from dyreg_mmaction.models.norm import JointLayerNorm
+
+
+def build(channels=6, **kwargs):
+    torch.manual_seed(0)
+    graph = SpaceTimeGraph(channels, **kwargs)
+    torch.nn.init.normal_(graph.space.gather_bias, std=0.3)
+    return graph
+
+
+@pytest.mark.parametrize('rnn', ['GRU', 'LSTM'])
+@pytest.mark.parametrize('num_nodes', [1, 2, 9, 17])
+def test_any_number_of_nodes_talks_as_released(rnn, num_nodes):
+    state = reference_dyreg.random_state(6, 6, (7, 7), rnn=rnn, seed=num_nodes)
+    state = reference_dyreg.strip(state, 'dynamic_graph.rstg.')
+    graph = build(rnn=rnn.lower()).double()
+    graph.load_state_dict({key[len('graph.') :]: value for key, value in to_ours(state, 'dynamic_graph.rstg.').items()})
+    nodes = torch.randn(2, 3, num_nodes, 6, dtype=torch.float64)
+    expected = reference_dyreg.rstg({key: value.astype(np.float64) for key, value in state.items()}, nodes.numpy())
+    with torch.no_grad():
+        np.testing.assert_allclose(graph(nodes), expected, rtol=0, atol=1e-12)
+
+
+def test_gradients_in_float64():
+    graph = build(4).double()
+    names, parameters = zip(*graph.named_parameters(), strict=True)
+
+    def call(nodes, *values):
+        return torch.func.functional_call(graph, dict(zip(names, values, strict=True)), nodes)
+
+    nodes = torch.randn(2, 2, 3, 4, dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(call, (nodes, *parameters), fast_mode=True)
+
+
+def test_messages_are_those_of_every_pair():
+    stage, nodes = SpaceStage(4), torch.randn(2, 3, 4)
+    pairs = stage.send(nodes[:, :, None] + nodes[:, None]).relu()
+    torch.testing.assert_close(stage._messages(nodes), pairs)
+
+
+def test_the_norm_of_messages_may_follow_their_sum():
+    stage = SpaceStage(4).double()
+    torch.nn.init.normal_(stage.message_norm.weight)
+    torch.nn.init.normal_(stage.message_norm.bias)
+    messages, attention = torch.rand(2, 3, 3, 4).double(), torch.randn(2, 3, 3).double().softmax(-1)
+    normed = torch.nn.functional.layer_norm(messages, (3, 3, 4)) * stage.message_norm.weight + stage.message_norm.bias
+    torch.testing.assert_close(stage._gather(messages, attention), torch.einsum('bij,bijc->bic', attention, normed))
+
+
+def test_nodes_have_no_order():
+    graph, nodes, order = build(), torch.randn(2, 3, 5, 6), [3, 1, 4, 0, 2]
+    torch.testing.assert_close(graph(nodes[:, :, order]), graph(nodes)[:, :, order])
+
+
+def test_clips_are_apart_and_the_past_is_closed_to_the_future():
+    graph, nodes = build(), torch.randn(2, 3, 5, 6, requires_grad=True)
+    graph(nodes)[1, 1].sum().backward()
+    seen = nodes.grad.abs().sum(-1) > 0  # (B,T,N)
+    assert not seen[0].any() and seen[1, :2].all() and not seen[1, 2].any()
+
+
+def test_rounds_share_their_weights():
+    assert len(list(build(num_rounds=1).parameters())) == len(list(build(num_rounds=3).parameters()))
+    nodes = torch.randn(1, 2, 3, 6)
+    assert not torch.allclose(build(num_rounds=1)(nodes), build(num_rounds=2)(nodes))
+
+
+def test_one_round_is_time_space_time():
+    graph, nodes = build(num_rounds=1), torch.randn(3, 2, 4, 6)  # (T,B,N,C) for the parts
+    expected = graph.final_time(graph.space(graph.time(graph.norm(nodes))))
+    torch.testing.assert_close(graph(nodes.transpose(0, 1)), expected.transpose(0, 1))
+
+
+def test_bf16_autocast_stays_near_float32():
+    graph, nodes = build(16), torch.randn(2, 3, 5, 16)
+    with torch.autocast('cpu', torch.bfloat16):
+        output = graph(nodes.bfloat16())
+    expected = graph(nodes)
+    assert output.dtype == torch.float32 and (output - expected).norm() < 0.05 * expected.norm()
+
+
+def test_the_joint_norm_is_a_group_norm_of_one_group():
+    norm, x = JointLayerNorm(6), torch.randn(4, 5, 6)
+    torch.nn.init.normal_(norm.weight)
+    torch.nn.init.normal_(norm.bias)
+    expected = torch.nn.functional.group_norm(x.transpose(1, 2), 1, norm.weight, norm.bias).transpose(1, 2)
+    torch.testing.assert_close(norm(x), expected)
+
+
+@pytest.mark.parametrize('kind', ['gru', 'lstm'])
+def test_each_node_runs_through_time_alone(kind):
+    rnn, nodes = NodeRNN(6, kind), torch.randn(4, 2, 3, 6)  # (T,B,N,C)
+    states = rnn(nodes)
+    assert states.shape == nodes.shape
+    torch.testing.assert_close(states[:, 1, 2], rnn.rnn(nodes[:, 1, 2])[0])
