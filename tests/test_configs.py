@@ -1,0 +1,105 @@
+"""Every config of the top folder: it builds, and its pipelines give what its model wants."""
+
+from pathlib import Path
+
+import av
+import cv2
+import numpy as np
+import pytest
+from mmaction.registry import MODELS, TRANSFORMS
+from mmengine.config import Config
+from mmengine.dataset import Compose
+from mmengine.registry import DefaultScope
+
+import dyreg_mmaction  # noqa: F401
+
+ROOT = Path(__file__).parents[1]
+STHV = sorted(path.stem for path in (ROOT / 'configs').glob('*_sthv?.py'))
+
+
+@pytest.fixture(autouse=True)
+def scope():
+    with DefaultScope.overwrite_default_scope('mmaction'):
+        yield
+
+
+@pytest.fixture(scope='module')
+def clip(tmp_path_factory) -> dict[str, dict]:
+    """A clip of 40 frames of 240 x 320, as a video and as a folder of frames."""
+    folder = tmp_path_factory.mktemp('clip')
+    frames = np.random.default_rng(0).integers(0, 255, (40, 240, 320, 3), dtype=np.uint8)
+    with av.open(str(folder / 'clip.mp4'), 'w') as file:
+        stream = file.add_stream('mpeg4', rate=12, width=320, height=240, pix_fmt='yuv420p')
+        for frame in frames:
+            file.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format='rgb24')))
+        file.mux(stream.encode())
+    for i, frame in enumerate(frames):
+        cv2.imwrite(str(folder / f'{i + 1:05}.jpg'), frame)
+    common = dict(label=3, start_index=0, modality='RGB')
+    return dict(
+        VideoDataset=dict(common, filename=str(folder / 'clip.mp4')),
+        RawframeDataset=dict(
+            common, frame_dir=str(folder), total_frames=40, filename_tmpl='{:05}.jpg', start_index=1, offset=0
+        ),
+    )
+
+
+@pytest.mark.parametrize('name', STHV)
+def test_config_builds_for_174_classes(name):
+    cfg = Config.fromfile(ROOT / 'configs' / f'{name}.py')
+    cfg.model.backbone.pretrained = None
+    model = MODELS.build(cfg.model)
+    assert model.cls_head.num_classes == 174
+    assert hasattr(model.backbone, 'plugins') == cfg.model.backbone.type.startswith('DyReg')
+
+
+@pytest.mark.parametrize('name', STHV)
+@pytest.mark.parametrize('loader', ['train', 'val', 'test'])
+def test_pipeline_gives_16_frames_of_every_view(name, loader, clip):
+    cfg = Config.fromfile(ROOT / 'configs' / f'{name}.py')
+    dataset = cfg[f'{loader}_dataloader'].dataset
+    if dataset.type not in clip:
+        pytest.skip(f'{name}: {dataset.type} is tested with its own data')
+    pipeline = Compose([TRANSFORMS.build(step) for step in dataset.pipeline])
+    inputs = pipeline(dict(clip[dataset.type]))['inputs']
+    views, size = (6, 256) if loader == 'test' else (1, 224)
+    if 'released' in name:
+        assert inputs.shape[0] % 16 == 0
+    elif cfg.model.type == 'Recognizer3D':
+        assert inputs.shape == (views, 3, 16, size, size)
+    else:
+        assert inputs.shape == (views * 16, 3, size, size)
+
+
+def test_two_samplings_differ_and_crops_are_left_right_middle(clip):
+    cfg = Config.fromfile(ROOT / 'configs' / 'tsm_r50_dyreg_sthv2.py')
+    pipeline = Compose([TRANSFORMS.build(step) for step in cfg.test_dataloader.dataset.pipeline])
+    views = pipeline(dict(clip['VideoDataset']))['inputs'].unflatten(0, (-1, 16))
+    assert len({tuple(view.flatten()[::999].tolist()) for view in views}) == 6
+
+
+@pytest.mark.parametrize('version', ['1', '2'])
+def test_flip_is_off_and_swaps_left_and_right_where_switched_on(version, clip):
+    cfg = Config.fromfile(ROOT / 'configs' / f'tsm_r50_dyreg_sthv{version}.py')
+    steps = cfg.train_dataloader.dataset.pipeline
+    index = [step['type'] for step in steps].index('Flip')
+    assert steps[index].flip_ratio == 0
+    text = (ROOT / 'configs' / '_base_' / f'sthv{version}.py').read_text()
+    assert f'train_dataloader.dataset.pipeline.{index}.flip_ratio=0.5' in text
+    cfg.merge_from_dict({f'train_dataloader.dataset.pipeline.{index}.flip_ratio': 1.0})
+    pipeline = Compose([TRANSFORMS.build(step) for step in cfg.train_dataloader.dataset.pipeline])
+    source, target = next(iter(steps[index].flip_label_map.items()))
+    sample = dict(clip[cfg.train_dataloader.dataset.type], label=source)
+    assert pipeline(sample)['data_samples'].gt_label.item() == target
+
+
+def test_diff_of_neighbours_is_the_plugins():
+    baseline, plugged = (
+        Config.fromfile(ROOT / 'configs' / f'{name}.py').to_dict() for name in ('tsm_r50_sthv2', 'tsm_r50_dyreg_sthv2')
+    )
+    backbone = plugged['model'].pop('backbone')
+    expected = baseline['model'].pop('backbone')
+    assert plugged == baseline
+    assert {k: v for k, v in backbone.items() if k not in ('type', 'plugins')} == {
+        k: v for k, v in expected.items() if k != 'type'
+    }
