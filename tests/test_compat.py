@@ -1,0 +1,418 @@
+"""Every remedy of dyreg_mmaction/compat.py: the fault without it (and with all the others), the cure with it.
+
+The faults live in processes of their own, forked from this file run as a script, since a remedy cannot be taken back.
+"""
+
+import importlib.util
+import json
+import os
+import socket
+import subprocess
+import sys
+import traceback
+import warnings
+from collections.abc import Iterable
+from importlib.machinery import PathFinder
+from pathlib import Path
+
+import pytest
+
+COMPAT = Path(__file__).parents[1] / 'dyreg_mmaction' / 'compat.py'
+# what some environments have and others lack: without these each fault is there everywhere
+HIDDEN = ('importlib_metadata', 'mmaction.models.localizers.drn', 'mmcv.ops', 'pkg_resources', 'torchvision')
+# what the stock stack says without the remedy
+FAULTS = {
+    'hide_mmcv_lite_warning': 'Fail to import ``MultiScaleDeformableAttention``',
+    'supply_drn': "No module named 'mmaction.models.localizers.drn'",
+    'alias_importlib_metadata': "No module named 'importlib_metadata'",
+    'find_packages': "No module named 'pkg_resources'",
+    'find_flat_configs': 'please specify the package name and relative config path',
+    'train_from_scratch': 'TypeError: expected string or bytes-like object',
+    'load_torchvision_weights': "No module named 'torchvision'",
+    'trust_logs_in_checkpoints': 'Weights only load failed',
+    'init_dist_on_cpu': 'cuda',
+    'wrap_models_on_cpu': 'device_ids',
+    'jitter_hue': 'out of bounds for uint8',
+    'draw_labels': 'AssertionError: no label is drawn',
+    'draw_samples': "unexpected keyword argument 'show'",
+    'batch_test_views': "has no attribute 'get'",
+    'check_num_segments': 'AssertionError: built with 8 and 4 segments',
+    'group_all_parameters': 'New atomic module type',
+}
+
+
+def hide_mmcv_lite_warning(folder: Path) -> None:
+    with warnings.catch_warnings(record=True) as caught:
+        import mmcv.cnn.bricks.transformer  # noqa: F401
+    assert not caught, caught[0].message
+
+
+def supply_drn(folder: Path) -> None:
+    import mmaction.models  # noqa: F401
+    from mmaction.registry import MODELS
+
+    with pytest.raises(ImportError, match='DRN is missing from the mmaction2 1.2.0 wheel'):
+        MODELS.build(dict(type='DRN'))
+
+
+def alias_importlib_metadata(folder: Path) -> None:
+    from mmaction.utils.dependency import satisfy_requirement
+
+    assert satisfy_requirement('torch>=1.0')
+
+
+def find_packages(folder: Path) -> None:
+    from mmengine.config import Config
+    from mmengine.utils import get_installed_path, is_installed
+
+    config = folder / 'config.py'
+    config.write_text("_base_ = 'mmaction::_base_/default_runtime.py'")
+    assert Config.fromfile(config).default_scope == 'mmaction'
+    assert is_installed('mmaction2') and is_installed('mmengine') and not is_installed('mmdet')
+    with pytest.raises(ModuleNotFoundError, match='pip install mmdet'):
+        get_installed_path('mmdet')
+
+
+def find_flat_configs(folder: Path) -> None:
+    from mmengine.config import Config
+
+    config = folder / 'config.py'
+    config.write_text("_base_ = 'dyreg_mmaction::tsm_r50_dyreg_sthv2.py'")
+    assert Config.fromfile(config).model.backbone.type == 'DyRegResNetTSM'
+
+
+def train_from_scratch(folder: Path) -> None:
+    import torch
+    from mmaction.models import MobileNetV2TSM, ResNet3d, ResNetTSM, SwinTransformer3D
+
+    torch.save({'conv1.weight': torch.full((64, 3, 7, 7), 2.0)}, folder / 'resnet.pth')
+    pretrained = ResNetTSM(depth=18, pretrained=str(folder / 'resnet.pth'))
+    pretrained.init_weights()
+    assert (pretrained.conv1.conv.weight == 2).all()  # 2D weights still load
+
+    ResNet3d(depth=18, pretrained=None).init_weights()
+    MobileNetV2TSM(pretrained=None, widen_factor=0.1).init_weights()
+    SwinTransformer3D('tiny', pretrained=None).init_weights()
+    scratch = ResNetTSM(depth=18, pretrained=None)
+    before = scratch.conv1.conv.weight.clone()
+    scratch.init_weights()
+    assert not torch.equal(scratch.conv1.conv.weight, before)
+
+
+def load_torchvision_weights(folder: Path) -> None:
+    import torch
+    from mmengine.runner import CheckpointLoader
+
+    torch.hub.set_dir(folder)
+    (folder / 'checkpoints').mkdir()
+    torch.save({'weight': torch.ones(2)}, folder / 'checkpoints' / 'resnet18-f37072fd.pth')  # as once downloaded
+    for scheme in ('torchvision', 'modelzoo'):
+        assert CheckpointLoader.load_checkpoint(f'{scheme}://resnet18')['weight'].sum() == 2
+    with pytest.raises(ValueError, match="'torchvision://resnet1' is none of .*alexnet"):
+        CheckpointLoader.load_checkpoint('torchvision://resnet1')
+
+
+class _Call:
+    def __init__(self, function, *args):
+        self.call = function, args
+
+    def __reduce__(self):
+        return self.call
+
+
+def trust_logs_in_checkpoints(folder: Path) -> None:
+    import numpy as np
+    import torch
+    from mmengine.logging import HistoryBuffer, MessageHub
+    from mmengine.runner import CheckpointLoader
+
+    hub = MessageHub.get_instance('hub')
+    hub.update_scalar('train/loss', np.float64(0.5))
+    hub.update_info('best', np.float32(3))
+    hub.update_info('epochs', np.arange(3))
+    torch.save({'message_hub': hub.state_dict()}, folder / 'zip.pth')
+    torch.save({'message_hub': hub.state_dict()}, folder / 'plain.pth', _use_new_zipfile_serialization=False)
+    numpy_1 = (folder / 'plain.pth').read_bytes().replace(b'numpy._core.', b'numpy.core.')
+    (folder / 'numpy_1.pth').write_bytes(numpy_1)
+    for checkpoint in ('zip.pth', 'plain.pth', 'numpy_1.pth'):
+        log = CheckpointLoader.load_checkpoint(str(folder / checkpoint))['message_hub']
+        assert log['log_scalars']['train/loss'].mean() == 0.5
+        assert log['runtime_info']['best'] == 3 and (log['runtime_info']['epochs'] == [0, 1, 2]).all()
+
+    for attack in (_Call(eval, '1'), _Call(getattr, HistoryBuffer, '__init__'), _Call(getattr, np.ndarray, 'tofile')):
+        torch.save(attack, folder / 'attack.pth')
+        with pytest.raises(Exception, match='not safe to load|GLOBAL eval was not an allowed global'):
+            CheckpointLoader.load_checkpoint(str(folder / 'attack.pth'))
+
+
+def _join_group_of_one() -> None:
+    with socket.socket() as server:
+        server.bind(('127.0.0.1', 0))
+        port = server.getsockname()[1]
+    os.environ.update(RANK='0', LOCAL_RANK='0', WORLD_SIZE='1', MASTER_ADDR='127.0.0.1', MASTER_PORT=str(port))
+
+
+def init_dist_on_cpu(folder: Path) -> None:
+    import torch
+    from mmengine import dist
+
+    set_device = torch.cuda.set_device
+    for launcher in ('pytorch', 'slurm'):
+        _join_group_of_one()
+        os.environ.update(SLURM_PROCID='0', SLURM_NTASKS='1', SLURM_NODELIST='localhost', SLURM_LOCALID='0')
+        dist.init_dist(launcher)
+        assert dist.get_backend() == 'gloo'
+        torch.distributed.destroy_process_group()
+    assert torch.cuda.set_device is set_device
+
+
+def wrap_models_on_cpu(folder: Path) -> None:
+    import torch
+    from mmengine.model import MMDistributedDataParallel
+
+    _join_group_of_one()
+    torch.distributed.init_process_group('gloo')
+    model = MMDistributedDataParallel(torch.nn.Linear(2, 1), device_ids=[0], broadcast_buffers=False)
+    model(torch.ones(1, 2)).sum().backward()
+    assert model.module.weight.grad.sum() == 2 and not model.broadcast_buffers
+
+
+def jitter_hue(folder: Path) -> None:
+    import cv2
+    import numpy as np
+    from mmaction.datasets.transforms import ColorJitter
+
+    hue = np.arange(180, dtype=np.uint8)[None, :, None]
+    hsv = np.concatenate([hue, np.full_like(hue, 255), np.full_like(hue, 255)], axis=2)
+    rgb = cv2.cvtColor(hsv, cv2.COLOR_HSV2RGB)
+    for factor in (-0.5, 0.5):  # 0.5: 127 on top of hues up to 179 leaves uint8 too
+        turned = {'imgs': [rgb]}
+        ColorJitter(brightness=0, contrast=0, saturation=0, hue=(factor, factor)).transform(turned)
+        expected = (hue[0, :, 0].astype(int) + int(factor * 255)) % 180
+        found = cv2.cvtColor(turned['imgs'][0], cv2.COLOR_RGB2HSV)[0, :, 0]
+        assert np.abs((found - expected + 90) % 180 - 90).max() <= 1
+
+
+def _recognizer(num_segments: int = 8, head_segments: int = 8, **test_cfg) -> dict:
+    return dict(
+        type='Recognizer2D',
+        backbone=dict(type='ResNetTSM', depth=18, num_segments=num_segments, pretrained2d=False),
+        cls_head=dict(type='TSMHead', num_classes=3, in_channels=512, num_segments=head_segments, average_clips='prob'),
+        data_preprocessor=dict(type='ActionDataPreprocessor', mean=[128] * 3, std=[64] * 3),
+        test_cfg=test_cfg,
+    )
+
+
+class _Clips(list):
+    """Packed clips of 8 frames, (T, C, H, W), the darker the later."""
+
+    metainfo = dict(classes=['push', 'pull', 'lift'])
+
+    def __init__(self, clips: int = 5):
+        import torch
+        from mmaction.structures import ActionDataSample
+
+        frames = torch.linspace(250, 180, 8).to(torch.uint8).reshape(8, 1, 1, 1).expand(8, 3, 224, 288).contiguous()
+        super().__init__(dict(inputs=frames, data_samples=ActionDataSample().set_gt_label(1)) for _ in range(clips))
+
+
+def _test_with_pictures(out_dir: Path) -> None:
+    """What ``tools/test.py --show-dir`` does."""
+    from mmengine.runner import Runner
+
+    Runner(
+        model=_recognizer(),
+        work_dir=str(out_dir / 'work_dir'),
+        default_scope='mmaction',
+        test_cfg=dict(type='TestLoop'),
+        test_evaluator=dict(type='AccMetric'),
+        test_dataloader=dict(dataset=_Clips(), batch_size=2, sampler=dict(type='DefaultSampler', shuffle=False)),
+        default_hooks=dict(
+            visualization=dict(
+                type='VisualizationHook', enable=True, show=False, wait_time=2, interval=2, out_dir=str(out_dir)
+            )
+        ),
+        visualizer=dict(type='ActionVisualizer', vis_backends=[dict(type='LocalVisBackend')]),
+        log_level='ERROR',
+    ).test()
+
+
+def draw_samples(folder: Path) -> None:
+    import cv2
+    import torch
+    from mmaction.engine.hooks.visualization_hook import VisualizationHook
+
+    _test_with_pictures(folder)
+    # sample 4 is alone in the last batch
+    assert sorted(path.name for path in folder.glob('*_0')) == ['0_0', '2_0', '4_0']
+    pictures = sorted((folder / '4_0' / 'frames_0').glob('*.png'))
+    assert len(pictures) == 8
+    for picture, brightness in zip(pictures, torch.linspace(250, 180, 8), strict=True):
+        image = cv2.imread(str(picture))
+        assert image.shape == (224, 288, 3) and (image[150:, 150:] == int(brightness)).all()
+
+    frames = torch.arange(2 * 4 * 5 * 3).reshape(2, 4, 5, 3)  # (T, H, W, C)
+    for layout in (frames.permute(0, 3, 1, 2), frames.permute(3, 0, 1, 2), frames.permute(3, 0, 1, 2)[None]):
+        seen = {}
+
+        class Visualizer:
+            def add_datasample(self, name, video, sample, seen=seen, **kwargs):
+                seen[name] = video
+
+        hook = VisualizationHook(enable=True, interval=1)
+        hook._visualizer = Visualizer()
+        hook._draw_samples(0, {'inputs': [layout]}, [_Clips(1)[0]['data_samples']])
+        assert (seen['0'] == frames.numpy()).all()
+
+
+def draw_labels(folder: Path) -> None:
+    import numpy as np
+    from mmaction.structures import ActionDataSample
+    from mmaction.visualization import ActionVisualizer
+
+    visualizer = ActionVisualizer()
+    visualizer.dataset_meta = _Clips.metainfo
+    video = np.full((1, 64, 256, 3), 255, np.uint8)
+
+    def picture(sample: ActionDataSample, **kwargs) -> np.ndarray:
+        visualizer.add_datasample('clip', video, sample, out_path=str(folder / 'clip'), **kwargs)
+        return np.fromfile(folder / 'clip' / 'frames_0' / '0.png', np.uint8).tobytes()
+
+    def sample() -> ActionDataSample:
+        return ActionDataSample().set_gt_label(1)
+
+    def predicted(label: int, score: list[float]) -> ActionDataSample:
+        return sample().set_pred_label(label).set_pred_score(score)
+
+    nothing = picture(ActionDataSample())
+    assert picture(sample()) != nothing, 'no label is drawn'
+    assert picture(sample(), draw_gt=False) == nothing
+    drawn = {
+        picture(sample()),
+        picture(sample().set_pred_label(2)),
+        picture(predicted(2, [0.1, 0.2, 0.7])),
+        picture(predicted(2, [0.1, 0.1, 0.8])),
+        picture(predicted(0, [0.7, 0.2, 0.1])),
+    }
+    assert len(drawn) == 5
+
+
+def batch_test_views(folder: Path) -> None:
+    import torch
+    from mmaction.registry import MODELS
+    from mmengine.registry import init_default_scope
+
+    init_default_scope('mmaction')
+    model = MODELS.build(_recognizer(max_testing_views=8)).eval()
+    views = torch.randn(1, 3 * 8, 3, 64, 64)
+    in_parts, _ = model.extract_feat(views, test_mode=True)
+    model.test_cfg = None
+    at_once, _ = model.extract_feat(views, test_mode=True)
+    assert torch.allclose(in_parts, at_once, atol=1e-5)
+
+
+def check_num_segments(folder: Path) -> None:
+    from mmaction.registry import MODELS
+    from mmengine.registry import init_default_scope
+
+    init_default_scope('mmaction')
+    try:
+        MODELS.build(_recognizer(num_segments=8, head_segments=4))
+    except ValueError as error:
+        assert 'model.backbone.num_segments=8 and model.cls_head.num_segments=4' in str(error)
+    else:
+        raise AssertionError('built with 8 and 4 segments')
+    MODELS.build(_recognizer())
+    plain = _recognizer()
+    plain['backbone'] = dict(type='ResNet', depth=18)  # knows nothing of segments
+    MODELS.build(plain)
+    i3d = dict(type='I3DHead', num_classes=3, in_channels=512)
+    MODELS.build(dict(type='Recognizer3D', backbone=dict(type='ResNet3d', depth=18), cls_head=i3d))
+
+
+def group_all_parameters(folder: Path) -> None:
+    from mmaction.engine.optimizers import TSMOptimWrapperConstructor
+    from torch import nn
+
+    model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.GRU(4, 4), nn.Linear(4, 2))
+    settings = dict(type='OptimWrapper', optimizer=dict(type='SGD', lr=0.1, weight_decay=0.1))
+    optimizer = TSMOptimWrapperConstructor(settings, dict(fc_lr5=True))(model).optimizer
+    grouped = [parameter for group in optimizer.param_groups for parameter in group['params']]
+    assert {*map(id, grouped)} == {*map(id, model.parameters())}
+
+
+class _PathFinder(PathFinder):
+    @classmethod
+    def find_spec(cls, fullname, path=None, target=None):
+        return None if fullname in HIDDEN else super().find_spec(fullname, path, target)
+
+
+def _load_compat():
+    spec = importlib.util.spec_from_file_location('compat', COMPAT)
+    compat = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(compat)
+    return compat
+
+
+def _in_fork(name: str, remedies: Iterable, folder: Path) -> str:
+    """Runs the function ``name`` of this file after ``remedies``; returns what it raised, '' if nothing."""
+    folder.mkdir()
+    report = folder.with_suffix('.txt')
+    if os.fork() == 0:
+        try:
+            for remedy in remedies:
+                remedy()
+            globals()[name](folder)
+            report.write_text('')
+        except BaseException:
+            report.write_text(traceback.format_exc())
+        finally:
+            os._exit(0)
+    os.wait()
+    return report.read_text()
+
+
+def _main(folder: Path) -> None:
+    sys.meta_path[:] = [_PathFinder if finder is PathFinder else finder for finder in sys.meta_path]
+    # all that is slow and needs no remedy, once for all forks
+    import matplotlib.pyplot  # noqa: F401
+    import mmengine.runner  # noqa: F401
+    import scipy.stats  # noqa: F401
+
+    compat = _load_compat()
+    results = {}
+    for name in FAULTS:
+        others = [remedy for remedy in compat.REMEDIES if remedy.__name__ != name]
+        results[name] = (
+            _in_fork(name, others, folder / f'{name}_without'),
+            _in_fork(name, compat.REMEDIES, folder / f'{name}_with'),
+        )
+    (folder / 'results.json').write_text(json.dumps(results))
+
+
+@pytest.fixture(scope='module')
+def results(tmp_path_factory) -> dict[str, tuple[str, str]]:
+    folder = tmp_path_factory.mktemp('compat')
+    environment = {**os.environ, 'CUDA_VISIBLE_DEVICES': '', 'PYTHONPATH': os.pathsep.join(filter(None, sys.path))}
+    run = subprocess.run([sys.executable, __file__, folder], env=environment, capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr
+    return json.loads((folder / 'results.json').read_text())
+
+
+def test_every_remedy_is_tested():
+    names = [remedy.__name__ for remedy in _load_compat().REMEDIES]
+    assert sorted(names) == sorted([*FAULTS, 'require_mmcv'])
+
+
+@pytest.mark.parametrize('name', FAULTS)
+def test_fault_is_there_without_the_remedy(results, name):
+    assert FAULTS[name] in results[name][0]
+
+
+@pytest.mark.parametrize('name', FAULTS)
+def test_remedy_cures_the_fault(results, name):
+    assert results[name][1] == ''
+
+
+if __name__ == '__main__':
+    _main(Path(sys.argv[1]))

@@ -1,0 +1,145 @@
+"""The package as it is installed: what it prints, what it needs, its wheel, and where mim and mmengine look into it."""
+
+import configparser
+import os
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+import yaml
+from mmaction import registry as mmaction_registry
+from mmengine.config import Config
+from mmengine.hub import get_config
+from mmengine.registry import METRICS as ROOT_METRICS
+from mmengine.registry import MODELS as ROOT_MODELS
+from mmengine.registry import DefaultScope
+from torch import nn
+
+from dyreg_mmaction import registry
+
+ROOT = Path(__file__).parents[1]
+ENVIRONMENT = {**os.environ, 'PYTHONPATH': os.pathsep.join([str(ROOT), *filter(None, sys.path)])}
+# what `import mmaction.models` takes on this stack: the two remedies without which it fails
+IMPORT_MMACTION = """
+import importlib.util
+spec = importlib.util.spec_from_file_location('compat', 'dyreg_mmaction/compat.py')
+compat = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(compat)
+compat.supply_drn(), compat.alias_importlib_metadata()
+import mmaction.models
+"""
+
+
+def python(code: str) -> subprocess.CompletedProcess:
+    return subprocess.run([sys.executable, '-c', code], cwd=ROOT, env=ENVIRONMENT, capture_output=True, text=True)
+
+
+def test_import_prints_nothing():
+    run = python('import dyreg_mmaction')
+    assert (run.returncode, run.stdout, run.stderr) == (0, '', '')
+
+
+def test_without_mmcv_the_import_says_what_to_install():
+    run = python('import sys; sys.modules["mmcv"] = None; import dyreg_mmaction')
+    assert run.returncode != 0
+    assert run.stderr.splitlines()[-1].startswith(
+        'ImportError: mmcv is not installed: run `pip install mmcv-lite==2.1.0`'
+    )
+
+
+def test_no_requirement_can_overwrite_a_full_mmcv():
+    parser = configparser.ConfigParser()
+    parser.read(ROOT / 'setup.cfg')
+    assert 'mmcv' not in parser['options']['install_requires']
+    assert parser['options.extras_require']['lite'].strip() == 'mmcv-lite==2.1.0'
+
+
+@pytest.mark.slow
+def test_import_takes_little_longer_than_mmaction_models():
+    def seconds(code: str) -> float:  # of the processor: how busy the machine is does not count
+        return float(python(f'{code}\nimport time; print(time.process_time())').stdout)
+
+    stock, ours = (min(seconds(code) for _ in range(2)) for code in (IMPORT_MMACTION, 'import dyreg_mmaction'))
+    assert ours - stock < 0.5
+
+
+@pytest.mark.slow
+def test_wheel_holds_the_folder_of_mim(tmp_path):
+    command = [sys.executable, '-m', 'pip', 'wheel', '--no-deps', '--quiet', '--wheel-dir', str(tmp_path), str(ROOT)]
+    run = subprocess.run(command, capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr
+    (wheel,) = tmp_path.glob('dyreg_mmaction-*.whl')
+    packed = set(zipfile.ZipFile(wheel).namelist())
+    for folder in ('configs', 'tools'):
+        files = [path for suffix in ('py', 'sh', 'yml') for path in (ROOT / folder).rglob(f'*.{suffix}')]
+        assert {f'dyreg_mmaction/.mim/{path.relative_to(ROOT)}' for path in files} <= packed
+    assert 'dyreg_mmaction/.mim/model-index.yml' in packed
+    assert not any(name.startswith(('tests', 'configs', 'tools')) for name in packed)
+
+
+def test_model_index_names_every_config_of_the_top_folder():
+    (metafile,) = yaml.safe_load((ROOT / 'model-index.yml').read_text())['Import']
+    named = {model['Name']: model['Config'] for model in yaml.safe_load((ROOT / metafile).read_text())['Models']}
+    assert named == {path.stem: f'configs/{path.name}' for path in (ROOT / 'configs').glob('*.py')}
+
+
+@pytest.mark.parametrize('name', ['dyreg_mmaction::tsm_r50_dyreg_sthv2.py', 'dyreg_mmaction::_base_/recipe.py'])
+def test_config_of_the_package_serves_as_a_base(tmp_path, name):
+    (tmp_path / 'config.py').write_text(f'_base_ = {name!r}\nwork_dir = "mine"')
+    config = Config.fromfile(tmp_path / 'config.py')
+    original = Config.fromfile(ROOT / 'configs' / name.partition('::')[2])
+    assert config.pop('work_dir') == 'mine'
+    assert _without_scope(config.to_dict()) == _without_scope(original.to_dict())
+
+
+def _without_scope(value):
+    if isinstance(value, dict):
+        return {key: _without_scope(item) for key, item in value.items() if key != '_scope_'}
+    return [_without_scope(item) for item in value] if isinstance(value, list | tuple) else value
+
+
+def test_base_of_the_package_builds(tmp_path):
+    (tmp_path / 'config.py').write_text("_base_ = 'dyreg_mmaction::tsm_r50_dyreg_sthv2.py'")
+    config = Config.fromfile(tmp_path / 'config.py')
+    assert config.val_evaluator._scope_ == 'dyreg_mmaction'  # whose registries know all that MMAction2's do
+    with DefaultScope.overwrite_default_scope('mmaction'):
+        assert type(ROOT_METRICS.build(config.val_evaluator)).__name__ == 'AccMetric'
+        assert type(ROOT_MODELS.build(config.model).backbone).__name__ == 'DyRegResNetTSM'
+
+
+def test_hub_finds_a_config_by_its_path():
+    assert get_config('dyreg_mmaction::tsm_r50_dyreg_sthv2.py').model.backbone.type == 'DyRegResNetTSM'
+
+
+def test_unknown_config_of_the_package_is_a_file_not_found(tmp_path):
+    (tmp_path / 'config.py').write_text("_base_ = 'dyreg_mmaction::nothing.py'")
+    with pytest.raises(FileNotFoundError, match='nothing.py'):
+        Config.fromfile(tmp_path / 'config.py')
+
+
+@pytest.mark.parametrize('name', ['DyRegResNetTSM', 'dyreg_mmaction.DyRegResNetTSM', 'ResNetTSM'])
+@pytest.mark.parametrize('scope', ['mmaction', 'dyreg_mmaction'])
+def test_types_are_found_with_and_without_their_scope(name, scope):
+    with DefaultScope.overwrite_default_scope(scope):
+        with ROOT_MODELS.switch_scope_and_registry(None) as models:
+            assert issubclass(models.get(name), nn.Module)
+
+
+def test_every_registry_of_mmaction_has_a_child():
+    # but for two that nothing is built from: FUNCTION is asked at its root, TOKENIZER has none
+    names = {name for name in vars(mmaction_registry) if name.isupper() and not name.startswith('MMENGINE_')}
+    children = {name: getattr(registry, name) for name in names - {'FUNCTION', 'TOKENIZER'}}
+    assert all(child.parent is getattr(mmaction_registry, name) for name, child in children.items())
+    assert {child.scope for child in children.values()} == {'dyreg_mmaction'}
+
+
+def test_datasets_register_when_first_asked_for():
+    run = python(
+        'import sys, dyreg_mmaction; from mmaction.registry import DATASETS\n'
+        'assert "dyreg_mmaction.datasets" not in sys.modules and "mmaction.datasets" not in sys.modules\n'
+        'assert DATASETS.get("MultiSyncMNIST").__module__.startswith("dyreg_mmaction.datasets")\n'
+        'assert DATASETS.get("VideoDataset").__module__.startswith("mmaction.datasets")'
+    )
+    assert run.returncode == 0, run.stderr
