@@ -2,6 +2,7 @@
 
 import os
 import pickle
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -19,12 +20,15 @@ def load_file(path: str | os.PathLike) -> Mapping:
         raise FileNotFoundError(f'there is no checkpoint {path}; give the path of a file')
     try:
         content = torch.load(path, map_location='cpu', weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, LookupError, ValueError, TypeError) as error:
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+    except pickle.UnpicklingError as error:
+        code = re.search(r'GLOBAL (\S+)', str(error))
+        what = f'asks for {code[1]}' if code else 'is no checkpoint'
         raise ValueError(
-            f'{path} cannot be loaded without executing code from it ({reason}); it is damaged, no checkpoint, or not '
-            'to be trusted'
+            f'{path} {what}, and loading executes no code; give a checkpoint of tensors and plain data'
         ) from error
+    except (RuntimeError, EOFError, LookupError, ValueError, TypeError) as error:
+        reason = (str(error).strip() or type(error).__name__).split('. ')[0]
+        raise ValueError(f'{path} is damaged or no checkpoint ({reason}); get it anew') from error
     if not isinstance(content, Mapping):
         raise ValueError(f'{path} holds a {type(content).__name__}, not a dict of weights; give a checkpoint')
     return content
