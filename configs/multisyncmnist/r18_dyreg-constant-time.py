@@ -1,0 +1,15 @@
+# Constant-Time: one set of regions for the clip.
+_base_ = './r18.py'
+
+model = dict(
+    backbone=dict(
+        plugins=[
+            dict(
+                type='DyRegGNN',
+                after='layer2.1',
+                node_channels=32,
+                regions=dict(type='DynamicRegions', hidden_channels=32, time='constant'),
+            )
+        ]
+    )
+)

@@ -1,0 +1,15 @@
+# Regions start on a 3 x 3 grid in place of the centre.
+_base_ = './r18.py'
+
+model = dict(
+    backbone=dict(
+        plugins=[
+            dict(
+                type='DyRegGNN',
+                after='layer2.1',
+                node_channels=32,
+                regions=dict(type='DynamicRegions', hidden_channels=32, reference='grid'),
+            )
+        ]
+    )
+)

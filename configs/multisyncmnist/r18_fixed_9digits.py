@@ -1,0 +1,6 @@
+# 9 digits in place of 5.
+_base_ = './r18_fixed.py'
+
+train_dataloader = dict(dataset=dict(num_digits=9))
+val_dataloader = dict(dataset=dict(num_digits=9))
+test_dataloader = val_dataloader

@@ -1,0 +1,10 @@
+# Four Non-Local blocks in place of DyReg-GNN, with about as many parameters.
+_base_ = './r18.py'
+
+model = dict(
+    backbone=dict(
+        plugins=[
+            dict(type='NonLocal', after='layer2.1', num_blocks=4, reduction=1, sub_sample=True),
+        ]
+    )
+)

@@ -1,0 +1,63 @@
+"""ConvLSTM and Non-Local: plugins in the place of DyReg-GNN."""
+
+import pytest
+import torch
+
+from dyreg_mmaction.models import ConvLSTM, NonLocal
+from dyreg_mmaction.registry import MODELS
+
+BASELINES = dict(conv_lstm=(ConvLSTM, {}), non_local=(NonLocal, dict(num_blocks=2)))
+
+
+@pytest.mark.parametrize('name', BASELINES)
+def test_starts_as_the_identity_and_then_learns(name):
+    cls, options = BASELINES[name]
+    module, x = cls(8, (5, 6), **options), torch.randn(2, 8, 3, 5, 6)
+    assert torch.equal(module(x), x)
+    optimizer = torch.optim.SGD(module.parameters(), lr=0.1)
+    for _ in range(2):  # the first step wakes the last layer, the second all others
+        optimizer.zero_grad()
+        (module(x) - x.flip(1)).square().sum().backward()
+        optimizer.step()
+    assert all(p.grad.abs().sum() > 0 for p in module.parameters())
+
+
+@pytest.mark.parametrize('name', BASELINES)
+def test_can_be_plugged_into_a_backbone(name):
+    cls, options = BASELINES[name]
+    plugin = dict(type=cls.__name__, after='layer2.1', **options)
+    backbone = MODELS.build(dict(type='DyRegResNet', depth=18, num_segments=2, input_size=32, plugins=[plugin]))
+    assert backbone(torch.randn(4, 3, 32, 32)).shape == (4, 512, 1, 1)
+    assert isinstance(backbone.plugins['layer2-1'], cls)
+
+
+def test_conv_lstm_is_a_residual_of_an_lstm_at_each_position():
+    module, x = ConvLSTM(4, (3, 5), hidden_channels=6), torch.randn(2, 4, 3, 3, 5)
+    torch.nn.init.ones_(module.norm.weight)
+    hidden = torch.stack([module.encode(frame).relu() for frame in x.unbind(2)])  # (T,B,C',H,W)
+    states = torch.zeros_like(hidden)
+    for row in range(3):
+        for column in range(5):
+            states[..., row, column] = module.rnn(hidden[..., row, column])[0]
+    y = torch.stack([module.norm(module.decode(frame)) for frame in states], dim=2)
+    torch.testing.assert_close(module(x), x + y)
+
+
+def test_non_local_mixes_all_positions_of_all_frames():
+    module = NonLocal(4, (3, 3), zeros_init=False)
+    x = torch.randn(1, 4, 2, 3, 3, requires_grad=True)
+    module(x)[0, :, 0, 0, 0].sum().backward()
+    assert (x.grad.abs().sum(1) > 0).all()
+
+
+def test_baselines_have_the_parameters_of_dyreg_on_multisyncmnist():
+    dyreg = 290_088
+    for module in (ConvLSTM(128, (16, 16)), NonLocal(128, (16, 16), num_blocks=4, reduction=1)):
+        assert sum(p.numel() for p in module.parameters()) == pytest.approx(dyreg, rel=0.1)
+
+
+def test_bad_numbers_are_refused():
+    with pytest.raises(ValueError, match='hidden_channels=0 must be at least 1'):
+        ConvLSTM(4, (3, 3), hidden_channels=0)
+    with pytest.raises(ValueError, match='num_blocks=0 must be at least 1'):
+        NonLocal(4, (3, 3), num_blocks=0)

@@ -1,0 +1,47 @@
+"""What the paper's ablations vary in DynamicRegions, beside test_regions_dynamic.py."""
+
+import pytest
+import torch
+
+from dyreg_mmaction.models.dyreg_gnn import KERNELS
+from dyreg_mmaction.models.regions import DynamicRegions
+from dyreg_mmaction.ops import pool
+
+
+def build(size=(16, 16), num_nodes=9, **options) -> DynamicRegions:
+    torch.manual_seed(0)
+    source = DynamicRegions(4, size, num_nodes, hidden_channels=8, **options)
+    torch.nn.init.constant_(source.predictor.alpha, 0.5)
+    return source.eval()
+
+
+@pytest.mark.parametrize('lam', [6, 7, 8, 11, 16])
+def test_half_size_is_h_over_lambda(lam):
+    regions = build((16, 32), predict_size=False, half_size=1 / lam)(torch.randn(1, 2, 4, 16, 32))
+    expected = torch.tensor([32 / lam, max(16 / lam, 1)])
+    torch.testing.assert_close(regions.half_size, expected.expand(1, 2, 9, 2))
+    assert torch.pdist(regions.center[0, 0]).max() > 1e-3  # positions are still predicted
+
+
+def test_lambda_16_is_the_bilinear_kernel():
+    """Pooling with a tent of half size 1 interpolates between the four cells around the centre."""
+    x = torch.randn(1, 2, 4, 16, 16)
+    regions = build(predict_size=False, half_size=1 / 16)(x)
+    maps, _ = KERNELS['tent'](regions, (16, 16))
+    grid = regions.center.flatten(0, 1)[:, None] / 15 * 2 - 1
+    sampled = torch.nn.functional.grid_sample(x.flatten(0, 1), grid, align_corners=True)[:, :, 0].transpose(1, 2)
+    torch.testing.assert_close(pool(x.flatten(0, 1), maps), sampled)
+
+
+def test_lite_has_no_f():
+    lite, full = build(heads='pool'), build()
+    assert not any('down1' in key for key in lite.state_dict())
+    assert sum(p.numel() for p in lite.parameters()) < sum(p.numel() for p in full.parameters()) / 2
+
+
+@pytest.mark.parametrize('num_nodes', [1, 5, 9, 16])
+@pytest.mark.parametrize('heads', ['fc', 'pool'])
+@pytest.mark.parametrize('reference', ['center', 'grid'])
+def test_any_number_of_nodes(num_nodes, heads, reference):
+    regions = build((8, 11), num_nodes, heads=heads, reference=reference)(torch.randn(2, 3, 4, 8, 11))
+    assert regions.center.shape == regions.half_size.shape == (2, 3, num_nodes, 2)

@@ -1,0 +1,55 @@
+"""FixedRegions: nodes are the cells of grids."""
+
+import pytest
+import torch
+
+from dyreg_mmaction.models import DyRegGNN
+from dyreg_mmaction.models.dyreg_gnn import KERNELS
+from dyreg_mmaction.models.regions import FixedRegions
+from dyreg_mmaction.ops import pool
+
+
+def area_maps(source, height, width):
+    return KERNELS['area'](source(torch.zeros(1, 1, 1, height, width)), (height, width))
+
+
+def test_areas_are_rstgs_overlap_weights():
+    """Weight of pixel p in cell i of a partition into s: overlap([p, p + 1], [i H/s, (i + 1) H/s]) / (H/s)."""
+    pool_maps, _ = area_maps(FixedRegions(1, (14, 14)), 14, 14)
+    side = 14 / 3
+    for cell in range(9):
+        weights = [
+            [max(0, min(p + 1, (i + 1) * side) - max(p, i * side)) / side for p in range(14)]
+            for i in divmod(cell, 3)  # row, column
+        ]
+        expected = torch.outer(*map(torch.tensor, weights))
+        torch.testing.assert_close(pool_maps[0, cell], expected, atol=1e-6, rtol=0)
+
+
+def test_area_nodes_are_means_where_cells_fit_the_map():
+    pool_maps, _ = area_maps(FixedRegions(1, (6, 9), num_nodes=6, grids=[(2, 3)]), 6, 9)
+    x = torch.randn(1, 4, 6, 9)
+    expected = torch.nn.functional.adaptive_avg_pool2d(x, (2, 3)).flatten(2).transpose(1, 2)
+    torch.testing.assert_close(pool(x, pool_maps), expected)
+
+
+def test_area_cells_cover_every_position_once_on_the_way_back():
+    _, unpool_maps = area_maps(FixedRegions(1, (14, 10)), 14, 10)
+    torch.testing.assert_close(unpool_maps.sum(1), torch.ones(1, 14, 10))
+
+
+def test_tents_stand_on_the_grid_with_the_given_half_size():
+    regions = FixedRegions(1, (12, 24), half_size=0.25)(torch.zeros(2, 3, 1, 12, 24))
+    assert regions.center.shape == (2, 3, 9, 2)
+    assert regions.center[1, 2, 5].tolist() == pytest.approx([20, 6])  # second row, third column
+    assert regions.half_size[0, 0, 0].tolist() == pytest.approx([6, 3])
+
+
+def test_nothing_is_learned_or_saved():
+    source = FixedRegions(1, (6, 6))
+    assert not list(source.parameters()) and not source.state_dict()
+
+
+def test_wrong_number_of_cells_says_the_right_one():
+    with pytest.raises(ValueError, match='have 14 cells; set num_nodes=14, not 9'):
+        DyRegGNN(4, 6, regions=dict(type='FixedRegions', grids=[(3, 3), (2, 2), (1, 1)]))
