@@ -1,10 +1,24 @@
 """Modules, and the backbones that take them."""
 
-from . import graphs, regions
+from . import graphs, heads, regions
 from .backbones import Plugged, add_plugins
 from .conv_lstm import ConvLSTM
+from .conv_net import ConvNet
 from .dyreg_gnn import DyRegGNN
 from .non_local import NonLocal
 from .recording import record_regions
+from .rstg import RSTG
 
-__all__ = ['ConvLSTM', 'DyRegGNN', 'NonLocal', 'Plugged', 'add_plugins', 'graphs', 'record_regions', 'regions']
+__all__ = [
+    'ConvLSTM',
+    'ConvNet',
+    'DyRegGNN',
+    'NonLocal',
+    'Plugged',
+    'RSTG',
+    'add_plugins',
+    'graphs',
+    'heads',
+    'record_regions',
+    'regions',
+]

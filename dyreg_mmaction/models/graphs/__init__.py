@@ -1,5 +1,6 @@
 """How nodes talk: modules from nodes (B, T, N, C) and their regions to nodes (B, T, N, C)."""
 
+from .rstg import MultiScaleGraph
 from .space_time import SpaceTimeGraph
 
-__all__ = ['SpaceTimeGraph']
+__all__ = ['MultiScaleGraph', 'SpaceTimeGraph']

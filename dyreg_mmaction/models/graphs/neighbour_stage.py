@@ -1,0 +1,93 @@
+"""RSTG's space stage: messages along the links of a graph."""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from dyreg_mmaction.ops.adjacency import with_frames_beside
+
+from ..norm import JointLayerNorm
+
+ATTENTIONS = ('dot', 'simple')
+ADJACENCIES = ('mask', 'multiply')
+
+
+class NeighbourStage(nn.Module):
+    r"""Every node gathers messages of the nodes linked to it.
+
+    .. math::
+        m_{ij} = MLP_s([v_j | p_j | v_i | p_i]), \quad
+        a_{ij} = softmax_j(e_{ij}) \text{ over the nodes j linked to i}, \quad
+        v_i \leftarrow MLP_u([v_i | \textstyle\sum_j a_{ij} m_{ij}])
+
+    Both MLPs are two linear layers, each followed by a ReLU. The attention e is (Q v_i + q)^T R v_j ('dot') or
+    leaky_relu(Q v_i + q + R v_j) with a single row Q and R ('simple'). A node without links gathers zeros.
+
+    Source: RSTG (NeurIPS 2019).
+
+    Args:
+        channels (int): Width C of the nodes.
+        position_channels (int): Width P of the positions p; 0: there are none.
+        attention (str): 'dot' or 'simple'.
+        adjacency (str): 'mask': no weight for nodes that are not linked; 'multiply': as released, adjacency only
+            multiplies the logits, so that these get the weight of a zero logit.
+        joint_norm (bool): Whether what is gathered and what is updated pass a joint layer norm.
+        across_frames (bool): Whether nodes are linked to those of the frames beside theirs too.
+
+    Shapes:
+        nodes (T, B, N, C), links (T, B, N, M), positions (T, B, N, P) -> (T, B, N, C), with M = N, or 3 N across
+        frames.
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        position_channels: int = 0,
+        attention: str = 'dot',
+        adjacency: str = 'mask',
+        joint_norm: bool = False,
+        across_frames: bool = False,
+    ) -> None:
+        super().__init__()
+        self.simple = attention == 'simple'
+        self.mask = adjacency == 'mask'
+        self.across_frames = across_frames
+        self.send_in = nn.Linear(2 * (channels + position_channels), channels)
+        self.send_out = nn.Linear(channels, channels)
+        self.query = nn.Linear(channels, 1 if self.simple else channels)
+        self.key = nn.Linear(channels, 1 if self.simple else channels, bias=False)
+        self.gather_norm = JointLayerNorm(channels) if joint_norm else nn.Identity()
+        self.update = nn.Sequential(
+            nn.Linear(2 * channels, channels),
+            nn.ReLU(inplace=True),
+            nn.Linear(channels, channels),
+            nn.ReLU(inplace=True),
+        )
+        self.norm = JointLayerNorm(channels) if joint_norm else nn.Identity()
+
+    def forward(self, nodes: Tensor, links: Tensor, positions: Tensor | None = None) -> Tensor:
+        """One space stage."""
+        attention = self._attention(nodes, links)
+        located = nodes if positions is None else torch.cat((nodes, positions.to(nodes.dtype)), dim=-1)
+        gathered = (attention[..., None, :] @ self._messages(located)).squeeze(-2)  # (T,B,N,C)
+        return self.norm(self.update(torch.cat((nodes, self.gather_norm(gathered)), dim=-1)))
+
+    def _attention(self, nodes: Tensor, links: Tensor) -> Tensor:
+        """Weights a_ij, (T, B, N, M)."""
+        query, key = self.query(nodes), self._senders(self.key(nodes)).transpose(-1, -2)
+        # + 1 as released; it cancels under the mask
+        logits = F.leaky_relu(query + key, 0.2) + 1 if self.simple else query @ key
+        if not self.mask:
+            return (logits * links).softmax(-1)
+        return logits.masked_fill(~links, torch.finfo(logits.dtype).min).softmax(-1) * links
+
+    def _messages(self, nodes: Tensor) -> Tensor:
+        """MLP_s, (T, B, N, M, C), its first layer from N projections: W [v_j | v_i] = W1 v_j + W2 v_i."""
+        to_send, to_receive = self.send_in.weight.chunk(2, dim=1)
+        sent = self._senders(F.linear(nodes, to_send))
+        received = F.linear(nodes, to_receive, self.send_in.bias)
+        return self.send_out((received[..., :, None, :] + sent[..., None, :, :]).relu_()).relu_()
+
+    def _senders(self, nodes: Tensor) -> Tensor:
+        """All nodes that may send to those of a frame, (T, B, M, C)."""
+        return with_frames_beside(nodes) if self.across_frames else nodes

@@ -1,0 +1,116 @@
+"""RSTG's graph: recurrence in time and messages between neighbouring regions, in turn."""
+
+from collections.abc import Sequence
+
+from torch import Tensor, nn
+
+from dyreg_mmaction.ops import Regions
+from dyreg_mmaction.ops.adjacency import space_links, space_time_links
+from dyreg_mmaction.ops.positions import MAP_SIZE, gaussian_maps
+from dyreg_mmaction.registry import MODELS
+
+from ..node_rnn import NodeRNN
+from .neighbour_stage import ADJACENCIES, ATTENTIONS, NeighbourStage
+
+# time stages in the graph, space stages, a final time stage (instead of the average over time)
+STAGES = {
+    'all-temp': (True, True, True),
+    '1-temp': (False, True, True),
+    'time-only': (True, False, True),
+    'space-only': (False, True, False),
+    'homogenous': (False, True, False),
+}
+NORMS = {None: lambda channels: nn.Identity(), 'LN': lambda channels: nn.GroupNorm(1, channels), 'BN': nn.BatchNorm1d}
+
+
+@MODELS.register_module()
+class MultiScaleGraph(nn.Module):
+    r"""K rounds of a time stage (an LSTM for each node) and a space stage with shared weights, then a last time stage.
+
+    Nodes of one frame are linked if their regions overlap or share an edge, see :class:`.NeighbourStage` for what they
+    exchange. The regions may be any, moving ones too.
+
+    Source: RSTG (NeurIPS 2019). Where poster and released code differ, and what is done here: docs/rstg.md.
+
+    Args:
+        channels (int): Width C of the nodes.
+        num_rounds (int): K, at least 1.
+        stages (str): 'all-temp', or an ablation: '1-temp': no time stages but the last; 'time-only': no space stages;
+            'space-only': no time stages, nodes are averaged over time instead; 'homogenous': one kind of stage whose
+            messages come from neighbours in space and time alike, averaged over time in the end.
+        attention (str): 'dot' or 'simple', see :class:`.NeighbourStage`.
+        positional (bool): Whether messages depend on the positions of sender and receiver, as gaussian maps.
+        norm (str, optional): 'LN': joint layer norm of the nodes before the graph, of what they gather and of their
+            updates (released for Something-Something); 'BN': batch norm before the graph (released for SyncMNIST).
+        adjacency (str): 'mask' or, as released, 'multiply', see :class:`.NeighbourStage`.
+
+    Shapes:
+        nodes (B, T, N, C) -> (B, T, N, C), for any B, T and N.
+
+    Raises:
+        ValueError: If ``num_rounds`` is below 1, or an option is unknown or does not fit.
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        num_rounds: int = 3,
+        stages: str = 'all-temp',
+        attention: str = 'dot',
+        positional: bool = False,
+        norm: str | None = None,
+        adjacency: str = 'mask',
+    ) -> None:
+        super().__init__()
+        if num_rounds < 1:
+            raise ValueError(f'num_rounds={num_rounds} must be at least 1')
+        _check_choice('stages', stages, list(STAGES))
+        _check_choice('attention', attention, ATTENTIONS)
+        _check_choice('norm', norm, list(NORMS))
+        _check_choice('adjacency', adjacency, ADJACENCIES)
+        self.across_frames = stages == 'homogenous'
+        if self.across_frames and adjacency == 'multiply':
+            raise ValueError("adjacency='multiply' would link nodes to frames beyond the clip; use adjacency='mask'")
+        time, space, final_time = STAGES[stages]
+        self.num_rounds = num_rounds
+        self.positional = positional
+        self.norm = NORMS[norm](channels)
+        self.time = NodeRNN(channels, 'lstm') if time else None
+        self.space = None
+        if space:
+            position_channels = MAP_SIZE**2 if positional else 0
+            self.space = NeighbourStage(
+                channels, position_channels, attention, adjacency, norm == 'LN', self.across_frames
+            )
+        self.final_time = NodeRNN(channels, 'lstm') if final_time else None
+
+    def forward(self, nodes: Tensor, regions: Regions) -> Tensor:
+        """Nodes after message passing."""
+        links, positions = self._links(regions)
+        v = self.norm(nodes.flatten(0, 1).transpose(1, 2)).transpose(1, 2)  # (B*T,N,C)
+        v = v.unflatten(0, nodes.shape[:2]).transpose(0, 1)  # (T,B,N,C)
+        for _ in range(self.num_rounds):
+            if self.time is not None:
+                v = self.time(v)
+            if self.space is not None:
+                v = self.space(v, links, positions)
+        v = v.mean(0, keepdim=True).expand_as(v) if self.final_time is None else self.final_time(v)
+        return v.transpose(0, 1)  # (B,T,N,C)
+
+    def _links(self, regions: Regions) -> tuple[Tensor | None, Tensor | None]:
+        """Links (T, B, N, M) and positions (T, B, N, 36), where there is use for them."""
+        if self.space is None:
+            return None, None
+        if not isinstance(regions, Regions):
+            raise ValueError(
+                'MultiScaleGraph links nodes by their rectangles, and these nodes have none; give it FixedRegions, '
+                "DynamicRegions, ... or use graph=dict(type='SpaceTimeGraph')"
+            )
+        boxes = regions.normalized().boxes().detach().transpose(0, 1)
+        links = space_time_links(boxes) if self.across_frames else space_links(boxes)
+        return links, gaussian_maps(regions).transpose(0, 1) if self.positional else None
+
+
+def _check_choice(name: str, value: object, choices: Sequence) -> None:
+    if value not in choices:
+        raise ValueError(f'{name}={value!r} is unknown; choose one of {list(choices)}')

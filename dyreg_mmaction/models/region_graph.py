@@ -1,0 +1,64 @@
+"""From a feature map to nodes that have exchanged messages."""
+
+from torch import Tensor, nn
+
+from dyreg_mmaction.ops import adaptive_avg_pool, pool
+
+from .dyreg_gnn import KERNELS, _build
+
+
+class RegionGraph(nn.Module):
+    r"""Nodes of regions of a map, after a graph.
+
+    .. math::
+        v_i = \sum_p K_i(p) z(p) + P K_i + b, \quad \hat v = graph(v)
+
+    with z the map, projected to the node width where that differs, and K_i the normalised kernel of node i.
+
+    Args: see :class:`.DyRegGNN`.
+
+    Shapes:
+        (B, in_channels, T, H, W) -> nodes (B, T, N, C), and maps (B*T, N, H, W) to write them back with.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        feature_size: int | tuple[int, int],
+        num_nodes: int,
+        node_channels: int,
+        regions: dict,
+        graph: dict,
+        kernel: str,
+        position: bool,
+    ) -> None:
+        super().__init__()
+        size = (feature_size, feature_size) if isinstance(feature_size, int) else tuple(feature_size)
+        for name, value in (('num_nodes', num_nodes), ('node_channels', node_channels)):
+            if value < 1:
+                raise ValueError(f'{name}={value} must be at least 1')
+        if kernel not in KERNELS:
+            raise ValueError(f'kernel={kernel!r} is unknown; choose one of {sorted(KERNELS)}')
+        self.feature_size = size
+        self.kernel = kernel
+        self.project = None
+        if node_channels != in_channels:
+            self.project = nn.Sequential(nn.Conv2d(in_channels, node_channels, 1), nn.GroupNorm(1, node_channels))
+        self.regions = _build(
+            regions, 'region source', in_channels=node_channels, feature_size=size, num_nodes=num_nodes
+        )
+        self.position = nn.Linear(size[0] * size[1], node_channels) if position else None
+        self.graph = _build(graph, 'graph', channels=node_channels)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Nodes, and the maps that write them back."""
+        clips = (x.shape[0], x.shape[2])
+        z = x.transpose(1, 2).flatten(0, 1)  # (B*T,C',H,W)
+        if self.project is not None:
+            z = self.project(z)  # (B*T,C,H,W)
+        regions = self.regions(z.unflatten(0, clips))
+        pool_maps, unpool_maps = KERNELS[self.kernel](regions, z.shape[-2:])  # (B*T,N,H,W)
+        nodes = pool(z, pool_maps.to(z.dtype))  # (B*T,N,C)
+        if self.position is not None:
+            nodes = nodes + self.position(adaptive_avg_pool(pool_maps, self.feature_size).flatten(2))
+        return self.graph(nodes.unflatten(0, clips), regions), unpool_maps

@@ -1,0 +1,342 @@
+"""RSTG: module, graph, links, positions."""
+
+import numpy as np
+import pytest
+import reference_rstg as reference
+import torch
+
+from dyreg_mmaction.models.graphs import MultiScaleGraph
+from dyreg_mmaction.ops import Regions, area, grid_regions, normalize
+from dyreg_mmaction.ops.adjacency import space_links, space_time_links
+from dyreg_mmaction.ops.positions import gaussian_maps
+from dyreg_mmaction.registry import MODELS
+
+GRIDS = [(3, 3), (2, 2), (1, 1)]
+OPTIONS = [
+    dict(),
+    dict(attention='simple', positional=True, norm='BN'),
+    dict(attention='dot', norm='LN'),
+    dict(attention='simple', adjacency='multiply'),
+    dict(attention='dot', adjacency='multiply', num_rounds=1),
+    dict(stages='1-temp', positional=True, num_rounds=2),
+    dict(stages='time-only', norm='LN'),
+    dict(stages='space-only', attention='simple', num_rounds=2),
+    dict(stages='homogenous', positional=True, num_rounds=2),
+]
+
+
+def randomize(module):
+    """Draw every parameter and running statistic anew, so that none sits at 0 or 1."""
+    torch.manual_seed(0)
+    for name, value in module.state_dict().items():
+        if value.is_floating_point():
+            noise = torch.rand_like(value) + 0.5 if 'running_var' in name else 0.5 * torch.randn_like(value)
+            value.copy_(noise)
+    return module.eval()
+
+
+def exact(module):
+    """In float64, with grids that do not keep the rounding of float32."""
+    module = randomize(module.double())
+    for child in module.modules():
+        if type(child).__name__ == 'FixedRegions':
+            for buffer, value in zip((child.center, child.half_size), grid_regions(GRIDS), strict=True):
+                buffer.copy_(value)
+    return module
+
+
+def state(module):
+    return {name: value.numpy() for name, value in module.state_dict().items()}
+
+
+def for_reference(options):
+    options = dict(options)
+    return options if 'num_rounds' not in options else dict(options, rounds=options.pop('num_rounds')) | options
+
+
+def grid(rectangles=None, batch=1, time=1):
+    """Regions (B, T, N, 2) on a map of size (1, 1) from rectangles (x1, y1, x2, y2), float64."""
+    boxes = torch.tensor(reference.grid_rectangles() if rectangles is None else rectangles, dtype=torch.float64)
+    center, half_size = (boxes[:, 2:] + boxes[:, :2]) / 2, (boxes[:, 2:] - boxes[:, :2]) / 2
+    return Regions(center.expand(batch, time, -1, -1), half_size.expand(batch, time, -1, -1), (1, 1))
+
+
+def moving(batch, time, num_nodes):
+    """Small random regions, other ones in each frame."""
+    generator = torch.Generator().manual_seed(1)
+    low = torch.rand(batch, time, num_nodes, 2, dtype=torch.float64, generator=generator) * 0.7
+    half_size = 0.02 + 0.13 * torch.rand(batch, time, num_nodes, 2, dtype=torch.float64, generator=generator)
+    return Regions(low + half_size, half_size, (1, 1))
+
+
+@pytest.mark.parametrize('options', OPTIONS, ids=str)
+def test_module_agrees_with_a_plain_evaluation(options):
+    module = exact(
+        MODELS.build(
+            dict(
+                type='RSTG',
+                in_channels=6,
+                feature_size=5,
+                node_channels=4,
+                graph=dict(type='MultiScaleGraph', **options),
+            )
+        )
+    )
+    x = torch.randn(2, 6, 3, 5, 7, dtype=torch.float64)
+    expected = reference.to_map(state(module), x.numpy(), reference.grid_rectangles(), **for_reference(options))
+    assert np.abs(expected - x.numpy()).max() > 0.1
+    assert np.abs(module(x).detach().numpy() - expected).max() < 1e-10
+
+
+@pytest.mark.parametrize('options', OPTIONS, ids=str)
+def test_graph_on_moving_regions_agrees_with_a_plain_evaluation(options):
+    graph = randomize(MultiScaleGraph(4, **options).double())
+    nodes, regions = torch.randn(2, 4, 6, 4, dtype=torch.float64), moving(2, 4, 6)
+    rectangles = torch.cat((regions.center - regions.half_size, regions.center + regions.half_size), -1).tolist()
+    expected = reference.graph(state(graph), nodes.numpy(), rectangles, **for_reference(options))
+    assert np.abs(graph(nodes, regions).detach().numpy() - expected).max() < 1e-10
+
+
+def test_moving_regions_of_these_tests_have_nodes_with_and_without_neighbours():
+    degree = space_links(moving(2, 4, 6).boxes()).sum(-1)
+    assert degree.min() == 0 and degree.max() > 1
+
+
+@pytest.mark.parametrize('cells', [3, 2, 1])
+@pytest.mark.parametrize('length', [6, 7, 14, 16, 28])
+def test_area_filters_are_the_analytic_overlaps(cells, length):
+    center, half_size = grid_regions([(cells, cells)])
+    kernel = area(center[:cells, 0] * length, half_size[:cells, 0] * length, length)
+    expected = np.stack([reference.overlap_weights(i / cells, (i + 1) / cells, length) for i in range(cells)])
+    assert np.abs(kernel.numpy() - expected).max() < 1e-12
+    assert np.abs(normalize(kernel).numpy() - expected * cells / length).max() < 1e-12
+    assert torch.allclose(kernel.sum(0), torch.ones(length, dtype=torch.float64))  # the way back is a mix of cells
+
+
+def test_links_of_the_grids_are_the_released_adjacency():
+    links = space_links(grid().boxes())[0, 0]
+    assert np.array_equal(links.numpy(), reference.released_adjacency())
+    assert links.sum() == 90
+
+
+@pytest.mark.parametrize('size', [(7, 7), (14, 14), (28, 28), (9, 50), (6, 3)])
+def test_links_of_the_grids_survive_rounding_at_any_size(size):
+    module = MODELS.build(dict(type='RSTG', in_channels=2, feature_size=size, node_channels=2))
+    regions = module.regions(torch.zeros(1, 2, 2, *size))
+    links = space_links(regions.normalized().boxes())[0, 1]
+    assert np.array_equal(links.numpy(), reference.released_adjacency())
+
+
+@pytest.mark.parametrize(
+    'other, linked',
+    [
+        ((0.5, 0.0, 1.0, 0.5), True),  # common edge
+        ((0.5, 0.4, 1.0, 0.9), True),  # part of an edge
+        ((0.5, 0.5, 1.0, 1.0), False),  # a corner alone
+        ((0.4, 0.4, 0.9, 0.9), True),  # overlap
+        ((0.1, 0.1, 0.2, 0.2), True),  # one in the other
+        ((0.6, 0.0, 1.0, 0.5), False),  # apart
+        ((0.0, 0.0, 0.5, 0.5), True),  # the same place, another node
+    ],
+)
+def test_links_between_two_rectangles(other, linked):
+    links = space_links(grid([(0, 0, 0.5, 0.5), other]).boxes())[0, 0]
+    assert links.tolist() == [[False, linked], [linked, False]]
+
+
+def test_space_time_links_reach_the_frames_beside():
+    boxes = moving(2, 4, 6).boxes().transpose(0, 1)
+    links = space_time_links(boxes)
+    own, before, after = links.unflatten(-1, (3, 6)).unbind(-2)
+    assert torch.equal(own, space_links(boxes))
+    assert not before[0].any() and not after[-1].any()
+    assert torch.equal(before[1:], after[:-1].transpose(-1, -2))
+    assert before[1:].diagonal(dim1=-2, dim2=-1).all()
+
+
+def test_gaussian_maps_of_the_grids_are_the_released_ones():
+    maps = gaussian_maps(grid())[0, 0].unflatten(-1, (6, 6))
+    expected = torch.zeros(14, 6, 6, dtype=torch.float64)
+    node = 0
+    for scale in (3, 2, 1):
+        length = 6 // scale
+        offset = torch.arange(length, dtype=torch.float64) - (length - 1) / 2
+        window = torch.exp(-offset.square() / (2 * 2**2))
+        for row in range(scale):
+            for column in range(scale):
+                rows, columns = (slice(k * length, (k + 1) * length) for k in (row, column))
+                expected[node, rows, columns] = window[:, None] * window
+                node += 1
+    assert torch.allclose(maps, expected, atol=1e-12)
+
+
+def test_gaussian_maps_pass_gradients_to_regions():
+    center = torch.full((1, 1, 1, 2), 0.41, dtype=torch.float64, requires_grad=True)
+    half_size = torch.full((1, 1, 1, 2), 0.23, dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(lambda *r: gaussian_maps(Regions(*r, (1, 1))), (center, half_size))
+
+
+@pytest.mark.parametrize('stages', ['all-temp', 'homogenous'])
+def test_order_of_the_nodes_plays_no_part(stages):
+    graph = randomize(MultiScaleGraph(4, stages=stages, positional=True, norm='LN').double())
+    nodes, regions = torch.randn(2, 4, 6, 4, dtype=torch.float64), moving(2, 4, 6)
+    order = torch.tensor([0, 4, 2, 5, 3, 1])
+    permuted = Regions(regions.center[:, :, order], regions.half_size[:, :, order], regions.map_size)
+    assert torch.allclose(graph(nodes[:, :, order], permuted), graph(nodes, regions)[:, :, order], atol=1e-12)
+
+
+def fresh(*args, **kwargs):
+    """A graph as it is initialised, whose softmaxes are far from saturated."""
+    torch.manual_seed(0)
+    return MultiScaleGraph(*args, **kwargs).double().eval()
+
+
+def influence(graph, nodes, regions, frame, node):
+    """Which inputs (T, N) the output of a node depends on."""
+    nodes = nodes.clone().requires_grad_()
+    graph(nodes, regions)[0, frame, node].sum().backward()
+    return nodes.grad[0].abs().sum(-1) > 0
+
+
+@pytest.mark.parametrize('rounds', [1, 2, 3])
+@pytest.mark.parametrize('attention', ['dot', 'simple'])
+def test_receptive_field_is_what_the_links_say(rounds, attention):
+    rectangles = reference.grid_rectangles((4,))
+    graph = fresh(32, rounds, '1-temp', attention, positional=True)
+    links = np.array([[reference._meet(a, b, 1e-9) for b in rectangles] for a in rectangles])  # itself included
+    reached = np.linalg.matrix_power(links.astype(int), rounds) > 0
+    nodes = torch.randn(1, 1, 16, 32, dtype=torch.float64)
+    for node in (0, 5):
+        assert np.array_equal(influence(graph, nodes, grid(rectangles), 0, node)[0].numpy(), reached[node])
+
+
+@pytest.mark.parametrize('rounds', [1, 2])
+def test_homogenous_stages_reach_as_many_frames_as_cells(rounds):
+    rectangles = reference.grid_rectangles((4,))
+    graph = fresh(32, rounds, 'homogenous')
+    graph.final_time = torch.nn.Identity()  # the states of each frame, before their average
+    seen = influence(graph, torch.randn(1, 7, 16, 32, dtype=torch.float64), grid(rectangles, time=7), 3, 5)
+    links = np.array([[reference._meet(a, b, 1e-9) for b in rectangles] for a in rectangles])
+    for frame in range(7):
+        near = abs(frame - 3) <= rounds  # a step may go to a neighbour in another frame
+        reached = (np.linalg.matrix_power(links.astype(int), rounds)[5] > 0) & near
+        assert np.array_equal(seen[frame].numpy(), reached)
+
+
+@pytest.mark.parametrize('norm', [None, 'LN', 'BN'])
+@pytest.mark.parametrize('stages', ['all-temp', '1-temp', 'time-only'])
+def test_time_stages_see_the_past_only(stages, norm):
+    graph = fresh(16, stages=stages, norm=norm)
+    seen = influence(graph, torch.randn(1, 5, 14, 16, dtype=torch.float64), grid(time=5), 2, 0)
+    assert seen[:3, 0].all() and not seen[3:].any()
+
+
+def test_time_only_has_no_messages():
+    graph = fresh(16, stages='time-only')
+    seen = influence(graph, torch.randn(1, 3, 14, 16, dtype=torch.float64), grid(time=3), 2, 4)
+    assert seen[:, 4].all() and seen.sum() == 3
+
+
+def test_space_only_averages_frames_that_do_not_meet():
+    graph = fresh(4, stages='space-only')
+    nodes, regions = torch.randn(1, 3, 14, 4, dtype=torch.float64), grid(time=3)
+    alone = [graph(nodes[:, t : t + 1], grid()) for t in range(3)]
+    assert torch.allclose(graph(nodes, regions), torch.cat(alone, 1).mean(1, keepdim=True).expand_as(nodes))
+
+
+@pytest.mark.parametrize('attention', ['dot', 'simple'])
+def test_only_the_released_adjacency_gives_weight_to_non_neighbours(attention):
+    links = space_links(grid().boxes()).transpose(0, 1)
+    nodes = torch.randn(1, 1, 14, 8, dtype=torch.float64)
+    for adjacency, weight in (('mask', False), ('multiply', True)):
+        graph = randomize(MultiScaleGraph(8, attention=attention, adjacency=adjacency).double())
+        attended = graph.space._attention(nodes, links)
+        assert torch.allclose(attended.sum(-1), torch.ones(1, 1, 14, dtype=torch.float64))
+        assert bool(attended[~links].gt(0).any()) is weight
+
+
+def test_node_without_neighbours_gathers_zeros():
+    graph = randomize(MultiScaleGraph(8, num_rounds=1, stages='1-temp').double())
+    nodes = torch.randn(1, 1, 2, 8, dtype=torch.float64, requires_grad=True)
+    regions = grid([(0, 0, 0.2, 0.2), (0.5, 0.5, 1, 1)])
+    gathered = []
+    graph.space.gather_norm.register_forward_hook(lambda _, args, __: gathered.append(args[0]))
+    graph(nodes, regions).sum().backward()
+    assert torch.equal(gathered[0], torch.zeros_like(gathered[0]))
+    assert nodes.grad.isfinite().all() and nodes.grad.abs().sum() > 0
+
+
+def test_gradients_of_the_graph():
+    graph = randomize(MultiScaleGraph(3, num_rounds=1, positional=True, norm='LN').double())
+    regions = moving(1, 2, 3)
+    nodes = torch.randn(1, 2, 3, 3, dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(lambda v: graph(v, regions), nodes)
+
+
+@pytest.mark.parametrize(
+    'plugin',
+    [
+        dict(type='RSTG', node_channels=8),
+        dict(type='RSTG', node_channels=8, num_nodes=9, regions=dict(type='FixedRegions')),
+        dict(type='DyRegGNN', graph=dict(type='MultiScaleGraph', positional=True)),  # on dynamic regions
+        dict(type='RSTG', graph=dict(type='SpaceTimeGraph')),  # DyReg-GNN's graph on the grids
+        dict(type='RSTG', regions=dict(type='DynamicRegions')),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize('size', [(9, 7), (13, 16)])
+def test_module_is_the_identity_at_first_and_fits_any_map(plugin, size):
+    module = MODELS.build(dict(plugin, in_channels=16, feature_size=(9, 7)))
+    x = torch.randn(2, 16, 3, *size)
+    assert torch.equal(module(x), x)
+    torch.nn.init.ones_(module.norm.weight)
+    y = module(x)
+    assert y.shape == x.shape and not torch.equal(y, x)
+    y.square().mean().backward()
+    assert all(p.grad is not None and p.grad.isfinite().all() for p in module.parameters())
+
+
+def test_default_module_has_512_channels_and_14_nodes():
+    module = MODELS.build(dict(type='RSTG', in_channels=256, feature_size=6))
+    assert module.project[0].weight.shape == (512, 256, 1, 1)
+    assert module.regions(torch.zeros(1, 2, 1, 6, 6)).center.shape == (1, 2, 14, 2)
+    assert MODELS.build(dict(type='RSTG', in_channels=512, feature_size=6)).project is None
+
+
+def test_regions_stay_float32_under_autocast():
+    module = MODELS.build(
+        dict(type='RSTG', in_channels=8, feature_size=9, graph=dict(type='MultiScaleGraph', positional=True))
+    )
+    torch.nn.init.ones_(module.norm.weight)
+    x = torch.randn(2, 8, 3, 9, 9)
+    expected = module(x)
+    with torch.autocast('cpu', torch.bfloat16):
+        regions = module.regions(x.transpose(1, 2))
+        assert gaussian_maps(regions).dtype == torch.float32
+        assert torch.allclose(module(x), expected, atol=0.1)
+
+
+@pytest.mark.parametrize(
+    'options, message',
+    [
+        (dict(num_rounds=0), 'num_rounds=0 must be at least 1'),
+        (dict(stages='both'), "stages='both' is unknown; choose one of"),
+        (dict(attention='max'), "attention='max' is unknown"),
+        (dict(norm='GN'), "norm='GN' is unknown"),
+        (dict(adjacency='soft'), "adjacency='soft' is unknown"),
+        (dict(stages='homogenous', adjacency='multiply'), "use adjacency='mask'"),
+    ],
+)
+def test_graph_refuses_what_it_does_not_know(options, message):
+    with pytest.raises(ValueError, match=message):
+        MultiScaleGraph(4, **options)
+
+
+def test_grids_and_num_nodes_must_agree():
+    with pytest.raises(ValueError, match='set num_nodes=14, not 9'):
+        MODELS.build(dict(type='RSTG', in_channels=4, feature_size=6, num_nodes=9))
+
+
+def test_graph_refuses_nodes_without_rectangles():
+    with pytest.raises(ValueError, match='links nodes by their rectangles'):
+        MultiScaleGraph(4)(torch.zeros(1, 2, 3, 4), None)
