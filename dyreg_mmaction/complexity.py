@@ -1,0 +1,193 @@
+"""Parameters and multiply-adds of a recogniser, counted while it runs on tensors without data."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import NamedTuple
+
+import torch
+from mmaction.models import BaseRecognizer
+from mmaction.registry import MODELS
+from mmengine.config import Config
+from mmengine.dataset import Compose
+from mmengine.registry import init_default_scope
+from torch import Tensor, nn
+from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.utils.flop_counter import FlopCounterMode
+
+from .models import Plugged
+from .models.graphs.space_time import SpaceStage
+from .registry import DATASETS
+
+aten = torch.ops.aten
+
+
+class Complexity(NamedTuple):
+    """What a model costs per clip.
+
+    Attributes:
+        input_shape (tuple[int, ...]): Of the clip: (M, C, H, W) for 2D recognisers, (M, C, T, H, W) for 3D ones.
+        params (int): Number of parameters.
+        macs (int): Multiply-adds, each counted once: convolutions, matrix products, recurrent nets, and two for each
+            value that a batch norm sees (as fvcore counts, and DyReg-GNN's Table 12).
+        published_macs (int): The same if messages were computed for each pair of nodes, as the equations say and the
+            released code does it. This package projects each node once instead.
+        plugins (dict[str, tuple[int, int]]): Parameters and multiply-adds of each plugin, by its path.
+    """
+
+    input_shape: tuple[int, ...]
+    params: int
+    macs: int
+    published_macs: int
+    plugins: dict[str, tuple[int, int]]
+
+
+def measure(cfg: Config, size: Sequence[int] | None = None) -> Complexity:
+    """Count what the model of a config costs for one clip of its validation pipeline.
+
+    Args:
+        cfg (Config): Of a 2D or 3D recogniser.
+        size (Sequence[int], optional): Height and width of the frames, or shape of the clip, in place of those that the
+            pipeline makes.
+
+    Raises:
+        ValueError: If the model cannot run on such a clip, or no shape can be worked out.
+    """
+    init_default_scope(cfg.get('default_scope', 'mmaction'))
+    model = MODELS.build(cfg.model).eval()
+    size = tuple(size or ())
+    shape = size if len(size) > 2 else (*clip_shape(cfg)[: -len(size) or None], *size)
+    plugins = {
+        name.replace('-', '.'): plugin
+        for backbone in model.modules()
+        if isinstance(backbone, Plugged)
+        for name, plugin in backbone.plugins.items()
+    }
+    macs, of_modules = count(model, shape, list(plugins.values()))
+    with _messages_of_all_pairs(model) as stages:
+        published_macs = count(model, shape)[0] if stages else macs
+    return Complexity(
+        shape,
+        _params(model),
+        macs,
+        published_macs,
+        {path: (_params(plugin), cost) for (path, plugin), cost in zip(plugins.items(), of_modules, strict=True)},
+    )
+
+
+def count(
+    model: BaseRecognizer, input_shape: tuple[int, ...], modules: Sequence[nn.Module] = ()
+) -> tuple[int, list[int]]:
+    """Multiply-adds of a recogniser for one clip, and those of some of its modules.
+
+    No arithmetic is done: shapes alone run through the model.
+
+    Raises:
+        ValueError: If the model cannot run on such a clip.
+    """
+    spent = dict.fromkeys(modules, 0)
+    with FakeTensorMode(allow_non_fake_inputs=True), torch.no_grad(), _Counter() as counter:
+        hooks = [
+            hook
+            for module in modules
+            for hook in (
+                module.register_forward_pre_hook(lambda m, _: spent.update({m: spent[m] - counter.macs})),
+                module.register_forward_hook(lambda m, *_: spent.update({m: spent[m] + counter.macs})),
+            )
+        ]
+        try:
+            model.extract_feat(torch.empty(1, *input_shape), stage='head')
+        except Exception as error:
+            raise ValueError(
+                f'{type(model).__name__} does not run on a clip of shape {input_shape}: {error}; give the shape of a '
+                'clip (--shape), (M, C, H, W) for 2D recognisers and (M, C, T, H, W) for 3D ones'
+            ) from error
+        finally:
+            for hook in hooks:
+                hook.remove()
+    return counter.macs, list(spent.values())
+
+
+class _Counter(FlopCounterMode):
+    """torch's counter, with batch norms, and with the recurrent nets that torch fuses on the CPU."""
+
+    def __init__(self) -> None:
+        norms = (aten.native_batch_norm, aten._native_batch_norm_legit_no_training)
+        mapping = {**dict.fromkeys(norms, _batch_norm), aten.mkldnn_rnn_layer: _fused_rnn}
+        super().__init__(display=False, custom_mapping=mapping)
+
+    @property
+    def macs(self) -> int:
+        """So far; torch counts multiplications and additions one by one."""
+        return self.get_total_flops() // 2
+
+
+def _batch_norm(shape: torch.Size, *args: object, **kwargs: object) -> int:
+    return 2 * 2 * shape.numel()
+
+
+def _fused_rnn(shape: torch.Size, weight_ih: torch.Size, weight_hh: torch.Size, *args: object, **kwargs: object) -> int:
+    return 2 * shape[:-1].numel() * (weight_ih.numel() + weight_hh.numel())
+
+
+@contextmanager
+def _messages_of_all_pairs(model: nn.Module) -> Iterator[list[SpaceStage]]:
+    """Let every space stage project the N * N - N further vectors that it gets from N by addition."""
+
+    def project(stage: SpaceStage, args: tuple[Tensor]) -> None:
+        pairs = args[0][..., :, None, :] + args[0][..., None, :, :]
+        stage.send(pairs.flatten(-3, -2)[..., args[0].shape[-2] :, :])
+
+    stages = [module for module in model.modules() if isinstance(module, SpaceStage)]
+    hooks = [stage.register_forward_pre_hook(project) for stage in stages]
+    try:
+        yield stages
+    finally:
+        for hook in hooks:
+            hook.remove()
+
+
+def _params(module: nn.Module) -> int:
+    return sum(parameter.numel() for parameter in module.parameters())
+
+
+def clip_shape(cfg: Config) -> tuple[int, ...]:
+    """Shape of one clip, one view of it, as the validation pipeline of a config makes it.
+
+    Blank frames of a video that is long enough and 4:3 stand for the data; datasets that generate their frames do so.
+
+    Raises:
+        ValueError: If the config has no pipeline, or one that needs more than frames.
+    """
+    loader = next((cfg[name] for name in LOADERS if cfg.get(name)), None)
+    if loader is None:
+        raise ValueError(f'the config has none of {", ".join(LOADERS)}; give the shape of a clip with --shape')
+    dataset = loader.dataset
+    while 'pipeline' not in dataset and 'dataset' in dataset:
+        dataset = dataset.dataset
+    steps = [step for step in dataset.get('pipeline', []) if not step['type'].startswith('Pack')]
+    decode = next((i for i, step in enumerate(steps) if step['type'].endswith('Decode')), None)
+    try:
+        if decode is None:
+            sample = DATASETS.build({**dataset, 'pipeline': []})[0]
+        else:
+            sample = _blank_video(steps[:decode])
+            steps = steps[decode + 1 :]
+        sample = Compose(steps)(sample)
+        frames, per_view = sample['imgs'], sample['num_clips'] * sample['clip_len']
+        return (per_view if frames.ndim == 4 else 1, *frames.shape[1:])
+    except Exception as error:
+        raise ValueError(
+            f'the pipeline of {dataset.get("type")} does not tell the shape of a clip ({error}); give it with --shape'
+        ) from error
+
+
+LOADERS = ('val_dataloader', 'test_dataloader', 'train_dataloader')
+
+
+def _blank_video(sampling: list[dict]) -> dict:
+    """What a decoder hands on, for the frames that ``sampling`` asks for."""
+    size = (240, 320)
+    video = dict(total_frames=300, start_index=0, avg_fps=30, modality='RGB', original_shape=size, img_shape=size)
+    sample = Compose([step for step in sampling if not step['type'].endswith('Init')])(video)
+    frames = torch.zeros(len(sample['frame_inds']), *size, 3, dtype=torch.uint8).numpy()
+    return dict(sample, imgs=list(frames))

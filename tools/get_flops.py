@@ -1,0 +1,131 @@
+"""Count the parameters and multiply-adds of a config's model, or of all those in the paper's Tables 6 and 12.
+
+Examples:
+    python tools/get_flops.py configs/tsm_r50_dyreg_sthv2.py
+    python tools/get_flops.py configs/tsm_r50_dyreg_sthv2.py --shape 256 --json
+    python tools/get_flops.py --table
+"""
+
+import argparse
+import json
+from pathlib import Path
+from typing import NamedTuple
+
+from mmengine.config import Config
+
+import dyreg_mmaction  # noqa: F401  (registers the models)
+from dyreg_mmaction.complexity import Complexity, measure
+
+CONFIGS = Path(__file__).resolve().parents[1] / 'configs'
+
+
+class Row(NamedTuple):
+    """A model of the paper: its config, and what the paper says of it."""
+
+    name: str
+    config: str
+    params: float  # M
+    macs: float | None = None  # G
+
+
+TABLE_12 = (
+    Row('TSM', 'tsm_r50_sthv2.py', 23.9, 65.8),
+    Row('TSM + Fixed r4', 'tsm_r50_dyreg-fixed-r4_sthv2.py', 24.9, 66.3),
+    Row('TSM + DyReg r4', 'tsm_r50_dyreg-r4_sthv2.py', 25.7, 66.4),
+    Row('TSM + Fixed r3-4-5', 'tsm_r50_dyreg-fixed_sthv2.py', 26.1, 67.2),
+    Row('TSM + DyReg r3-4-5', 'tsm_r50_dyreg_sthv2.py', 28.7, 67.4),
+)
+TABLE_6 = (
+    Row('ResNet-18, 3 stages', 'multisyncmnist/r18.py', 2.79),
+    Row('+ Fixed', 'multisyncmnist/r18_fixed.py', 2.82),
+    Row('+ Semantic', 'multisyncmnist/r18_semantic.py', 2.85),
+    Row('+ DyReg-Lite', 'multisyncmnist/r18_dyreg-lite.py', 2.83),
+    Row('+ DyReg', 'multisyncmnist/r18_dyreg.py', 3.08),
+)
+NOTES = """
+published: as the paper and its code count: messages are computed for each of the N x N pairs of nodes.
+run: what this package does: it projects each of the N nodes once, and adds.
+The paper's 26.1 M of Fixed r3-4-5 leaves out the 1x1 projections and the embeddings of positions."""
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('config', nargs='?', help='config file')
+    parser.add_argument(
+        '--table', action='store_true', help="the paper's tables, each model beside the paper's numbers"
+    )
+    parser.add_argument('--json', action='store_true', help='print JSON')
+    parser.add_argument(
+        '--shape',
+        type=int,
+        nargs='+',
+        help='side, or height and width, of the frames; or a whole clip: M C H W (2D) or M C T H W (3D). Default: what '
+        "the config's validation pipeline makes",
+    )
+    args = parser.parse_args()
+    if (args.config is None) != args.table:
+        parser.error('give a config, or --table')
+    if args.shape and len(args.shape) not in (1, 2, 4, 5):
+        parser.error(f'--shape has {len(args.shape)} numbers; give 1 or 2 (frames), 4 or 5 (a clip)')
+    if args.shape and len(args.shape) == 1:
+        args.shape *= 2
+    return args
+
+
+def measure_config(path: Path | str, shape: list[int] | None = None) -> Complexity:
+    return measure(Config.fromfile(path), shape)
+
+
+def describe(found: Complexity) -> str:
+    lines = [
+        f'clip        {" x ".join(map(str, found.input_shape))}',
+        f'parameters  {found.params / 1e6:.3f} M',
+        f'multiply-adds {found.macs / 1e9:.3f} G ({found.published_macs / 1e9:.3f} G as published)',
+    ]
+    for path, (params, macs) in found.plugins.items():
+        lines.append(f'  after {path}: {params / 1e6:.3f} M, {macs / 1e9:.3f} G')
+    return '\n'.join(lines)
+
+
+def measure_row(row: Row) -> dict:
+    """A row of the tables, in millions and thousands of millions."""
+    entry = dict(model=row.name, config=row.config, params_paper=row.params, macs_paper=row.macs)
+    if (CONFIGS / row.config).is_file():
+        found = measure_config(CONFIGS / row.config)
+        entry.update(params=found.params / 1e6, macs_published=found.published_macs / 1e9, macs_run=found.macs / 1e9)
+    return entry
+
+
+def print_row(entry: dict) -> None:
+    name = f'{entry["model"]:<20}'
+    if 'params' not in entry:
+        print(f'{name} skipped: there is no configs/{entry["config"]}')
+        return
+    macs = f'{entry["macs_paper"]:10.1f}' if entry['macs_paper'] else f'{"-":>10}'
+    print(
+        f'{name}{entry["params_paper"]:10.2f}{entry["params"]:10.3f} |{macs}{entry["macs_published"]:12.3f}'
+        f'{entry["macs_run"]:10.3f}',
+        flush=True,
+    )
+
+
+def main() -> None:
+    args = parse_args()
+    try:
+        if not args.table:
+            found = measure_config(args.config, args.shape)
+            print(json.dumps(found._asdict()) if args.json else describe(found))
+        elif args.json:
+            print(json.dumps([measure_row(row) for row in (*TABLE_12, *TABLE_6)]))
+        else:
+            for title, rows in (('Table 12', TABLE_12), ('Table 6', TABLE_6)):
+                print(f'{title:<20}{"M, paper":>10}{"ours":>10} |{"G, paper":>10}{"published":>12}{"run":>10}')
+                for row in rows:
+                    print_row(measure_row(row))
+            print(NOTES)
+    except (ValueError, OSError) as error:
+        raise SystemExit(f'get_flops.py: {error}') from error
+
+
+if __name__ == '__main__':
+    main()
