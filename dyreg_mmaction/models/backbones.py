@@ -1,5 +1,6 @@
 """MMAction2's convolutional backbones, each with a ``plugins`` argument: ``DyReg`` + the name of the parent."""
 
+import functools
 import inspect
 from collections.abc import Sequence
 
@@ -11,8 +12,9 @@ from dyreg_mmaction.registry import MODELS
 
 from .plugins import Refinement, insert_plugins
 
-# What their forward takes: frames (B*T,C,H,W), or clips (B,C,T,H,W)
-FRAME_BACKBONES = ('ResNet', 'ResNetTSM', 'ResNetTIN', 'TANet', 'MobileNetV2', 'MobileNetV2TSM', 'MobileOneTSM')
+# What their forward takes: frames (B*T,C,H,W), or clips (B,C,T,H,W). ResNetTIN shifts by an operator of full mmcv that
+# exists on GPUs only, so that its maps cannot be probed when it is built.
+FRAME_BACKBONES = ('ResNet', 'ResNetTSM', 'TANet', 'MobileNetV2', 'MobileNetV2TSM', 'MobileOneTSM')
 CLIP_BACKBONES = (
     'C2D', 'C3D', 'X3D', 'ResNet3d', 'ResNet3dLayer', 'ResNet3dSlowOnly', 'ResNet3dSlowFast', 'ResNet3dCSN',
     'ResNet2Plus1d', 'OmniResNet',
@@ -90,16 +92,20 @@ class Plugged:
             )
         return num_frames // self.num_segments
 
-    def init_weights(self) -> None:
-        """The parent's initialisation, which must not reach the plugins: it would undo their zero scales."""
-        if (getattr(self, 'init_cfg', None) or {}).get('type') == 'Pretrained':  # a checkpoint may hold plugins too
-            return super().init_weights()
-        plugins = self._modules.pop('plugins', None)  # None: some parents initialise in their constructor
+    def init_weights(self, *args) -> None:
+        """The parent's initialisation, which must not reach the plugins: it would undo their zero scales.
+
+        A checkpoint that the parent loads on the way does reach them.
+        """
+        plugins = self._modules.pop('plugins', None)
+        if plugins is None:  # some parents initialise in their constructor
+            return super().init_weights(*args)
+        loading = self.register_load_state_dict_pre_hook(functools.partial(_load_plugins, plugins))
         try:
-            super().init_weights()
+            super().init_weights(*args)
         finally:
-            if plugins is not None:
-                self._modules['plugins'] = plugins
+            loading.remove()
+            self._modules['plugins'] = plugins
 
     def _load_from_state_dict(self, state_dict: dict, prefix: str, *args) -> None:
         """Refuse a checkpoint of other shapes, which MMEngine would only log and leave random."""
@@ -112,6 +118,13 @@ class Plugged:
                     'checkpoint was trained with'
                 )
         super()._load_from_state_dict(state_dict, prefix, *args)
+
+
+def _load_plugins(plugins: nn.ModuleDict, _, state_dict: dict, prefix: str, *__) -> None:
+    """Moves the weights of plugins from a state dict into ``plugins``."""
+    own = f'{prefix}plugins.'
+    keys = [key for key in state_dict if key.startswith(own)]
+    plugins.load_state_dict({key.removeprefix(own): state_dict.pop(key) for key in keys}, strict=False)
 
 
 def _channels_last(x: Tensor) -> Tensor:

@@ -54,7 +54,7 @@ def insert_plugins(backbone: nn.Module, plugins: list[dict], example: Tensor) ->
     modules, refinements = nn.ModuleDict(), []
     # The seed of the plain model then gives the plain model's weights to all but the plugins
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(int(torch.randint(2**31, ())))
+        torch.default_generator.manual_seed(int(torch.randint(2**31, (), device='cpu')))
         for path, cfg in zip(paths, plugins, strict=True):
             plugin = _build(path, cfg, shapes[path])
             modules[path.replace('.', '-')] = plugin
