@@ -1,0 +1,216 @@
+"""One small recogniser for each backbone that takes plugins."""
+
+import copy
+from typing import NamedTuple
+
+import torch
+from mmengine.registry import DefaultScope
+
+from dyreg_mmaction.registry import MODELS
+
+PLUGIN = dict(type='DyRegGNN', num_nodes=4, node_channels=8, regions=dict(type='DynamicRegions', hidden_channels=8))
+CLASSES = 5
+
+
+class Case(NamedTuple):
+    """A backbone, what it feeds, the shape of its input for one sample, and places for plugins."""
+
+    backbone: dict
+    after: list
+    inputs: tuple
+    head: dict | None
+    recognizer: str = 'Recognizer2D'
+
+
+FRAMES = (4, 3, 64, 64)  # (T,C,H,W)
+CLIP = (1, 3, 8, 64, 64)  # (views,C,T,H,W)
+I3D = dict(pretrained=None, pretrained2d=False)
+TSM = dict(num_segments=4, pretrained=None, pretrained2d=False)
+PATHWAY = dict(type='resnet3d', depth=18, pretrained=None, conv1_stride_t=1, pool1_stride_t=1)
+
+
+def head(kind, in_channels, **kwargs):
+    return dict(type=kind, num_classes=CLASSES, in_channels=in_channels, **kwargs)
+
+
+CASES = {
+    'TSM-R50': Case(
+        dict(type='DyRegResNetTSM', depth=50, **TSM),
+        ['layer2.2.conv2.conv', 'layer3.4.conv2.conv'],
+        FRAMES,
+        head('TSMHead', 2048, num_segments=4),
+    ),
+    'TSM-R18': Case(
+        dict(type='DyRegResNetTSM', depth=18, **TSM),
+        ['layer2.1.conv2.conv', 'layer3.0'],
+        FRAMES,
+        head('TSMHead', 512, num_segments=4),
+    ),
+    'TSM-R18 with temporal pooling': Case(
+        dict(type='DyRegResNetTSM', depth=18, temporal_pool=True, **TSM),
+        ['layer1.0', 'layer2.net.1.conv2', 'layer3.1.conv1.conv'],
+        FRAMES,
+        head('TSMHead', 512, num_segments=4, temporal_pool=True),
+    ),
+    'TSM-R18 with shifted blocks': Case(
+        dict(type='DyRegResNetTSM', depth=18, shift_place='block', **TSM),
+        ['layer3.1', 'layer3.1.net.conv1'],
+        FRAMES,
+        head('TSMHead', 512, num_segments=4),
+    ),
+    'ResNet': Case(
+        dict(type='DyRegResNet', depth=18, num_segments=4), ['layer3.1.conv2.conv'], FRAMES, head('TSNHead', 512)
+    ),
+    'TANet': Case(
+        dict(type='DyRegTANet', depth=50, num_segments=4),
+        ['layer3.1.block.conv2.conv'],
+        FRAMES,
+        head('TSMHead', 2048, num_segments=4),
+    ),
+    'MobileNetV2': Case(dict(type='DyRegMobileNetV2', num_segments=4), ['layer4.1'], FRAMES, head('TSNHead', 1280)),
+    'MobileNetV2-TSM': Case(
+        dict(type='DyRegMobileNetV2TSM', **TSM), ['layer4.1'], FRAMES, head('TSMHead', 1280, num_segments=4)
+    ),
+    'C2D': Case(
+        dict(type='DyRegC2D', depth=18),
+        ['layer1.0', 'layer3.1.conv2.conv'],
+        CLIP,
+        head('I3DHead', 512),
+        'Recognizer3D',
+    ),
+    'I3D-R50': Case(
+        dict(
+            type='DyRegResNet3d',
+            depth=50,
+            base_channels=16,
+            non_local=((0,) * 3, (1, 0) * 2, (0,) * 6, (0,) * 3),
+            **I3D,
+        ),
+        ['layer2.0', 'layer3.4.conv2.conv'],
+        CLIP,
+        head('I3DHead', 512),
+        'Recognizer3D',
+    ),
+    'SlowOnly': Case(
+        dict(type='DyRegResNet3dSlowOnly', depth=50, base_channels=16, **I3D),
+        ['layer3.4.conv2.conv'],
+        CLIP,
+        head('I3DHead', 512),
+        'Recognizer3D',
+    ),
+    'SlowFast': Case(
+        dict(
+            type='DyRegResNet3dSlowFast',
+            pretrained=None,
+            resample_rate=4,
+            speed_ratio=4,
+            channel_ratio=4,
+            slow_pathway=dict(PATHWAY, lateral=True, base_channels=32, inflate=(0, 0, 1, 1), conv1_kernel=(1, 7, 7)),
+            fast_pathway=dict(PATHWAY, lateral=False, base_channels=8, conv1_kernel=(5, 7, 7)),
+        ),
+        ['slow_path.layer3.1.conv2', 'fast_path.layer3.1.conv2.conv'],
+        (1, 3, 16, 64, 64),
+        head('SlowFastHead', 8 * 32 + 8 * 8),
+        'Recognizer3D',
+    ),
+    'R(2+1)D': Case(
+        dict(
+            type='DyRegResNet2Plus1d',
+            depth=18,
+            base_channels=16,
+            conv_cfg=dict(type='Conv2plus1d'),
+            norm_cfg=dict(type='BN3d'),
+            inflate=(1, 1, 1, 1),
+            **I3D,
+        ),
+        ['layer3.1.conv2.conv'],
+        CLIP,
+        head('I3DHead', 128),
+        'Recognizer3D',
+    ),
+    'CSN': Case(
+        dict(type='DyRegResNet3dCSN', depth=50, base_channels=16, bottleneck_mode='ir', with_pool2=False, **I3D),
+        ['layer3.4.conv2.0.conv', 'layer3.5'],
+        CLIP,
+        head('I3DHead', 512),
+        'Recognizer3D',
+    ),
+    'C3D': Case(
+        dict(type='DyRegC3D', input_size=112),
+        ['conv4b'],
+        (1, 3, 16, 112, 112),
+        head('I3DHead', 4096, spatial_type=None),
+        'Recognizer3D',
+    ),
+    'X3D': Case(
+        dict(type='DyRegX3D', gamma_w=1, gamma_b=2.25, gamma_d=1),
+        ['layer3.1.conv2'],
+        CLIP,
+        head('X3DHead', 432, fc1_bias=False),
+        'Recognizer3D',
+    ),
+    'Omni': Case(
+        dict(type='DyRegOmniResNet', layers=(1, 1, 2, 1)),
+        ['layer3.1', 'layer3.0.bn2'],
+        CLIP[1:],
+        dict(type='OmniHead', image_classes=3, video_classes=CLASSES, in_channels=2048),
+        'RecognizerOmni',
+    ),
+    'ResNet3dLayer': Case(
+        dict(type='DyRegResNet3dLayer', depth=50, base_channels=16, stage=3, **I3D), ['layer4.1'], (1024, 4, 8, 8), None
+    ),
+}
+
+
+def backbone_config(name, plugins=True, **kwargs):
+    """Config of the plugged backbone, or of its parent."""
+    case = CASES[name]
+    config = copy.deepcopy({'input_size': case.inputs[-1], **case.backbone, **kwargs})
+    if plugins:
+        return dict(config, plugins=[copy.deepcopy(dict(PLUGIN, after=after)) for after in case.after])
+    del config['input_size']
+    if config['type'] in ('DyRegResNet', 'DyRegMobileNetV2'):
+        del config['num_segments']
+    return dict(config, type=config['type'].removeprefix('DyReg'))
+
+
+def build(name, plugins=True, seed=0, **kwargs):
+    """The recogniser (or the backbone alone, where it has no head), in eval mode."""
+    case, config = CASES[name], backbone_config(name, plugins, **kwargs)
+    torch.manual_seed(seed)
+    with DefaultScope.overwrite_default_scope('mmaction'):
+        if case.head is None:
+            model = MODELS.build(config)
+            model.eval()  # some backbones return None here
+            return model
+        model = dict(type=case.recognizer, backbone=config, cls_head=copy.deepcopy(case.head))
+        if case.recognizer == 'RecognizerOmni':
+            model['data_preprocessor'] = None
+        return MODELS.build(model).eval()
+
+
+def inputs(name, batch=1, seed=0):
+    """A batch of random samples."""
+    return torch.randn(batch, *CASES[name].inputs, generator=torch.Generator().manual_seed(seed))
+
+
+def logits(model, x):
+    """What the head gives (what the backbone gives, where there is no head)."""
+    if hasattr(model, 'extract_feat'):
+        return model.extract_feat(x, stage='head')[0]
+    if hasattr(model, 'cls_head'):
+        return model(x, mode='tensor')
+    return model(x)
+
+
+def backbone_of(model):
+    return getattr(model, 'backbone', model)
+
+
+def wake(plugin, seed=0):
+    """Replaces every zero of a plugin's initialisation, so that it does something."""
+    with torch.no_grad(), torch.random.fork_rng():
+        torch.manual_seed(seed)
+        for parameter in plugin.parameters():
+            if not parameter.count_nonzero():
+                parameter.normal_(std=0.5)
