@@ -52,7 +52,7 @@ class StudyRun:
         self.model = MODELS.build(cfg.model)
         self.model.init_weights()
         if cfg.get('load_from'):
-            load_checkpoint(self.model, cfg.load_from, map_location='cpu')
+            load_checkpoint(self.model, cfg.load_from, map_location='cpu', logger='silent')
         self.model.to(self.device)
         self.optim_wrapper = build_optim_wrapper(self.model, cfg.optim_wrapper)
         self.iteration, self.seconds = 0, 0.0

@@ -6,10 +6,13 @@ from .conv_lstm import ConvLSTM
 from .conv_net import ConvNet
 from .dyreg_gnn import DyRegGNN
 from .non_local import NonLocal
+from .recognizers import BoxRecognizer2D, BoxRecognizer3D
 from .recording import record_regions
 from .rstg import RSTG
 
 __all__ = [
+    'BoxRecognizer2D',
+    'BoxRecognizer3D',
     'ConvLSTM',
     'ConvNet',
     'DyRegGNN',

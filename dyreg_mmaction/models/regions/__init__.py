@@ -1,9 +1,18 @@
 """Where nodes look: modules from a feature map (B, T, C, H, W) to one region, or one map, per node and frame."""
 
+from .boxes import BoxRegions, use_boxes
 from .dynamic import DynamicRegions
 from .fixed import FixedRegions
 from .keypoints import KeypointRegions
 from .semantic import SemanticMaps
 from .static import StaticRegions
 
-__all__ = ['DynamicRegions', 'FixedRegions', 'KeypointRegions', 'SemanticMaps', 'StaticRegions']
+__all__ = [
+    'BoxRegions',
+    'DynamicRegions',
+    'FixedRegions',
+    'KeypointRegions',
+    'SemanticMaps',
+    'StaticRegions',
+    'use_boxes',
+]

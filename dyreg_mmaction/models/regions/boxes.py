@@ -1,0 +1,102 @@
+"""Regions from boxes that come with the clip."""
+
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+
+import torch
+from torch import Tensor, nn
+
+from dyreg_mmaction.ops import Regions
+from dyreg_mmaction.registry import MODELS
+
+
+class _Boxes:
+    """Boxes of the clips of one forward, handed out clip by clip to each of their readers."""
+
+    def __init__(self, boxes: Tensor) -> None:
+        self.boxes = boxes
+        self.read: Counter[int] = Counter()
+
+    def next(self, reader: nn.Module, num_clips: int) -> Tensor:
+        start = self.read[id(reader)]
+        self.read[id(reader)] += num_clips
+        return self.boxes[start : start + num_clips]
+
+
+_current: ContextVar[_Boxes | None] = ContextVar('boxes', default=None)
+
+
+@contextmanager
+def use_boxes(boxes: Tensor) -> Iterator[None]:
+    """Give the boxes of a batch to every :class:`BoxRegions` that runs inside the context, and to nothing after it.
+
+    .. code:: python
+
+        with use_boxes(boxes):
+            model(x)
+
+    Args:
+        boxes (Tensor[B, T, N, 4]): (x1, y1, x2, y2) in 0..1 of the frame. A model that takes its B clips in several
+            parts (``max_testing_views``) gets them in their order.
+    """
+    token = _current.set(_Boxes(boxes))
+    try:
+        yield
+    finally:
+        _current.reset(token)
+
+
+@MODELS.register_module()
+class BoxRegions(nn.Module):
+    """The boxes of an object detector or of the ground truth; nothing is learned.
+
+    Boxes are given by :func:`use_boxes`; ``BoxRecognizer2D`` and ``BoxRecognizer3D`` do it with what the transform
+    ``LoadBoxes`` has put into the data samples. They are clipped to the frame; a region has half a side of its box, one
+    cell at least, so that a box outside a crop becomes one cell at the border next to it.
+
+    Source: the Detector model of DyReg-GNN (NeurIPS 2021), its oracle on MultiSyncMNIST (appendix E.6).
+
+    Args:
+        in_channels (int): Not used: all region sources are built alike.
+        feature_size (tuple[int, int]): Not used.
+        num_nodes (int): Number of nodes N.
+
+    Shapes:
+        (B, T', C, H, W) -> Regions of (B, T', N, 2); where the backbone has reduced the T frames of the boxes to T',
+        those in the middle of each T / T' frames are taken.
+
+    Raises:
+        ValueError: If there are no boxes, or they are not as many as nodes, clips and frames ask for.
+    """
+
+    def __init__(self, in_channels: int, feature_size: tuple[int, int], num_nodes: int = 9) -> None:
+        super().__init__()
+        self.num_nodes = num_nodes
+
+    def forward(self, x: Tensor) -> Regions:
+        """The boxes in the cells of the map x."""
+        boxes = self._boxes(x.shape[0], x.shape[1]).to(x.device, torch.float32).clamp(0, 1)
+        width_height = boxes.new_tensor((x.shape[-1], x.shape[-2]))
+        low, high = boxes[..., :2] * width_height, boxes[..., 2:] * width_height
+        center = ((low + high) / 2).clamp(min=0).minimum(width_height - 1)
+        return Regions(center, ((high - low) / 2).clamp(min=1), (x.shape[-1], x.shape[-2]))
+
+    def _boxes(self, num_clips: int, num_frames: int) -> Tensor:
+        current = _current.get()
+        if current is None:
+            raise ValueError(
+                "BoxRegions has no boxes; use model type='BoxRecognizer2D' or 'BoxRecognizer3D' with LoadBoxes in the "
+                'pipeline, or run the module inside `with use_boxes(boxes):`'
+            )
+        boxes = current.next(self, num_clips)
+        clips, frames, nodes = boxes.shape[:3]
+        if clips != num_clips or nodes != self.num_nodes or frames < num_frames:
+            raise ValueError(
+                f'boxes of {clips} clips, {frames} frames and {nodes} nodes do not fit {num_clips} clips of '
+                f'{num_frames} frames and {self.num_nodes} nodes; make num_boxes of LoadBoxes and num_nodes of the '
+                'plugin agree'
+            )
+        index = (torch.arange(num_frames) * 2 + 1) * frames // (2 * num_frames)
+        return boxes[:, index.to(boxes.device)]
