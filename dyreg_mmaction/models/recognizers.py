@@ -37,7 +37,7 @@ def clip_boxes(inputs: Tensor, data_samples: list) -> Tensor:
             f'{len(inputs)} videos came with the boxes of {sum("boxes" in sample for sample in data_samples)}; put '
             "LoadBoxes into the pipeline and algorithm_keys=('boxes',) into its PackActionInputs"
         )
-    boxes = np.concatenate([np.asarray(sample.boxes) for sample in data_samples])
+    boxes = np.concatenate([np.asarray(sample.boxes, np.float32) for sample in data_samples])
     return torch.from_numpy(boxes).to(inputs.device, non_blocking=True)
 
 

@@ -1,0 +1,240 @@
+"""Boxes from annotations to the model: drawn boxes go through MMAction2's pipelines with the numbers that name them."""
+
+import json
+import warnings
+
+import numpy as np
+import pytest
+import torch
+from mmengine.dataset import Compose, pseudo_collate
+
+from dyreg_mmaction.datasets.box_files import iou, match_boxes
+from dyreg_mmaction.datasets.boxes import LoadBoxes, WithBoxes
+from dyreg_mmaction.registry import TRANSFORMS
+
+HEIGHT, WIDTH, FRAMES = 60, 96, 8
+# pixels, moving by (3, 1) a frame; the box leaves most crops at one side
+TRACK = np.array([[20 + 3 * t, 11 + t, 44 + 3 * t, 35 + t] for t in range(FRAMES)])
+
+
+def annotation(boxes, scores=None, **frame):
+    labels = [dict(box2d=dict(zip(('x1', 'y1', 'x2', 'y2'), map(float, box), strict=True))) for box in boxes]
+    for label, score in zip(labels, scores or [], strict=False):
+        label['score'] = score
+    return dict(labels=labels, **frame)
+
+
+def write(path, frames, video='clip'):
+    named = [dict(frame, name=f'{video}/{number:04}.jpg') for number, frame in frames.items()]
+    path.write_text(json.dumps({video: named}))
+    return str(path)
+
+
+@pytest.fixture
+def ann_file(tmp_path):
+    return write(tmp_path / 'boxes.json', {t + 1: annotation([box]) for t, box in enumerate(TRACK)})
+
+
+def decoded(frame_inds, **others):
+    """A clip as decoding leaves it, its box drawn in white."""
+    video = np.zeros((FRAMES, HEIGHT, WIDTH, 3), np.uint8)
+    for frame, (x1, y1, x2, y2) in zip(video, TRACK, strict=True):
+        frame[y1:y2, x1:x2] = 255
+    return dict(
+        dict(
+            imgs=[video[i] for i in frame_inds],
+            frame_inds=np.array(frame_inds),
+            start_index=0,
+            clip_len=1,
+            num_clips=len(frame_inds),
+            original_shape=(HEIGHT, WIDTH),
+            img_shape=(HEIGHT, WIDTH),
+            filename='videos/clip.webm',
+            modality='RGB',
+            label=0,
+        ),
+        **others,
+    )
+
+
+def seen(img):
+    """The drawn box in a frame, in pixels; None where it is out of sight."""
+    rows, columns = np.nonzero(img[..., 0] > 127)
+    return (columns.min(), rows.min(), columns.max() + 1, rows.max() + 1) if len(rows) else None
+
+
+def assert_drawn(imgs, boxes, tolerance):
+    """Boxes (frames, 4) are those seen in the frames."""
+    assert len(imgs) == len(boxes)
+    for img, box in zip(imgs, boxes, strict=True):
+        height, width = img.shape[:2]
+        pixels = np.clip(box, 0, 1) * [width, height, width, height]
+        if seen(img) is None:
+            assert pixels[2] - pixels[0] <= tolerance or pixels[3] - pixels[1] <= tolerance
+        else:
+            np.testing.assert_allclose(seen(img), pixels, atol=tolerance + 1e-9)
+
+
+TRAINING = [
+    dict(type='Resize', scale=(-1, 80)),
+    dict(type='MultiScaleCrop', input_size=64, scales=(1, 0.875, 0.75, 0.66), random_crop=False, num_fixed_crops=13),
+    dict(type='Resize', scale=(64, 64), keep_ratio=False),
+    dict(type='Flip', flip_ratio=0.5),
+]
+
+
+@pytest.mark.parametrize('seed', range(8))
+def test_boxes_follow_a_training_pipeline(ann_file, seed):
+    np.random.seed(seed)
+    results = Compose([LoadBoxes(1, ann_file), WithBoxes(TRAINING)])(decoded([0, 2, 5, 7]))
+    assert results['boxes'].shape == (1, 4, 1, 4)
+    assert_drawn(results['imgs'], results['boxes'][0, :, 0], tolerance=1)
+
+
+@pytest.mark.parametrize('seed', range(4))
+@pytest.mark.parametrize(
+    'transform',
+    [
+        dict(type='RandomCrop', size=40),
+        dict(type='CenterCrop', crop_size=(50, 40)),
+        dict(type='Flip', flip_ratio=1),
+        dict(type='Flip', flip_ratio=1, direction='vertical'),
+        dict(type='RandomResizedCrop'),
+    ],
+)
+def test_crops_and_flips_are_exact(ann_file, transform, seed):
+    np.random.seed(seed)
+    results = Compose([LoadBoxes(1, ann_file), WithBoxes([transform])])(decoded(range(FRAMES)))
+    assert_drawn(results['imgs'], results['boxes'][0, :, 0], tolerance=0)
+
+
+@pytest.mark.parametrize('crop, num_crops', [('ThreeCrop', 3), ('TenCrop', 10)])
+def test_boxes_follow_multi_crop_tests_of_two_samplings(ann_file, crop, num_crops):
+    transforms = [dict(type='Resize', scale=(-1, 45)), dict(type=crop, crop_size=45)]
+    clip = decoded([1, 3, 5, 7, 0, 2, 4, 6], num_clips=4)
+    with warnings.catch_warnings():
+        warnings.simplefilter('error')  # these crops warn where they leave boxes behind
+        results = Compose([LoadBoxes(1, ann_file), WithBoxes(transforms)])(clip)
+    assert results['boxes'].shape == (2 * num_crops, 4, 1, 4)
+    assert_drawn(results['imgs'], results['boxes'].reshape(-1, 4), tolerance=1)
+
+
+def test_boxes_reach_the_model_in_the_order_of_its_clips(ann_file):
+    """Boxes and frames of each clip agree after packing, collating and the recogniser's own reshaping."""
+    from dyreg_mmaction.models.recognizers import clip_boxes
+
+    pipeline = Compose(
+        [
+            LoadBoxes(2, ann_file),
+            WithBoxes([dict(type='ThreeCrop', crop_size=60)]),
+            TRANSFORMS.build(dict(type='FormatShape', input_format='NCHW')),
+            TRANSFORMS.build(dict(type='PackActionInputs', algorithm_keys=('boxes',))),
+        ]
+    )
+    videos = [[1, 3, 5, 7, 0, 2, 4, 6], [0, 0, 0, 0, 7, 7, 7, 7]]
+    batch = pseudo_collate([pipeline(decoded(frames, num_clips=4)) for frames in videos])
+    inputs = torch.stack(batch['inputs'])  # (videos, 3 * 2 * 4, C, H, W)
+    boxes = clip_boxes(inputs, batch['data_samples'])  # (videos * 3 * 2, 4, N, 4)
+    assert boxes.shape == (12, 4, 2, 4)
+    assert boxes.dtype == torch.float32
+    frames = inputs.flatten(0, 1).permute(0, 2, 3, 1).numpy()
+    assert_drawn(frames, boxes[:, :, 0].flatten(0, 1).numpy(), tolerance=1e-4)
+    assert torch.equal(boxes[0, 0, 1], torch.tensor([0.0, 0, 1.6, 1]))  # no box: the whole frame, here cut at 60 px
+
+
+def test_a_transform_that_moves_pixels_unknown_ways_is_refused():
+    with pytest.raises(ValueError, match='does not know how .*PytorchVideoWrapper|does not know how FormatShape'):
+        WithBoxes([dict(type='FormatShape', input_format='NCHW')])
+
+
+def test_ground_truth_of_a_dataset_needs_no_file():
+    results = decoded(range(FRAMES), gt_bboxes=TRACK[:, None].astype(np.float32))
+    boxes = LoadBoxes(3)(results)['boxes']
+    np.testing.assert_allclose(boxes[0, :, 0] * [WIDTH, HEIGHT, WIDTH, HEIGHT], TRACK, rtol=1e-6)
+    assert (boxes[0, :, 1:] == [0, 0, 1, 1]).all()
+
+
+def test_no_boxes_at_all_is_an_error():
+    with pytest.raises(ValueError, match='gives no gt_bboxes; name a file of boxes'):
+        LoadBoxes()(decoded([0]))
+
+
+@pytest.mark.parametrize('size', [dict(width=192, height=120), dict()])
+def test_annotations_of_frames_of_another_size(tmp_path, size):
+    frames = {t + 1: annotation([2 * box], **size) for t, box in enumerate(TRACK)}
+    loader = LoadBoxes(1, write(tmp_path / 'boxes.json', frames), ann_height=None if size else 120)
+    assert_drawn(decoded(range(FRAMES))['imgs'], loader(decoded(range(FRAMES)))['boxes'][0, :, 0], tolerance=0)
+
+
+def test_raw_frames_count_from_one(ann_file):
+    results = dict(decoded([0, 4]), start_index=1, frame_inds=np.array([1, 5]), frame_dir='frames/clip', filename=None)
+    np.testing.assert_allclose(LoadBoxes(1, ann_file)(results)['boxes'][0, 1, 0, 0] * WIDTH, TRACK[4, 0])
+
+
+def test_a_folder_holds_one_file_a_video(tmp_path):
+    write(tmp_path / 'clip.json', {1: annotation([TRACK[0]])})
+    np.testing.assert_allclose(LoadBoxes(1, str(tmp_path))(decoded([0]))['boxes'][0, 0, 0, 0] * WIDTH, TRACK[0, 0])
+
+
+def test_best_boxes_by_score(tmp_path):
+    boxes = np.array([[0, 0, 10, 10], [20, 0, 30, 10], [40, 0, 50, 10]])
+    path = write(tmp_path / 'boxes.json', {1: annotation(boxes, scores=[0.2, 0.9, 0.5])})
+    loaded = LoadBoxes(2, path)(decoded([0]))['boxes'][0, 0] * [WIDTH, HEIGHT, WIDTH, HEIGHT]
+    assert sorted(loaded[:, 0].round().tolist()) == [20, 40]
+
+
+def test_frames_without_annotation_have_the_nearest_ones(tmp_path):
+    path = write(tmp_path / 'boxes.json', {1: annotation([TRACK[0]]), 6: annotation([TRACK[5]])})
+    x1 = LoadBoxes(1, path)(decoded(range(FRAMES)))['boxes'][0, :, 0, 0] * WIDTH
+    np.testing.assert_allclose(x1, TRACK[[0, 0, 0, 5, 5, 5, 5, 5], 0])
+
+
+@pytest.mark.parametrize('frames', [{}, {1: annotation([])}])
+def test_a_video_in_which_nothing_was_found_shows_the_whole_frame(tmp_path, frames):
+    boxes = LoadBoxes(2, write(tmp_path / 'boxes.json', frames))(decoded([0, 1]))['boxes']
+    assert boxes.shape == (1, 2, 2, 4) and (boxes == [0, 0, 1, 1]).all()
+
+
+def test_errors_name_the_file(tmp_path, ann_file):
+    with pytest.raises(FileNotFoundError, match='missing.json does not exist'):
+        LoadBoxes(1, str(tmp_path / 'missing.json'))
+    (tmp_path / 'wrong.json').write_text('{"clip": [{"labels": 3}]}')
+    with pytest.raises(ValueError, match='wrong.json does not hold boxes in the form of Something-Else'):
+        LoadBoxes(1, str(tmp_path / 'wrong.json'))
+    with pytest.raises(ValueError, match="boxes.json has no boxes of video 'other'"):
+        LoadBoxes(1, ann_file)(decoded([0], filename='other.mp4'))
+
+
+def test_nodes_follow_their_objects_through_any_order():
+    rng = np.random.default_rng(0)
+    start = np.array([[0.1, 0.1, 0.3, 0.3], [0.4, 0.1, 0.6, 0.3], [0.7, 0.1, 0.9, 0.3]])
+    frames = [(start + 0.02 * t)[rng.permutation(3)] for t in range(10)]
+    tracks = match_boxes(frames, 3)
+    np.testing.assert_allclose(np.diff(tracks, axis=0), 0.02)
+
+
+def test_matching_is_the_best_of_all_not_the_next_best_of_each():
+    """Greedy matching would give node 0 the box that only node 1 can have."""
+    first = np.array([[0.0, 0, 0.4, 1], [0.2, 0, 0.6, 1]])
+    second = np.array([[0.15, 0, 0.55, 1], [-0.3, 0, 0.1, 1]])
+    assert iou(first, second)[0, 0] > iou(first, second)[0, 1] > 0
+    np.testing.assert_array_equal(match_boxes([first, second], 2)[1], second[[1, 0]])
+
+
+def test_a_lost_object_keeps_its_box_and_comes_back():
+    a, b = np.array([[0.1, 0.1, 0.3, 0.3]]), np.array([[0.6, 0.6, 0.9, 0.9]])
+    tracks = match_boxes([np.concatenate([a, b]), b, np.zeros((0, 4)), np.concatenate([b, a])], 3)
+    np.testing.assert_array_equal(tracks[:, 0], np.repeat(a, 4, 0))
+    np.testing.assert_array_equal(tracks[:, 1], np.repeat(b, 4, 0))
+    assert np.isnan(tracks[:, 2]).all()
+
+
+def test_a_new_object_takes_a_free_node_and_has_had_its_box_from_the_start():
+    a, b = np.array([[0.1, 0.1, 0.3, 0.3]]), np.array([[0.6, 0.6, 0.9, 0.9]])
+    tracks = match_boxes([a, np.concatenate([b, a])], 2)
+    np.testing.assert_array_equal(tracks, np.stack([np.concatenate([a, b])] * 2))
+
+
+def test_iou_of_known_boxes():
+    boxes = np.array([[0, 0, 2, 2], [1, 1, 3, 3], [5, 5, 6, 6], [1, 1, 1, 1]], dtype=float)
+    np.testing.assert_allclose(iou(boxes[:1], boxes), [[1, 1 / 7, 0, 0]])
