@@ -22,15 +22,15 @@ class DigitImages(NamedTuple):
         pixels: ``(N, 28, 28)`` uint8, white on black.
         classes: ``(N,)`` int64, 0 to 9.
         by_class: ``(N,)`` indices of the images, sorted by class.
-        first: ``(10,)`` where each class starts in ``by_class``.
-        count: ``(10,)`` number of images of each class.
+        starts: ``(10,)`` where each class starts in ``by_class``.
+        sizes: ``(10,)`` number of images of each class.
     """
 
     pixels: np.ndarray
     classes: np.ndarray
     by_class: np.ndarray
-    first: np.ndarray
-    count: np.ndarray
+    starts: np.ndarray
+    sizes: np.ndarray
 
     def pick(self, classes: np.ndarray, uniforms: np.ndarray) -> np.ndarray:
         """Index of an image for each class, every image of the class being equally likely.
@@ -39,7 +39,7 @@ class DigitImages(NamedTuple):
             classes: ``(D,)`` wanted classes.
             uniforms: ``(D,)`` random numbers in [0, 1).
         """
-        return self.by_class[self.first[classes] + (uniforms * self.count[classes]).astype(np.int64)]
+        return self.by_class[self.starts[classes] + (uniforms * self.sizes[classes]).astype(np.int64)]
 
 
 def load_digits(split: str, root: str | None = None) -> DigitImages:
@@ -58,14 +58,14 @@ def load_digits(split: str, root: str | None = None) -> DigitImages:
     if split not in SPLITS:
         raise ValueError(f'split is {split!r}, but there are only {" and ".join(map(repr, SPLITS))}.')
     images, classes = _load_mnist(Path(root), split) if root else _load_sklearn(split)
-    count = np.bincount(classes, minlength=10)
-    if len(count) > 10 or not count.all():
+    sizes = np.bincount(classes, minlength=10)
+    if len(sizes) > 10 or not sizes.all():
         raise ValueError(
             f'The labels of split {split!r} in {root} are the classes {np.unique(classes).tolist()}, '
             'but every digit from 0 to 9 is needed, and nothing else.'
         )
     by_class = np.argsort(classes, kind='stable')
-    return DigitImages(images, classes, by_class, np.cumsum(count) - count, count)
+    return DigitImages(images, classes, by_class, np.cumsum(sizes) - sizes, sizes)
 
 
 def read_idx(path: Path, num_dims: int) -> np.ndarray:
@@ -83,8 +83,8 @@ def read_idx(path: Path, num_dims: int) -> np.ndarray:
     magic = bytes((0, 0, 8, num_dims))
     if data[:4] != magic or len(data) < 4 + 4 * num_dims:
         raise ValueError(
-            f'{path} has {len(data)} bytes that start with {data[:4].hex()!r}, but an IDX file of {num_dims} dimensions '
-            f'starts with {magic.hex()!r} and their sizes; it is damaged or another file.'
+            f'{path} has {len(data)} bytes that start with {data[:4].hex()!r}, but an IDX file of {num_dims} '
+            f'dimensions starts with {magic.hex()!r} and their sizes; it is damaged or another file.'
         )
     shape = np.frombuffer(data, '>u4', num_dims, offset=4).astype(int)
     values = np.frombuffer(data, np.uint8, offset=4 + 4 * num_dims)

@@ -153,7 +153,7 @@ def _check_choice(name: str, value: Any, choices: Sequence[str]) -> None:
         raise ValueError(f'{name} is {value!r}, but must be one of {", ".join(map(repr, choices))}.')
 
 
-def _check_number(name: str, value: Any, low: int, high: float = float('inf'), kind: type = Integral) -> None:
+def _check_number(name: str, value: Any, low: int, high: float = float('inf'), kind: type[Any] = Integral) -> None:
     if not isinstance(value, kind) or not low <= value <= high:
         what = 'a whole number' if kind is Integral else 'a number'
         raise ValueError(
