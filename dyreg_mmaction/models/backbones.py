@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from dyreg_mmaction.registry import MODELS
 
 from .plugins import Refinement, insert_plugins
+from .size import height_and_width
 
 # What their forward takes: frames (B*T,C,H,W), or clips (B,C,T,H,W). ResNetTIN shifts by an operator of full mmcv that
 # exists on GPUs only, so that its maps cannot be probed when it is built.
@@ -52,6 +53,8 @@ class Plugged:
         channels_last: bool = False,
         **kwargs,
     ) -> None:
+        if num_segments is not None and num_segments < 1:
+            raise ValueError(f'num_segments={num_segments} must be at least 1')
         if num_segments is not None and 'num_segments' in inspect.signature(super().__init__).parameters:
             kwargs['num_segments'] = num_segments
         super().__init__(*args, **kwargs)
@@ -70,7 +73,7 @@ class Plugged:
 
     def _example(self, input_size: int | tuple[int, int]) -> Tensor:
         """One clip on the meta device."""
-        size = (input_size, input_size) if isinstance(input_size, int) else tuple(input_size)
+        size = height_and_width(input_size, 'input_size')
         channels = next(m.in_channels for m in self.modules() if isinstance(m, nn.Conv2d | nn.Conv3d))
         if self.takes_clips:
             return torch.empty(1, channels, 32, *size, device='meta')

@@ -7,6 +7,8 @@ from torch import Tensor, nn
 from dyreg_mmaction.ops import Regions, adaptive_avg_pool, area, normalize, outer, pool, tent, unpool
 from dyreg_mmaction.registry import MODELS
 
+from .size import height_and_width
+
 
 @MODELS.register_module()
 class DyRegGNN(nn.Module):
@@ -54,12 +56,10 @@ class DyRegGNN(nn.Module):
     ) -> None:
         super().__init__()
         channels = min(in_channels, 256) if node_channels is None else node_channels
-        size = (feature_size, feature_size) if isinstance(feature_size, int) else tuple(feature_size)
+        size = height_and_width(feature_size, 'feature_size')
         for name, value in (('num_nodes', num_nodes), ('node_channels', channels)):
             if value < 1:
                 raise ValueError(f'{name}={value} must be at least 1')
-        if len(size) != 2 or min(size) < 1:
-            raise ValueError(f'feature_size={feature_size} must be a height and a width, each at least 1')
         if kernel not in KERNELS:
             raise ValueError(f'kernel={kernel!r} is unknown; choose one of {sorted(KERNELS)}')
         self.feature_size = size
