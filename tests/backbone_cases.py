@@ -6,6 +6,7 @@ from typing import NamedTuple
 import torch
 from mmengine.registry import DefaultScope
 
+from dyreg_mmaction.models import Plugged
 from dyreg_mmaction.registry import MODELS
 
 PLUGIN = dict(type='DyRegGNN', num_nodes=4, node_channels=8, regions=dict(type='DynamicRegions', hidden_channels=8))
@@ -214,3 +215,39 @@ def wake(plugin, seed=0):
         for parameter in plugin.parameters():
             if not parameter.count_nonzero():
                 parameter.normal_(std=0.5)
+
+
+class ToyNet(torch.nn.Module):
+    """Two convolutions, and sub-modules after which no plugin can come."""
+
+    def __init__(self, width=8):
+        super().__init__()
+        self.first = torch.nn.Conv2d(3, width, 3, 2, 1)
+        self.second = torch.nn.Conv2d(width, width, 3, 2, 1)
+        self.relu = torch.nn.ReLU()  # runs twice
+        self.pair = Pair()  # gives two maps
+        self.pool = torch.nn.AdaptiveAvgPool2d(1)
+        self.vector = torch.nn.Flatten()  # gives no map
+        self.idle = torch.nn.Identity()  # never runs
+
+    def forward(self, x):
+        x, _ = self.pair(self.relu(self.second(self.relu(self.first(x)))))
+        return self.vector(self.pool(x))
+
+
+class Pair(torch.nn.Module):
+    def forward(self, x):
+        return x, x
+
+
+@MODELS.register_module()
+class DyRegToyNet(Plugged, ToyNet):
+    """A backbone of one's own with plugins; as a class of this module it can be pickled."""
+
+    takes_clips = False
+
+
+def toy(*after, frames=4, size=32, **kwargs):
+    """A toy backbone with small plugins after the given sub-modules."""
+    plugins = [dict(PLUGIN, after=path) if isinstance(path, str) else path for path in after]
+    return DyRegToyNet(plugins=plugins, num_segments=frames, input_size=size, **kwargs)

@@ -1,0 +1,312 @@
+import re
+from collections import OrderedDict
+
+import pytest
+import torch
+from backbone_cases import PLUGIN, toy, wake
+from mmengine.runner import load_checkpoint, save_checkpoint
+from torch import nn
+
+from dyreg_mmaction.models import DyRegGNN, add_plugins
+from dyreg_mmaction.registry import MODELS
+
+
+def build(*plugins, type='DyRegResNetTSM', **kwargs):
+    if type == 'DyRegResNetTSM':
+        kwargs = dict(num_segments=4, pretrained2d=False, **kwargs)
+    return MODELS.build(dict(dict(type=type, depth=18, input_size=64, plugins=list(plugins)), **kwargs))
+
+
+def after(path, **kwargs):
+    return dict(PLUGIN, after=path, **kwargs)
+
+
+REGIONS = dict(type='DynamicRegions')
+WRONG = {
+    'a block that is not there': (
+        after('layer3.9.conv2.conv'),
+        {},
+        r"after='layer3.9.conv2.conv' is no sub-module of DyRegResNetTSM; layer3 has \['0', '1'\]; close to it: "
+        r".*'layer3.\d.conv2.conv'",
+    ),
+    'a wrong name in a block': (
+        after('layer3.1.conv9'),
+        {},
+        r"layer3.1 has \['conv1', 'conv2', 'relu'\]; close to it: .*'layer3.1.conv2'",
+    ),
+    'nothing known in the path': (after('neck'), {}, r"it has \['conv1', 'maxpool', 'layer1', 'layer2', .*\]"),
+    'no place': ({key: value for key, value in PLUGIN.items()}, {}, 'must be a dict like .*after='),
+    'a place that is no path': (after(3), {}, 'must be a dict like .*after='),
+    'an empty place': (after(''), {}, "after=''"),
+    'no type': (dict(after='layer3'), {}, 'must be a dict like .*type='),
+    'no dict': ('DyRegGNN', {}, "plugin 'DyRegGNN' must be a dict like"),
+    'an unknown plugin': (after('layer3', type='DyRegGNM'), {}, "type='DyRegGNM' after 'layer3' is not registered"),
+    'an unknown region source': (
+        after('layer3', regions=dict(type='Nope')),
+        {},
+        "after 'layer3', .*: .*region source type='Nope' is not registered",
+    ),
+    'an unknown graph': (after('layer3', graph=dict(type='Nope')), {}, "after 'layer3', .*graph type='Nope'"),
+    'an unknown argument': (after('layer3', num_node=9), {}, "after 'layer3', .*num_node"),
+    'an unknown argument of a part': (after('layer3', regions=dict(REGIONS, head='fc')), {}, "after 'layer3', .*head"),
+    'a map that is too small': (
+        after('layer4.1'),
+        dict(input_size=32),
+        r"DyRegGNN after 'layer4.1', a map of shape \(4, 512, 1, 1\): .*1 x 1 cells is too small.*input_size",
+    ),
+    'a width that is no multiple of 4': (
+        after('layer3', node_channels=30, regions=dict(REGIONS, heads='pool')),
+        {},
+        'node_channels=30 must be a multiple of 4.*use 28 or 32',
+    ),
+    'a size that is predicted and fixed': (
+        after('layer3', regions=dict(REGIONS, half_size=0.3)),
+        {},
+        'half_size=0.3 .*predict_size=False',
+    ),
+    'frames without a number': (
+        after('layer3'),
+        dict(type='DyRegResNet'),
+        'DyRegResNet sees frames, not clips: give it num_segments',
+    ),
+    'a number of frames that is none': (after('layer3'), dict(type='DyRegResNet', num_segments=0), 'num_segments=0'),
+    'a frame size of three numbers': (after('layer3'), dict(input_size=(3, 64, 64)), 'input_size=.3, 64, 64.'),
+    'frames that are too small to run at all': (
+        after('layer3'),
+        dict(input_size=0),
+        'input_size=0',
+    ),
+}
+
+
+@pytest.mark.parametrize('case', WRONG)
+def test_what_is_wrong_is_said_at_build_time(case):
+    plugin, options, said = WRONG[case]
+    with pytest.raises(ValueError, match=said) as error:
+        build(plugin, **options)
+    assert '\n' not in str(error.value) and len(str(error.value)) < 500
+
+
+def test_a_place_holds_one_plugin():
+    with pytest.raises(ValueError, match="after='layer3.1' is named by 2 plugins"):
+        build(after('layer3.1'), after('layer2'), after('layer3.1'))
+
+
+@pytest.mark.parametrize(
+    'path, said',
+    [
+        ('relu', "after='relu' runs 2 times in one forward of DyRegToyNet"),
+        ('idle', "after='idle' runs 0 times"),
+        ('pair', "after='pair' of DyRegToyNet gives tuple, not a feature map"),
+        ('vector', r"after='vector' of DyRegToyNet gives shape \(4, 8\), not a feature map"),
+        ('pool', '1 x 1 cells is too small'),
+    ],
+)
+def test_a_place_gives_one_map_once(path, said):
+    with pytest.raises(ValueError, match=said):
+        toy(path)
+
+
+def test_frames_must_be_whole_clips():
+    model = toy('second')
+    assert model(torch.randn(8, 3, 32, 32)).shape == (8, 8)
+    with pytest.raises(ValueError, match='6 frames are no whole number of clips of num_segments=4'):
+        model(torch.randn(6, 3, 32, 32))
+
+
+@pytest.mark.parametrize(
+    'change, key',
+    [
+        (dict(num_nodes=9), 'plugins.second.regions.heads.1.fc.weight'),
+        (dict(node_channels=4), 'plugins.second.regions.heads.0.embed.0.weight'),
+    ],
+)
+def test_a_checkpoint_of_another_plugin_is_refused(tmp_path, change, key):
+    path = str(tmp_path / 'other.pth')
+    save_checkpoint({'state_dict': toy(after('second', **change)).state_dict(), 'meta': {}}, path)
+    with pytest.raises(ValueError, match=f'checkpoint has {re.escape(key)} of shape .*make depth, widths') as error:
+        load_checkpoint(toy('second'), path)
+    assert '\n' not in str(error.value)
+
+
+def test_a_checkpoint_of_another_backbone_is_refused(tmp_path):
+    path = str(tmp_path / 'wide.pth')
+    model = nn.Sequential(OrderedDict(backbone=toy('second', width=16)))
+    save_checkpoint({'state_dict': model.state_dict(), 'meta': {}}, path)
+    with pytest.raises(ValueError, match=r'backbone.first.weight of shape \(16, 3, 3, 3\), DyRegToyNet of \(8, 3'):
+        load_checkpoint(nn.Sequential(OrderedDict(backbone=toy('second'))), path)
+
+
+def test_sizes_follow_from_the_place_and_the_frames():
+    model = build(after('layer1.0.conv1'), after('layer3.1'), input_size=(64, 96))
+    sizes = {path: (p.norm.num_channels, *p.feature_size) for path, p in model.plugins.items()}
+    assert sizes == {'layer1-0-conv1': (64, 16, 24), 'layer3-1': (256, 4, 6)}
+
+
+def test_the_probe_leaves_no_trace():
+    model = build(after('layer3.1'), norm_eval=True, frozen_stages=1)
+    torch.testing.assert_close(model.conv1.bn.running_mean, torch.zeros(64))
+    assert all(m.num_batches_tracked == 0 for m in model.modules() if isinstance(m, nn.BatchNorm2d))
+    assert sum(len(m._forward_hooks) for m in model.modules()) == 1
+    assert all(m.training for m in model.modules())
+    assert all(p.device.type == 'cpu' for p in model.parameters())
+
+
+def test_building_plugins_draws_no_random_number_from_the_plain_model():
+    torch.manual_seed(0)
+    toy()
+    plain = torch.rand(3)
+    torch.manual_seed(0)
+    toy('first', 'second')
+    assert torch.equal(torch.rand(3), plain)
+
+
+def test_plugins_differ_from_one_another_and_by_seed():
+    def weight(seed, path):
+        torch.manual_seed(seed)
+        return toy('first', 'second').plugins[path].graph.space.send.weight
+
+    drawn = [weight(seed, path) for seed in (0, 1) for path in ('first', 'second')]
+    assert len(torch.stack(drawn).unique(dim=0)) == 4
+    assert torch.equal(weight(0, 'first'), drawn[0])
+
+
+def test_plugins_may_be_given_as_classes():
+    assert isinstance(toy(after('second', type=DyRegGNN)).plugins['second'], DyRegGNN)
+
+
+def test_any_module_can_be_a_plugin():
+    class Double(nn.Module):
+        def __init__(self, in_channels, feature_size):
+            super().__init__()
+            self.sizes = in_channels, feature_size
+
+        def forward(self, x):
+            assert x.shape == (2, 8, 4, 16, 16)  # (B,C,T,H,W)
+            return 2 * x
+
+    model = toy(dict(type=Double, after='first'))
+    assert model.plugins['first'].sizes == (8, (16, 16))
+    x, seen = torch.randn(8, 3, 32, 32), []
+    model.relu.register_forward_pre_hook(lambda _, args: seen.append(args[0]))
+    model(x)
+    torch.testing.assert_close(seen[0], 2 * nn.functional.conv2d(x, model.first.weight, model.first.bias, 2, 1))
+
+
+def test_a_backbone_of_ones_own_gets_plugins():
+    class OwnNet(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.conv = nn.Conv3d(3, 4, 3, (1, 2, 2))
+
+        def forward(self, x):
+            return self.conv(x).relu()
+
+    kind = add_plugins(OwnNet, takes_clips=True)
+    assert kind.__name__ == 'DyRegOwnNet' and MODELS.get('DyRegOwnNet') is kind
+    model = MODELS.build(dict(type='DyRegOwnNet', plugins=[after('conv')], input_size=32))
+    assert model.plugins['conv'].feature_size == (15, 15)
+    x = torch.randn(2, 3, 5, 32, 32)
+    assert torch.equal(model(x), nn.functional.conv3d(x, *model.conv.parameters(), stride=(1, 2, 2)).relu())
+
+
+def test_plugins_in_frozen_stages_learn():
+    model = build(after('layer1.1'), frozen_stages=2)
+    model.train()
+    assert not any(p.requires_grad for p in model.layer1.parameters())
+    assert all(p.requires_grad for p in model.plugins.parameters())
+    model(torch.randn(4, 3, 64, 64)).sum().backward()
+    assert model.plugins['layer1-1'].norm.weight.grad.count_nonzero()
+
+
+def test_norm_eval_is_about_the_backbones_norms():
+    model = build(after('layer1.1'), norm_eval=True)
+    model.train()
+    assert not model.layer1[0].conv1.bn.training and model.plugins['layer1-1'].training
+    model.eval()
+    assert not any(module.training for module in model.modules())
+
+
+STAGES = dict(num_stages=2, strides=(1, 2), dilations=(1, 1), out_indices=(1,))
+
+
+@pytest.mark.parametrize(
+    'config, shape',
+    [
+        (dict(type='DyRegResNet', depth=50, num_segments=4, **STAGES), (8, 3, 64, 64)),
+        (dict(type='DyRegResNet3d', pretrained2d=False, pretrained=None, base_channels=8), (2, 3, 4, 64, 64)),
+    ],
+)
+def test_checkpointed_blocks_compute_the_same(config, shape):
+    results = []
+    for with_cp in (False, True):
+        torch.manual_seed(0)
+        model = build(after('layer2.1.conv2.conv'), with_cp=with_cp, norm_eval=True, **config)
+        wake(model.plugins)
+        model.train()
+        y = model(torch.randn(*shape, generator=torch.Generator().manual_seed(0)))
+        y.square().mean().backward()
+        results.append([y.detach(), *(p.grad for p in model.parameters())])
+    for plain, checkpointed in zip(*results, strict=True):
+        torch.testing.assert_close(checkpointed, plain)
+
+
+def awake(*paths, **kwargs):
+    torch.manual_seed(0)
+    model = build(*map(after, paths), **kwargs)
+    model.eval()
+    wake(model.plugins)
+    return model
+
+
+def test_views_and_clips_do_not_see_one_another():
+    model = awake('layer2.0', 'layer3.1.conv2.conv')
+    views = torch.randn(6, 4, 3, 64, 64)  # twice_sample x ThreeCrop of one video, four frames each
+    with torch.no_grad():
+        together = model(views.flatten(0, 1)).unflatten(0, (6, 4))
+        torch.testing.assert_close(together[4], model(views[4]), rtol=1e-3, atol=1e-5)
+        shuffled = model(views[[5, 4, 3, 2, 1, 0]].flatten(0, 1)).unflatten(0, (6, 4)).flip(0)
+    torch.testing.assert_close(shuffled, together, rtol=1e-3, atol=1e-5)
+
+
+def test_frames_of_a_clip_do_see_one_another():
+    model, x = awake('layer3.1', is_shift=False), torch.randn(4, 3, 64, 64)
+    changed = torch.cat((x[:1] + 1, x[1:]))
+    with torch.no_grad():
+        assert not torch.allclose(model(changed)[3], model(x)[3])
+
+
+@pytest.mark.parametrize('size', [(96, 96), (80, 48)])
+def test_frames_of_another_size_run(size):
+    model = awake('layer2.0', 'layer3.1.conv2.conv')
+    assert model(torch.randn(4, 3, *size)).isfinite().all()
+
+
+@pytest.mark.parametrize('frames', [1, 3, 8])
+def test_clips_of_any_length_run(frames):
+    i3d = dict(type='DyRegResNet3d', pretrained2d=False, pretrained=None, base_channels=8, with_pool2=False)
+    model = awake('layer3.1', conv1_stride_t=1, pool1_stride_t=1, **i3d)
+    assert model(torch.randn(2, 3, frames, 64, 64)).shape[:3] == (2, 64, frames)
+
+
+def test_channels_last_frames_give_the_same_and_stay_so():
+    model, x, layouts = awake('layer2.0', 'layer3.1.conv2.conv'), torch.randn(4, 3, 64, 64), []
+    expected = model(x)
+    model.to(memory_format=torch.channels_last)
+    for path in ('layer2.0', 'layer3.1.conv2.conv'):  # behind the plugins' own hooks
+        model.get_submodule(path).register_forward_hook(
+            lambda _, __, y: layouts.append(y.is_contiguous(memory_format=torch.channels_last))
+        )
+    y = model(x.contiguous(memory_format=torch.channels_last))
+    torch.testing.assert_close(y, expected, rtol=1e-3, atol=1e-4)
+    assert layouts == [True, True]
+
+
+def test_bf16_autocast_runs_near_float32():
+    model, x = awake('layer2.0', 'layer3.1.conv2.conv'), torch.randn(4, 3, 64, 64)
+    with torch.autocast('cpu', torch.bfloat16):
+        y = model(x)
+    expected = model(x)
+    assert (y - expected).norm() < 0.05 * expected.norm()
+    y.float().square().mean().backward()
+    assert all(p.grad.isfinite().all() for p in model.parameters())
