@@ -6,6 +6,8 @@ from torch import Tensor, nn
 
 from dyreg_mmaction.registry import MODELS
 
+INIT = dict(type='Xavier', layer='Conv2d', distribution='uniform')
+
 
 @MODELS.register_module()
 class ConvNet(BaseModule):
@@ -17,14 +19,18 @@ class ConvNet(BaseModule):
         in_channels (int): Channels of the frames.
         channels (int): Channels of every block.
         num_blocks (int): Number of blocks.
-        init_cfg (dict, optional): Of :class:`mmengine.model.BaseModule`.
+        init_cfg (dict): Initialisation, see :class:`mmengine.model.BaseModule`; as released by default.
 
     Shapes:
         (B*T, in_channels, H, W) -> (B*T, channels, H', W')
     """
 
     def __init__(
-        self, in_channels: int = 1, channels: int = 512, num_blocks: int = 3, init_cfg: dict | None = None
+        self,
+        in_channels: int = 1,
+        channels: int = 512,
+        num_blocks: int = 3,
+        init_cfg: dict = INIT,
     ) -> None:
         super().__init__(init_cfg)
         widths = [in_channels, *[channels] * num_blocks]

@@ -37,6 +37,8 @@ class RegionGraph(nn.Module):
         for name, value in (('num_nodes', num_nodes), ('node_channels', node_channels)):
             if value < 1:
                 raise ValueError(f'{name}={value} must be at least 1')
+        if len(size) != 2 or min(size) < 1:
+            raise ValueError(f'feature_size={feature_size} must be a height and a width, each at least 1')
         if kernel not in KERNELS:
             raise ValueError(f'kernel={kernel!r} is unknown; choose one of {sorted(KERNELS)}')
         self.feature_size = size
@@ -57,7 +59,11 @@ class RegionGraph(nn.Module):
         if self.project is not None:
             z = self.project(z)  # (B*T,C,H,W)
         regions = self.regions(z.unflatten(0, clips))
-        pool_maps, unpool_maps = KERNELS[self.kernel](regions, z.shape[-2:])  # (B*T,N,H,W)
+        if isinstance(regions, Tensor):  # maps instead of regions
+            pool_maps = unpool_maps = regions.flatten(0, 1)  # (B*T,N,H,W)
+            regions = None
+        else:
+            pool_maps, unpool_maps = KERNELS[self.kernel](regions, z.shape[-2:])  # (B*T,N,H,W)
         nodes = pool(z, pool_maps.to(z.dtype))  # (B*T,N,C)
         if self.position is not None:
             nodes = nodes + self.position(adaptive_avg_pool(pool_maps, self.feature_size).flatten(2))

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import reference_rstg as reference
 import torch
+from rstg_cases import exact, randomize, state
 
 from dyreg_mmaction.models.graphs import MultiScaleGraph
 from dyreg_mmaction.ops import Regions, area, grid_regions, normalize
@@ -11,7 +12,6 @@ from dyreg_mmaction.ops.adjacency import space_links, space_time_links
 from dyreg_mmaction.ops.positions import gaussian_maps
 from dyreg_mmaction.registry import MODELS
 
-GRIDS = [(3, 3), (2, 2), (1, 1)]
 OPTIONS = [
     dict(),
     dict(attention='simple', positional=True, norm='BN'),
@@ -23,30 +23,6 @@ OPTIONS = [
     dict(stages='space-only', attention='simple', num_rounds=2),
     dict(stages='homogenous', positional=True, num_rounds=2),
 ]
-
-
-def randomize(module):
-    """Draw every parameter and running statistic anew, so that none sits at 0 or 1."""
-    torch.manual_seed(0)
-    for name, value in module.state_dict().items():
-        if value.is_floating_point():
-            noise = torch.rand_like(value) + 0.5 if 'running_var' in name else 0.5 * torch.randn_like(value)
-            value.copy_(noise)
-    return module.eval()
-
-
-def exact(module):
-    """In float64, with grids that do not keep the rounding of float32."""
-    module = randomize(module.double())
-    for child in module.modules():
-        if type(child).__name__ == 'FixedRegions':
-            for buffer, value in zip((child.center, child.half_size), grid_regions(GRIDS), strict=True):
-                buffer.copy_(value)
-    return module
-
-
-def state(module):
-    return {name: value.numpy() for name, value in module.state_dict().items()}
 
 
 def for_reference(options):

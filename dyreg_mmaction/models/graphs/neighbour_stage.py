@@ -64,6 +64,15 @@ class NeighbourStage(nn.Module):
             nn.ReLU(inplace=True),
         )
         self.norm = JointLayerNorm(channels) if joint_norm else nn.Identity()
+        self._init_weights()
+
+    def _init_weights(self) -> None:
+        """As released; PyTorch's own, three times smaller, lets the signal die over the rounds."""
+        for module in self.modules():
+            if isinstance(module, nn.Linear):
+                nn.init.xavier_uniform_(module.weight)
+                if module.bias is not None:
+                    nn.init.zeros_(module.bias)
 
     def forward(self, nodes: Tensor, links: Tensor, positions: Tensor | None = None) -> Tensor:
         """One space stage."""

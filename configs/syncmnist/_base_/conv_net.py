@@ -1,0 +1,8 @@
+# RSTG's backbone for SyncMNIST: three blocks of 512 channels, down to maps of 6 x 6.
+custom_imports = dict(imports=['dyreg_mmaction'], allow_failed_imports=False)
+
+model = dict(
+    type='Recognizer2D',
+    backbone=dict(type='ConvNet', channels=512),
+    data_preprocessor=dict(type='ActionDataPreprocessor', mean=[0], std=[255], format_shape='NCHW'),
+)

@@ -1,0 +1,23 @@
+# SyncMNIST: 5 digits, 10 frames of 64 x 64, 600,000 clips to train on and 10,000 to test.
+data_root = None  # folder with MNIST's IDX files; None: the digits that scikit-learn ships
+
+pipeline = [dict(type='FormatShape', input_format='NCHW'), dict(type='PackActionInputs')]
+
+train_dataloader = dict(
+    batch_size=16,
+    num_workers=4,
+    persistent_workers=True,
+    sampler=dict(type='DefaultSampler', shuffle=True),
+    dataset=dict(type='SyncMNIST', split='train', num_digits=5, data_root=data_root, pipeline=pipeline),
+)
+val_dataloader = dict(
+    batch_size=16,
+    num_workers=4,
+    persistent_workers=True,
+    sampler=dict(type='DefaultSampler', shuffle=False),
+    dataset=dict(type='SyncMNIST', split='test', num_digits=5, data_root=data_root, pipeline=pipeline),
+)
+test_dataloader = val_dataloader
+
+val_evaluator = dict(type='AccMetric')
+test_evaluator = val_evaluator

@@ -1,0 +1,6 @@
+# The same with 3 digits.
+_base_ = './conv-lstm.py'
+
+train_dataloader = dict(dataset=dict(num_digits=3))
+val_dataloader = dict(dataset=dict(num_digits=3))
+test_dataloader = dict(dataset=dict(num_digits=3))

@@ -1,0 +1,13 @@
+# Mean+LSTM: the mean over each map, an LSTM over time.
+_base_ = './rstg_all-temp.py'
+
+model = dict(
+    cls_head=dict(
+        _delete_=True,
+        type='RecurrentHead',
+        num_classes=46,
+        in_channels=512,
+        dropout_ratio=0,
+        average_clips='score',
+    )
+)

@@ -1,0 +1,115 @@
+"""Heads with one vector per clip: RSTG to-vec, Mean+LSTM, Conv+LSTM."""
+
+import numpy as np
+import pytest
+import reference_rstg as reference
+import torch
+from mmaction.structures import ActionDataSample
+from rstg_cases import exact, state
+
+from dyreg_mmaction.registry import MODELS
+
+TO_VEC = dict(type='RSTGToVec', num_classes=5, in_channels=6, feature_size=5, node_channels=4)
+MEAN_LSTM = dict(type='RecurrentHead', num_classes=5, in_channels=6)
+
+
+def samples(count):
+    return [ActionDataSample().set_gt_label(k % 5) for k in range(count)]
+
+
+@pytest.mark.parametrize('readout', ['last', 'mean'])
+@pytest.mark.parametrize('node_channels', [4, 6])
+def test_to_vec_agrees_with_a_plain_evaluation(readout, node_channels):
+    head = exact(MODELS.build(dict(TO_VEC, readout=readout, node_channels=node_channels)))
+    x = torch.randn(2, 6, 3, 5, 7, dtype=torch.float64)
+    expected = reference.to_vec(state(head), x.numpy(), reference.grid_rectangles(), readout)
+    assert np.abs(head(x).detach().numpy() - expected).max() < 1e-10
+
+
+def test_mean_lstm_classifies_the_last_state():
+    head = exact(MODELS.build(MEAN_LSTM))
+    x = torch.randn(2, 6, 3, 5, 7, dtype=torch.float64)
+    weights = state(head)
+    frames = x.mean((-2, -1)).transpose(1, 2).numpy()[:, :, None]  # (B,T,1,C)
+    last = reference._lstm(frames, reference.strip(weights, 'rnn.rnn.'))[:, -1, 0]
+    expected = last @ weights['fc_cls.weight'].T + weights['fc_cls.bias']
+    assert np.abs(head(x).detach().numpy() - expected).max() < 1e-10
+
+
+def test_conv_lstm_sees_where_things_are_and_mean_lstm_does_not():
+    x = torch.zeros(1, 6, 2, 6, 6)
+    x[..., 1, 4] = 1
+    moved = x.roll(2, -1).roll(-1, -2)
+    torch.manual_seed(0)
+    mean, conv = (MODELS.build(dict(MEAN_LSTM, num_convs=n)).eval() for n in (0, 2))
+    assert torch.allclose(mean(x), mean(moved))
+    assert not torch.allclose(conv(x), conv(moved), atol=1e-6)
+
+
+@pytest.mark.parametrize('cfg', [TO_VEC, MEAN_LSTM, dict(MEAN_LSTM, num_convs=2)], ids=str)
+def test_maps_of_frames_and_of_clips_are_the_same_to_the_head(cfg):
+    head = MODELS.build(cfg).eval()
+    clips = torch.randn(2, 6, 3, 5, 7)
+    frames = clips.transpose(1, 2).flatten(0, 1)
+    assert torch.equal(head(clips), head(frames, num_segs=3))
+    with pytest.raises(ValueError, match='6 frames are no whole number of clips of num_segments=4'):
+        head(frames, num_segs=4)
+
+
+def test_several_clips_of_a_video_are_told_apart_in_a_2d_recognizer():
+    head = MODELS.build(dict(TO_VEC, num_segments=3)).eval()
+    clips = torch.randn(2, 6, 3, 5, 7)
+    assert torch.equal(head(clips.transpose(1, 2).flatten(0, 1), num_segs=6), head(clips))
+
+
+@pytest.mark.parametrize('head', [TO_VEC, MEAN_LSTM], ids=str)
+@pytest.mark.parametrize('recognizer', ['Recognizer2D', 'Recognizer3D'])
+def test_heads_train_and_predict_in_both_recognizers(recognizer, head):
+    flat = recognizer == 'Recognizer2D'
+    backbone = dict(type='ConvNet', channels=6, num_blocks=2)
+    if not flat:
+        stage = dict(num_stages=1, strides=(1,), dilations=(1,), out_indices=(0,))
+        backbone = dict(type='DyRegC2D', depth=18, in_channels=1, pretrained=None, **stage)
+        head = dict(head, in_channels=64)
+        head = head if head['type'] == 'RecurrentHead' else dict(head, feature_size=8)
+    parts = dict(backbone=backbone, cls_head=dict(head, average_clips='prob'))
+    model = MODELS.build(dict(type=recognizer, data_preprocessor=dict(type='mmaction.ActionDataPreprocessor'), **parts))
+    model.init_weights()
+    frames = torch.rand(2, 8, 1, 32, 32)
+    inputs = frames if flat else frames.transpose(1, 2)[:, None]
+    losses = model(inputs, samples(2), mode='loss')
+    losses['loss_cls'].backward()
+    assert all(p.grad is not None for p in model.parameters())
+    model.eval()
+    scores = [sample.pred_score for sample in model(inputs, samples(2), mode='predict')]
+    assert torch.allclose(torch.stack(scores).sum(1), torch.ones(2))
+
+
+def test_classifier_starts_small():
+    head = MODELS.build(dict(TO_VEC, num_classes=500, node_channels=64, init_std=0.02))
+    head.init_weights()
+    assert 0.019 < head.fc_cls.weight.std() < 0.021
+
+
+@pytest.mark.parametrize(
+    'options, message',
+    [
+        (dict(readout='first'), "readout='first' is unknown"),
+        (dict(num_nodes=9), 'set num_nodes=14, not 9'),
+        (dict(kernel='box'), "kernel='box' is unknown"),
+        (dict(node_channels=0), 'node_channels=0 must be at least 1'),
+    ],
+)
+def test_to_vec_refuses_what_it_does_not_know(options, message):
+    with pytest.raises(ValueError, match=message):
+        MODELS.build(dict(TO_VEC, **options))
+
+
+def test_conv_net_takes_frames_of_64_to_6_by_6():
+    net = MODELS.build(dict(type='ConvNet', channels=8))
+    x = torch.rand(2, 1, 64, 64)
+    assert net(x).shape == (2, 8, 6, 6)
+    y = x  # in the order of its definition
+    for block in net.blocks:
+        y = torch.nn.functional.max_pool2d(block[0](y).relu(), 2)
+    assert torch.allclose(net(x), y, atol=1e-6)
