@@ -68,8 +68,10 @@ def draw(images: np.ndarray, positions: np.ndarray, canvas_size: int, overlap: s
     digit, place = np.divmod(inked, height * width)
     within = (np.arange(height)[:, None] * canvas_size + np.arange(width)).reshape(-1)
     corner = (np.arange(num_frames)[:, None] * canvas_size + positions[..., 1]) * canvas_size + positions[..., 0]
+    pixel = corner.take(digit, axis=1)  # (T, number of inked pixels)
+    pixel += within[place]
     clip = np.zeros(num_frames * canvas_size**2, np.uint8)
-    clip[corner[:, digit] + within[place]] = ink  # (T, number of inked pixels)
+    clip[pixel] = ink
     return clip.reshape(num_frames, canvas_size, canvas_size)
 
 
@@ -91,14 +93,18 @@ def shrink(clip: np.ndarray, size: int, interpolation: str = 'area') -> np.ndarr
     if interpolation == 'area':  # frames end where pixels end, so they can be resized as one high image
         high = cv2.resize(clip.reshape(-1, side), (size, num_frames * size), interpolation=cv2.INTER_AREA)
         return high.reshape(num_frames, size, size)
-    low = np.empty((num_frames, size, side), np.float32)
-    small = np.empty((num_frames, size, size), np.float32)
+    bands = _triangle_weights(side, size)
     clip = clip.astype(np.float32)
-    for new, old, weights in _triangle_weights(side, size):
-        low[:, new] = weights @ clip[:, old]
-    for new, old, weights in _triangle_weights(side, size):
-        small[..., new] = low[..., old] @ weights.T
-    return ((small + 2**15) / 2**16).astype(np.uint8)
+    low = np.empty((num_frames, size, side), np.float32)
+    for new, old, weights in bands:
+        np.matmul(weights, clip[:, old], out=low[:, new])
+    low = low.reshape(-1, side)
+    small = np.empty((num_frames * size, size), np.float32)
+    for new, old, weights in bands:
+        np.matmul(low[:, old], weights.T, out=small[:, new])
+    small += 2**15
+    small /= 2**16
+    return small.astype(np.uint8).reshape(num_frames, size, size)
 
 
 @lru_cache(maxsize=8)
