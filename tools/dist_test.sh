@@ -7,9 +7,14 @@ set -euo pipefail
 CONFIG=$1
 CHECKPOINT=$2
 PROCESSES=$3
-torchrun() { ${PYTHON:-python} -m torch.distributed.run "$@"; }
 
-PYTHONPATH="$(dirname "$0")/..:${PYTHONPATH:-}" torchrun \
-    --nnodes="${NNODES:-1}" --node-rank="${NODE_RANK:-0}" --nproc-per-node="$PROCESSES" \
-    --master-addr="${MASTER_ADDR:-127.0.0.1}" --master-port="${PORT:-29500}" \
+if [ -z "${NNODES:-}${PORT:-}" ]; then
+    rendezvous=(--standalone) # on this machine alone, on any free port
+else
+    rendezvous=(--nnodes="${NNODES:-1}" --node-rank="${NODE_RANK:-0}"
+        --master-addr="${MASTER_ADDR:-127.0.0.1}" --master-port="${PORT:-29500}")
+fi
+
+PYTHONPATH="$(dirname "$0")/..:${PYTHONPATH:-}" ${PYTHON:-python} -m torch.distributed.run \
+    "${rendezvous[@]}" --nproc-per-node="$PROCESSES" \
     "$(dirname "$0")/test.py" "$CONFIG" "$CHECKPOINT" --launcher pytorch "${@:4}"

@@ -6,9 +6,14 @@ set -euo pipefail
 
 CONFIG=$1
 PROCESSES=$2
-torchrun() { ${PYTHON:-python} -m torch.distributed.run "$@"; }
 
-PYTHONPATH="$(dirname "$0")/..:${PYTHONPATH:-}" torchrun \
-    --nnodes="${NNODES:-1}" --node-rank="${NODE_RANK:-0}" --nproc-per-node="$PROCESSES" \
-    --master-addr="${MASTER_ADDR:-127.0.0.1}" --master-port="${PORT:-29500}" \
+if [ -z "${NNODES:-}${PORT:-}" ]; then
+    rendezvous=(--standalone) # on this machine alone, on any free port
+else
+    rendezvous=(--nnodes="${NNODES:-1}" --node-rank="${NODE_RANK:-0}"
+        --master-addr="${MASTER_ADDR:-127.0.0.1}" --master-port="${PORT:-29500}")
+fi
+
+PYTHONPATH="$(dirname "$0")/..:${PYTHONPATH:-}" ${PYTHON:-python} -m torch.distributed.run \
+    "${rendezvous[@]}" --nproc-per-node="$PROCESSES" \
     "$(dirname "$0")/train.py" "$CONFIG" --launcher pytorch "${@:3}"

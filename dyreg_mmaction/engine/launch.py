@@ -8,7 +8,7 @@ from mmaction.registry import RUNNERS
 from mmengine.config import Config
 from mmengine.runner import Runner
 
-PREPARE = 'python tools/data/prepare_sthv1.py or prepare_sthv2.py prepares Something-Something (tools/data/README.md)'
+PREPARE = 'python tools/data/prepare_something.py prepares Something-Something (see tools/data/README.md)'
 
 
 def load_config(args: Namespace) -> Config:

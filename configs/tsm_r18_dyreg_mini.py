@@ -1,0 +1,93 @@
+# TSM-R18 + DyReg-GNN on MiniSomething, small enough for two CPU cores: the model of tools/quickstart.sh.
+_base_ = ['mmaction::_base_/models/tsm_r50.py', 'mmaction::_base_/default_runtime.py']
+custom_imports = dict(imports=['dyreg_mmaction'], allow_failed_imports=False)
+
+model = dict(
+    backbone=dict(
+        type='DyRegResNetTSM',
+        depth=18,
+        pretrained=None,
+        num_segments=8,
+        input_size=64,
+        channels_last=True,
+        plugins=[dict(type='DyRegGNN', after='layer2.1.conv2.conv', node_channels=64)],
+    ),
+    cls_head=dict(num_segments=8, num_classes=8, in_channels=512, dropout_ratio=0.2, init_std=0.01),
+)
+
+# no flip: it would turn left into right
+train_pipeline = [
+    dict(type='DecordInit'),
+    dict(type='SampleFrames', clip_len=1, frame_interval=1, num_clips=8),
+    dict(type='DecordDecode'),
+    dict(type='Resize', scale=(-1, 72)),
+    dict(type='CenterCrop', crop_size=(80, 72)),
+    dict(type='RandomCrop', size=64),
+    dict(type='FormatShape', input_format='NCHW'),
+    dict(type='PackActionInputs'),
+]
+val_pipeline = [
+    dict(type='DecordInit'),
+    dict(type='SampleFrames', clip_len=1, frame_interval=1, num_clips=8, test_mode=True),
+    dict(type='DecordDecode'),
+    dict(type='Resize', scale=(-1, 72)),
+    dict(type='CenterCrop', crop_size=64),
+    dict(type='FormatShape', input_format='NCHW'),
+    dict(type='PackActionInputs'),
+]
+# 3 crops x 2 samplings
+test_pipeline = [
+    dict(type='DecordInit'),
+    dict(type='SampleFrames', clip_len=1, frame_interval=1, num_clips=8, twice_sample=True, test_mode=True),
+    dict(type='DecordDecode'),
+    dict(type='Resize', scale=(-1, 72)),
+    dict(type='CenterCrop', crop_size=(80, 72)),
+    dict(type='ThreeCrop', crop_size=72),
+    dict(type='FormatShape', input_format='NCHW'),
+    dict(type='PackActionInputs'),
+]
+
+train_dataloader = dict(
+    batch_size=8,
+    num_workers=1,
+    persistent_workers=True,
+    sampler=dict(type='DefaultSampler', shuffle=True),
+    dataset=dict(type='MiniSomething', split='train', pipeline=train_pipeline),
+)
+val_dataloader = dict(
+    batch_size=8,
+    num_workers=1,
+    persistent_workers=True,
+    sampler=dict(type='DefaultSampler', shuffle=False),
+    dataset=dict(type='MiniSomething', split='val', pipeline=val_pipeline, test_mode=True),
+)
+test_dataloader = dict(
+    batch_size=2,
+    num_workers=1,
+    persistent_workers=True,
+    sampler=dict(type='DefaultSampler', shuffle=False),
+    dataset=dict(type='MiniSomething', split='val', pipeline=test_pipeline, test_mode=True),
+)
+val_evaluator = dict(type='AccMetric')
+test_evaluator = dict(type='AccMetric')
+
+epochs = 6
+train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=epochs, val_interval=epochs)
+val_cfg = dict(type='ValLoop')
+test_cfg = dict(type='TestLoop')
+optim_wrapper = dict(
+    optimizer=dict(type='AdamW', lr=1e-3, weight_decay=0.05),
+    paramwise_cfg=dict(
+        norm_decay_mult=0,
+        bias_decay_mult=0,
+        # what starts at zero has to get away from it within few steps
+        custom_keys={'predictor.alpha': dict(lr_mult=20), 'conv2-conv.norm.weight': dict(lr_mult=20, decay_mult=0)},
+    ),
+    clip_grad=dict(max_norm=20),
+)
+param_scheduler = [
+    dict(type='LinearLR', start_factor=0.1, begin=0, end=0.5, convert_to_iter_based=True),
+    dict(type='CosineAnnealingLR', begin=0.5, end=epochs, T_max=epochs - 0.5, convert_to_iter_based=True),
+]
+default_hooks = dict(checkpoint=dict(interval=1, max_keep_ckpts=2), logger=dict(interval=5))
+randomness = dict(seed=0)

@@ -1,0 +1,110 @@
+"""The command-line tools on real videos: training and testing in two processes, resuming, pictures, errors."""
+
+import os
+import pickle
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import cv2
+import pytest
+import torch
+
+ROOT = Path(__file__).parents[2]
+CONFIG = 'configs/tsm_r18_dyreg_mini.py'
+SMALL = [
+    'train_dataloader.batch_size=2',
+    'val_dataloader.batch_size=2',
+    *(f'{loader}_dataloader.num_workers=0' for loader in ('train', 'val', 'test')),
+    *(f'{loader}_dataloader.persistent_workers=False' for loader in ('train', 'val', 'test')),
+]
+
+
+def run(*command: str, check: bool = True, **env: str) -> str:
+    """Output of a command run in the repository."""
+    path = f'{Path(sys.executable).parent}:{os.environ["PATH"]}'
+    env = {**os.environ, 'PATH': path, 'PYTHON': sys.executable, 'PYTHONPATH': str(ROOT), 'OMP_NUM_THREADS': '1', **env}
+    result = subprocess.run(command, cwd=ROOT, env=env, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    assert not check or result.returncode == 0, result.stdout[-4000:]
+    return result.stdout
+
+
+@pytest.fixture(scope='module')
+def data(tmp_path_factory) -> list[str]:
+    """Options that point the quick start's config to a handful of clips."""
+    folder = tmp_path_factory.mktemp('data') / 'mini'
+    run(sys.executable, 'tools/data/make_mini_something.py', str(folder), '--train', '8', '--val', '8')
+    return [*SMALL, *(f'{loader}_dataloader.dataset.data_root={folder}' for loader in ('train', 'val', 'test'))]
+
+
+@pytest.fixture(scope='module')
+def trained(data, tmp_path_factory) -> Path:
+    """Work dir of one epoch in two processes."""
+    work_dir = tmp_path_factory.mktemp('run')
+    options = ['--cfg-options', *data, 'train_cfg.max_epochs=1']
+    run('bash', 'tools/dist_train.sh', CONFIG, '2', '--work-dir', str(work_dir), *options)
+    return work_dir
+
+
+@pytest.mark.slow
+def test_two_processes_train_and_validate(trained):
+    log = next(trained.glob('*/*.log')).read_text()
+    assert re.search(r'Epoch\(train\)\s+\[1\]\[2/2\]', log)  # 8 clips, 2 in each of 2 processes
+    assert (trained / 'epoch_1.pth').is_file()
+
+
+@pytest.mark.slow
+def test_training_resumes_where_it_stopped(trained, data, tmp_path):
+    work_dir = shutil.copytree(trained, tmp_path / 'run')
+    options = ['--cfg-options', *data, 'train_cfg.max_epochs=2']
+    output = run(sys.executable, 'tools/train.py', CONFIG, '--work-dir', str(work_dir), '--resume', *options)
+    assert 'epoch: 1' in output and re.search(r'Epoch\(train\)\s+\[2\]', output)
+    assert not re.search(r'Epoch\(train\)\s+\[1\]', output)
+
+
+@pytest.mark.slow
+def test_one_and_two_processes_test_alike(trained, data, tmp_path):
+    arguments = [CONFIG, str(trained / 'epoch_1.pth')]
+    scores = []
+    for name, command in (
+        ('one', [sys.executable, 'tools/test.py', *arguments]),
+        ('two', ['bash', 'tools/dist_test.sh', *arguments, '2']),
+    ):
+        dump = tmp_path / f'{name}.pkl'
+        run(*command, '--work-dir', str(tmp_path), '--dump', str(dump), '--cfg-options', *data)
+        results = pickle.loads(dump.read_bytes())
+        scores.append(torch.stack([sample['pred_score'] for sample in results]))
+    assert scores[0].shape == (8, 8)
+    assert torch.allclose(scores[0], scores[1], atol=1e-5)
+
+
+@pytest.mark.slow
+def test_regions_are_drawn(trained, data, tmp_path):
+    picture = tmp_path / 'regions.png'
+    arguments = [CONFIG, str(trained / 'epoch_1.pth'), str(picture), '--num', '2', '--cfg-options', *data]
+    run(sys.executable, 'tools/show_regions.py', *arguments)
+    assert cv2.imread(str(picture)).shape[1] == 8 * 160
+
+
+def test_missing_data_says_what_to_run(tmp_path):
+    options = ['--work-dir', str(tmp_path), '--cfg-options', f'train_dataloader.dataset.ann_file={tmp_path}/no.txt']
+    output = run(sys.executable, 'tools/train.py', 'configs/tsm_r50_dyreg_sthv2.py', *options, check=False)
+    assert 'no.txt' in output.splitlines()[-1] and 'tools/data/prepare_something.py' in output.splitlines()[-1]
+
+
+def test_missing_checkpoint_is_named(tmp_path):
+    arguments = ['tools/test.py', CONFIG, str(tmp_path / 'no.pth')]
+    output = run(sys.executable, *arguments, check=False)
+    assert 'no.pth' in output.splitlines()[-1] and 'FileNotFoundError' in output.splitlines()[-1]
+
+
+def test_print_config_merges_bases_and_options():
+    output = run(sys.executable, 'tools/print_config.py', CONFIG, '--cfg-options', 'model.backbone.depth=34')
+    assert 'depth=34' in output and 'TSMHead' in output
+
+
+@pytest.mark.parametrize('script', sorted(path.name for path in (ROOT / 'tools').glob('*.sh')))
+def test_shell_scripts_parse(script):
+    run('bash', '-n', f'tools/{script}')

@@ -1,0 +1,40 @@
+#!/usr/bin/env bash
+# From a bare clone to a trained model: makes .venv, generates MiniSomething, trains TSM-R18 + DyReg-GNN on it, tests it on
+# held-out clips, and draws the regions it has learned. What an earlier run has finished is not done again.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+export PYTHON=$PWD/.venv/bin/python
+
+CONFIG=configs/tsm_r18_dyreg_mini.py
+DATA=data/mini_something
+RUN=work_dirs/tsm_r18_dyreg_mini
+began=$SECONDS
+
+step() { printf '\n== %s (%d s)\n' "$1" "$((SECONDS - began))"; }
+
+step '1/5 environment'
+bash tools/setup.sh
+
+step "2/5 data: $DATA"
+[ -f $DATA/sthv2_val_list_videos.txt ] || $PYTHON tools/data/make_mini_something.py $DATA
+
+step "3/5 training: $RUN"
+if ! [ -f $RUN/trained ]; then
+    tools/dist_train.sh $CONFIG 2 --resume
+    touch $RUN/trained
+fi
+checkpoint=$(cat $RUN/last_checkpoint)
+
+step '4/5 test: 3 crops x 2 samplings of every held-out clip'
+if ! [ $RUN/test.txt -nt "$checkpoint" ]; then
+    tools/dist_test.sh $CONFIG "$checkpoint" 2 2>&1 | tee $RUN/test.log
+    grep -o 'acc/top1: [0-9.]*' $RUN/test.log | tail -n 1 >$RUN/test.txt
+fi
+
+step '5/5 picture'
+[ $RUN/regions.png -nt "$checkpoint" ] || $PYTHON tools/show_regions.py $CONFIG "$checkpoint" $RUN/regions.png
+
+step 'done'
+echo "held-out top-1:  $(cut -d' ' -f2 $RUN/test.txt) (chance 0.125)"
+echo "run:             $RUN"
+echo "learned regions: $RUN/regions.png"
