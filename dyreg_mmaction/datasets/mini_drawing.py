@@ -1,0 +1,114 @@
+"""Drawing the scenes of `MiniSomething`: light textured objects over a dark textured background.
+
+Light on dark, because the sign of an object's edges then tells its motion's direction: with colours drawn freely a
+network needs many times more clips to find out what moves.
+"""
+
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+
+from .mini_scenes import HEIGHT, NUM_OBJECTS, Track
+
+TEXTURES = ('speckled', 'striped', 'checked')
+SHAPES = ('disc', 'box', 'polygon')
+SPRITE_SIZE = 128  # side in pixels of the images that objects are scaled from
+
+
+class Sprite(NamedTuple):
+    """An object's looks: its name, an RGBA image (S, S, 4) and its box's sides (x, y) over the image's."""
+
+    name: str
+    image: np.ndarray
+    extent: np.ndarray
+
+
+def sample_sprites(rng: np.random.Generator) -> list[Sprite]:
+    """Draw the looks of a scene's objects, no two of one name."""
+    names = rng.choice([(texture, shape) for texture in TEXTURES for shape in SHAPES], NUM_OBJECTS, replace=False)
+    return [_sample_sprite(rng, str(texture), str(shape)) for texture, shape in names]
+
+
+def _sample_sprite(rng: np.random.Generator, texture: str, shape: str) -> Sprite:
+    colors = rng.uniform(140, 255, (2, 3))
+    pattern = _pattern(rng, texture, SPRITE_SIZE, SPRITE_SIZE, cell=rng.uniform(25, 45))
+    outline = _outline(rng, shape)
+    alpha = np.zeros((SPRITE_SIZE, SPRITE_SIZE, 1), np.uint8)
+    corners = (outline + 1) * SPRITE_SIZE / 2 - 0.5  # pixel centres lie at whole numbers
+    cv2.fillPoly(alpha, [np.round(corners * 256).astype(np.int32)], 255, cv2.LINE_AA, shift=8)
+    image = np.concatenate([_blend(colors[0], colors[1], pattern), alpha], axis=-1)
+    return Sprite(f'{texture} {shape}', image, np.abs(outline).max(axis=0))
+
+
+def sample_background(rng: np.random.Generator, width: int) -> np.ndarray:
+    """Draw a dark texture of low contrast, (H, W, 3) uint8."""
+    color = rng.uniform(25, 85, 3)
+    contrast = rng.uniform(-20, 20, 3)
+    pattern = _pattern(rng, str(rng.choice(TEXTURES)), HEIGHT, width, cell=rng.uniform(30, 60))
+    return _blend(color - contrast, color + contrast, pattern)
+
+
+def _blend(first: np.ndarray, second: np.ndarray, pattern: np.ndarray) -> np.ndarray:
+    """Mix two colours by a pattern in -1..1: an image (H, W, 3) uint8."""
+    share = (pattern[..., None] + 1) / 2
+    return (first + share * (second - first)).round().astype(np.uint8)
+
+
+def _pattern(rng: np.random.Generator, texture: str, height: int, width: int, cell: float) -> np.ndarray:
+    """Draw a pattern in -1..1, shape (height, width), with features of about `cell` pixels."""
+    if texture == 'speckled':
+        grid = rng.uniform(-2, 2, (int(3 * height / cell) + 2, int(3 * width / cell) + 2))
+        return np.clip(cv2.resize(grid, (width, height), interpolation=cv2.INTER_CUBIC), -1, 1)
+    angle = rng.uniform(0, np.pi)
+    phase = rng.uniform(0, 2 * np.pi, 2)
+    y, x = np.pi / cell * np.mgrid[:height, :width]
+    waves = np.sin(np.cos(angle) * x + np.sin(angle) * y + phase[0])
+    if texture == 'checked':
+        waves *= np.sin(np.cos(angle) * y - np.sin(angle) * x + phase[1])
+    return np.tanh(4 * waves)
+
+
+def _outline(rng: np.random.Generator, shape: str) -> np.ndarray:
+    """Draw a closed outline (M, 2), its box centred at the origin with a longer side of 2."""
+    if shape == 'polygon':
+        num_corners = int(rng.integers(3, 8))
+        turns = (np.arange(num_corners) + rng.uniform(-0.2, 0.2, num_corners)) / num_corners + rng.random()
+        outline = np.stack([np.cos(2 * np.pi * turns), np.sin(2 * np.pi * turns)], axis=-1)
+    else:
+        angle = np.linspace(0, 2 * np.pi, 64, endpoint=False)
+        circle = np.stack([np.cos(angle), np.sin(angle)], axis=-1)
+        power = 1.0 if shape == 'disc' else 0.35  # a superellipse: the smaller, the squarer
+        outline = np.sign(circle) * np.abs(circle) ** power * rng.uniform(0.7, 1, 2)
+    outline -= (outline.min(axis=0) + outline.max(axis=0)) / 2
+    return outline / np.abs(outline).max()
+
+
+def draw(background: np.ndarray, sprites: list[Sprite], track: Track) -> np.ndarray:
+    """Paint the objects at their places over the background, the first one lowest.
+
+    Args:
+        background: (H, W, 3) uint8.
+        sprites: N objects.
+        track: Their centres (T, N, 2) and half sizes (T, N), in pixels.
+
+    Returns:
+        RGB frames (T, H, W, 3) uint8.
+    """
+    frames = np.repeat(background[None], len(track.center), axis=0)
+    for frame, centers, half_sizes in zip(frames, track.center, track.half_size, strict=True):
+        for sprite, center, half_size in zip(sprites, centers, half_sizes, strict=True):
+            _paint(frame, sprite.image, center, half_size)
+    return frames
+
+
+def _paint(frame: np.ndarray, image: np.ndarray, center: np.ndarray, half_size: float) -> None:
+    """Blend an RGBA image, scaled to 2 * half_size pixels, into the frame around the centre."""
+    low = np.floor(center - half_size).astype(int).clip(0)
+    high = np.ceil(center + half_size).astype(int).clip(None, frame.shape[1::-1])
+    scale = 2 * half_size / SPRITE_SIZE
+    shift = center - half_size - low + (scale - 1) / 2  # from pixel centres to pixel centres
+    matrix = np.array([[scale, 0, shift[0]], [0, scale, shift[1]]])
+    patch = cv2.warpAffine(image, matrix, tuple((high - low).tolist())).astype(np.float32)
+    region = frame[low[1] : high[1], low[0] : high[0]]
+    region[:] = (region + patch[..., 3:] / 255 * (patch[..., :3] - region)).round()

@@ -1,0 +1,141 @@
+"""Writing `MiniSomething` to disk in the layout and the formats of Something-Something V2."""
+
+import json
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from .mini_drawing import Sprite, draw, sample_background, sample_sprites
+from .mini_scenes import CLASSES, ActionClass, Scene, Track, move, sample_scene
+from .parallel import map_in_processes
+from .something_lists import V2, prepare, write_text
+from .video_files import write_webm
+
+FPS = 12
+FIRST_IDS = {'train': 1, 'validation': 100_001}
+
+
+class Clip(NamedTuple):
+    """Which clip: everything about it follows from these three."""
+
+    seed: int
+    split: str
+    index: int
+
+    @property
+    def id(self) -> str:
+        """The video's id, a number as in Something-Something."""
+        return str(FIRST_IDS[self.split] + self.index)
+
+    @property
+    def action(self) -> ActionClass:
+        """The class; every class has as many clips as the others."""
+        return CLASSES[self.index % len(CLASSES)]
+
+    def scene(self) -> tuple[Scene, list[Sprite], np.random.Generator]:
+        """Draw the scene and its objects' looks; the generator comes along for what else is to be drawn."""
+        rng = np.random.default_rng([self.seed, FIRST_IDS[self.split], self.index])
+        return sample_scene(rng), sample_sprites(rng), rng
+
+
+def generate_mini_something(
+    root: str | Path, num_train: int = 480, num_val: int = 160, seed: int = 0, workers: int = 1
+) -> None:
+    """Write `MiniSomething`, or what an interrupted run has left to write.
+
+    The folder gets videos/<id>.webm (240 pixels high, 12 frames per second), labels/{labels,train,validation}.json
+    as Something-Something V2 has them, MMAction2's lists made from these, and bounding_box_annotations.json as
+    Something-Else has it. A clip depends on the seed, its split and its index only.
+
+    Args:
+        root: The folder.
+        num_train: Number of training clips.
+        num_val: Number of validation clips.
+        seed: Another seed, other clips.
+        workers: Number of processes.
+
+    Raises:
+        ValueError: If a number is out of range, or the folder holds something else.
+    """
+    root = Path(root)
+    sizes = {'train': num_train, 'validation': num_val}
+    for split, size in sizes.items():
+        if not 1 <= size <= 100_000:
+            raise ValueError(f'the number of {split} clips must be 1 to 100000, not {size}')
+    if seed < 0:
+        raise ValueError(f'seed must be 0 or more, not {seed}')
+    _claim(root, {'seed': seed, **sizes})
+    clips = [Clip(seed, split, index) for split, size in sizes.items() for index in range(size)]
+    annotations = list(map_in_processes(partial(_write_clip, root / 'videos'), clips, workers))
+    _write_labels(root / 'labels', clips, annotations)
+    boxes = {clip.id: frames for clip, frames in zip(clips, annotations, strict=True)}
+    write_text(root / 'bounding_box_annotations.json', json.dumps(boxes))
+    prepare(V2, root, fast=True)
+
+
+def _claim(root: Path, settings: dict[str, int]) -> None:
+    """Make the folder ours, or make sure that it is ours with the same settings."""
+    mark = root / 'mini_something.json'
+    if mark.is_file():
+        present = json.loads(mark.read_text(encoding='utf-8'))
+        if present != settings:
+            raise ValueError(f'{root} holds a MiniSomething of {present}, not of {settings}: name another folder')
+    elif root.exists() and (not root.is_dir() or any(root.iterdir())):
+        raise ValueError(f'{root} exists and holds something else than MiniSomething: name another folder')
+    for folder in ('videos', 'labels'):
+        (root / folder).mkdir(parents=True, exist_ok=True)
+    write_text(mark, json.dumps(settings))
+
+
+def _write_clip(folder: Path, clip: Clip) -> list[dict]:
+    """Write a clip's video, unless it is there, and return its boxes."""
+    scene, sprites, rng = clip.scene()
+    track = move(scene, clip.action)
+    path = folder / f'{clip.id}.webm'
+    if not path.exists():
+        write_webm(path, draw(sample_background(rng, scene.width), sprites, track), FPS)
+    return _boxes(clip, sprites, track)
+
+
+def _boxes(clip: Clip, sprites: list[Sprite], track: Track) -> list[dict]:
+    """A clip's frames as Something-Else has them: all objects are boxed, those that act are the placeholders."""
+    half_sides = track.half_size[..., None] * [sprite.extent for sprite in sprites]  # (T, N, 2)
+    boxes = np.concatenate([track.center - half_sides, track.center + half_sides], axis=-1).round(2)  # (T, N, 4)
+    return [
+        {
+            'name': f'{clip.id}/{number:04}.jpg',
+            'gt_placeholders': _placeholders(clip, sprites),
+            'nr_instances': len(sprites),
+            'labels': [
+                {
+                    'box2d': dict(zip(('x1', 'y1', 'x2', 'y2'), box, strict=True)),
+                    'category': sprite.name,
+                    'standard_category': f'{position:04}',
+                    'gt_annotation': f'object {position}',
+                }
+                for position, (sprite, box) in enumerate(zip(sprites, frame, strict=True))
+            ],
+        }
+        for number, frame in enumerate(boxes.tolist(), start=1)
+    ]
+
+
+def _placeholders(clip: Clip, sprites: list[Sprite]) -> list[str]:
+    return [sprite.name for sprite in sprites[: clip.action.num_actors]]
+
+
+def _write_labels(folder: Path, clips: list[Clip], annotations: list[list[dict]]) -> None:
+    """Write the label files, each video with its template and what the template's placeholders stand for."""
+    videos: dict[str, list[dict]] = {split: [] for split in FIRST_IDS}
+    for clip, frames in zip(clips, annotations, strict=True):
+        placeholders = frames[0]['gt_placeholders']
+        label = clip.action.template
+        for name in placeholders:
+            label = label.replace('[something]', name, 1)
+        template = clip.action.template
+        videos[clip.split].append({'id': clip.id, 'label': label, 'template': template, 'placeholders': placeholders})
+    for split, entries in videos.items():
+        write_text(folder / f'{split}.json', json.dumps(entries, indent=1))
+    write_text(folder / 'labels.json', json.dumps({c.label: str(i) for i, c in enumerate(CLASSES)}, indent=1))

@@ -1,0 +1,116 @@
+"""The scenes of `MiniSomething`: where the objects of a clip are in each frame, and the eight classes.
+
+A scene is drawn before its class is looked at and fixes the clip's middle frame; the class only says how the objects
+pass through it. So the middle frames of all classes have one distribution, and the two classes of a pair are each
+other's reversal in time: what tells them apart is motion, never a still image.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+HEIGHT = 240  # pixels, as are all lengths below
+WIDTHS = (320, 427)
+NUM_FRAMES = (25, 27, 29, 31, 33, 35)  # odd: there is a middle frame
+NUM_OBJECTS = 3  # in every clip: the first acts, or the first two do, the others look on
+HALF_SIZES = (24.0, 32.0)
+
+TRAVEL = 46.0  # of one moving object, from the middle frame to the last one
+PAIR_TRAVEL = 22.0  # of each of two objects that approach or part
+GROWTH = 1.6  # ratio of an object's sizes in the last frame and the middle frame
+MAX_TILT = np.pi / 12  # of a path against the horizontal or the vertical
+
+
+class ActionClass(NamedTuple):
+    """A class: its template as in Something-Something, the motion behind it and the motion's direction in time."""
+
+    template: str
+    motion: str
+    direction: int
+
+    @property
+    def label(self) -> str:
+        """The template without brackets, as labels.json has it."""
+        return self.template.replace('[', '').replace(']', '')
+
+    @property
+    def num_actors(self) -> int:
+        """How many objects the template speaks of."""
+        return self.template.count('[something]')
+
+
+CLASSES = (
+    ActionClass('Moving [something] from left to right', 'horizontal', 1),
+    ActionClass('Moving [something] from right to left', 'horizontal', -1),
+    ActionClass('Moving [something] down', 'vertical', 1),
+    ActionClass('Moving [something] up', 'vertical', -1),
+    ActionClass('Moving [something] towards the camera', 'depth', 1),
+    ActionClass('Moving [something] away from the camera', 'depth', -1),
+    ActionClass('Moving [something] and [something] away from each other', 'distance', 1),
+    ActionClass('Moving [something] and [something] closer to each other', 'distance', -1),
+)
+
+
+class Scene(NamedTuple):
+    """A clip's middle frame, in pixels.
+
+    Attributes:
+        width: Width of the frames.
+        num_frames: Number of frames, odd.
+        center: Centres of the objects as (x, y), shape (N, 2).
+        half_size: Half the longer side of each object's box, shape (N,).
+        tilt: Angle in radians between a straight path and the horizontal or the vertical.
+    """
+
+    width: int
+    num_frames: int
+    center: np.ndarray
+    half_size: np.ndarray
+    tilt: float
+
+
+class Track(NamedTuple):
+    """The objects in every frame, in pixels: `center` (T, N, 2) as (x, y) and `half_size` (T, N)."""
+
+    center: np.ndarray
+    half_size: np.ndarray
+
+
+def sample_scene(rng: np.random.Generator) -> Scene:
+    """Draw a scene in which the acting objects can do any class's motion within the frame's central square."""
+    width = int(rng.choice(WIDTHS))
+    num_frames = int(rng.choice(NUM_FRAMES))
+    half_size = rng.uniform(*HALF_SIZES, NUM_OBJECTS)
+    tilt = float(rng.uniform(-MAX_TILT, MAX_TILT))
+    reach = np.array([HEIGHT / 2] * 2 + [width / 2] * (NUM_OBJECTS - 2)) - half_size
+    reach = np.stack([reach, HEIGHT / 2 - half_size], axis=-1)  # (N, 2), to either side of the frame's centre
+    reach[:2] -= TRAVEL
+    apart = half_size[:, None] + half_size  # (N, N)
+    apart[0, 1] = apart[1, 0] = apart[0, 1] + 2 * PAIR_TRAVEL
+    np.fill_diagonal(apart, 0)
+    while True:
+        center = np.array([width / 2, HEIGHT / 2]) + rng.uniform(-reach, reach)
+        if (np.linalg.norm(center[:, None] - center, axis=-1) >= apart).all():
+            return Scene(width, num_frames, center, half_size, tilt)
+
+
+def move(scene: Scene, action: ActionClass) -> Track:
+    """Let the objects do the class's motion, each passing through its place in the scene at the middle frame."""
+    velocity = np.zeros_like(scene.center)  # pixels per half clip
+    growth = np.zeros_like(scene.half_size)  # log size per half clip
+    along, across = np.cos(scene.tilt), np.sin(scene.tilt)
+    if action.motion == 'horizontal':
+        velocity[0] = TRAVEL * along, TRAVEL * across
+    elif action.motion == 'vertical':
+        velocity[0] = TRAVEL * across, TRAVEL * along
+    elif action.motion == 'depth':
+        growth[0] = np.log(GROWTH)
+    else:
+        gap = scene.center[1] - scene.center[0]
+        velocity[1] = PAIR_TRAVEL * gap / np.linalg.norm(gap)
+        velocity[0] = -velocity[1]
+    time = action.direction * np.linspace(-1, 1, scene.num_frames)
+    return Track(
+        center=scene.center + time[:, None, None] * velocity,
+        half_size=scene.half_size * np.exp(time[:, None] * growth),
+    )

@@ -1,0 +1,46 @@
+"""Long work in several processes, with a progress bar."""
+
+import signal
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from typing import TypeVar
+
+import cv2
+from mmengine.utils import track_iter_progress
+
+Task = TypeVar('Task')
+Result = TypeVar('Result')
+
+
+def map_in_processes(function: Callable[[Task], Result], tasks: Sequence[Task], workers: int) -> Iterator[Result]:
+    """Yield the function's result for every task, in order, showing progress and the time left.
+
+    Ctrl-C lets the processes finish the tasks in hand and drops the others.
+
+    Args:
+        function: Of the top level of a module, as it travels to the processes.
+        tasks: What to call it with.
+        workers: Number of processes; 1 works in this one.
+
+    Raises:
+        ValueError: If `workers` is below 1.
+    """
+    if workers < 1:
+        raise ValueError(f'workers must be 1 or more, not {workers}')
+    if not tasks:
+        return
+    if workers == 1:
+        yield from track_iter_progress((map(function, tasks), len(tasks)), file=sys.stdout)
+        return
+    executor = ProcessPoolExecutor(workers, initializer=_start_worker)
+    try:
+        results = executor.map(function, tasks, chunksize=max(1, min(32, len(tasks) // (8 * workers))))
+        yield from track_iter_progress((results, len(tasks)), file=sys.stdout)
+    finally:
+        executor.shutdown(cancel_futures=True)
+
+
+def _start_worker() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides when to stop
+    cv2.setNumThreads(1)  # the processes share the cores

@@ -1,0 +1,146 @@
+"""From Something-Something's official files, V1 or V2, to MMAction2's lists, with a check of every video."""
+
+import os
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+from .parallel import map_in_processes
+from .something_labels import Sample, read_v1, read_v2
+from .video_files import Inspection, count_frames, decode_frames, decode_video, find_video
+
+SPLITS = {'train': 'train', 'validation': 'val'}  # the official names and MMAction2's
+
+
+class Version(NamedTuple):
+    """What differs between V1 and V2.
+
+    Attributes:
+        name: MMAction2's name.
+        media: MMAction2's name of the folder of videos.
+        line: How a list has a video.
+        read: Reads a split's samples from the folder of label files.
+        find: Looks whether a video is there.
+        decode: Looks whether all of it can be decoded.
+    """
+
+    name: str
+    media: str
+    line: str
+    read: Callable[[Path, str], list[Sample]]
+    find: Callable[[Path], Inspection]
+    decode: Callable[[Path], Inspection]
+
+
+V1 = Version('sthv1', 'rawframes', '{name} {num_frames} {label}\n', read_v1, count_frames, decode_frames)
+V2 = Version('sthv2', 'videos', '{name} {label}\n', read_v2, find_video, decode_video)
+
+
+def prepare(
+    version: Version,
+    root: Path,
+    labels: Path | None = None,
+    media: Path | None = None,
+    *,
+    fast: bool = False,
+    drop_broken: bool = False,
+    force: bool = False,
+    workers: int = 1,
+) -> list[Path]:
+    """Check every video and write MMAction2's lists into the root folder.
+
+    Args:
+        version: `V1` or `V2`.
+        root: The data set's folder, data/sthv1 or data/sthv2 in MMAction2's configs.
+        labels: Folder of the label files, by default root/labels or, without it, root/annotations.
+        media: Folder of the videos or of the folders of frames, by default root/videos or root/rawframes.
+        fast: Only look whether the videos are there.
+        drop_broken: Leave missing and broken videos out of the lists.
+        force: Replace lists that differ.
+        workers: Number of processes.
+
+    Returns:
+        The paths of the lists for training and validation.
+
+    Raises:
+        FileNotFoundError: If the labels or the videos are not there.
+        FileExistsError: If a list is there already and differs, without `force`.
+        ValueError: If videos are missing or broken, without `drop_broken`, or a label is unknown.
+    """
+    labels = labels or (root / 'labels' if (root / 'labels').is_dir() else root / 'annotations')
+    media = media or root / version.media
+    for folder in (labels, media):
+        if not folder.is_dir():
+            raise FileNotFoundError(
+                f'{folder} does not exist: see tools/data/README.md for where to get Something-Something, '
+                "or make a stand-in with 'python tools/data/make_mini_something.py data/mini_something'"
+            )
+    splits = {ours: version.read(labels, official) for official, ours in SPLITS.items()}
+    names = list(dict.fromkeys(sample.name for samples in splits.values() for sample in samples))
+    root.mkdir(parents=True, exist_ok=True)
+    found = _inspect_all(version, root, media, names, fast, workers)
+    _report(found, root / f'{version.name}_broken.txt', drop_broken)
+    paths = [root / f'{version.name}_{split}_list_{version.media}.txt' for split in splits]
+    for path, samples in zip(paths, splits.values(), strict=True):
+        whole = [sample for sample in samples if not found[sample.name].problem]
+        lines = [version.line.format(**s._asdict(), num_frames=found[s.name].num_frames) for s in whole]
+        write_text(path, ''.join(lines), force)
+    return paths
+
+
+def _inspect_all(
+    version: Version, root: Path, media: Path, names: list[str], fast: bool, workers: int
+) -> dict[str, Inspection]:
+    """Inspect the videos; those that an earlier, perhaps interrupted, check found whole and nobody touched are kept."""
+    if fast:
+        return dict(zip(names, map_in_processes(version.find, [media / name for name in names], workers), strict=True))
+    journal = root / f'{version.name}_checked.tsv'
+    found = _read_journal(journal, media)
+    todo = [name for name in names if name not in found]
+    with journal.open('a', buffering=1, encoding='utf-8') as file:
+        results = map_in_processes(version.decode, [media / name for name in todo], workers)
+        for name, inspection in zip(todo, results, strict=True):
+            found[name] = inspection
+            if not inspection.problem:
+                file.write(f'{name}\t{(media / name).stat().st_mtime_ns}\t{inspection.num_frames}\n')
+    return found
+
+
+def _read_journal(journal: Path, media: Path) -> dict[str, Inspection]:
+    """Read which videos were found whole and have not changed since."""
+    found = {}
+    text = journal.read_text(encoding='utf-8') if journal.is_file() else ''
+    for line in text.split('\n')[:-1]:  # what follows the last line's end was cut short
+        name, *fields = line.split('\t')
+        if len(fields) == 2 and (media / name).exists() and str((media / name).stat().st_mtime_ns) == fields[0]:
+            found[name] = Inspection(int(fields[1]))
+    return found
+
+
+def _report(found: dict[str, Inspection], report: Path, drop_broken: bool) -> None:
+    """Name the missing and broken videos in a file, and sum them up in a sentence."""
+    report.unlink(missing_ok=True)
+    problems = {name: inspection.problem for name, inspection in found.items() if inspection.problem}
+    if not problems:
+        return
+    write_text(report, ''.join(f'{name}\t{problem}\n' for name, problem in sorted(problems.items())))
+    kinds = Counter(problem.partition(':')[0] for problem in problems.values())
+    counts = ', '.join(f'{count} {kind}' for kind, count in kinds.most_common())
+    message = f'{len(problems)} of {len(found)} videos cannot be used ({counts}), {report} names them'
+    if not drop_broken:
+        raise ValueError(f'{message}: mend them, or leave them out of the lists with --drop-broken')
+    print(f'{message}; the lists leave them out')
+
+
+def write_text(path: Path, text: str, force: bool = False) -> None:
+    """Write a file in one step, never over one with another content unless forced to.
+
+    Raises:
+        FileExistsError: If the file is there and differs.
+    """
+    if path.exists() and not force and path.read_text(encoding='utf-8') != text:
+        raise FileExistsError(f'{path} exists and differs from what would be written: move it away, or pass --force')
+    unfinished = path.with_name(f'.{path.name}.{os.getpid()}')
+    unfinished.write_text(text, encoding='utf-8')
+    unfinished.replace(path)
