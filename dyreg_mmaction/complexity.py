@@ -6,17 +6,16 @@ from typing import NamedTuple
 
 import torch
 from mmaction.models import BaseRecognizer
-from mmaction.registry import MODELS
 from mmengine.config import Config
 from mmengine.dataset import Compose
-from mmengine.registry import init_default_scope
+from mmengine.registry import DefaultScope
 from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils.flop_counter import FlopCounterMode
 
 from .models import Plugged
 from .models.graphs.space_time import SpaceStage
-from .registry import DATASETS
+from .registry import DATASETS, MODELS, TRANSFORMS
 
 aten = torch.ops.aten
 
@@ -52,8 +51,8 @@ def measure(cfg: Config, size: Sequence[int] | None = None) -> Complexity:
     Raises:
         ValueError: If the model cannot run on such a clip, or no shape can be worked out.
     """
-    init_default_scope(cfg.get('default_scope', 'mmaction'))
-    model = MODELS.build(cfg.model).eval()
+    with DefaultScope.overwrite_default_scope(cfg.get('default_scope', 'mmaction')):
+        model = MODELS.build(cfg.model).eval()
     size = tuple(size or ())
     shape = size if len(size) > 2 else (*clip_shape(cfg)[: -len(size) or None], *size)
     plugins = {
@@ -172,7 +171,7 @@ def clip_shape(cfg: Config) -> tuple[int, ...]:
         else:
             sample = _blank_video(steps[:decode])
             steps = steps[decode + 1 :]
-        sample = Compose(steps)(sample)
+        sample = _run(steps, sample)
         frames, per_view = sample['imgs'], sample['num_clips'] * sample['clip_len']
         return (per_view if frames.ndim == 4 else 1, *frames.shape[1:])
     except Exception as error:
@@ -188,6 +187,10 @@ def _blank_video(sampling: list[dict]) -> dict:
     """What a decoder hands on, for the frames that ``sampling`` asks for."""
     size = (240, 320)
     video = dict(total_frames=300, start_index=0, avg_fps=30, modality='RGB', original_shape=size, img_shape=size)
-    sample = Compose([step for step in sampling if not step['type'].endswith('Init')])(video)
+    sample = _run([step for step in sampling if not step['type'].endswith('Init')], video)
     frames = torch.zeros(len(sample['frame_inds']), *size, 3, dtype=torch.uint8).numpy()
     return dict(sample, imgs=list(frames))
+
+
+def _run(steps: list[dict], sample: dict) -> dict:
+    return Compose([TRANSFORMS.build(step) for step in steps])(sample)
