@@ -10,7 +10,13 @@ model = dict(
         num_segments=8,
         input_size=64,
         channels_last=True,
-        plugins=[dict(type='DyRegGNN', after='layer2.1.conv2.conv', node_channels=64)],
+        plugins=[
+            dict(
+                type='DyRegGNN',
+                after='layer1.1.conv2.conv',
+                regions=dict(type='DynamicRegions', hidden_channels=64, reference='grid'),
+            )
+        ],
     ),
     cls_head=dict(num_segments=8, num_classes=8, in_channels=512, dropout_ratio=0.2, init_std=0.01),
 )
@@ -41,8 +47,8 @@ test_pipeline = [
     dict(type='SampleFrames', clip_len=1, frame_interval=1, num_clips=8, twice_sample=True, test_mode=True),
     dict(type='DecordDecode'),
     dict(type='Resize', scale=(-1, 72)),
-    dict(type='CenterCrop', crop_size=(80, 72)),
-    dict(type='ThreeCrop', crop_size=72),
+    dict(type='CenterCrop', crop_size=(80, 64)),
+    dict(type='ThreeCrop', crop_size=64),
     dict(type='FormatShape', input_format='NCHW'),
     dict(type='PackActionInputs'),
 ]
@@ -81,7 +87,7 @@ optim_wrapper = dict(
         norm_decay_mult=0,
         bias_decay_mult=0,
         # what starts at zero has to get away from it within few steps
-        custom_keys={'predictor.alpha': dict(lr_mult=20), 'conv2-conv.norm.weight': dict(lr_mult=20, decay_mult=0)},
+        custom_keys={'predictor.alpha': dict(lr_mult=5), 'conv2-conv.norm.weight': dict(lr_mult=10, decay_mult=0)},
     ),
     clip_grad=dict(max_norm=20),
 )

@@ -5,6 +5,7 @@ from pathlib import Path
 from mmaction.datasets import VideoDataset
 
 from ..registry import DATASETS
+from .mini_scenes import CLASSES
 
 
 @DATASETS.register_module()
@@ -23,6 +24,8 @@ class MiniSomething(VideoDataset):
         FileNotFoundError: If the videos have not been made.
         ValueError: If `split` is neither 'train' nor 'val'.
     """
+
+    METAINFO = dict(classes=tuple(action.label for action in CLASSES))
 
     def __init__(self, data_root: str = 'data/mini_something', split: str = 'train', **kwargs) -> None:
         if split not in ('train', 'val'):
