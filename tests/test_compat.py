@@ -19,7 +19,7 @@ import pytest
 
 COMPAT = Path(__file__).parents[1] / 'dyreg_mmaction' / 'compat.py'
 # what some environments have and others lack: without these each fault is there everywhere
-HIDDEN = ('importlib_metadata', 'mmaction.models.localizers.drn', 'mmcv.ops', 'pkg_resources', 'torchvision')
+HIDDEN = {'importlib_metadata', 'mmaction.models.localizers.drn', 'mmcv.ops', 'pkg_resources', 'torchvision'}
 # what the stock stack says without the remedy
 FAULTS = {
     'hide_mmcv_lite_warning': 'Fail to import ``MultiScaleDeformableAttention``',
@@ -110,6 +110,11 @@ def load_torchvision_weights(folder: Path) -> None:
         assert CheckpointLoader.load_checkpoint(f'{scheme}://resnet18')['weight'].sum() == 2
     with pytest.raises(ValueError, match="'torchvision://resnet1' is none of .*alexnet"):
         CheckpointLoader.load_checkpoint('torchvision://resnet1')
+
+    HIDDEN.remove('torchvision')  # one that was built for another torch
+    (folder / 'torchvision.py').write_text('raise RuntimeError("operator torchvision::nms does not exist")')
+    sys.path.insert(0, str(folder))
+    assert CheckpointLoader.load_checkpoint('torchvision://resnet18')['weight'].sum() == 2
 
 
 class _Call:
