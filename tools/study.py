@@ -33,6 +33,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('configs', nargs='+', type=Path, help='config files; a run is named after its file')
     parser.add_argument('--seeds', nargs='+', type=int, default=[0], help='seeds of each config')
     parser.add_argument('--minutes', type=float, default=60, help='time for all runs together, of this call')
+    parser.add_argument('--videos', type=int, help='videos of each run after which the study ends, if time allows')
     parser.add_argument('--out', type=Path, default=Path('work_dirs/study'), help='folder of the study')
     parser.add_argument('--portion', type=int, default=200, help='iterations from one evaluation to the next')
     parser.add_argument('--val-videos', type=int, default=1000, help='videos to evaluate on')
@@ -68,6 +69,9 @@ def run_study(configs: dict[str, Config], args: argparse.Namespace) -> None:
     longest = 0.0
     while time.monotonic() + longest < end:
         name, seed = min(runs, key=lambda key: runs[key]['iteration'])
+        seen = runs[name, seed]['iteration'] * configs[name].train_dataloader.batch_size
+        if args.videos is not None and seen >= args.videos:
+            break
         began = time.monotonic()
         run = StudyRun(name, configs[name], seed, args.out, args.val_videos)
         point = run.portion(args.portion)

@@ -5,3 +5,8 @@ _base_ = [
     './_base_/multisyncmnist.py',
     './_base_/schedule.py',
 ]
+
+default_hooks = dict(
+    logger=dict(interval=100),
+    checkpoint=dict(interval=1, max_keep_ckpts=3, save_best='acc/top1', rule='greater'),
+)

@@ -5,8 +5,3 @@ test_cfg = dict(type='TestLoop')
 
 optim_wrapper = dict(optimizer=dict(type='SGD', lr=0.001, momentum=0.9, weight_decay=5e-4))
 param_scheduler = [dict(type='MultiStepLR', begin=0, end=10, by_epoch=True, milestones=[6, 8, 9], gamma=0.1)]
-
-default_hooks = dict(
-    logger=dict(interval=100),
-    checkpoint=dict(interval=1, max_keep_ckpts=3, save_best='acc/top1', rule='greater'),
-)

@@ -1,0 +1,167 @@
+"""Configs that compare kinds of nodes: MultiSyncMNIST's, and Something-Something's with fixed or detected nodes."""
+
+import json
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from mmengine.config import Config
+from mmengine.dataset import pseudo_collate
+from mmengine.optim import OptimWrapper
+from mmengine.registry import DefaultScope
+
+import dyreg_mmaction  # noqa: F401
+from dyreg_mmaction.registry import DATASETS, MODELS
+
+CONFIGS = Path(__file__).parents[1] / 'configs'
+DIGITS = sorted(path.stem for path in (CONFIGS / 'multisyncmnist').glob('*.py'))
+PLUGGED = [name for name in DIGITS if name != 'r18']
+
+
+@pytest.fixture(autouse=True)
+def scope():
+    with DefaultScope.overwrite_default_scope('mmaction'):
+        yield
+
+
+def load(name: str) -> Config:
+    folder = 'multisyncmnist' if name in DIGITS else '.'
+    return Config.fromfile(CONFIGS / folder / f'{name}.py')
+
+
+def count(name: str) -> int:
+    return sum(parameter.numel() for parameter in MODELS.build(load(name).model).parameters())
+
+
+@pytest.mark.parametrize(
+    'name, millions',
+    [('r18', 2.79), ('r18_fixed', 2.82), ('r18_semantic', 2.85), ('r18_dyreg-lite', 2.83), ('r18_dyreg', 3.08)],
+)
+def test_parameters_are_those_of_table_6(name, millions):
+    assert round(count(name) / 1e6, 2) == millions
+
+
+def test_backbone_is_torchvisions_resnet18_without_its_last_stage():
+    assert count('r18') == 2_790_904
+
+
+@pytest.mark.parametrize('name', ['r18_conv-lstm', 'r18_non-local'])
+def test_baselines_have_as_many_parameters_as_dyreg(name):
+    assert count(name) == pytest.approx(count('r18_dyreg'), rel=0.01)
+
+
+def test_fixed_models_have_the_parameters_of_table_1():
+    for name, millions in (('tsm_r50_dyreg-fixed_sthv2', 26.519), ('tsm_r50_dyreg-fixed-r4_sthv2', 24.904)):
+        cfg = load(name)
+        cfg.model.backbone.pretrained = None
+        model = MODELS.build(cfg.model)
+        assert sum(parameter.numel() for parameter in model.parameters()) / 1e6 == pytest.approx(millions, abs=5e-4)
+
+
+def test_models_differ_in_nothing_but_their_plugin():
+    baseline = load('r18').to_dict()
+    for name in PLUGGED:
+        if name.endswith('digits') or name == 'r18_boxes':
+            continue
+        cfg = load(name).to_dict()
+        (plugin,) = cfg['model']['backbone'].pop('plugins')
+        assert cfg == baseline and plugin['after'] == 'layer2.1', name
+
+
+@pytest.mark.parametrize('lam', [6, 7, 8, 11, 16])
+def test_position_only_rows_have_half_sizes_of_h_over_lambda(lam):
+    model = MODELS.build(load(f'r18_dyreg-position-only-l{lam}').model)
+    regions = model.backbone.plugins['layer2-1'].regions(torch.randn(1, 1, 32, 16, 16))
+    torch.testing.assert_close(regions.half_size, torch.full((1, 1, 9, 2), 16 / lam))
+
+
+def few_digits(cfg: Config) -> tuple[Config, list[dict]]:
+    """The config at a quarter of the area and 3 frames, and a batch of its training data."""
+    cfg.model.backbone.update(input_size=64, num_segments=3)
+    cfg.model.cls_head.dropout_ratio = 0
+    cfg.train_dataloader.dataset.update(num_frames=3, frame_size=64)
+    dataset = DATASETS.build(cfg.train_dataloader.dataset)
+    return cfg, [dataset[index] for index in range(3)]
+
+
+def losses(cfg: Config, samples: list[dict], steps: int) -> list[float]:
+    """Losses of one batch, seen again and again."""
+    torch.manual_seed(0)
+    model = MODELS.build(cfg.model).train()
+    optim_wrapper = OptimWrapper(torch.optim.Adam(model.parameters(), lr=1e-3))
+    batch = pseudo_collate(samples)
+    return [model.train_step(batch, optim_wrapper)['loss'].item() for _ in range(steps)]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('name', DIGITS)
+def test_multisyncmnist_config_learns(name):
+    course = losses(*few_digits(load(name)), steps=4)
+    assert course[-1] < 0.8 * course[0], course
+
+
+@pytest.fixture(scope='module')
+def something(tmp_path_factory) -> Path:
+    """Two videos of noise with a list and the boxes of one object in each."""
+    folder = tmp_path_factory.mktemp('something')
+    rng = np.random.default_rng(0)
+    (folder / 'boxes').mkdir()
+    for name in ('a', 'b'):
+        writer = cv2.VideoWriter(str(folder / f'{name}.avi'), cv2.VideoWriter_fourcc(*'MJPG'), 12, (96, 72))
+        for frame in rng.integers(0, 255, (20, 72, 96, 3), dtype=np.uint8):
+            writer.write(frame)
+        writer.release()
+        frames = [
+            dict(name=f'{name}/{n:04}.jpg', labels=[dict(box2d=dict(x1=10 + n, y1=10, x2=40 + n, y2=50), score=0.9)])
+            for n in range(1, 21)
+        ]
+        (folder / 'boxes' / f'{name}.json').write_text(json.dumps({name: frames}))
+    (folder / 'list.txt').write_text('a.avi 0\nb.avi 1\n')
+    return folder
+
+
+def few_frames(name: str, folder: Path, loader: str) -> tuple[Config, list[dict]]:
+    """A Something-Something config with 2 frames of 64 x 64 pixels, and a batch of the two videos."""
+    cfg = load(name)
+    cfg.model.backbone.update(pretrained=None, num_segments=2, input_size=64)
+    cfg.model.cls_head.update(num_segments=2, dropout_ratio=0)
+    dataset = cfg[f'{loader}_dataloader'].dataset
+    dataset.update(ann_file=str(folder / 'list.txt'), data_prefix=dict(video=str(folder)))
+    pipeline = [step for outer in dataset.pipeline for step in (outer, *outer.get('transforms', []))]
+    for step in pipeline:
+        step.update({key: value for key, value in SMALL.get(step.type, {}).items() if step.get('scale') != (224, 224)})
+        if step.get('scale') == (224, 224):
+            step.scale = (64, 64)
+        if step.type == 'LoadBoxes':
+            step.ann_file = str(folder / 'boxes')
+    built = DATASETS.build(dataset)
+    return cfg, [built[index] for index in range(2)]
+
+
+SMALL = dict(
+    SampleFrames=dict(num_clips=2),
+    Resize=dict(scale=(-1, 72)),
+    MultiScaleCrop=dict(input_size=64),
+    CenterCrop=dict(crop_size=64),
+    ThreeCrop=dict(crop_size=72),
+)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('kind', ['fixed', 'fixed-r4', 'detector'])
+def test_something_config_learns(kind, something):
+    course = losses(*few_frames(f'tsm_r50_dyreg-{kind}_sthv2', something, 'train'), steps=4)
+    assert course[-1] < 0.8 * course[0], course
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('loader, views', [('val', 1), ('test', 6)])
+def test_detected_boxes_go_with_every_view(loader, views, something):
+    cfg, samples = few_frames('tsm_r50_dyreg-detector_sthv2', something, loader)
+    assert samples[0]['data_samples'].boxes.shape == (views, 2, 9, 4)
+    model = MODELS.build(cfg.model).eval()
+    with torch.no_grad():
+        predictions = model.test_step(pseudo_collate(samples))
+    assert predictions[0].pred_score.shape == (174,)

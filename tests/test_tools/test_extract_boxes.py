@@ -1,0 +1,167 @@
+"""Boxes of an object detector: from videos to files that the pipeline reads."""
+
+import json
+import os
+import runpy
+import sys
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+
+from dyreg_mmaction.datasets.boxes import LoadBoxes
+
+TOOL = Path(__file__).parents[2] / 'tools/extract_boxes.py'
+LENGTHS = dict(a=5, b=3, c=4)
+
+
+@pytest.fixture(scope='module')
+def tool():
+    return runpy.run_path(str(TOOL))
+
+
+@pytest.fixture(scope='module')
+def checkpoint(tmp_path_factory) -> Path:
+    """A small RT-DETR of random weights, saved as its own checkpoints are."""
+    transformers = pytest.importorskip('transformers', reason='transformers is not installed')
+    torch.manual_seed(0)
+    backbone = transformers.RTDetrResNetConfig(
+        embedding_size=8, hidden_sizes=[8, 16, 16, 16], depths=[1, 1, 1, 1], layer_type='basic',
+        out_features=['stage2', 'stage3', 'stage4'],
+    )  # fmt: skip
+    config = transformers.RTDetrConfig(
+        backbone_config=backbone, encoder_hidden_dim=16, encoder_in_channels=[16, 16, 16], encoder_ffn_dim=16,
+        encoder_attention_heads=2, d_model=16, decoder_in_channels=[16, 16, 16], decoder_ffn_dim=16, num_queries=20,
+        decoder_attention_heads=2, decoder_layers=1, num_denoising=0, num_labels=4,
+    )  # fmt: skip
+    folder = tmp_path_factory.mktemp('rtdetr')
+    transformers.RTDetrForObjectDetection(config).save_pretrained(folder)
+    transformers.RTDetrImageProcessor(size=dict(height=64, width=64)).save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture
+def videos(tmp_path) -> Path:
+    """Three videos of noise, 96 x 72, in the order c, a, b."""
+    rng = np.random.default_rng(0)
+    for name, length in LENGTHS.items():
+        writer = cv2.VideoWriter(str(tmp_path / f'{name}.avi'), cv2.VideoWriter_fourcc(*'MJPG'), 12, (96, 72))
+        for frame in rng.integers(0, 255, (length, 72, 96, 3), dtype=np.uint8):
+            writer.write(frame)
+        writer.release()
+    (tmp_path / 'list.txt').write_text('c.avi 0\na.avi 1\nb.avi 2\n')
+    return tmp_path
+
+
+def run(monkeypatch, videos, detector, *options):
+    out = videos / 'boxes'
+    args = [TOOL, videos / 'list.txt', videos, out, '--detector', detector, '--min-score', 0, '--workers', 0, *options]
+    monkeypatch.setattr(sys, 'argv', list(map(str, args)))
+    runpy.run_path(str(TOOL), run_name='__main__')
+    return out
+
+
+@pytest.mark.slow
+def test_files_hold_what_the_pipeline_reads(monkeypatch, videos, checkpoint):
+    out = run(monkeypatch, videos, checkpoint, '--batch-size', 2, '--top', 6)
+    for name, length in LENGTHS.items():
+        frames = json.loads((out / f'{name}.json').read_text())[name]
+        assert [frame['name'] for frame in frames] == [f'{name}/{n:04}.jpg' for n in range(1, length + 1)]
+        for frame in frames:
+            assert (frame['width'], frame['height'], len(frame['labels'])) == (96, 72, 6)
+            scores = [label['score'] for label in frame['labels']]
+            assert scores == sorted(scores, reverse=True)
+    sample = dict(filename='a.avi', frame_inds=np.array([0, 4]), start_index=0, clip_len=1, num_clips=2)
+    sample.update(img_shape=(72, 96), original_shape=(72, 96))
+    boxes = LoadBoxes(6, str(out))(sample)['boxes']
+    best = json.loads((out / 'a.json').read_text())['a'][0]['labels'][0]['box2d']
+    assert boxes.shape == (1, 2, 6, 4)
+    expected = [best['x1'] / 96, best['y1'] / 72, best['x2'] / 96, best['y2'] / 72]
+    assert np.abs(boxes[0, 0] - expected).max(-1).min() < 1e-6
+
+
+@pytest.mark.slow
+def test_the_same_command_makes_what_is_missing_and_touches_nothing_else(monkeypatch, videos, checkpoint):
+    out = run(monkeypatch, videos, checkpoint)
+    before = {path.name: path.read_text() for path in out.iterdir()}
+    (out / 'a.json').unlink()
+    os.utime(out / 'b.json', (1, 1))
+    run(monkeypatch, videos, checkpoint, '--batch-size', 3)
+    assert (out / 'b.json').stat().st_mtime == 1
+    assert {path.name for path in out.iterdir()} == set(before)
+    remade = json.loads((out / 'a.json').read_text())['a']
+    for frame, old in zip(remade, json.loads(before['a.json'])['a'], strict=True):
+        for label, other in zip(frame['labels'], old['labels'], strict=True):
+            assert label['box2d'] == pytest.approx(other['box2d'], abs=0.1)
+
+
+@pytest.mark.slow
+def test_a_damaged_video_is_named_and_the_others_are_done(monkeypatch, videos, checkpoint, capsys):
+    (videos / 'a.avi').write_bytes(b'no video')
+    with pytest.raises(SystemExit, match='1 of 3 videos could not be decoded'):
+        run(monkeypatch, videos, checkpoint)
+    assert 'a.avi: ' in capsys.readouterr().err
+    assert {path.stem for path in (videos / 'boxes').glob('?.json')} == {'b', 'c'}
+
+
+def test_boxes_of_two_detectors_do_not_mix(tool, tmp_path):
+    from argparse import Namespace
+
+    args = Namespace(out=tmp_path / 'boxes', detector='one', top=9, min_score=0.1, every=1)
+    tool['claim'](args)
+    tool['claim'](args)
+    args.detector = 'two'
+    with pytest.raises(ValueError, match='holds boxes made with .*one.*; name another folder'):
+        tool['claim'](args)
+
+
+def test_every_nth_frame_keeps_its_number(tool):
+    seen = []
+
+    def detect(frames):
+        seen.append(len(frames))
+        return [[] for _ in frames]
+
+    frames = np.zeros((5, 4, 6, 3), np.uint8)
+    annotated = tool['annotate']('folder/v.webm', frames, every=3, batch_size=2, detect=detect)['v']
+    assert [frame['name'] for frame in annotated] == [f'v/{n:04}.jpg' for n in (1, 4, 7, 10, 13)]
+    assert seen == [2, 2, 1]
+
+
+def test_the_best_boxes_come_first(tool):
+    result = dict(
+        scores=torch.tensor([0.1, 0.9, 0.5]), labels=torch.tensor([0, 1, 7]), boxes=torch.arange(12.0).reshape(3, 4)
+    )
+    best, second = tool['detections'](result, {0: 'cup', 1: 'hand'}, top=2)
+    assert best == dict(box2d=dict(x1=4, y1=5, x2=6, y2=7), category='hand', score=0.9)
+    assert second['category'] == '7' and second['score'] == 0.5
+
+
+@pytest.mark.parametrize(
+    'detector, package, advice',
+    [
+        ('some/checkpoint', 'transformers', 'pip install transformers'),
+        ('fasterrcnn_resnet50_fpn', 'torchvision', 'needs a torchvision that fits torch'),
+    ],
+)
+def test_a_missing_package_is_named(monkeypatch, videos, detector, package, advice):
+    monkeypatch.setitem(sys.modules, package, None)
+    monkeypatch.setitem(sys.modules, f'{package}.models.detection', None)
+    with pytest.raises(SystemExit, match=advice):
+        run(monkeypatch, videos, detector)
+
+
+def test_faster_rcnn_gives_boxes_where_torchvision_works(tool, monkeypatch):
+    try:
+        import torchvision.models.detection as detection
+    except (ImportError, RuntimeError):
+        pytest.skip('no torchvision that fits this torch')
+    stock = detection.fasterrcnn_resnet50_fpn
+    monkeypatch.setattr(  # nothing is downloaded
+        detection, 'fasterrcnn_resnet50_fpn', lambda weights, **options: stock(weights_backbone=None, **options)
+    )
+    detect = tool['load_faster_rcnn']('fasterrcnn_resnet50_fpn', 9, 0.0, torch.device('cpu'))
+    (labels,) = detect(np.random.default_rng(0).integers(0, 255, (1, 64, 64, 3), dtype=np.uint8))
+    assert all(0 <= label['box2d']['x1'] <= 64 for label in labels)

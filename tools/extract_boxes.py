@@ -1,0 +1,194 @@
+"""Run an object detector over the videos of a list, and write the boxes of each video to a file of its own.
+
+Examples:
+    python tools/extract_boxes.py data/sthv2/sthv2_train_list_videos.txt data/sthv2/videos data/sthv2/boxes
+    python tools/extract_boxes.py list.txt videos boxes --detector fasterrcnn_resnet50_fpn
+
+The detector is a Hugging Face checkpoint for object detection, by name or folder (``pip install transformers pillow
+safetensors``), or Faster R-CNN, the paper's, from a torchvision that fits the installed torch. The files have the form
+that the transform ``LoadBoxes`` reads. Interrupt it whenever you like: the same command goes on where it was. Videos
+that cannot be decoded are named at the end.
+"""
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+from mmengine.utils import ProgressBar
+from torch.utils.data import DataLoader, Dataset
+
+Detections = list[dict]
+Detector = Callable[[np.ndarray], list[Detections]]
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__.split('\n\n')[0], formatter_class=argparse.ArgumentDefaultsHelpFormatter
+    )
+    parser.add_argument('list', type=Path, help="MMAction2's list of videos, a name and a label a line")
+    parser.add_argument('root', type=Path, help='folder of the videos')
+    parser.add_argument('out', type=Path, help='folder to write <video>.json to')
+    parser.add_argument('--detector', default='PekingU/rtdetr_r50vd', help='checkpoint, or fasterrcnn_resnet50_fpn')
+    parser.add_argument('--top', type=int, default=9, help='boxes of a frame to keep at most')
+    parser.add_argument('--min-score', type=float, default=0.05, help='smallest score of a box to keep')
+    parser.add_argument('--every', type=int, default=1, help='look at every n-th frame only')
+    parser.add_argument('--batch-size', type=int, default=16, help='frames that the detector sees at once')
+    parser.add_argument('--workers', type=int, default=2, help='processes that decode videos')
+    return parser.parse_args()
+
+
+def main() -> None:
+    args = parse_args()
+    for option in ('top', 'every', 'batch_size'):
+        if getattr(args, option) < 1:
+            sys.exit(f'--{option.replace("_", "-")} {getattr(args, option)} must be at least 1')
+    names = [line.rsplit(maxsplit=1)[0] for line in args.list.read_text().splitlines() if line.strip()]
+    claim(args)
+    left = [name for name in names if not target(args.out, name).exists()]
+    print(f'{len(names)} videos, {len(names) - len(left)} of them done')
+    if not left:
+        return
+    detect = load_detector(args.detector, args.top, args.min_score)
+    loader = DataLoader(
+        Videos(args.root, left, args.every), batch_size=None, num_workers=args.workers, collate_fn=tuple
+    )
+    bar, failures = ProgressBar(len(left)), {}
+    for name, frames, error in loader:
+        if error is None:
+            write(target(args.out, name), annotate(name, frames, args.every, args.batch_size, detect))
+        else:
+            failures[name] = error
+        bar.update()
+    for name, error in failures.items():
+        print(f'\n{name}: {error}', file=sys.stderr)
+    if failures:
+        sys.exit(f'\n{len(failures)} of {len(left)} videos could not be decoded; mend them or take them off the list')
+
+
+def claim(args: argparse.Namespace) -> None:
+    """Make the folder one of this detector, or make sure that it is."""
+    settings = {key: getattr(args, key) for key in ('detector', 'top', 'min_score', 'every')}
+    mark = args.out / '_detector.json'
+    args.out.mkdir(parents=True, exist_ok=True)
+    if mark.exists() and json.loads(mark.read_text()) != settings:
+        raise ValueError(f'{args.out} holds boxes made with {mark.read_text()}, not {settings}; name another folder')
+    write(mark, settings)
+
+
+def target(out: Path, name: str) -> Path:
+    """File of the boxes of a video."""
+    return out / f'{Path(name).stem}.json'
+
+
+def write(path: Path, content: dict) -> None:
+    """Write a whole file or none."""
+    new = path.with_suffix('.new')
+    new.write_text(json.dumps(content))
+    os.replace(new, path)
+
+
+class Videos(Dataset):
+    """Name, every n-th frame (T, H, W, 3) and None of each video; where it cannot be decoded, None and the reason."""
+
+    def __init__(self, root: Path, names: list[str], every: int) -> None:
+        self.root, self.names, self.every = root, names, every
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def __getitem__(self, index: int) -> tuple[str, np.ndarray | None, str | None]:
+        import decord
+
+        name = self.names[index]
+        try:
+            video = decord.VideoReader(str(self.root / name), num_threads=1)
+            return name, video.get_batch(range(0, len(video), self.every)).asnumpy(), None
+        except Exception as error:  # decord raises its own kinds, and none may end a run of days
+            return name, None, str(error).strip().splitlines()[-1] if str(error).strip() else type(error).__name__
+
+
+def annotate(name: str, frames: np.ndarray, every: int, batch_size: int, detect: Detector) -> dict:
+    """Boxes of a video in Something-Else's form."""
+    video, (_, height, width, _) = Path(name).stem, frames.shape
+    found = [
+        labels for start in range(0, len(frames), batch_size) for labels in detect(frames[start : start + batch_size])
+    ]
+    return {
+        video: [
+            dict(name=f'{video}/{index * every + 1:04}.jpg', width=width, height=height, labels=labels)
+            for index, labels in enumerate(found)
+        ]
+    }
+
+
+def load_detector(name: str, top: int, min_score: float) -> Detector:
+    """A function from frames (B, H, W, 3) to the detections of each."""
+    load = load_faster_rcnn if name == 'fasterrcnn_resnet50_fpn' else load_hugging_face
+    device = torch.device('cuda' if torch.cuda.is_available() else 'cpu')
+    return load(name, top, min_score, device)
+
+
+def load_hugging_face(name: str, top: int, min_score: float, device: torch.device) -> Detector:
+    """Any checkpoint that AutoModelForObjectDetection knows."""
+    try:
+        from transformers import AutoImageProcessor, AutoModelForObjectDetection
+    except ImportError as error:
+        sys.exit(
+            f'--detector {name} needs Hugging Face transformers: pip install transformers pillow safetensors ({error})'
+        )
+    processor = AutoImageProcessor.from_pretrained(name)
+    model = AutoModelForObjectDetection.from_pretrained(name).to(device).eval()
+
+    @torch.inference_mode()
+    def detect(frames: np.ndarray) -> list[Detections]:
+        inputs = processor(images=list(frames), return_tensors='pt').to(device)
+        sizes = [frames.shape[1:3]] * len(frames)
+        results = processor.post_process_object_detection(model(**inputs), threshold=min_score, target_sizes=sizes)
+        return [detections(result, model.config.id2label, top) for result in results]
+
+    return detect
+
+
+def load_faster_rcnn(name: str, top: int, min_score: float, device: torch.device) -> Detector:
+    """torchvision's Faster R-CNN R50-FPN, trained on COCO: the paper's detector."""
+    try:
+        from torchvision.models.detection import FasterRCNN_ResNet50_FPN_Weights, fasterrcnn_resnet50_fpn
+    except (ImportError, RuntimeError) as error:  # RuntimeError: one that was built for another torch
+        sys.exit(
+            f'--detector {name} needs a torchvision that fits torch {torch.__version__} ({error}): pip install '
+            'torchvision from the index that torch came from, or choose a Hugging Face checkpoint'
+        )
+    weights = FasterRCNN_ResNet50_FPN_Weights.COCO_V1
+    model = fasterrcnn_resnet50_fpn(weights=weights, box_score_thresh=min_score).to(device).eval()
+    categories = dict(enumerate(weights.meta['categories']))
+
+    @torch.inference_mode()
+    def detect(frames: np.ndarray) -> list[Detections]:
+        images = torch.from_numpy(frames).to(device).permute(0, 3, 1, 2) / 255
+        return [detections(result, categories, top) for result in model(list(images))]
+
+    return detect
+
+
+def detections(result: dict[str, torch.Tensor], categories: dict[int, str], top: int) -> Detections:
+    """The best boxes of a frame, best first."""
+    scores, order = result['scores'].sort(descending=True)
+    order = order[:top]
+    boxes, labels = result['boxes'][order].cpu().tolist(), result['labels'][order].cpu().tolist()
+    return [
+        dict(
+            box2d=dict(zip(('x1', 'y1', 'x2', 'y2'), (round(side, 2) for side in box), strict=True)),
+            category=categories.get(label, str(label)),
+            score=round(score, 4),
+        )
+        for box, label, score in zip(boxes, labels, scores[:top].cpu().tolist(), strict=True)
+    ]
+
+
+if __name__ == '__main__':
+    main()
