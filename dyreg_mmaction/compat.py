@@ -65,7 +65,7 @@ class _DRNFinder(MetaPathFinder, Loader):
 
 
 def supply_drn() -> None:
-    """Row 1: ``import mmaction.models`` fails, as the wheel lacks ``mmaction.models.localizers.drn``.
+    """``mmaction/models/localizers/__init__.py:4`` imports what the wheel lacks, so that ``mmaction.models`` fails.
 
     The finder is the last to be asked: a real one on disk wins.
     """
@@ -73,7 +73,7 @@ def supply_drn() -> None:
 
 
 def alias_importlib_metadata() -> None:
-    """Row 2: ``mmaction/utils/dependency.py`` imports the backport of ``importlib.metadata`` that nobody requires."""
+    """``mmaction/utils/dependency.py:6`` imports a backport of ``importlib.metadata`` that nobody requires."""
     try:
         import importlib_metadata  # noqa: F401
     except ImportError:
@@ -81,40 +81,43 @@ def alias_importlib_metadata() -> None:
 
 
 def find_packages() -> None:
-    """Row 3: bases such as ``mmaction::x/y.py`` need pkg_resources, which setuptools 82 dropped.
+    """``mmengine/utils/package_utils.py:17``: bases such as ``mmaction::x/y.py`` need what setuptools 82 dropped.
 
-    pkg_resources also looks for an editable install in the wrong place, so this package is always found anew.
+    That pkg_resources also looks for an editable install in the wrong place, so this package is always found anew.
     """
     from mmengine.config import utils
     from mmengine.utils import package_utils
 
     utils.MODULE2PACKAGE[PACKAGE] = PACKAGE
-    modules = {package: module for module, package in utils.MODULE2PACKAGE.items()}
-    has_pkg_resources = importlib.util.find_spec('pkg_resources') is not None
     stock_is_installed, stock_get_installed_path = package_utils.is_installed, package_utils.get_installed_path
+    has_pkg_resources = importlib.util.find_spec('pkg_resources') is not None
+
+    def path_of(package: str) -> str | None:
+        modules = {package: module for module, package in utils.MODULE2PACKAGE.items()}
+        spec = importlib.util.find_spec(modules.get(package, package))
+        return osp.dirname(spec.origin) if spec and spec.origin else None
 
     @functools.wraps(stock_is_installed)
     def is_installed(package: str) -> bool:
         if has_pkg_resources and package != PACKAGE:
             return stock_is_installed(package)
-        spec = importlib.util.find_spec(modules.get(package, package))
-        return spec is not None and spec.origin is not None
+        return path_of(package) is not None
 
     @functools.wraps(stock_get_installed_path)
     def get_installed_path(package: str) -> str:
         if has_pkg_resources and package != PACKAGE:
             return stock_get_installed_path(package)
-        spec = importlib.util.find_spec(modules.get(package, package))
-        if spec is None or spec.origin is None:
+        path = path_of(package)
+        if path is None:
             raise ModuleNotFoundError(f'{package} is not installed: run `pip install {package}`.')
-        return osp.dirname(spec.origin)
+        return path
 
     _replace_in_mmengine(stock_is_installed, is_installed)
     _replace_in_mmengine(stock_get_installed_path, get_installed_path)
 
 
 def find_flat_configs() -> None:
-    """Row 3: mmengine wants a sub-folder in ``package::folder/config.py``; the configs of this package have none."""
+    """``mmengine/config/utils.py:124`` wants a sub-folder in ``package::folder/config.py``; our configs have none."""
     from mmengine.config import utils
 
     stock = utils._get_package_and_cfg_path
@@ -135,9 +138,10 @@ def _replace_in_mmengine(stock: Callable, ours: Callable) -> None:
 
 
 def load_torchvision_weights() -> None:
-    """Row 5: ``torchvision://resnet50`` needs torchvision, though only for a list of addresses that mmengine has too.
+    """``mmengine/runner/checkpoint.py:143``: ``torchvision://resnet50`` needs torchvision for a list of addresses.
 
-    The stock loader stays in charge wherever torchvision can be imported (one built for another torch cannot).
+    mmengine has that list too. The stock loader stays in charge wherever torchvision can be imported (one built for
+    another torch cannot).
     """
     import mmengine
     from mmengine.runner import checkpoint
@@ -164,10 +168,10 @@ def load_torchvision_weights() -> None:
 
 
 def trust_logs_in_checkpoints() -> None:
-    """Row 6: torch >= 2.6 refuses to load mmengine's checkpoints for the log (numpy arrays, HistoryBuffer) in them.
+    """``mmengine/runner/checkpoint.py:347``: torch >= 2.6 refuses mmengine's checkpoints for the log in them.
 
-    ``weights_only`` stays on: only these types become loadable, and ``getattr``, by which HistoryBuffer's own methods
-    are pickled, reaches nothing but them.
+    ``weights_only`` stays on: only HistoryBuffer and numpy's arrays become loadable, and ``getattr``, by which the
+    methods of HistoryBuffer are pickled, reaches nothing but them.
     """
     from mmengine.logging import HistoryBuffer
     from numpy._core.multiarray import _reconstruct, scalar
@@ -195,7 +199,7 @@ def trust_logs_in_checkpoints() -> None:
 
 
 def init_dist_on_cpu() -> None:
-    """Row 7: every launcher of ``mmengine.dist.init_dist`` selects a GPU first, and NCCL next; a CPU uses gloo."""
+    """``mmengine/dist/utils.py:130``: all launchers select a GPU first and NCCL next; on a CPU it is gloo now."""
     from mmengine.device import get_device
     from mmengine.dist import utils
 
@@ -216,7 +220,7 @@ def init_dist_on_cpu() -> None:
 
 
 def wrap_models_on_cpu() -> None:
-    """Row 8: the runner passes ``device_ids`` to DistributedDataParallel, which refuses them for a model on the CPU."""
+    """``mmengine/model/wrappers/distributed.py:93``: DDP refuses the runner's ``device_ids`` for a model on the CPU."""
     from mmengine.model import MMDistributedDataParallel
 
     stock = MMDistributedDataParallel.__init__
@@ -287,14 +291,14 @@ def _from_scratch(backbone: type) -> None:
 
 @_mends('mmaction.models.backbones')
 def train_from_scratch(backbones: ModuleType) -> None:
-    """Row 4: ``pretrained=None`` is a TypeError unless ``pretrained2d=False`` is set too; it now means from scratch."""
+    """``mmaction/models/backbones/resnet_tsm.py:314``: ``pretrained=None`` is a TypeError; now it is from scratch."""
     for name in ('ResNetTSM', 'MobileNetV2TSM', 'SwinTransformer3D'):
         _from_scratch(getattr(backbones, name))
 
 
 @_mends('mmaction.datasets.transforms.processing')
 def jitter_hue(processing: ModuleType) -> None:
-    """Row 10: ColorJitter adds the offset of the hue to uint8, an OverflowError in numpy 2 where it is negative."""
+    """``mmaction/datasets/transforms/processing.py:979``: in numpy 2 a hue in uint8 takes no negative offset."""
     import cv2
 
     def adjust_hue(img: np.ndarray, factor: float) -> np.ndarray:
@@ -308,7 +312,7 @@ def jitter_hue(processing: ModuleType) -> None:
 
 @_mends('mmaction.visualization.action_visualizer')
 def draw_labels(action_visualizer: ModuleType) -> None:
-    """Row 11: ActionVisualizer looks for fields that no data sample has, so that it never draws a label."""
+    """``mmaction/visualization/action_visualizer.py:217`` looks for fields no sample has, and never draws a label."""
     from mmengine.structures import LabelData
 
     stock = action_visualizer.ActionVisualizer.add_datasample
@@ -338,7 +342,7 @@ def _frames_of_inputs(inputs: torch.Tensor) -> np.ndarray:
 
 @_mends('mmaction.engine.hooks.visualization_hook')
 def draw_samples(visualization_hook: ModuleType) -> None:
-    """Row 11: VisualizationHook calls the visualizer with an argument it has not, and frames in a wrong layout.
+    """``mmaction/engine/hooks/visualization_hook.py:97``: the visualizer gets a wrong argument, frames a wrong layout.
 
     A last batch that is smaller than the others also got the numbers, hence the files, of earlier samples.
     """
@@ -363,7 +367,7 @@ def draw_samples(visualization_hook: ModuleType) -> None:
 
 @_mends('mmaction.models.recognizers.recognizer2d')
 def batch_test_views(recognizer2d: ModuleType) -> None:
-    """``test_cfg=dict(max_testing_views=...)`` asks the backbone for ``get('num_segments')`` as if it were a dict."""
+    """``mmaction/models/recognizers/recognizer2d.py:103``: ``max_testing_views`` takes the backbone for a dict."""
     stock = recognizer2d.Recognizer2D.extract_feat
 
     def get(self: Any, name: str) -> Any:
