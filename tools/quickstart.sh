@@ -3,7 +3,6 @@
 # held-out clips, and draws the regions it has learned. What an earlier run has finished is not done again.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-export PYTHON=$PWD/.venv/bin/python
 
 CONFIG=configs/tsm_r18_dyreg_mini.py
 DATA=data/mini_something
@@ -14,6 +13,7 @@ step() { printf '\n== %s (%d s)\n' "$1" "$((SECONDS - began))"; }
 
 step '1/5 environment'
 bash tools/setup.sh
+export PYTHON=$PWD/.venv/bin/python # from here on; before, a user's choice for setup.sh
 
 step "2/5 data: $DATA"
 [ -f $DATA/sthv2_val_list_videos.txt ] || $PYTHON tools/data/make_mini_something.py $DATA

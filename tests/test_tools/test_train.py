@@ -108,3 +108,24 @@ def test_print_config_merges_bases_and_options():
 @pytest.mark.parametrize('script', sorted(path.name for path in (ROOT / 'tools').glob('*.sh')))
 def test_shell_scripts_parse(script):
     run('bash', '-n', f'tools/{script}')
+
+
+@pytest.mark.slow
+def test_one_video_through_mmaction2s_own_functions(trained, data):
+    folder = Path(data[-1].partition('=')[2])
+    video = str(next((folder / 'videos').iterdir()))
+    checkpoint = str(trained / 'epoch_1.pth')
+    code = f"""
+import dyreg_mmaction
+from mmaction.apis import MMAction2Inferencer, inference_recognizer, init_recognizer
+
+model = init_recognizer({CONFIG!r}, {checkpoint!r}, device='cpu')
+with dyreg_mmaction.record_regions(model) as record:
+    result = inference_recognizer(model, {video!r})
+print(tuple(record['layer1.1.conv2.conv'][-1].normalized().center.shape))
+inferencer = MMAction2Inferencer(rec={CONFIG!r}, rec_weights={checkpoint!r}, device='cpu')
+scores = inferencer({video!r})['predictions'][0]['rec_scores'][0]
+print(max(abs(a - b) for a, b in zip(scores, result.pred_score.tolist(), strict=True)) < 1e-6)
+"""
+    output = run(sys.executable, '-W', 'ignore', '-c', code).splitlines()
+    assert '(6, 8, 9, 2)' in output and 'True' in output
