@@ -13,6 +13,7 @@ from .parallel import map_in_processes
 from .something_lists import V2, prepare, write_text
 from .video_files import write_webm
 
+VERSION = 1  # to be raised with any change of the clips that a seed gives
 FPS = 12
 FIRST_IDS = {'train': 1, 'validation': 100_001}
 
@@ -22,21 +23,21 @@ class Clip(NamedTuple):
 
     seed: int
     split: str
-    index: int
+    number: int
 
     @property
     def id(self) -> str:
         """The video's id, a number as in Something-Something."""
-        return str(FIRST_IDS[self.split] + self.index)
+        return str(FIRST_IDS[self.split] + self.number)
 
     @property
     def action(self) -> ActionClass:
         """The class; every class has as many clips as the others."""
-        return CLASSES[self.index % len(CLASSES)]
+        return CLASSES[self.number % len(CLASSES)]
 
     def scene(self) -> tuple[Scene, list[Sprite], np.random.Generator]:
         """Draw the scene and its objects' looks; the generator comes along for what else is to be drawn."""
-        rng = np.random.default_rng([self.seed, FIRST_IDS[self.split], self.index])
+        rng = np.random.default_rng([self.seed, FIRST_IDS[self.split], self.number])
         return sample_scene(rng), sample_sprites(rng), rng
 
 
@@ -47,7 +48,7 @@ def generate_mini_something(
 
     The folder gets videos/<id>.webm (240 pixels high, 12 frames per second), labels/{labels,train,validation}.json
     as Something-Something V2 has them, MMAction2's lists made from these, and bounding_box_annotations.json as
-    Something-Else has it. A clip depends on the seed, its split and its index only.
+    Something-Else has it. A clip depends on the seed, its split and its number only.
 
     Args:
         root: The folder.
@@ -66,8 +67,8 @@ def generate_mini_something(
             raise ValueError(f'the number of {split} clips must be 1 to 100000, not {size}')
     if seed < 0:
         raise ValueError(f'seed must be 0 or more, not {seed}')
-    _claim(root, {'seed': seed, **sizes})
-    clips = [Clip(seed, split, index) for split, size in sizes.items() for index in range(size)]
+    _claim(root, {'version': VERSION, 'seed': seed, **sizes})
+    clips = [Clip(seed, split, number) for split, size in sizes.items() for number in range(size)]
     annotations = list(map_in_processes(partial(_write_clip, root / 'videos'), clips, workers))
     _write_labels(root / 'labels', clips, annotations)
     boxes = {clip.id: frames for clip, frames in zip(clips, annotations, strict=True)}
@@ -84,9 +85,10 @@ def _claim(root: Path, settings: dict[str, int]) -> None:
             raise ValueError(f'{root} holds a MiniSomething of {present}, not of {settings}: name another folder')
     elif root.exists() and (not root.is_dir() or any(root.iterdir())):
         raise ValueError(f'{root} exists and holds something else than MiniSomething: name another folder')
-    for folder in ('videos', 'labels'):
-        (root / folder).mkdir(parents=True, exist_ok=True)
+    root.mkdir(parents=True, exist_ok=True)
     write_text(mark, json.dumps(settings))
+    for folder in ('videos', 'labels'):
+        (root / folder).mkdir(exist_ok=True)
 
 
 def _write_clip(folder: Path, clip: Clip) -> list[dict]:
@@ -105,7 +107,7 @@ def _boxes(clip: Clip, sprites: list[Sprite], track: Track) -> list[dict]:
     boxes = np.concatenate([track.center - half_sides, track.center + half_sides], axis=-1).round(2)  # (T, N, 4)
     return [
         {
-            'name': f'{clip.id}/{number:04}.jpg',
+            'name': f'{clip.id}/{count:04}.jpg',
             'gt_placeholders': _placeholders(clip, sprites),
             'nr_instances': len(sprites),
             'labels': [
@@ -118,7 +120,7 @@ def _boxes(clip: Clip, sprites: list[Sprite], track: Track) -> list[dict]:
                 for position, (sprite, box) in enumerate(zip(sprites, frame, strict=True))
             ],
         }
-        for number, frame in enumerate(boxes.tolist(), start=1)
+        for count, frame in enumerate(boxes.tolist(), start=1)
     ]
 
 

@@ -33,14 +33,17 @@ def map_in_processes(function: Callable[[Task], Result], tasks: Sequence[Task], 
     if workers == 1:
         yield from track_iter_progress((map(function, tasks), len(tasks)), file=sys.stdout)
         return
-    executor = ProcessPoolExecutor(workers, initializer=_start_worker)
+    threads = cv2.getNumThreads()
+    cv2.setNumThreads(1)  # OpenCV's threads do not survive a fork, and the processes share the cores
+    executor = ProcessPoolExecutor(workers, initializer=_leave_stopping_to_the_parent)
     try:
         results = executor.map(function, tasks, chunksize=max(1, min(32, len(tasks) // (8 * workers))))
         yield from track_iter_progress((results, len(tasks)), file=sys.stdout)
     finally:
         executor.shutdown(cancel_futures=True)
+        cv2.setNumThreads(threads)
 
 
-def _start_worker() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides when to stop
-    cv2.setNumThreads(1)  # the processes share the cores
+def _leave_stopping_to_the_parent() -> None:
+    for stop in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(stop, signal.SIG_IGN)

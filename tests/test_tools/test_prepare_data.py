@@ -7,7 +7,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from mmengine.registry import init_default_scope
+from mmengine.registry import DefaultScope
 
 from dyreg_mmaction.datasets.something_lists import V1, V2, prepare
 from dyreg_mmaction.datasets.video_files import write_webm
@@ -103,10 +103,10 @@ def test_v1_lists_have_the_number_of_frames_and_mmaction2_reads_them(v1):
     assert train == v1 / 'sthv1_train_list_rawframes.txt'
     assert train.read_text() == '10 10 0\n11 11 1\n12 12 0\n'
     assert val.read_text() == '20 20 1\n21 21 0\n'
-    init_default_scope('mmaction')
     pipeline = [dict(type='SampleFrames', clip_len=1, num_clips=4, test_mode=True), dict(type='RawFrameDecode')]
     config = dict(type='RawframeDataset', ann_file=str(val), data_prefix=dict(img=str(v1 / 'rawframes')))
-    sample = DATASETS.build({**config, 'pipeline': pipeline, 'filename_tmpl': '{:05}.jpg'})[1]
+    with DefaultScope.overwrite_default_scope('mmaction'):
+        sample = DATASETS.build({**config, 'pipeline': pipeline, 'filename_tmpl': '{:05}.jpg'})[1]
     assert (len(sample['imgs']), sample['imgs'][0].shape, sample['label']) == (4, (48, 64, 3), 0)
 
 

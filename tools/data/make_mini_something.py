@@ -8,6 +8,7 @@ Interrupted, the same command goes on where it stopped.
 
 import argparse
 import os
+import signal
 import sys
 from pathlib import Path
 
@@ -28,9 +29,10 @@ def parse_args() -> argparse.Namespace:
 
 def main() -> None:
     args = parse_args()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a scheduler's stop is as good as Ctrl-C
     try:
         generate_mini_something(args.out, args.train, args.val, args.seed, args.workers)
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, ImportError) as error:
         sys.exit(f'error: {error}')
     except KeyboardInterrupt:
         sys.exit('\ninterrupted: the same command goes on from here')

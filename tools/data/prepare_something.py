@@ -9,6 +9,7 @@ Interrupted, the same command goes on where it stopped. tools/data/README.md say
 
 import argparse
 import os
+import signal
 import sys
 from pathlib import Path
 
@@ -31,10 +32,11 @@ def parse_args() -> argparse.Namespace:
 def main() -> None:
     options = vars(parse_args())
     version = {'v1': V1, 'v2': V2}[options.pop('version')]
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a scheduler's stop is as good as Ctrl-C
     try:
         for path in prepare(version, **options):
             print(f'wrote {path}')
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, ImportError) as error:
         sys.exit(f'error: {error}')
     except KeyboardInterrupt:
         sys.exit('\ninterrupted: the same command goes on from here')
