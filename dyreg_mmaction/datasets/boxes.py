@@ -156,7 +156,6 @@ MOVES = {
     mm.Resize: _stay,
     mm.RandomRescale: _stay,
     mm.ColorJitter: _stay,
-    mm.Fuse: _stay,
 }
 
 

@@ -143,7 +143,7 @@ def test_boxes_reach_the_model_in_the_order_of_its_clips(ann_file):
 
 
 def test_a_transform_that_moves_pixels_unknown_ways_is_refused():
-    with pytest.raises(ValueError, match='does not know how .*PytorchVideoWrapper|does not know how FormatShape'):
+    with pytest.raises(ValueError, match='does not know how FormatShape moves pixels'):
         WithBoxes([dict(type='FormatShape', input_format='NCHW')])
 
 

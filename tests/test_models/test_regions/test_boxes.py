@@ -130,3 +130,19 @@ def test_missing_or_unfitting_boxes_say_what_to_do():
         model(data['inputs'], [ActionDataSample() for _ in range(2)], mode='tensor')
     with use_boxes(torch.zeros(2, FRAMES, 5, 4)), pytest.raises(ValueError, match='make num_boxes of LoadBoxes and'):
         model(data['inputs'])
+
+
+def test_boxes_reach_a_model_that_is_wrapped_for_many_processes(tmp_path):
+    from mmengine.model import MMDistributedDataParallel
+    from mmengine.optim import OptimWrapper
+
+    model, data = recognizer(), batch()
+    torch.distributed.init_process_group('gloo', init_method=f'file://{tmp_path}/store', rank=0, world_size=1)
+    try:
+        wrapped = MMDistributedDataParallel(model, find_unused_parameters=True)
+        optim_wrapper = OptimWrapper(torch.optim.SGD(model.parameters(), lr=0.01))
+        loader = dict(inputs=list(data['inputs']), data_samples=data['data_samples'])
+        assert wrapped.train_step(loader, optim_wrapper)['loss'].isfinite()
+        assert len(wrapped.test_step(loader)) == 2
+    finally:
+        torch.distributed.destroy_process_group()
