@@ -80,20 +80,16 @@ class Plugged:
         return torch.empty(self.num_segments or 1, channels, *size, device='meta')
 
     def forward(self, x: Tensor, *args, **kwargs):
-        """The parent's forward, its plugins told how many clips the batch holds."""
-        if self._refinements:
-            num_clips = len(x) if self.takes_clips else self._count_clips(len(x))
+        """The parent's forward, its plugins told how the batch splits into clips."""
+        if self.takes_clips:
             for refinement in self._refinements:
-                refinement.num_clips = num_clips
-        return super().forward(_channels_last(x) if self.channels_last else x, *args, **kwargs)
-
-    def _count_clips(self, num_frames: int) -> int:
-        if num_frames % self.num_segments:
+                refinement.clips = (len(x), -1)
+        elif self._refinements and len(x) % self.num_segments:
             raise ValueError(
-                f'{num_frames} frames are no whole number of clips of num_segments={self.num_segments}; make num_clips '
-                'of SampleFrames and num_segments of the backbone agree'
+                f'{len(x)} frames are no whole number of clips of num_segments={self.num_segments}; make num_clips of '
+                'SampleFrames and num_segments of the backbone agree'
             )
-        return num_frames // self.num_segments
+        return super().forward(_channels_last(x) if self.channels_last else x, *args, **kwargs)
 
     def init_weights(self, *args) -> None:
         """The parent's initialisation, which must not reach the plugins: it would undo their zero scales.

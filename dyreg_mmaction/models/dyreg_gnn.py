@@ -76,7 +76,7 @@ class DyRegGNN(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """The refined map."""
-        clips = (x.shape[0], x.shape[2])
+        clips = (-1, x.shape[2])
         z = x.transpose(1, 2).flatten(0, 1)  # (B*T,C',H,W)
         if self.project is not None:
             z = self.project(z)  # (B*T,C,H,W)

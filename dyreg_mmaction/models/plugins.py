@@ -18,18 +18,19 @@ class Refinement:
 
     Args:
         plugin (nn.Module): Module from (B, C, T, H, W) to the same shape.
+        clips (tuple[int, int]): Number of clips and frames of each in maps (B*T, C, H, W); one of them is -1.
     """
 
-    def __init__(self, plugin: nn.Module) -> None:
+    def __init__(self, plugin: nn.Module, clips: tuple[int, int]) -> None:
         self.plugin = plugin
-        self.num_clips = 1
+        self.clips = clips
 
     def __call__(self, module: nn.Module, args: tuple, output: Tensor) -> Tensor:
-        """Refine maps (B, C, T, H, W), or (B*T, C, H, W) of ``num_clips`` = B clips."""
+        """Refine maps (B, C, T, H, W) or (B*T, C, H, W)."""
         if output.ndim == 5:
             return self.plugin(output)
-        clips = output.unflatten(0, (self.num_clips, -1)).transpose(1, 2)  # (B,C,T,H,W), a view
-        return self.plugin(clips).transpose(1, 2).flatten(0, 1)
+        maps = output.unflatten(0, self.clips).transpose(1, 2)  # (B,C,T,H,W), a view
+        return self.plugin(maps).transpose(1, 2).flatten(0, 1)
 
 
 def insert_plugins(backbone: nn.Module, plugins: list[dict], example: Tensor) -> tuple[nn.ModuleDict, list[Refinement]]:
@@ -58,7 +59,7 @@ def insert_plugins(backbone: nn.Module, plugins: list[dict], example: Tensor) ->
         for path, cfg in zip(paths, plugins, strict=True):
             plugin = _build(path, cfg, shapes[path])
             modules[path.replace('.', '-')] = plugin
-            refinements.append(Refinement(plugin))
+            refinements.append(Refinement(plugin, (-1, shapes[path][0])))
             backbone.get_submodule(path).register_forward_hook(refinements[-1])
     return modules, refinements
 

@@ -76,9 +76,9 @@ class DynamicRegions(nn.Module):
 
     def forward(self, x: Tensor) -> Regions:
         """Regions for a map of any size."""
-        batch, time = x.shape[:2]
+        time = x.shape[1]
         frames = adaptive_avg_pool(x.flatten(0, 1), self.size)  # (B*T,C,H,W)
-        vectors = self.norm_in(self.heads(frames)).unflatten(0, (batch, time))  # (B,T,N,L)
+        vectors = self.norm_in(self.heads(frames)).unflatten(0, (-1, time))  # (B,T,N,L)
         if self.rnn is not None:
             vectors = self.rnn(vectors.transpose(0, 1)).transpose(0, 1)
         vectors = self.norm_out(vectors)
