@@ -27,7 +27,8 @@ def record_regions(model: nn.Module) -> Iterator[dict[str, list[Regions]]]:
         model (nn.Module): Anything that holds plugged backbones; not a compiled model, whose hooks are fixed.
 
     Yields:
-        dict[str, list[Regions]]: By the path of each plugin (its ``after``), one entry per forward.
+        dict[str, list[Regions]]: By the path of each plugin, one entry per forward. The path is its ``after``, behind
+            the path of its backbone where the model has several.
 
     Raises:
         ValueError: If the model has no plugin with regions.
@@ -51,11 +52,12 @@ def _regions(output: Regions | Tensor) -> Regions:
 
 
 def region_sources(model: nn.Module) -> dict[str, nn.Module]:
-    """Region source of every plugin, by the plugin's path."""
+    """Region source of every plugin, by the plugin's path, behind its backbone's where there are several."""
+    backbones = {path: module for path, module in model.named_modules() if isinstance(module, Plugged)}
     sources = {}
-    for backbone in model.modules():
-        if isinstance(backbone, Plugged):
-            for name, plugin in backbone.plugins.items():
-                if hasattr(plugin, 'regions'):
-                    sources[name.replace('-', '.')] = plugin.regions
+    for path, backbone in backbones.items():
+        prefix = f'{path}.' if len(backbones) > 1 else ''
+        for name, plugin in backbone.plugins.items():
+            if hasattr(plugin, 'regions'):
+                sources[prefix + name.replace('-', '.')] = plugin.regions
     return sources

@@ -1,0 +1,99 @@
+import copy
+
+import pytest
+import torch
+from backbone_cases import PLUGIN, build, inputs, logits, toy, wake
+from torch import nn
+
+from dyreg_mmaction.models import record_regions
+
+
+def test_every_forward_is_recorded_by_the_path_of_the_plugin():
+    model = build('TSM-R18')
+    with torch.no_grad(), record_regions(model) as record:
+        assert record == {'layer2.1.conv2.conv': [], 'layer3.0': []}
+        logits(model, inputs('TSM-R18', batch=2))
+        logits(model, inputs('TSM-R18'))
+    for path, side in (('layer2.1.conv2.conv', 8), ('layer3.0', 4)):
+        assert [regions.center.shape for regions in record[path]] == [(2, 4, 4, 2), (1, 4, 4, 2)]
+        assert record[path][0].map_size == (side, side)
+        assert record[path][0].normalized().center.unique().item() == 0.5
+
+
+def test_of_clips_too():
+    model = build('SlowFast')
+    with torch.no_grad(), record_regions(model) as record:
+        logits(model, inputs('SlowFast'))
+    frames = {path: regions[0].center.shape[:2] for path, regions in record.items()}
+    assert frames == {'slow_path.layer3.1.conv2': (1, 4), 'fast_path.layer3.1.conv2.conv': (1, 16)}
+
+
+def test_nothing_is_recorded_or_kept_outside():
+    model, x = toy('second'), torch.randn(4, 3, 32, 32)
+    with record_regions(model) as record:
+        model(x)
+    model(x)
+    assert len(record['second']) == 1
+    assert not any(m._forward_hooks for plugin in model.plugins.values() for m in plugin.modules())
+
+
+def test_it_ends_with_an_error_too():
+    model = toy('second')
+    with pytest.raises(RuntimeError, match='stop'), record_regions(model):
+        raise RuntimeError('stop')
+    assert not model.plugins['second'].regions._forward_hooks
+
+
+def test_recordings_may_nest():
+    model, x = toy('second'), torch.randn(4, 3, 32, 32)
+    with record_regions(model) as outer, record_regions(model) as inner:
+        model(x)
+    assert torch.equal(outer['second'][0].center, inner['second'][0].center)
+
+
+def test_recorded_regions_have_gradients():
+    model = toy('second')
+    wake(model.plugins)
+    with record_regions(model) as record:
+        model(torch.randn(4, 3, 32, 32))
+    record['second'][0].center.sum().backward()
+    assert model.plugins['second'].regions.predictor.fc.weight.grad.count_nonzero()
+
+
+def test_a_copy_made_while_recording_records_for_itself():
+    model, x = toy('second'), torch.randn(4, 3, 32, 32)
+    with record_regions(model) as record:
+        copied = copy.deepcopy(model)
+        model(x)
+    assert len(record['second']) == 1 and len(copied(x)) == 4
+
+
+def test_two_backbones_are_told_apart():
+    model, x = nn.ModuleDict(dict(teacher=toy('second'), student=toy('first', 'second'))), torch.randn(4, 3, 32, 32)
+    with record_regions(model) as record:
+        model['student'](x)
+    assert {path: len(regions) for path, regions in record.items()} == {
+        'teacher.second': 0,
+        'student.first': 1,
+        'student.second': 1,
+    }
+
+
+@pytest.mark.parametrize('model', [nn.Linear(2, 2), toy()])
+def test_a_model_without_regions_is_refused(model):
+    with pytest.raises(ValueError, match='has no plugin with regions'), record_regions(model):
+        pass
+
+
+def test_of_a_plugin_without_regions_nothing_is_recorded():
+    class Plain(nn.Module):
+        def __init__(self, in_channels, feature_size):
+            super().__init__()
+
+        def forward(self, x):
+            return x
+
+    model = toy(dict(type=Plain, after='first'), dict(PLUGIN, after='second'))
+    with record_regions(model) as record:
+        model(torch.randn(4, 3, 32, 32))
+    assert list(record) == ['second']
