@@ -49,7 +49,7 @@ class LoadBoxes(BaseTransform):
     def transform(self, results: dict) -> dict:
         """Add ``boxes``."""
         if self.files is not None:
-            boxes = self._from_file(results)  # (clips * T, N, 4)
+            boxes = self._from_file(self.files, results)  # (clips * T, N, 4)
         elif 'gt_bboxes' in results:
             boxes = self._from_dataset(results)
         else:
@@ -65,12 +65,12 @@ class LoadBoxes(BaseTransform):
         boxes[:, : given.shape[1]] = given
         return boxes
 
-    def _from_file(self, results: dict) -> np.ndarray:
+    def _from_file(self, files: BoxFiles, results: dict) -> np.ndarray:
         height, width = results.get('original_shape', results['img_shape'])
         if self.ann_height is not None:
             height, width = self.ann_height, width * self.ann_height / height
         video = Path(results.get('filename') or results['frame_dir'])
-        numbers, frames = self.files.read(video, (height, width), self.num_boxes)
+        numbers, frames = files.read(video, (height, width), self.num_boxes)
         wanted = np.asarray(results['frame_inds']) - results['start_index']
         if not len(numbers):
             return np.broadcast_to(WHOLE_FRAME, (len(wanted), self.num_boxes, 4)).copy()

@@ -20,9 +20,9 @@ class TakesBoxes:
             ValueError: If a data sample has no boxes.
         """
         if data_samples is None:  # boxes may come from outside
-            return super().forward(inputs, data_samples, mode, **kwargs)
+            return super().forward(inputs, data_samples, mode, **kwargs)  # type: ignore[misc]
         with use_boxes(clip_boxes(inputs, data_samples)):
-            return super().forward(inputs, data_samples, mode, **kwargs)
+            return super().forward(inputs, data_samples, mode, **kwargs)  # type: ignore[misc]
 
 
 def clip_boxes(inputs: Tensor, data_samples: list) -> Tensor:
