@@ -37,8 +37,9 @@ def main() -> None:
     dataset = DATASETS.build(cfg.val_dataloader.dataset)
     names = dataset.metainfo.get('classes')
     rows, titles = [], []
-    for index in range(0, len(dataset), max(len(dataset) // args.num, 1))[: args.num]:
-        sample = dataset[index]
+    for i in range(min(args.num, len(dataset))):
+        # + i: not always the class of the first
+        sample = dataset[(i * len(dataset) // args.num + i) % len(dataset)]
         with record_regions(model) as record, torch.no_grad():
             result = model.val_step(pseudo_collate([sample]))[0]
         if args.after is not None and args.after not in record:
