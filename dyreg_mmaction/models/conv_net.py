@@ -1,6 +1,7 @@
 """The plain convolutional backbone of RSTG's SyncMNIST experiments."""
 
 import torch
+from mmcv.cnn import build_norm_layer
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 
@@ -11,7 +12,7 @@ INIT = dict(type='Xavier', layer='Conv2d', distribution='uniform')
 
 @MODELS.register_module()
 class ConvNet(BaseModule):
-    """Blocks of a 3 x 3 convolution without padding, a ReLU and a 2 x 2 max pool; frames of 64 x 64 end at 6 x 6.
+    """Blocks of a 3 x 3 convolution without padding, a 2 x 2 max pool and a ReLU; frames of 64 x 64 end at 6 x 6.
 
     Source: SyncMNIST backbone of RSTG (NeurIPS 2019).
 
@@ -19,6 +20,7 @@ class ConvNet(BaseModule):
         in_channels (int): Channels of the frames.
         channels (int): Channels of every block.
         num_blocks (int): Number of blocks.
+        norm_cfg (dict, optional): Norm of every block, such as ``dict(type='BN')``; the released backbone has none.
         init_cfg (dict): Initialisation, see :class:`mmengine.model.BaseModule`; as released by default.
 
     Shapes:
@@ -30,17 +32,19 @@ class ConvNet(BaseModule):
         in_channels: int = 1,
         channels: int = 512,
         num_blocks: int = 3,
+        norm_cfg: dict | None = None,
         init_cfg: dict = INIT,
     ) -> None:
         super().__init__(init_cfg)
         widths = [in_channels, *[channels] * num_blocks]
-        self.blocks = nn.Sequential(*(_block(*pair) for pair in zip(widths, widths[1:], strict=False)))
+        self.blocks = nn.Sequential(*(_block(*pair, norm_cfg) for pair in zip(widths, widths[1:], strict=False)))
 
     def forward(self, x: Tensor) -> Tensor:
         """Maps of the frames."""
         return self.blocks(x.contiguous(memory_format=torch.channels_last))
 
 
-def _block(in_channels: int, channels: int) -> nn.Sequential:
+def _block(in_channels: int, channels: int, norm_cfg: dict | None) -> nn.Sequential:
+    norm = nn.Identity() if norm_cfg is None else build_norm_layer(norm_cfg, channels)[1]
     # The ReLU of a maximum is the maximum of ReLUs, at a quarter of the cost
-    return nn.Sequential(nn.Conv2d(in_channels, channels, 3), nn.MaxPool2d(2), nn.ReLU(inplace=True))
+    return nn.Sequential(nn.Conv2d(in_channels, channels, 3), nn.MaxPool2d(2), norm, nn.ReLU(inplace=True))

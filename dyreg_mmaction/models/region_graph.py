@@ -5,6 +5,7 @@ from torch import Tensor, nn
 from dyreg_mmaction.ops import adaptive_avg_pool, pool
 
 from .dyreg_gnn import KERNELS, _build
+from .size import height_and_width
 
 
 class RegionGraph(nn.Module):
@@ -33,12 +34,10 @@ class RegionGraph(nn.Module):
         position: bool,
     ) -> None:
         super().__init__()
-        size = (feature_size, feature_size) if isinstance(feature_size, int) else tuple(feature_size)
+        size = height_and_width(feature_size, 'feature_size')
         for name, value in (('num_nodes', num_nodes), ('node_channels', node_channels)):
             if value < 1:
                 raise ValueError(f'{name}={value} must be at least 1')
-        if len(size) != 2 or min(size) < 1:
-            raise ValueError(f'feature_size={feature_size} must be a height and a width, each at least 1')
         if kernel not in KERNELS:
             raise ValueError(f'kernel={kernel!r} is unknown; choose one of {sorted(KERNELS)}')
         self.feature_size = size
@@ -54,7 +53,7 @@ class RegionGraph(nn.Module):
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Nodes, and the maps that write them back."""
-        clips = (x.shape[0], x.shape[2])
+        clips = (-1, x.shape[2])
         z = x.transpose(1, 2).flatten(0, 1)  # (B*T,C',H,W)
         if self.project is not None:
             z = self.project(z)  # (B*T,C,H,W)

@@ -5,6 +5,7 @@ from dyreg_mmaction.registry import MODELS
 from .dyreg_gnn import DyRegGNN
 
 GRIDS = dict(type='FixedRegions', grids=[(3, 3), (2, 2), (1, 1)])
+GRAPH = dict(type='MultiScaleGraph')
 
 
 @MODELS.register_module()
@@ -33,7 +34,7 @@ class RSTG(DyRegGNN):
         num_nodes: int = 14,
         node_channels: int | None = 512,
         regions: dict = GRIDS,
-        graph: dict = dict(type='MultiScaleGraph'),
+        graph: dict = GRAPH,
         kernel: str = 'area',
         position: bool = False,
     ) -> None:

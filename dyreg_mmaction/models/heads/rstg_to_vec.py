@@ -5,7 +5,7 @@ from torch import Tensor
 from dyreg_mmaction.registry import MODELS
 
 from ..region_graph import RegionGraph
-from ..rstg import GRIDS
+from ..rstg import GRAPH, GRIDS
 from .clip_head import ClipHead
 
 
@@ -40,7 +40,7 @@ class RSTGToVec(ClipHead):
         num_nodes: int = 14,
         node_channels: int = 512,
         regions: dict = GRIDS,
-        graph: dict = dict(type='MultiScaleGraph'),
+        graph: dict = GRAPH,
         kernel: str = 'area',
         readout: str = 'last',
         **kwargs,
