@@ -85,10 +85,7 @@ class SpaceStage(nn.Module):
         return ((sent + self.send.bias)[..., :, None, :] + sent[..., None, :, :]).relu()
 
     def _gather(self, messages: Tensor, attention: Tensor) -> Tensor:
-        """sum_j a_ij LN(m_ij): as sum_j a_ij = 1, the norm may follow the sum, on N instead of N * N vectors."""
-        variance, mean = torch.var_mean(
-            messages.float() if messages.dtype.itemsize < 4 else messages, dim=(-3, -2, -1), correction=0, keepdim=True
-        )
-        gathered = (attention[..., None, :] @ messages).squeeze(-2)  # (...,N,C)
-        normed = (gathered - mean.squeeze(-1)) * torch.rsqrt(variance + 1e-5).squeeze(-1)
-        return torch.addcmul(self.message_norm.bias, normed, self.message_norm.weight)
+        """sum_j a_ij LN(m_ij): as sum_j a_ij = 1, its scale and bias may follow the sum, on N instead of N * N."""
+        normed = nn.functional.layer_norm(messages, messages.shape[-3:])
+        gathered = (attention[..., None, :] @ normed).squeeze(-2)  # (...,N,C)
+        return torch.addcmul(self.message_norm.bias, gathered, self.message_norm.weight)
