@@ -1,0 +1,82 @@
+"""Plugged backbones compiled and exported."""
+
+import shutil
+
+import numpy as np
+import pytest
+import torch
+from backbone_cases import PLUGIN, toy, wake
+
+LITE = dict(
+    regions=dict(type='DynamicRegions', hidden_channels=8, heads='pool', rnn='lstm'),
+    graph=dict(type='SpaceTimeGraph', rnn='lstm'),
+)
+SIZE = 32
+
+
+def awake(**parts):
+    torch.manual_seed(0)
+    model = toy(dict(PLUGIN, after='second', **parts), size=SIZE).eval()
+    wake(model.plugins)
+    return model
+
+
+def frames(clips):
+    return torch.randn(4 * clips, 3, SIZE, SIZE, generator=torch.Generator().manual_seed(clips))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('parts', [{}, LITE])
+def test_traced_by_dynamo_it_computes_the_same(parts):
+    model = awake(**parts)
+    compiled = torch.compile(model, backend='eager')
+    for clips in (2, 1, 3):
+        torch.testing.assert_close(compiled(frames(clips)), model(frames(clips)))
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not any(map(shutil.which, ('c++', 'g++', 'clang++', 'cl'))), reason='no C++ compiler')
+def test_compiled_it_computes_and_learns_the_same():
+    model = awake()
+    compiled = torch.compile(model)
+    grads = []
+    for module in (model, compiled):
+        model.zero_grad()
+        y = module(frames(2))
+        y.square().sum().backward()
+        grads.append([y.detach(), *(parameter.grad for parameter in model.parameters())])
+    for eager, given in zip(*grads, strict=True):
+        torch.testing.assert_close(given, eager, rtol=1e-3, atol=1e-5)
+
+
+def run_onnx(path, x):
+    session = pytest.importorskip('onnxruntime', reason='onnxruntime is not installed').InferenceSession(
+        path, providers=['CPUExecutionProvider']
+    )
+    return session.run(None, {session.get_inputs()[0].name: x.numpy()})[0]
+
+
+def check_onnx(model, path, clips):
+    with torch.no_grad():
+        np.testing.assert_allclose(run_onnx(path, frames(clips)), model(frames(clips)), rtol=0, atol=1e-5)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings('ignore')
+@pytest.mark.parametrize('parts', [{}, LITE])
+def test_onnx_by_tracing(parts, tmp_path):
+    pytest.importorskip('onnx', reason='onnx is not installed')
+    model, path = awake(**parts), str(tmp_path / 'model.onnx')
+    torch.onnx.export(model, (frames(2),), path, dynamo=False)
+    check_onnx(model, path, 2)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings('ignore')
+def test_onnx_of_any_number_of_clips_by_dynamo(tmp_path):
+    pytest.importorskip('onnxscript', reason='onnxscript is not installed')
+    model, path = awake(), str(tmp_path / 'model.onnx')
+    shapes = ({0: 4 * torch.export.Dim('clips')},)
+    torch.onnx.export(model, (frames(2),), path, dynamo=True, dynamic_shapes=shapes, verbose=False)
+    for clips in (2, 3):
+        check_onnx(model, path, clips)
