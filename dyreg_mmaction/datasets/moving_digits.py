@@ -98,10 +98,10 @@ def shrink(clip: np.ndarray, size: int, interpolation: str = 'area') -> np.ndarr
     low = np.empty((num_frames, size, side), np.float32)
     for new, old, weights in bands:
         np.matmul(weights, clip[:, old], out=low[:, new])
-    low = low.reshape(-1, side)
+    rows = low.reshape(-1, side)
     small = np.empty((num_frames * size, size), np.float32)
     for new, old, weights in bands:
-        np.matmul(low[:, old], weights.T, out=small[:, new])
+        np.matmul(rows[:, old], weights.T, out=small[:, new])
     small += 2**15
     small /= 2**16
     return small.astype(np.uint8).reshape(num_frames, size, size)

@@ -22,7 +22,7 @@ CLIP_BACKBONES = (
 )  # fmt: skip
 
 
-class Plugged:
+class Plugged(nn.Module):
     """Mixin in front of a backbone: builds its plugins and lets its forward run through them.
 
     Plugins live under ``plugins``; no key of the parent's state dict changes.
@@ -41,6 +41,8 @@ class Plugged:
     """
 
     takes_clips: bool
+    num_segments: int
+    plugins: nn.ModuleDict
     _refinements: Sequence[Refinement] = ()
     channels_last = False
 
@@ -59,7 +61,7 @@ class Plugged:
             kwargs['num_segments'] = num_segments
         super().__init__(*args, **kwargs)
         if not self.takes_clips and not hasattr(self, 'num_segments'):
-            self.num_segments = num_segments
+            self.num_segments = num_segments or 1
             if plugins and num_segments is None:
                 raise ValueError(
                     f'{type(self).__name__} sees frames, not clips: give it num_segments, the frames of a clip '
@@ -77,7 +79,7 @@ class Plugged:
         channels = next(m.in_channels for m in self.modules() if isinstance(m, nn.Conv2d | nn.Conv3d))
         if self.takes_clips:
             return torch.empty(1, channels, 32, *size, device='meta')
-        return torch.empty(self.num_segments or 1, channels, *size, device='meta')
+        return torch.empty(self.num_segments, channels, *size, device='meta')
 
     def forward(self, x: Tensor, *args, **kwargs):
         """The parent's forward, its plugins told how the batch splits into clips."""
@@ -98,10 +100,10 @@ class Plugged:
         """
         plugins = self._modules.pop('plugins', None)
         if plugins is None:  # some parents initialise in their constructor
-            return super().init_weights(*args)
+            return super().init_weights(*args)  # type: ignore[misc]
         loading = self.register_load_state_dict_pre_hook(functools.partial(_load_plugins, plugins))
         try:
-            super().init_weights(*args)
+            super().init_weights(*args)  # type: ignore[misc]
         finally:
             loading.remove()
             self._modules['plugins'] = plugins
@@ -119,7 +121,7 @@ class Plugged:
         super()._load_from_state_dict(state_dict, prefix, *args)
 
 
-def _load_plugins(plugins: nn.ModuleDict, _, state_dict: dict, prefix: str, *__) -> None:
+def _load_plugins(plugins: nn.Module, _, state_dict: dict, prefix: str, *__) -> None:
     """Moves the weights of plugins from a state dict into ``plugins``."""
     own = f'{prefix}plugins.'
     keys = [key for key in state_dict if key.startswith(own)]

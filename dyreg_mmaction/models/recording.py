@@ -54,10 +54,11 @@ def _regions(output: Regions | Tensor) -> Regions:
 def region_sources(model: nn.Module) -> dict[str, nn.Module]:
     """Region source of every plugin, by the plugin's path, behind its backbone's where there are several."""
     backbones = {path: module for path, module in model.named_modules() if isinstance(module, Plugged)}
-    sources = {}
+    sources: dict[str, nn.Module] = {}
     for path, backbone in backbones.items():
         prefix = f'{path}.' if len(backbones) > 1 else ''
         for name, plugin in backbone.plugins.items():
-            if hasattr(plugin, 'regions'):
-                sources[prefix + name.replace('-', '.')] = plugin.regions
+            regions = getattr(plugin, 'regions', None)
+            if isinstance(regions, nn.Module):
+                sources[prefix + name.replace('-', '.')] = regions
     return sources

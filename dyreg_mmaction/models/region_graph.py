@@ -3,8 +3,9 @@
 from torch import Tensor, nn
 
 from dyreg_mmaction.ops import adaptive_avg_pool, pool
+from dyreg_mmaction.registry import MODELS
 
-from .dyreg_gnn import KERNELS, _build
+from .node_maps import KERNELS
 from .size import height_and_width
 
 
@@ -19,7 +20,10 @@ class RegionGraph(nn.Module):
     Args: see :class:`.DyRegGNN`.
 
     Shapes:
-        (B, in_channels, T, H, W) -> nodes (B, T, N, C), and maps (B*T, N, H, W) to write them back with.
+        ``encode``: (B, in_channels, T, H, W) -> nodes (B, T, N, C), and maps (B*T, N, H, W) to write them back with.
+
+    Raises:
+        ValueError: If a number is not positive or an option is unknown.
     """
 
     def __init__(
@@ -51,7 +55,7 @@ class RegionGraph(nn.Module):
         self.position = nn.Linear(size[0] * size[1], node_channels) if position else None
         self.graph = _build(graph, 'graph', channels=node_channels)
 
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+    def encode(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Nodes, and the maps that write them back."""
         clips = (-1, x.shape[2])
         z = x.transpose(1, 2).flatten(0, 1)  # (B*T,C',H,W)
@@ -62,8 +66,17 @@ class RegionGraph(nn.Module):
             pool_maps = unpool_maps = regions.flatten(0, 1)  # (B*T,N,H,W)
             regions = None
         else:
-            pool_maps, unpool_maps = KERNELS[self.kernel](regions, z.shape[-2:])  # (B*T,N,H,W)
+            pool_maps, unpool_maps = KERNELS[self.kernel](regions, (z.shape[-2], z.shape[-1]))  # (B*T,N,H,W)
         nodes = pool(z, pool_maps.to(z.dtype))  # (B*T,N,C)
         if self.position is not None:
             nodes = nodes + self.position(adaptive_avg_pool(pool_maps, self.feature_size).flatten(2))
         return self.graph(nodes.unflatten(0, clips), regions), unpool_maps
+
+
+def _build(cfg: dict, what: str, **sizes: object) -> nn.Module:
+    kind = cfg.get('type')
+    if kind is None or (isinstance(kind, str) and MODELS.get(kind) is None):
+        raise ValueError(f'{what} type={kind!r} is not registered; see dyreg_mmaction.models for those there are')
+    if own := sizes.keys() & cfg.keys():
+        raise ValueError(f'{what} {kind!r} must not set {sorted(own)}; they are those of the module that holds it')
+    return MODELS.build({**cfg, **sizes})

@@ -61,4 +61,5 @@ def contact_sheet(rows: list[np.ndarray], titles: list[str]) -> np.ndarray:
 def node_colors(num_nodes: int) -> list[tuple[int, int, int]]:
     """Well separated RGB colours."""
     hues = np.arange(num_nodes) / num_nodes
-    return [tuple(round(255 * part) for part in colorsys.hsv_to_rgb(hue, 0.85, 1)) for hue in hues]
+    colors = (colorsys.hsv_to_rgb(hue, 0.85, 1) for hue in hues)
+    return [(round(255 * r), round(255 * g), round(255 * b)) for r, g, b in colors]

@@ -53,8 +53,8 @@ class ClipHead(BaseHead):
         clips = x if x.ndim == 5 else self._clips(x, self.num_segments or num_segs)
         return self.fc_cls(self.dropout(self.clip_vector(clips)))
 
-    def _clips(self, x: Tensor, num_frames: int) -> Tensor:
-        if len(x) % num_frames:
+    def _clips(self, x: Tensor, num_frames: int | None) -> Tensor:
+        if num_frames is None or len(x) % num_frames:
             raise ValueError(
                 f'{len(x)} frames are no whole number of clips of num_segments={num_frames}; make num_clips of '
                 'SampleFrames and num_segments of the head agree'

@@ -53,5 +53,5 @@ class RSTGToVec(ClipHead):
 
     def clip_vector(self, x: Tensor) -> Tensor:
         """Sum over the nodes."""
-        nodes, _ = self.nodes(x)  # (B,T,N,C)
+        nodes, _ = self.nodes.encode(x)  # (B,T,N,C)
         return (nodes[:, -1] if self.readout == 'last' else nodes.mean(1)).sum(1)

@@ -35,16 +35,15 @@ class RegionFeatures(nn.Module):
                 f'feature map of {size[0]} x {size[1]} cells is too small to predict regions from, at least 3 x 3 are '
                 'needed; use larger frames (input_size) or an earlier sub-module'
             )
-        first = tuple(2 if n > 10 else 1 for n in size)
-        stride = tuple(2 if n > 20 else 1 for n in size)
-        padding = tuple(2 - s for s in stride)
+        axes = [_Axis(cells) for cells in size]
+        first = (axes[0].first, axes[1].first)
+        stride = (axes[0].stride, axes[1].stride)
+        padding = (2 - stride[0], 2 - stride[1])
+        self.out_size = (axes[0].out_cells, axes[1].out_cells)
         self.embed = _stage(nn.Conv2d(in_channels, 32, 1))
         self.down1 = _stage(nn.Conv2d(32, 32, 3, first))
         self.down2 = _stage(nn.Conv2d(32, 16, 3, stride, padding))
-        middle = tuple((n - 3) // s + 1 for n, s in zip(size, first, strict=True))
-        self.out_size = tuple((n + 2 * p - 3) // s + 1 for n, s, p in zip(middle, stride, padding, strict=True))
-        # makes up for the cell that an even size loses on the way down
-        lost = tuple((n + 2 * p - 3) % s for n, s, p in zip(middle, stride, padding, strict=True))
+        lost = (axes[0].lost, axes[1].lost)
         self.up = _stage(nn.ConvTranspose2d(16, 32, 3, stride, padding, output_padding=lost))
         self.down3 = _stage(nn.Conv2d(32, 16, 3, stride, padding))
 
@@ -54,10 +53,23 @@ class RegionFeatures(nn.Module):
         return self.down3(self.up(self.down2(skip)) + skip)
 
 
+class _Axis:
+    """Strides along one axis of the map, and the cells that are left."""
+
+    def __init__(self, cells: int) -> None:
+        self.first = 2 if cells > 10 else 1
+        self.stride = 2 if cells > 20 else 1
+        middle = (cells - 3) // self.first + 1
+        reach = middle + 2 * (2 - self.stride) - 3
+        self.out_cells = reach // self.stride + 1
+        self.lost = reach % self.stride  # the cell that an even size loses on the way down, made up for on the way up
+
+
 def generator_size(size: tuple[int, int]) -> tuple[int, int]:
     """Size at which regions are predicted: axes of more than 50 cells are averaged down to 26..50 first."""
-    return tuple(math.ceil(n / math.ceil(n / 50)) for n in size)
+    rows, columns = (math.ceil(n / math.ceil(n / 50)) for n in size)
+    return rows, columns
 
 
-def _stage(conv: nn.Module) -> nn.Sequential:
+def _stage(conv: nn.Conv2d | nn.ConvTranspose2d) -> nn.Sequential:
     return nn.Sequential(conv, nn.ReLU(inplace=True), nn.GroupNorm(1, conv.out_channels))

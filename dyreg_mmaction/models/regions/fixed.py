@@ -30,6 +30,9 @@ class FixedRegions(nn.Module):
         ValueError: If the grids do not have N cells.
     """
 
+    center: Tensor
+    half_size: Tensor
+
     def __init__(
         self,
         in_channels: int,

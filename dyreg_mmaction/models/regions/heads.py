@@ -46,6 +46,8 @@ class PoolHead(nn.Module):
         ValueError: If ``in_channels`` is no multiple of 4.
     """
 
+    sinusoids: Tensor
+
     def __init__(self, in_channels: int, size: tuple[int, int], num_nodes: int, channels: int) -> None:
         super().__init__()
         if in_channels % 4:

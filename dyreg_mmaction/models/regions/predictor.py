@@ -25,6 +25,8 @@ class RegionPredictor(nn.Module):
             unknown.
     """
 
+    reference: Tensor
+
     def __init__(
         self,
         channels: int,

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from dyreg_mmaction.models.dyreg_gnn import KERNELS
+from dyreg_mmaction.models.node_maps import KERNELS
 from dyreg_mmaction.models.regions import DynamicRegions
 from dyreg_mmaction.ops import pool
 

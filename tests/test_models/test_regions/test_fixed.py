@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from dyreg_mmaction.models import DyRegGNN
-from dyreg_mmaction.models.dyreg_gnn import KERNELS
+from dyreg_mmaction.models.node_maps import KERNELS
 from dyreg_mmaction.models.regions import FixedRegions
 from dyreg_mmaction.ops import pool
 

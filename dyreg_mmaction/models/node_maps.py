@@ -1,0 +1,28 @@
+"""The two kernel functions: maps (B*T, N, H, W) of regions, to pool with and to write back with."""
+
+from collections.abc import Callable
+
+from torch import Tensor
+
+from dyreg_mmaction.ops import Regions, area, normalize, outer, tent
+
+
+def tent_maps(regions: Regions, size: tuple[int, int]) -> tuple[Tensor, Tensor]:
+    """Tents, normalised, for pooling and unpooling alike."""
+    kx, ky = _axes(regions, size, tent)
+    maps = outer(normalize(ky), normalize(kx))
+    return maps, maps
+
+
+def area_maps(regions: Regions, size: tuple[int, int]) -> tuple[Tensor, Tensor]:
+    """Average over the rectangle for pooling; for unpooling the part of each cell that it covers."""
+    kx, ky = _axes(regions, size, area)
+    return outer(normalize(ky), normalize(kx)), outer(ky, kx)
+
+
+def _axes(regions: Regions, size: tuple[int, int], kernel: Callable) -> list[Tensor]:
+    center, half_size = regions.center.flatten(0, 1), regions.half_size.flatten(0, 1)  # (B*T,N,2)
+    return [kernel(center[..., axis], half_size[..., axis], size[1 - axis]) for axis in (0, 1)]
+
+
+KERNELS = {'tent': tent_maps, 'area': area_maps}
