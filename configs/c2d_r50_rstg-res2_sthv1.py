@@ -1,0 +1,9 @@
+# C2D-R50 + RSTG to-map in stage 2 on V1, after its last block but one.
+_base_ = './c2d_r50_sthv1.py'
+
+model = dict(
+    backbone=dict(
+        type='DyRegC2D',
+        plugins=[dict(type='RSTG', after='layer1.1', graph=dict(type='MultiScaleGraph', norm='LN'))],
+    )
+)
