@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import reference_dyreg
 import torch
+from backbone_cases import toy
 from parity import build_module, run
 
 from dyreg_mmaction.models import DyRegGNN
@@ -172,10 +173,11 @@ def tensors_of(module):
     return found
 
 
-def test_no_tensor_is_kept_between_calls():
-    module = build()
+@pytest.mark.parametrize('kind', ['module', 'backbone'])
+def test_no_tensor_is_kept_between_calls(kind):
+    module, shape = (build(), (2, 8, 3, 7, 7)) if kind == 'module' else (toy('second'), (8, 3, 32, 32))
     before = [id(tensor) for tensor in tensors_of(module)]
-    module(torch.randn(2, 8, 3, 7, 7, requires_grad=True))
+    module(torch.randn(shape, requires_grad=True))
     assert [id(tensor) for tensor in tensors_of(module)] == before
     assert len(before) == len([*module.parameters(), *module.buffers()]) + len(rnn_weights(module))
 

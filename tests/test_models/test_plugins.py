@@ -4,6 +4,7 @@ from collections import OrderedDict
 import pytest
 import torch
 from backbone_cases import PLUGIN, toy, wake
+from backbone_cases import build as recognizer
 from mmengine.runner import load_checkpoint, save_checkpoint
 from torch import nn
 
@@ -269,6 +270,17 @@ def test_views_and_clips_do_not_see_one_another():
         torch.testing.assert_close(together[4], model(views[4]), rtol=1e-3, atol=1e-5)
         shuffled = model(views[[5, 4, 3, 2, 1, 0]].flatten(0, 1)).unflatten(0, (6, 4)).flip(0)
     torch.testing.assert_close(shuffled, together, rtol=1e-3, atol=1e-5)
+
+
+def test_views_may_be_tested_in_parts():
+    model = recognizer('TSM-R18')
+    wake(model.backbone.plugins)
+    views = torch.randn(1, 6 * 4, 3, 64, 64)
+    with torch.no_grad():
+        together = model.extract_feat(views, test_mode=True)[0]
+        model.test_cfg = dict(max_testing_views=8)  # frames
+        in_parts = model.extract_feat(views, test_mode=True)[0]
+    torch.testing.assert_close(in_parts, together, rtol=1e-3, atol=1e-5)
 
 
 def test_frames_of_a_clip_do_see_one_another():
