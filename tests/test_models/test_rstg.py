@@ -279,6 +279,20 @@ def test_default_module_has_512_channels_and_14_nodes():
     assert MODELS.build(dict(type='RSTG', in_channels=512, feature_size=6)).project is None
 
 
+def test_plugged_backbone_starts_as_its_parent():
+    cfg = dict(type='DyRegResNetTSM', depth=18, num_segments=4, input_size=64, pretrained=None, pretrained2d=False)
+    torch.manual_seed(0)
+    plain = MODELS.build(cfg)
+    torch.manual_seed(0)
+    plugged = MODELS.build(dict(cfg, plugins=[dict(type='RSTG', after='layer2.1', node_channels=16)]))
+    plain.eval(), plugged.eval()
+    x = torch.randn(8, 3, 64, 64)
+    expected = plain(x)
+    assert torch.equal(plugged(x), expected)
+    torch.nn.init.ones_(plugged.plugins['layer2-1'].norm.weight)
+    assert not torch.equal(plugged(x), expected)
+
+
 def test_regions_stay_float32_under_autocast():
     module = MODELS.build(
         dict(type='RSTG', in_channels=8, feature_size=9, graph=dict(type='MultiScaleGraph', positional=True))
