@@ -23,9 +23,7 @@ def gradients(model, clips):
     return {name.removeprefix('module.'): parameter.grad for name, parameter in model.named_parameters()}
 
 
-def main():
-    torch.set_num_threads(1)
-    dist.init_process_group('gloo')
+def train():
     torch.manual_seed(dist.get_rank())  # the weights of process 0 must win
     model = toy('first', 'second')
     wake(model.plugins)
@@ -46,9 +44,12 @@ def main():
         both = [torch.empty_like(value) for _ in range(2)]
         dist.all_gather(both, value)
         assert torch.equal(*both)
-    print(f'process {dist.get_rank()} is done', flush=True)
-    dist.destroy_process_group()
+    dist.barrier()
 
 
 if __name__ == '__main__':
-    main()
+    torch.set_num_threads(1)
+    dist.init_process_group('gloo')
+    train()  # on its return the parallel model is gone, without which a process may hang at its end
+    print(f'process {dist.get_rank()} is done', flush=True)
+    dist.destroy_process_group()
