@@ -69,6 +69,13 @@ def test_the_arithmetic_is_the_released_one(case):
         assert error < 1e-4, key
 
 
+@pytest.mark.parametrize('in_channels, channels', [(8, 8), (256, 256), (320, 256)])
+def test_nodes_are_as_wide_as_the_map_but_256_at_most(in_channels, channels):
+    module = DyRegGNN(in_channels, 3)
+    assert module.graph.norm.weight.shape == (channels,)
+    assert (module.project is None) == (module.project_back is None) == (in_channels == channels)
+
+
 def test_x_is_clips_and_so_is_the_output():
     x = torch.randn(2, 8, 3, 7, 7)
     assert build()(x).shape == x.shape
