@@ -54,6 +54,11 @@ def test_constant_regions_depend_on_every_frame():
     assert (x.grad.flatten(2).abs().sum(-1) > 0).all()
 
 
+def test_constant_regions_are_of_the_mean_over_the_frames():
+    regions, x = build(time='constant', recurrent=False), maps()
+    torch.testing.assert_close(regions(x.flip(1)).center, regions(x).center)
+
+
 def test_without_recurrence_a_frame_is_seen_alone():
     regions, x = build(recurrent=False), maps()
     assert regions.rnn is None

@@ -53,6 +53,13 @@ def test_centers_stay_on_cells():
     assert decode(far, (7, 12)).center[0, 0].tolist() == [[0, 0], [11, 6]]
 
 
+def test_a_region_can_leave_the_rim_where_it_starts():
+    rim = torch.tensor([[0.0, 1.0]])
+    offsets = torch.tensor([8.0, -8.0]).view(1, 1, 1, 2)
+    center = decode_regions(offsets, rim, (7, 7)).center.squeeze()
+    assert 1 < center[0] < 6 and 1 < center[1] < 6
+
+
 @pytest.mark.parametrize('offset', [-1e30, -1e4, 1e4, 1e30])
 def test_diverging_offsets_give_finite_kernels_and_gradients(offset):
     offsets = torch.full((1, 1, 1, 4), offset, requires_grad=True)
