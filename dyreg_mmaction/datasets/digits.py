@@ -2,6 +2,7 @@
 
 import gzip
 import zlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -42,13 +43,14 @@ class DigitImages(NamedTuple):
         return self.by_class[self.starts[classes] + (uniforms * self.sizes[classes]).astype(np.int64)]
 
 
-def load_digits(split: str, root: str | None = None) -> DigitImages:
+def load_digits(split: str, root: str | None = None, wanted: Sequence[int] = range(10)) -> DigitImages:
     """Load the digits of a split; the splits share no image.
 
     Args:
         split: ``'train'`` or ``'test'``.
         root: Folder of MNIST's four IDX files, plain or ``.gz``. Without one, scikit-learn's 1,797 digits are used,
             which need no download.
+        wanted: Classes to keep.
 
     Raises:
         FileNotFoundError: If the folder or one of its files is missing.
@@ -64,6 +66,9 @@ def load_digits(split: str, root: str | None = None) -> DigitImages:
             f'The labels of split {split!r} in {root} are the classes {np.unique(classes).tolist()}, '
             'but every digit from 0 to 9 is needed, and nothing else.'
         )
+    kept = np.isin(classes, wanted)
+    images, classes = images[kept], classes[kept]
+    sizes = np.bincount(classes, minlength=10)
     by_class = np.argsort(classes, kind='stable')
     return DigitImages(images, classes, by_class, np.cumsum(sizes) - sizes, sizes)
 

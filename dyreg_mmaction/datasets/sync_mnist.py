@@ -42,11 +42,19 @@ class SyncMNIST(SynchronousDigits):
             interpolation=interpolation,
             **kwargs,
         )
+        if len(self.digit_classes) < self.num_digits:
+            raise ValueError(
+                f'digit_classes is {self.digit_classes.tolist()}, but must be at least {self.num_digits} classes: the '
+                'digits of a clip are all different; add classes or lower num_digits.'
+            )
 
     def _choose_images(self, rng: np.random.Generator, index: int) -> np.ndarray:
         """The first digit runs through all images, the others are of other classes."""
         first = index % len(self.images.classes)
-        others = (self.images.classes[first] + 1 + rng.permutation(9)[: self.num_digits - 1]) % 10
+        rank = np.searchsorted(self.digit_classes, self.images.classes[first])
+        num_classes = len(self.digit_classes)
+        ranks = (rank + 1 + rng.permutation(num_classes - 1)[: self.num_digits - 1]) % num_classes
+        others = self.digit_classes[ranks]
         return np.append(first, self.images.pick(others, rng.random(self.num_digits - 1)))
 
     def _choose_synchronous(self, rng: np.random.Generator) -> np.ndarray:
@@ -98,7 +106,7 @@ class MultiSyncMNIST(SynchronousDigits):
         self.sync_size_borders = np.cumsum(weights) / weights.sum()
 
     def _choose_images(self, rng: np.random.Generator, index: int) -> np.ndarray:
-        classes = rng.integers(10, size=self.num_digits)
+        classes = self.digit_classes[rng.integers(len(self.digit_classes), size=self.num_digits)]
         return self.images.pick(classes, rng.random(self.num_digits))
 
     def _choose_synchronous(self, rng: np.random.Generator) -> np.ndarray:

@@ -34,6 +34,7 @@ class SynchronousDigits(BaseDataset):
         length: Number of clips. Defaults to 600,000 for training and 10,000 for testing.
         seed: Seed of the whole dataset.
         data_root: Folder with MNIST's IDX files, plain or ``.gz``. Defaults to the digits scikit-learn ships.
+        digit_classes: Classes the digits are drawn from; few of them make an easier task. Labels stay the same.
         pipeline: Transforms, for example ``FormatShape`` and ``PackActionInputs``.
         canvas_size: Side of the square on which the 28 x 28 digits move, pixels.
         frame_size: Side of the frames, to which the canvas is shrunk, pixels.
@@ -59,6 +60,7 @@ class SynchronousDigits(BaseDataset):
         data_root: str | None = None,
         pipeline: Sequence = (),
         *,
+        digit_classes: Sequence[int] = range(10),
         canvas_size: int,
         frame_size: int,
         none_prob: float,
@@ -74,6 +76,7 @@ class SynchronousDigits(BaseDataset):
         _check_choice('overlap', overlap, OVERLAPS)
         length = LENGTHS[split] if length is None else length
         max_sync_dist = canvas_size if max_sync_dist is None else max_sync_dist
+        _check_classes(digit_classes)
         _check_number('num_digits', num_digits, 2, 10)
         _check_number('length', length, 1)
         _check_number('seed', seed, 0)
@@ -83,6 +86,7 @@ class SynchronousDigits(BaseDataset):
         _check_number('max_sync_dist', max_sync_dist, 0)
         _check_number('num_frames', num_frames, 1)
         _check_number('max_step', max_step, 1)
+        self.digit_classes = np.sort(np.asarray(digit_classes))
         self.split, self.num_digits, self.length, self.seed = split, num_digits, length, seed
         self.canvas_size, self.frame_size, self.num_frames = canvas_size, frame_size, num_frames
         self.max_position = canvas_size - DIGIT_SIZE - 1  # one short of the edge, as the released generator has it
@@ -93,7 +97,7 @@ class SynchronousDigits(BaseDataset):
 
     def load_data_list(self) -> range:
         """Load the digits; of the clips nothing but their indices is stored."""
-        self.images = load_digits(self.split, self.data_root)
+        self.images = load_digits(self.split, self.data_root, self.digit_classes)
         return range(self.length)
 
     @force_full_init
@@ -151,6 +155,11 @@ class SynchronousDigits(BaseDataset):
 def _check_choice(name: str, value: Any, choices: Sequence[str]) -> None:
     if value not in choices:
         raise ValueError(f'{name} is {value!r}, but must be one of {", ".join(map(repr, choices))}.')
+
+
+def _check_classes(classes: Sequence[int]) -> None:
+    if not len(classes) or len(set(classes)) < len(classes) or not set(classes) <= set(range(10)):
+        raise ValueError(f'digit_classes is {classes!r}, but must be some of the classes 0 to 9, each once.')
 
 
 def _check_number(name: str, value: Any, low: int, high: float = float('inf'), kind: type[Any] = Integral) -> None:

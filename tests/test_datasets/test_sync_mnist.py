@@ -177,6 +177,14 @@ def test_sync_mnist_shows_every_image_once_before_the_first_again(tmp_path):
     assert firsts == [*range(20), *range(20)]
 
 
+@pytest.mark.parametrize('cls', DATASETS)
+def test_digits_are_of_the_classes_asked_for_and_all_of_them(cls):
+    clips = samples(cls(num_digits=3, digit_classes=(7, 0, 4)))
+    assert {int(digit) for clip in clips for digit in clip['digits']} == {0, 4, 7}
+    labels = {clip['label'] for clip in clips}
+    assert labels >= {pair_label(*pair) for pair in [(0, 4), (0, 7), (4, 7)]}
+
+
 def test_multi_sync_mnist_has_subsets_of_every_size_and_repeated_classes():
     several = samples(MultiSyncMNIST(none_prob=0), 200)
     sizes = np.bincount([sample['synchronous'].sum() for sample in several], minlength=6)
@@ -333,6 +341,9 @@ def test_mnist():
         (dict(num_digits=1), 'num_digits is 1, but must be a whole number of at least 2 and at most 10'),
         (dict(num_digits=11), 'num_digits is 11'),
         (dict(num_digits=2.5), 'num_digits is 2.5'),
+        (dict(digit_classes=()), r'digit_classes is \(\), but must be some of the classes 0 to 9, each once'),
+        (dict(digit_classes=(1, 1, 2, 3, 4)), r'digit_classes is \(1, 1, 2, 3, 4\)'),
+        (dict(digit_classes=(6, 7, 8, 9, 10)), 'digit_classes is'),
         (dict(length=0), 'length is 0'),
         (dict(seed=-1), 'seed is -1'),
         (dict(num_frames=0), 'num_frames is 0'),
@@ -349,6 +360,11 @@ def test_mnist():
 def test_options_out_of_range_are_named(cls, options, message):
     with pytest.raises(ValueError, match=message):
         cls(**options)
+
+
+def test_too_few_classes_for_different_digits_are_named():
+    with pytest.raises(ValueError, match=r'digit_classes is \[0, 1\], but must be at least 3 classes'):
+        SyncMNIST(num_digits=3, digit_classes=(1, 0))
 
 
 @pytest.mark.parametrize('weights', [[1, 1, 1], [0, 0, 0, 0], [1, -1, 1, 1]])
