@@ -18,6 +18,7 @@ from dyreg_mmaction.registry import DATASETS, MODELS
 CONFIGS = Path(__file__).parents[1] / 'configs'
 DIGITS = sorted(path.stem for path in (CONFIGS / 'multisyncmnist').glob('*.py'))
 PLUGGED = [name for name in DIGITS if name != 'r18']
+REDUCED = sorted(path.stem for path in (CONFIGS / 'multisyncmnist' / 'reduced').glob('*.py'))
 
 
 @pytest.fixture(autouse=True)
@@ -70,6 +71,22 @@ def test_models_differ_in_nothing_but_their_plugin():
         assert cfg == baseline and plugin['after'] == 'layer2.1', name
 
 
+def test_reduced_models_differ_in_nothing_but_their_plugin():
+    baseline = load('multisyncmnist/reduced/r18').to_dict()
+    for name in set(REDUCED) - {'r18'}:
+        cfg = load(f'multisyncmnist/reduced/{name}').to_dict()
+        (plugin,) = cfg['model']['backbone'].pop('plugins')
+        assert cfg == baseline and plugin['after'] == 'layer2.1', name
+
+
+def test_reduced_fixed_tents_are_those_that_dyreg_starts_with():
+    sizes = []
+    for name in ('r18_fixed-tent', 'r18_dyreg'):
+        model = MODELS.build(load(f'multisyncmnist/reduced/{name}').model)
+        sizes.append(model.backbone.plugins['layer2-1'].regions(torch.randn(1, 1, 32, 8, 8)).half_size)
+    torch.testing.assert_close(*sizes)
+
+
 @pytest.mark.parametrize('lam', [6, 7, 8, 11, 16])
 def test_position_only_rows_have_half_sizes_of_h_over_lambda(lam):
     model = MODELS.build(load(f'r18_dyreg-position-only-l{lam}').model)
@@ -99,6 +116,15 @@ def losses(cfg: Config, samples: list[dict], steps: int) -> list[float]:
 @pytest.mark.parametrize('name', DIGITS)
 def test_multisyncmnist_config_learns(name):
     course = losses(*few_digits(load(name)), steps=4)
+    assert course[-1] < 0.8 * course[0], course
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('name', REDUCED)
+def test_reduced_config_learns(name):
+    cfg = load(f'multisyncmnist/reduced/{name}')
+    dataset = DATASETS.build(cfg.train_dataloader.dataset)
+    course = losses(cfg, [dataset[index] for index in range(8)], steps=4)
     assert course[-1] < 0.8 * course[0], course
 
 

@@ -14,7 +14,7 @@ import dyreg_mmaction  # noqa: F401
 
 ROOT = Path(__file__).parents[2] / 'configs'
 SYNC_MNIST = sorted(path.stem for path in (ROOT / 'syncmnist').glob('*.py'))
-REDUCED = [name for name in SYNC_MNIST if 'reduced' in name]
+REDUCED = sorted(f'reduced/{path.stem}' for path in (ROOT / 'syncmnist' / 'reduced').glob('*.py'))
 
 
 @pytest.fixture(autouse=True)
@@ -70,6 +70,13 @@ def test_configs_of_3_and_of_5_digits_differ_in_nothing_else(name):
 def test_ablations_differ_from_the_full_model_in_one_option(name, changed):
     full, ablation = load('syncmnist/rstg_all-temp'), load(f'syncmnist/rstg_{name}')
     full.model.cls_head.graph.update(changed)
+    assert ablation.to_dict() == full.to_dict()
+
+
+@pytest.mark.parametrize('stages', ['space-only', 'time-only'])
+def test_reduced_ablations_differ_from_the_reduced_model_in_one_option(stages):
+    full, ablation = load('syncmnist/reduced/rstg_all-temp'), load(f'syncmnist/reduced/rstg_{stages}')
+    full.model.cls_head.graph.stages = stages
     assert ablation.to_dict() == full.to_dict()
 
 

@@ -1,0 +1,49 @@
+# RSTG to-vec, small enough for an hour on one core: three digits of three classes, six frames, large steps, the first
+# two stages of a ResNet-18 at a quarter of the width, nodes of 2 x 2 + 1 cells.
+_base_ = ['../_base_/syncmnist.py', '../_base_/schedule.py']
+
+pipeline = [dict(type='FormatShape', input_format='NCTHW'), dict(type='PackActionInputs')]
+digits = dict(num_digits=3, digit_classes=(0, 1, 7), none_prob=0, num_frames=6, max_step=40, pipeline=pipeline)
+train_dataloader = dict(num_workers=0, persistent_workers=False, dataset=digits)
+val_dataloader = dict(batch_size=50, num_workers=0, persistent_workers=False, dataset=digits)
+test_dataloader = val_dataloader
+
+model = dict(
+    type='Recognizer3D',
+    backbone=dict(  # no kernel reaches over frames; unlike MMAction2's ResNet this one has a choice of widths
+        type='ResNet3d',
+        depth=18,
+        pretrained=None,
+        in_channels=1,
+        base_channels=16,
+        num_stages=2,
+        spatial_strides=(1, 2),
+        temporal_strides=(1, 1),
+        dilations=(1, 1),
+        out_indices=(1,),
+        conv1_kernel=(1, 5, 5),
+        conv1_stride_s=2,
+        conv1_stride_t=1,
+        pool1_stride_s=2,
+        pool1_stride_t=1,
+        inflate=(0, 0),
+        zero_init_residual=False,
+    ),
+    cls_head=dict(
+        type='RSTGToVec',
+        num_classes=46,
+        in_channels=32,
+        feature_size=8,
+        num_nodes=5,
+        node_channels=32,
+        regions=dict(type='FixedRegions', grids=[(2, 2), (1, 1)]),
+        graph=dict(type='MultiScaleGraph', attention='simple', norm='BN'),
+        dropout_ratio=0,
+        average_clips='score',
+    ),
+    data_preprocessor=dict(type='ActionDataPreprocessor', mean=[127.5], std=[127.5], format_shape='NCTHW'),
+)
+
+train_cfg = dict(max_epochs=1)
+optim_wrapper = dict(optimizer=dict(lr=1e-3))
+param_scheduler = []
