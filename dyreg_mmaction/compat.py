@@ -289,6 +289,17 @@ def _from_scratch(backbone: type) -> None:
     backbone.init_weights = init_weights  # type: ignore[attr-defined]
 
 
+@_mends('mmaction.utils.dependency')
+def leave_out_vindlu(dependency: ModuleType) -> None:
+    """``mmaction/models/multimodal/__init__.py:4``: any transformers makes all of MMAction2 need those of VindLU.
+
+    These are timm and a transformers of the 4 series. Without them VindLU stays the placeholder that it is where there
+    is no transformers at all.
+    """
+    if importlib.util.find_spec('timm') is None or dependency.satisfy_requirement('transformers>=5'):
+        dependency.WITH_MULTIMODAL = False
+
+
 @_mends('mmaction.models.backbones')
 def train_from_scratch(backbones: ModuleType) -> None:
     """``mmaction/models/backbones/resnet_tsm.py:314``: ``pretrained=None`` is a TypeError; now it is from scratch."""
@@ -419,6 +430,7 @@ REMEDIES = (
     alias_importlib_metadata,
     find_packages,
     find_flat_configs,
+    leave_out_vindlu,
     train_from_scratch,
     load_torchvision_weights,
     trust_logs_in_checkpoints,

@@ -19,7 +19,7 @@ import pytest
 
 COMPAT = Path(__file__).parents[1] / 'dyreg_mmaction' / 'compat.py'
 # what some environments have and others lack: without these each fault is there everywhere
-HIDDEN = {'importlib_metadata', 'mmaction.models.localizers.drn', 'mmcv.ops', 'pkg_resources', 'torchvision'}
+HIDDEN = {'importlib_metadata', 'mmaction.models.localizers.drn', 'mmcv.ops', 'pkg_resources', 'timm', 'torchvision'}
 # what the stock stack says without the remedy
 FAULTS = {
     'hide_mmcv_lite_warning': 'Fail to import ``MultiScaleDeformableAttention``',
@@ -27,6 +27,7 @@ FAULTS = {
     'alias_importlib_metadata': "No module named 'importlib_metadata'",
     'find_packages': "No module named 'pkg_resources'",
     'find_flat_configs': 'please specify the package name and relative config path',
+    'leave_out_vindlu': 'mmaction/models/multimodal/vindlu/',
     'train_from_scratch': 'TypeError: expected string or bytes-like object',
     'load_torchvision_weights': "No module named 'torchvision'",
     'trust_logs_in_checkpoints': 'Weights only load failed',
@@ -79,6 +80,19 @@ def find_flat_configs(folder: Path) -> None:
     config = folder / 'config.py'
     config.write_text("_base_ = 'dyreg_mmaction::tsm_r50_dyreg_sthv2.py'")
     assert Config.fromfile(config).model.backbone.type == 'DyRegResNetTSM'
+
+
+def leave_out_vindlu(folder: Path) -> None:
+    (folder / 'transformers').mkdir()
+    (folder / 'transformers' / '__init__.py').touch()
+    (folder / 'transformers-5.1.0.dist-info').mkdir()
+    (folder / 'transformers-5.1.0.dist-info' / 'METADATA').write_text('Name: transformers\nVersion: 5.1.0\n')
+    sys.path.insert(0, str(folder))
+    import mmaction.models  # noqa: F401
+    from mmaction.registry import MODELS
+
+    with pytest.raises(ImportError, match='VindLURetrieval requires extra multi-modal dependencies'):
+        MODELS.build(dict(type='VindLURetrieval'))
 
 
 def train_from_scratch(folder: Path) -> None:
