@@ -4,9 +4,9 @@ Examples:
     python tools/extract_boxes.py data/sthv2/sthv2_train_list_videos.txt data/sthv2/videos data/sthv2/boxes
     python tools/extract_boxes.py list.txt videos boxes --detector fasterrcnn_resnet50_fpn
 
-The detector is a Hugging Face checkpoint for object detection, by name or folder (``pip install 'dyreg_mmaction[boxes]'``), or
-Faster R-CNN, the paper's, from a torchvision that fits the installed torch. The files have the form that the transform
-``LoadBoxes`` reads. Interrupt it whenever you like: the same command goes on where it was. Videos that cannot be
+The detector is a Hugging Face checkpoint for object detection, by name or folder (``pip install
+'dyreg_mmaction[boxes]'``), or Faster R-CNN, the paper's, from a torchvision that fits the installed torch. The files
+have the form that the transform ``LoadBoxes`` reads. Interrupt it whenever you like: the same command goes on where it was. Videos that cannot be
 decoded are named at the end.
 """
 
@@ -138,9 +138,7 @@ def load_hugging_face(name: str, top: int, min_score: float, device: torch.devic
     try:
         from transformers import AutoImageProcessor, AutoModelForObjectDetection
     except ImportError as error:
-        sys.exit(
-            f'--detector {name} needs Hugging Face transformers: pip install transformers ({error})'
-        )
+        sys.exit(f'--detector {name} needs Hugging Face transformers: pip install transformers ({error})')
     processor = AutoImageProcessor.from_pretrained(name)
     model = AutoModelForObjectDetection.from_pretrained(name).to(device).eval()
 
