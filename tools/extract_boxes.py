@@ -6,8 +6,8 @@ Examples:
 
 The detector is a Hugging Face checkpoint for object detection, by name or folder (``pip install
 'dyreg_mmaction[boxes]'``), or Faster R-CNN, the paper's, from a torchvision that fits the installed torch. The files
-have the form that the transform ``LoadBoxes`` reads. Interrupt it whenever you like: the same command goes on where it was. Videos that cannot be
-decoded are named at the end.
+have the form that the transform ``LoadBoxes`` reads. Interrupt it whenever you like: the same command goes on where it
+was. Videos that cannot be decoded are named at the end.
 """
 
 import argparse
