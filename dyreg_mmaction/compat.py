@@ -297,7 +297,7 @@ def leave_out_vindlu(dependency: ModuleType) -> None:
     is no transformers at all.
     """
     if importlib.util.find_spec('timm') is None or dependency.satisfy_requirement('transformers>=5'):
-        dependency.WITH_MULTIMODAL = False
+        dependency.WITH_MULTIMODAL = False  # type: ignore[attr-defined]
 
 
 @_mends('mmaction.models.backbones')

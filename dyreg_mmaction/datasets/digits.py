@@ -43,7 +43,7 @@ class DigitImages(NamedTuple):
         return self.by_class[self.starts[classes] + (uniforms * self.sizes[classes]).astype(np.int64)]
 
 
-def load_digits(split: str, root: str | None = None, wanted: Sequence[int] = range(10)) -> DigitImages:
+def load_digits(split: str, root: str | None = None, wanted: Sequence[int] | np.ndarray = range(10)) -> DigitImages:
     """Load the digits of a split; the splits share no image.
 
     Args:
