@@ -9,6 +9,7 @@ from mmcv.transforms import BaseTransform
 
 from ..registry import TRANSFORMS
 from .box_files import BoxFiles, match_boxes
+from .crops import TSMCrop
 
 WHOLE_FRAME = (0.0, 0.0, 1.0, 1.0)
 
@@ -116,13 +117,13 @@ def _crop(boxes: np.ndarray, size: tuple[int, int], results: dict) -> np.ndarray
     return _cut(boxes, size, results['crop_bbox'])
 
 
-def _three_crop(boxes: np.ndarray, size: tuple[int, int], results: dict) -> np.ndarray:
+def _crops(boxes: np.ndarray, size: tuple[int, int], results: dict) -> np.ndarray:
     num_frames = boxes.shape[0] * boxes.shape[1]
     return np.concatenate([_cut(boxes, size, crop) for crop in results['crop_bbox'][::num_frames]])
 
 
 def _ten_crop(boxes: np.ndarray, size: tuple[int, int], results: dict) -> np.ndarray:
-    crops = _three_crop(boxes, size, results).reshape(-1, *boxes.shape)
+    crops = _crops(boxes, size, results).reshape(-1, *boxes.shape)
     crops[1::2] = _mirror(crops[1::2], (0, 2))
     return crops.reshape(-1, *boxes.shape[1:])
 
@@ -150,8 +151,9 @@ def _mirror(boxes: np.ndarray, axes: tuple[int, int]) -> np.ndarray:
 # The crops of one clip are subclasses of RandomCrop; coordinates are parts of the frame, so that resizing keeps them
 MOVES = {
     mm.RandomCrop: _crop,
-    mm.ThreeCrop: _three_crop,
+    mm.ThreeCrop: _crops,
     mm.TenCrop: _ten_crop,
+    TSMCrop: _crops,
     mm.Flip: _flip,
     mm.Resize: _stay,
     mm.RandomRescale: _stay,

@@ -108,9 +108,17 @@ def test_crops_and_flips_are_exact(ann_file, transform, seed):
     assert_drawn(results['imgs'], results['boxes'][0, :, 0], tolerance=0)
 
 
-@pytest.mark.parametrize('crop, num_crops', [('ThreeCrop', 3), ('TenCrop', 10)])
+@pytest.mark.parametrize(
+    'crop, num_crops',
+    [
+        (dict(type='ThreeCrop', crop_size=45), 3),
+        (dict(type='TenCrop', crop_size=45), 10),
+        (dict(type='TSMCrop', crop_size=37), 1),
+        (dict(type='TSMCrop', crop_size=37, num_crops=3), 3),  # 37: half pixels on both sides
+    ],
+)
 def test_boxes_follow_multi_crop_tests_of_two_samplings(ann_file, crop, num_crops):
-    transforms = [dict(type='Resize', scale=(-1, 45)), dict(type=crop, crop_size=45)]
+    transforms = [dict(type='Resize', scale=(-1, 45)), crop]
     clip = decoded([1, 3, 5, 7, 0, 2, 4, 6], num_clips=4)
     with warnings.catch_warnings():
         warnings.simplefilter('error')  # these crops warn where they leave boxes behind
