@@ -8,7 +8,8 @@ from typing import NamedTuple
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
-EMPTY_NODE = 1e-6  # what it is worth to start a new node: less than any overlap, more than none
+REACH = 0.3  # of the frame: how far the centre of an object may jump where its boxes do not overlap
+MOVED, FREE, TAKEN_OVER = 1e-3, 1e-6, 1e-9  # what nodes are worth without overlap: one is better than many of the next
 
 
 class BoxFiles:
@@ -95,7 +96,10 @@ def _parse_frame(frame: dict) -> _Frame:
 
 
 def match_boxes(frames: Sequence[np.ndarray], num_boxes: int) -> np.ndarray:
-    """Follow boxes from frame to frame: those of neighbouring frames that overlap most get the same node.
+    """Follow boxes from frame to frame: each goes to the node whose last box it overlaps most, in the sum over all.
+
+    One that overlaps none goes to the nearest node that had a box in the frame before and has no other now, if their
+    centres are less than ``REACH`` apart; else to a free node; where none is free, to the nearest without another.
 
     Args:
         frames (Sequence[np.ndarray]): Boxes (K, 4) of each frame, at most ``num_boxes`` each.
@@ -106,14 +110,22 @@ def match_boxes(frames: Sequence[np.ndarray], num_boxes: int) -> np.ndarray:
         start on; one that never has a box is nan.
     """
     tracks = np.empty((len(frames), num_boxes, 4))
-    last = np.full((num_boxes, 4), np.nan)
+    last, held = np.full((num_boxes, 4), np.nan), np.zeros(num_boxes, bool)
     for track, boxes in zip(tracks, frames, strict=True):
-        gain = np.where(np.isnan(last[:, :1]), EMPTY_NODE, iou(last, boxes))  # (N,K)
-        nodes, chosen = linear_sum_assignment(gain, maximize=True)
+        nodes, chosen = linear_sum_assignment(_gain(last, held, boxes), maximize=True)
         last[nodes] = boxes[chosen]
+        held = np.isin(np.arange(num_boxes), nodes)
         track[:] = last
     first = np.isnan(tracks[..., 0]).sum(0).clip(max=len(frames) - 1)  # (N,)
     return tracks[np.maximum(np.arange(len(frames))[:, None], first), np.arange(num_boxes)]
+
+
+def _gain(last: np.ndarray, held: np.ndarray, boxes: np.ndarray) -> np.ndarray:
+    """What it is worth that nodes, of last boxes (N, 4), some of the frame before, take boxes (K, 4): (N, K)."""
+    centers, new = (last[:, :2] + last[:, 2:]) / 2, (boxes[:, :2] + boxes[:, 2:]) / 2
+    distance = np.linalg.norm(centers[:, None] - new, axis=-1)  # (N,K)
+    worth = np.where(held[:, None] & (distance < REACH), MOVED, TAKEN_OVER)
+    return np.where(np.isnan(distance), FREE, iou(last, boxes) + worth / (1 + distance))
 
 
 def iou(first: np.ndarray, second: np.ndarray) -> np.ndarray:

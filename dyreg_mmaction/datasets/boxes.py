@@ -23,7 +23,8 @@ class LoadBoxes(BaseTransform):
 
     - of each annotated frame the N boxes of highest score are kept, or the first N where there are no scores;
     - each keeps the node that it had in the annotated frame before, by the Hungarian algorithm on the overlap (IoU); a
-      box that overlaps none takes a free node, if there is one;
+      box that overlaps none takes the node of an object that was near it in the frame before and is not found now, else
+      a free node, else that of the nearest object that is not found now (:func:`match_boxes`);
     - a node whose object is not found keeps its last box, and before its first box has that one;
     - a frame that is not annotated has the boxes of the nearest annotated one;
     - a node that never has a box sees the whole frame, as do all nodes of a video without boxes.

@@ -243,6 +243,54 @@ def test_a_new_object_takes_a_free_node_and_has_had_its_box_from_the_start():
     np.testing.assert_array_equal(tracks, np.stack([np.concatenate([a, b])] * 2))
 
 
+def square(x, y):
+    return np.array([[x - 0.05, y - 0.05, x + 0.05, y + 0.05]])
+
+
+def test_an_object_that_jumps_over_its_own_width_keeps_its_node():
+    frames = [square(0.1 + 0.15 * t, 0.5) for t in range(6)]
+    tracks = match_boxes(frames, 9)
+    np.testing.assert_array_equal(tracks[:, 0], np.concatenate(frames))
+    assert np.isnan(tracks[:, 1:]).all()
+
+
+def test_two_that_jump_go_to_their_nearest():
+    a, b = square(0.2, 0.2), square(0.5, 0.2)
+    moved = [square(0.2, 0.35), square(0.5, 0.35)]
+    tracks = match_boxes([np.concatenate([a, b]), np.concatenate(moved[::-1])], 2)
+    np.testing.assert_array_equal(tracks[1], np.concatenate(moved))
+
+
+# from a at (0.1, 0.1) and b at (0.9, 0.9): just within and just out of reach
+@pytest.mark.parametrize('x, node', [(0.61, 1), (0.59, 2)])
+def test_what_appears_takes_the_node_of_a_lost_object_if_near_and_a_free_one_if_far(x, node):
+    a, b, c = square(0.1, 0.1), square(0.9, 0.9), square(x, 0.9)
+    tracks = match_boxes([np.concatenate([a, b]), c], 3)
+    np.testing.assert_array_equal(tracks[1, node], c[0])
+    np.testing.assert_array_equal(tracks[1, 0], a[0])
+    assert node == 1 or (tracks[1, 1] == b).all()
+
+
+def test_an_object_in_sight_is_not_moved_to_a_jump():
+    """b is found where it was; c, nearer to b than to the lost a, is a."""
+    a, b, c = square(0.3, 0.5), square(0.6, 0.5), square(0.5, 0.5)
+    tracks = match_boxes([np.concatenate([a, b]), np.concatenate([c, b])], 3)
+    np.testing.assert_array_equal(tracks[1, :2], np.concatenate([c, b]))
+
+
+def test_an_object_lost_for_longer_does_not_jump():
+    a, b, c = square(0.3, 0.3), square(0.8, 0.8), square(0.45, 0.3)
+    tracks = match_boxes([np.concatenate([a, b]), b, np.concatenate([b, c])], 3)
+    np.testing.assert_array_equal(tracks[2], np.concatenate([a, b, c]))
+
+
+def test_without_a_free_node_a_newcomer_takes_that_of_the_nearest_lost_object():
+    a, b, c, d = square(0.1, 0.1), square(0.1, 0.9), square(0.9, 0.9), square(0.9, 0.1)
+    c_and_new = np.concatenate([c, square(0.5, 0.7)])
+    tracks = match_boxes([np.concatenate([a, b, c, d]), c, c_and_new], 4)
+    np.testing.assert_array_equal(tracks[2], np.concatenate([a, c_and_new[1:], c, d]))
+
+
 def test_iou_of_known_boxes():
     boxes = np.array([[0, 0, 2, 2], [1, 1, 3, 3], [5, 5, 6, 6], [1, 1, 1, 1]], dtype=float)
     np.testing.assert_allclose(iou(boxes[:1], boxes), [[1, 1 / 7, 0, 0]])
