@@ -148,6 +148,8 @@ def _space(state, v, rectangles, across, attention, positional, norm, adjacency)
 def _logit(state, receiver, sender, attention, linked):
     query = state['query.weight'] @ receiver + state['query.bias']
     key = state['key.weight'] @ sender
+    if 'key.bias' in state:
+        key = key + state['key.bias']
     if attention == 'dot':
         return linked * float(query @ key)
     total = linked * float(query[0]) + linked * float(key[0])

@@ -18,6 +18,7 @@ OPTIONS = [
     dict(attention='dot', norm='LN'),
     dict(attention='simple', adjacency='multiply'),
     dict(attention='dot', adjacency='multiply', num_rounds=1),
+    dict(attention='dot', adjacency='multiply', norm='LN'),
     dict(stages='1-temp', positional=True, num_rounds=2),
     dict(stages='time-only', norm='LN'),
     dict(stages='space-only', attention='simple', num_rounds=2),
@@ -58,6 +59,7 @@ def test_module_agrees_with_a_plain_evaluation(options):
             )
         )
     )
+    assert all(parameter.all() for parameter in module.parameters())  # a zero would hide what it is for
     x = torch.randn(2, 6, 3, 5, 7, dtype=torch.float64)
     expected = reference.to_map(state(module), x.numpy(), reference.grid_rectangles(), **for_reference(options))
     assert np.abs(expected - x.numpy()).max() > 0.1
@@ -231,6 +233,17 @@ def test_only_the_released_adjacency_gives_weight_to_non_neighbours(attention):
         assert bool(attended[~links].gt(0).any()) is weight
 
 
+@pytest.mark.parametrize('adjacency, tells', [('mask', False), ('multiply', True)])
+def test_bias_of_the_senders_is_there_where_it_tells(adjacency, tells):
+    links = space_links(grid().boxes()).transpose(0, 1)
+    nodes = torch.randn(1, 1, 14, 8, dtype=torch.float64)
+    space = randomize(MultiScaleGraph(8, attention='dot', adjacency=adjacency).double()).space
+    assert (space.key.bias is not None) is tells
+    attended = space._attention(nodes, links)
+    space.key.bias = torch.nn.Parameter(torch.ones(8, dtype=torch.float64))
+    assert torch.allclose(space._attention(nodes, links), attended) is not tells
+
+
 def test_node_without_neighbours_gathers_zeros():
     graph = randomize(MultiScaleGraph(8, num_rounds=1, stages='1-temp').double())
     nodes = torch.randn(1, 1, 2, 8, dtype=torch.float64, requires_grad=True)
@@ -328,5 +341,6 @@ def test_grids_and_num_nodes_must_agree():
 
 
 def test_graph_refuses_nodes_without_rectangles():
-    with pytest.raises(ValueError, match='links nodes by their rectangles'):
-        MultiScaleGraph(4)(torch.zeros(1, 2, 3, 4), None)
+    plugin = dict(type='RSTG', regions=dict(type='SemanticMaps'), in_channels=4, feature_size=6, node_channels=4)
+    with pytest.raises(ValueError, match='links nodes by their rectangles, and these nodes have none; give it'):
+        MODELS.build(plugin)(torch.zeros(1, 4, 2, 6, 6))

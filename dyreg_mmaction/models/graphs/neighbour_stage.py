@@ -20,8 +20,9 @@ class NeighbourStage(nn.Module):
         a_{ij} = softmax_j(e_{ij}) \text{ over the nodes j linked to i}, \quad
         v_i \leftarrow MLP_u([v_i | \textstyle\sum_j a_{ij} m_{ij}])
 
-    Both MLPs are two linear layers, each followed by a ReLU. The attention e is (Q v_i + q)^T R v_j ('dot') or
-    leaky_relu(Q v_i + q + R v_j) with a single row Q and R ('simple'). A node without links gathers zeros.
+    Both MLPs are two linear layers, each followed by a ReLU. The attention e is (Q v_i + q)^T (R v_j + r) ('dot') or
+    leaky_relu(Q v_i + q + R v_j) with a single row Q and R ('simple'). A node without links gathers zeros. Under a mask
+    r changes nothing and is left out.
 
     Source: RSTG (NeurIPS 2019).
 
@@ -55,7 +56,9 @@ class NeighbourStage(nn.Module):
         self.send_in = nn.Linear(2 * (channels + position_channels), channels)
         self.send_out = nn.Linear(channels, channels)
         self.query = nn.Linear(channels, 1 if self.simple else channels)
-        self.key = nn.Linear(channels, 1 if self.simple else channels, bias=False)
+        # r raises all linked logits of a node alike: it tells only beside zero logits; 'simple' has its share in q
+        key_bias = adjacency == 'multiply' and not self.simple
+        self.key = nn.Linear(channels, 1 if self.simple else channels, bias=key_bias)
         self.gather_norm = JointLayerNorm(channels) if joint_norm else nn.Identity()
         self.update = nn.Sequential(
             nn.Linear(2 * channels, channels),
