@@ -1,7 +1,8 @@
 """Files of boxes in Something-Else's form, and boxes followed from frame to frame."""
 
 import json
-from collections.abc import Sequence
+from array import array
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -10,30 +11,34 @@ from scipy.optimize import linear_sum_assignment
 
 REACH = 0.3  # of the frame: how far the centre of an object may jump where its boxes do not overlap
 MOVED, FREE, TAKEN_OVER = 1e-3, 1e-6, 1e-9  # what nodes are worth without overlap: one is better than many of the next
+OUTSIDE = 2  # pixels that a box may reach beyond the frame before its scale is doubted
+UNKNOWN = (float('nan'), float('nan'))
 
 
 class BoxFiles:
-    """Annotations by video, as one JSON file for all or a folder with one for each.
+    """Annotations by video, as JSON files of many videos or a folder with a file for each.
 
     ``{video: [{"name": "<video>/0001.jpg", "labels": [{"box2d": {"x1": , "y1": , "x2": , "y2": }, "score": }]}]}``,
     frames counted from 1, in pixels; ``score`` and the frame's ``width`` and ``height`` may be missing. A file of a
     folder is named ``<video>.json``.
 
     Args:
-        path (str): The file, read at once, or the folder, whose files are read when asked for.
+        paths (str | Sequence[str]): The file or files, read at once, and folders, whose files are read when asked for.
+            Of a video that is in several files, the last counts.
 
     Raises:
         FileNotFoundError: If there is no such file or folder.
-        ValueError: If the file is not of this form.
+        ValueError: If a file is not of this form.
     """
 
-    def __init__(self, path: str) -> None:
-        self.path = Path(path)
-        if not self.path.exists():
-            raise FileNotFoundError(
-                f'{path} does not exist; boxes are Something-Else annotations, or come from tools/extract_boxes.py'
-            )
-        self.videos = None if self.path.is_dir() else _parse(self.path)
+    def __init__(self, paths: str | Sequence[str]) -> None:
+        self.paths = [Path(path) for path in ([paths] if isinstance(paths, str | Path) else paths)]
+        for path in self.paths:
+            if not path.exists():
+                raise FileNotFoundError(
+                    f'{path} does not exist; boxes are Something-Else annotations, or come from tools/extract_boxes.py'
+                )
+        self.table = _Table(path for path in self.paths if not path.is_dir())
 
     def read(self, video: Path, size: tuple[float, float], num_boxes: int) -> tuple[np.ndarray, list[np.ndarray]]:
         """Annotated frames of a video, counted from 0 and in order, and the best boxes (K, 4) of each, in 0..1.
@@ -44,55 +49,80 @@ class BoxFiles:
             num_boxes (int): How many boxes of a frame to keep at most: those of highest score.
 
         Raises:
-            ValueError: If the video is not in the file. (Where nothing was found, it is there with an empty list.)
+            ValueError: If the video is not in the file (where nothing was found, it is there with an empty list), or
+                its boxes do not fit into frames of this size.
         """
-        frames = self._frames(video.stem)
-        height, width = size
-        numbers = np.array([frame.number for frame in frames], dtype=int)
-        return numbers, [frame.best(num_boxes, (width, height)) for frame in frames]
+        numbers, sizes, frames = self._find(video.stem)  # (F,), (F,2), F of (K,4)
+        unknown, assumed = np.isnan(sizes), np.array(size[::-1], dtype=float)
+        for frame, missing in zip(frames, unknown, strict=True):
+            if missing.all() and (frame[:, 2:] > assumed + OUTSIDE).any():
+                reach, (width, height) = frame[:, 2:].max(0), assumed
+                raise ValueError(
+                    f'boxes of video {video.stem!r} reach to x = {reach[0]:g}, y = {reach[1]:g}, in frames taken to be '
+                    f'{width:g} x {height:g}; set ann_height of LoadBoxes to the height of the annotated frames'
+                )
+        scales = np.tile(np.where(unknown, assumed, sizes), 2)  # (F,4)
+        return numbers, [frame[:num_boxes] / scale for frame, scale in zip(frames, scales, strict=True)]
 
-    def _frames(self, video: str) -> list['_Frame']:
-        videos, file = self.videos, self.path
-        if videos is None:
-            file = self.path / f'{video}.json'
-            videos = _parse(file) if file.exists() else {}
-        if video not in videos:
-            raise ValueError(
-                f'{file} has no boxes of video {video!r}; run tools/extract_boxes.py for it, or leave it out'
-            )
-        return videos[video]
+    def _find(self, video: str) -> tuple[np.ndarray, np.ndarray, list[np.ndarray]]:
+        files = [path / f'{video}.json' for path in self.paths if path.is_dir()]
+        for table in (self.table, *(_Table([file]) for file in files if file.exists())):
+            if video in table.videos:
+                return table.frames(video)
+        where = ', '.join(map(str, files if len(files) == len(self.paths) else self.paths))
+        raise ValueError(f'{where} has no boxes of video {video!r}; run tools/extract_boxes.py for it, or leave it out')
+
+
+class _Table:
+    """The frames of all videos one after the other, in flat arrays: Something-Else has some ten millions."""
+
+    def __init__(self, files: Iterable[Path]) -> None:
+        self.videos: dict[str, slice] = {}
+        boxes, ends, numbers, sizes = array('f'), array('q', [0]), array('i'), array('f')
+        for file in files:
+            for video, frames in _parse(file).items():
+                self.videos[video] = slice(len(numbers), len(numbers) + len(frames))
+                for frame in frames:
+                    boxes.extend(frame.boxes)
+                    ends.append(len(boxes) // 4)
+                    numbers.append(frame.number)
+                    sizes.extend(frame.size)
+        self.boxes, self.ends = np.asarray(boxes).reshape(-1, 4), np.asarray(ends)  # those of frame i from ends[i] on
+        self.numbers, self.sizes = np.asarray(numbers), np.asarray(sizes).reshape(-1, 2)
+
+    def frames(self, video: str) -> tuple[np.ndarray, np.ndarray, list[np.ndarray]]:
+        """Numbers (F,) of a video's frames, the width and height (F, 2) of each, and the boxes (K, 4) of each."""
+        frames = self.videos[video]
+        boxes = [self.boxes[slice(*self.ends[i : i + 2])] for i in range(frames.start, frames.stop)]
+        return self.numbers[frames], self.sizes[frames], boxes
 
 
 class _Frame(NamedTuple):
-    """Boxes (K, 4) and scores (K,) of the frame ``number``, and the width and height that they refer to."""
+    """The boxes of the frame ``number``, best first and one behind the other; width and height are nan if not said."""
 
     number: int
-    boxes: np.ndarray
-    scores: np.ndarray
-    size: tuple[float, float] | None
-
-    def best(self, num_boxes: int, size: tuple[float, float]) -> np.ndarray:
-        """The boxes of highest score, in 0..1."""
-        order = np.argsort(-self.scores, kind='stable')[:num_boxes]
-        return self.boxes[order] / np.tile(self.size or size, 2)
+    boxes: array
+    size: tuple[float, float]
 
 
 def _parse(file: Path) -> dict[str, list[_Frame]]:
+    """Frames by video, in order. Each is made small as soon as it is read, lest all be large at once."""
     try:
-        videos = json.loads(file.read_text(encoding='utf-8'))
-        return {video: sorted(map(_parse_frame, frames), key=lambda f: f.number) for video, frames in videos.items()}
+        videos = json.loads(file.read_text(encoding='utf-8'), object_hook=_parse_frame)
+        return {video: sorted(frames, key=lambda frame: frame.number) for video, frames in videos.items()}
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ValueError(
             f'{file} does not hold boxes in the form of Something-Else ({type(error).__name__}: {error})'
         ) from error
 
 
-def _parse_frame(frame: dict) -> _Frame:
-    labels = frame['labels']
-    boxes = np.array([[label['box2d'][key] for key in ('x1', 'y1', 'x2', 'y2')] for label in labels], dtype=float)
-    scores = np.array([label.get('score', 1) for label in labels], dtype=float)
-    size = (frame['width'], frame['height']) if 'width' in frame else None
-    return _Frame(int(Path(frame['name']).stem) - 1, boxes.reshape(-1, 4), scores, size)
+def _parse_frame(item: dict) -> _Frame | dict:
+    if 'labels' not in item:  # a part of a frame, or all videos
+        return item
+    labels = sorted(item['labels'], key=lambda label: -label.get('score', 1))
+    boxes = array('f', [label['box2d'][side] for label in labels for side in ('x1', 'y1', 'x2', 'y2')])
+    size = (item['width'], item['height']) if 'width' in item else UNKNOWN
+    return _Frame(int(Path(item['name']).stem) - 1, boxes, size)
 
 
 def match_boxes(frames: Sequence[np.ndarray], num_boxes: int) -> np.ndarray:

@@ -31,17 +31,19 @@ class LoadBoxes(BaseTransform):
 
     Args:
         num_boxes (int): Number of boxes N, that is ``num_nodes`` of the plugins.
-        ann_file (str, optional): JSON in Something-Else's form (MiniSomething's too), or a folder with such a file a
-            video, as tools/extract_boxes.py writes it.
+        ann_file (str | Sequence[str], optional): JSON in Something-Else's form (MiniSomething's too), or the list of
+            its parts, or a folder with such a file a video, as tools/extract_boxes.py writes it.
         ann_height (int, optional): Height in pixels of the frames that were annotated, where neither the file says it
             nor the video has it.
 
     Raises:
         FileNotFoundError: If there is no such file or folder.
-        ValueError: If ``num_boxes`` is not positive, or the sample has no boxes.
+        ValueError: If ``num_boxes`` is not positive, the sample has no boxes, or they reach out of its frames.
     """
 
-    def __init__(self, num_boxes: int = 9, ann_file: str | None = None, ann_height: int | None = None) -> None:
+    def __init__(
+        self, num_boxes: int = 9, ann_file: str | Sequence[str] | None = None, ann_height: int | None = None
+    ) -> None:
         if num_boxes < 1:
             raise ValueError(f'num_boxes={num_boxes} must be at least 1')
         self.num_boxes = num_boxes

@@ -1,14 +1,16 @@
 """Boxes from annotations to the model: drawn boxes go through MMAction2's pipelines with the numbers that name them."""
 
 import json
+import tracemalloc
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from mmengine.dataset import Compose, pseudo_collate
 
-from dyreg_mmaction.datasets.box_files import iou, match_boxes
+from dyreg_mmaction.datasets.box_files import BoxFiles, iou, match_boxes
 from dyreg_mmaction.datasets.boxes import LoadBoxes, WithBoxes
 from dyreg_mmaction.registry import TRANSFORMS
 
@@ -174,6 +176,30 @@ def test_annotations_of_frames_of_another_size(tmp_path, size):
     assert_drawn(decoded(range(FRAMES))['imgs'], loader(decoded(range(FRAMES)))['boxes'][0, :, 0], tolerance=0)
 
 
+def test_boxes_in_another_scale_than_the_video_ask_for_its_height(tmp_path):
+    path = write(tmp_path / 'boxes.json', {t + 1: annotation([2 * box]) for t, box in enumerate(TRACK)})
+    with pytest.raises(ValueError, match='x = 88, y = 70, in frames taken to be 96 x 60; set ann_height of LoadBoxes'):
+        LoadBoxes(1, path)(decoded([0]))
+    with pytest.raises(ValueError, match='in frames taken to be 160 x 100; set ann_height of LoadBoxes'):
+        LoadBoxes(1, path, ann_height=100)(decoded([0]))
+
+
+@pytest.mark.parametrize('box, fits', [((0, 0, 98, 62), True), ((0, 0, 98.5, 60), False), ((0, 0, 96, 62.5), False)])
+def test_two_pixels_out_of_the_frame_are_still_in_scale(tmp_path, box, fits):
+    load = LoadBoxes(1, write(tmp_path / 'boxes.json', {1: annotation([box])}))
+    if fits:
+        np.testing.assert_allclose(load(decoded([0]))['boxes'][0, 0, 0], np.array(box) / [96, 60, 96, 60])
+    else:
+        with pytest.raises(ValueError, match='set ann_height'):
+            load(decoded([0]))
+
+
+def test_where_the_file_says_the_frame_size_boxes_may_reach_out_of_it(tmp_path):
+    """As those of a detector may."""
+    path = write(tmp_path / 'boxes.json', {1: annotation([(0, 0, 120, 90)], width=WIDTH, height=HEIGHT)})
+    assert LoadBoxes(1, path)(decoded([0]))['boxes'][0, 0, 0].tolist() == [0, 0, 1.25, 1.5]
+
+
 def test_raw_frames_count_from_one(ann_file):
     results = dict(decoded([0, 4]), start_index=1, frame_inds=np.array([1, 5]), frame_dir='frames/clip', filename=None)
     np.testing.assert_allclose(LoadBoxes(1, ann_file)(results)['boxes'][0, 1, 0, 0] * WIDTH, TRACK[4, 0])
@@ -182,6 +208,45 @@ def test_raw_frames_count_from_one(ann_file):
 def test_a_folder_holds_one_file_a_video(tmp_path):
     write(tmp_path / 'clip.json', {1: annotation([TRACK[0]])})
     np.testing.assert_allclose(LoadBoxes(1, str(tmp_path))(decoded([0]))['boxes'][0, 0, 0, 0] * WIDTH, TRACK[0, 0])
+
+
+def test_parts_are_read_as_one_and_the_last_counts(tmp_path):
+    parts = [
+        write(tmp_path / 'part1.json', {1: annotation([TRACK[1]])}, 'other'),
+        write(tmp_path / 'part2.json', {1: annotation([TRACK[2]])}),
+        write(tmp_path / 'part3.json', {1: annotation([TRACK[3], TRACK[4]]), 2: annotation([])}),
+    ]
+    load = LoadBoxes(2, parts)
+    np.testing.assert_allclose(load(decoded([0]))['boxes'][0, 0, :, 0] * WIDTH, TRACK[3:5, 0])
+    other = load(decoded([0], filename='other.mp4'))['boxes'][0, 0, :, 0] * WIDTH
+    np.testing.assert_allclose(other, [TRACK[1, 0], 0])
+    with pytest.raises(ValueError, match="part1.json, .*part3.json has no boxes of video 'third'"):
+        load(decoded([0], filename='third.mp4'))
+
+
+def test_frames_may_stand_in_any_order(tmp_path):
+    order = [4, 0, 7, 2, 6, 1, 5, 3]
+    path = write(tmp_path / 'boxes.json', {t + 1: annotation([TRACK[t]]) for t in order})
+    boxes = LoadBoxes(1, path)(decoded(range(FRAMES)))['boxes'][0, :, 0]
+    np.testing.assert_allclose(boxes * [WIDTH, HEIGHT, WIDTH, HEIGHT], TRACK, rtol=1e-6)
+
+
+def test_a_file_takes_little_memory_and_not_much_to_read(tmp_path):
+    """Something-Else has 180,049 videos of some 40 frames, so a byte a frame is 7 MB; Python's objects take 750."""
+    boxes = np.array([[1, 2, 30, 40], [5, 6, 70, 80], [9, 10, 11, 12]])
+    videos, length = 100, 40
+    frames = [dict(annotation(boxes), name=f'clip/{t + 1:04}.jpg') for t in range(length)]
+    path = tmp_path / 'boxes.json'
+    path.write_text(json.dumps({str(video): frames for video in range(videos)}))
+    tracemalloc.start()
+    try:
+        files = BoxFiles(str(path))
+        kept, peak = (size / (videos * length) for size in tracemalloc.get_traced_memory())
+    finally:
+        tracemalloc.stop()
+    assert len(files.read(Path('7.mp4'), (100, 100), 9)[1]) == length
+    assert kept < 100
+    assert peak < 1.5 * path.stat().st_size / (videos * length) + 400  # the text, and what its frames are read to
 
 
 def test_best_boxes_by_score(tmp_path):
