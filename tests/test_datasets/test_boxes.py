@@ -180,8 +180,8 @@ def test_boxes_in_another_scale_than_the_video_ask_for_its_height(tmp_path):
     path = write(tmp_path / 'boxes.json', {t + 1: annotation([2 * box]) for t, box in enumerate(TRACK)})
     with pytest.raises(ValueError, match='x = 88, y = 70, in frames taken to be 96 x 60; set ann_height of LoadBoxes'):
         LoadBoxes(1, path)(decoded([0]))
-    with pytest.raises(ValueError, match='in frames taken to be 160 x 100; set ann_height of LoadBoxes'):
-        LoadBoxes(1, path, ann_height=100)(decoded([0]))
+    with pytest.raises(ValueError, match='in frames taken to be 112 x 70; set ann_height of LoadBoxes'):
+        LoadBoxes(1, path, ann_height=70)(decoded([0]))
 
 
 @pytest.mark.parametrize('box, fits', [((0, 0, 98, 62), True), ((0, 0, 98.5, 60), False), ((0, 0, 96, 62.5), False)])
