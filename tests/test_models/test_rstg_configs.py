@@ -1,7 +1,10 @@
 """RSTG's configs: each builds, and its data fits its model."""
 
+import re
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 import torch
 from mmaction.registry import DATASETS, MODELS
@@ -14,6 +17,8 @@ import dyreg_mmaction  # noqa: F401
 
 ROOT = Path(__file__).parents[2] / 'configs'
 SYNC_MNIST = sorted(path.stem for path in (ROOT / 'syncmnist').glob('*.py'))
+FIVE_DIGITS = [name for name in SYNC_MNIST if '_3digits' not in name]
+SOMETHING = sorted(path.stem for path in ROOT.glob('c2d_r50*.py'))
 REDUCED = sorted(f'reduced/{path.stem}' for path in (ROOT / 'syncmnist' / 'reduced').glob('*.py'))
 
 
@@ -32,7 +37,16 @@ def batch(cfg: Config, split: str, count: int) -> dict:
     return pseudo_collate([dataset[i] for i in range(count)])
 
 
-@pytest.mark.parametrize('name', [name for name in SYNC_MNIST if '_3digits' not in name])
+def losses(cfg: Config, data: dict, steps: int) -> list[float]:
+    """Losses of one batch, seen again and again."""
+    torch.manual_seed(0)
+    model = MODELS.build(cfg.model)
+    model.init_weights()
+    optim_wrapper = build_optim_wrapper(model, cfg.optim_wrapper)
+    return [model.train_step(data, optim_wrapper)['loss'].item() for _ in range(steps)]
+
+
+@pytest.mark.parametrize('name', FIVE_DIGITS)
 def test_syncmnist_config_trains_and_predicts_on_its_data(name):
     cfg = load(f'syncmnist/{name}')
     cfg.train_dataloader.dataset.num_frames = cfg.val_dataloader.dataset.num_frames = 2
@@ -105,14 +119,59 @@ def test_something_something_to_vec_config_classifies_the_graph():
     assert head(torch.randn(1, 2048, 2, 7, 7)).shape == (1, 174)
 
 
+def test_parameters_are_those_of_the_docs():
+    rows = re.findall(r'^\| `([\w-]+)` \| ([\d.]+) \|$', (ROOT.parent / 'docs' / 'rstg.md').read_text(), re.MULTILINE)
+    models = {name: MODELS.build(load(f'syncmnist/{name}').model) for name in FIVE_DIGITS}
+    counts = {name: sum(p.numel() for p in model.parameters()) for name, model in models.items()}
+    assert dict(rows) == {name: f'{count / 1e6:.2f}' for name, count in counts.items()}
+    for name in ('i3d', 'non-local', 'conv-lstm'):
+        assert counts[name] == pytest.approx(counts['rstg_all-temp'], rel=0.15), name
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize('name', REDUCED)
 def test_loss_of_reduced_config_falls_on_a_few_clips(name):
     cfg = load(f'syncmnist/{name}')
-    torch.manual_seed(0)
-    model = MODELS.build(cfg.model)
-    model.init_weights()
-    optim_wrapper = build_optim_wrapper(model, cfg.optim_wrapper)
-    data = batch(cfg, 'train', 8)
-    losses = [model.train_step(data, optim_wrapper)['loss'].item() for _ in range(30)]
-    assert losses[-1] < 0.7 * losses[0]
+    course = losses(cfg, batch(cfg, 'train', 8), steps=30)
+    assert course[-1] < 0.7 * course[0]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('name', FIVE_DIGITS)
+def test_loss_of_syncmnist_config_falls_on_two_small_clips(name):
+    cfg = load(f'syncmnist/{name}')
+    cfg.optim_wrapper.optimizer.lr = 5e-4  # what four steps can show
+    cfg.train_dataloader.dataset.update(num_frames=2, frame_size=48)
+    course = losses(cfg, batch(cfg, 'train', 2), steps=4)
+    assert course[-1] < 0.97 * course[0], course
+
+
+@pytest.fixture(scope='module')
+def something(tmp_path_factory) -> Path:
+    """Two videos of noise as folders of frames, with a list."""
+    folder = tmp_path_factory.mktemp('something')
+    rng = np.random.default_rng(0)
+    for name in ('1', '2'):
+        (folder / name).mkdir()
+        for index, frame in enumerate(rng.integers(0, 255, (4, 72, 96, 3), dtype=np.uint8)):
+            cv2.imwrite(str(folder / name / f'{index + 1:05}.jpg'), frame)
+    (folder / 'list.txt').write_text('1 4 0\n2 4 1\n')
+    return folder
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('name', SOMETHING)
+def test_loss_of_something_config_falls_on_two_small_clips(name, something):
+    cfg = load(name)
+    cfg.model.backbone.update(pretrained=None, norm_eval=False)  # without pretraining there are no statistics to keep
+    cfg.model.cls_head.dropout_ratio = 0
+    cfg.optim_wrapper = dict(optimizer=dict(type='Adam', lr=5e-4))
+    dataset = cfg.train_dataloader.dataset
+    dataset.update(ann_file=str(something / 'list.txt'), data_prefix=dict(img=str(something)))
+    small = dict(UniformSample=dict(clip_len=4), MultiScaleCrop=dict(input_size=64))
+    for step in dataset.pipeline:
+        step.update(small.get(step.type, {}))
+        if step.get('scale') == (224, 224):
+            step.scale = (64, 64)
+    course = losses(cfg, batch(cfg, 'train', 2), steps=4)
+    assert course[-1] < 0.8 * course[0], course
