@@ -30,7 +30,7 @@ def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__.split('\n\n')[0], formatter_class=argparse.ArgumentDefaultsHelpFormatter
     )
-    parser.add_argument('list', type=Path, help="MMAction2's list of videos, a name and a label a line")
+    parser.add_argument('list', type=Path, help="MMAction2's list of videos, a name and labels a line")
     parser.add_argument('root', type=Path, help='folder of the videos')
     parser.add_argument('out', type=Path, help='folder to write <video>.json to')
     parser.add_argument('--detector', default='PekingU/rtdetr_r50vd', help='checkpoint, or fasterrcnn_resnet50_fpn')
@@ -47,7 +47,7 @@ def main() -> None:
     for option in ('top', 'every', 'batch_size'):
         if getattr(args, option) < 1:
             sys.exit(f'--{option.replace("_", "-")} {getattr(args, option)} must be at least 1')
-    names = [line.rsplit(maxsplit=1)[0] for line in args.list.read_text().splitlines() if line.strip()]
+    names = read_names(args.list)
     claim(args)
     left = [name for name in names if not target(args.out, name).exists()]
     print(f'{len(names)} videos, {len(names) - len(left)} of them done')
@@ -70,13 +70,27 @@ def main() -> None:
         sys.exit(f'\n{len(failures)} of {len(left)} videos could not be decoded; mend them or take them off the list')
 
 
+def read_names(path: Path) -> list[str]:
+    """The videos of a list, a name and any number of labels a line; no two may be known by the same name."""
+    names = dict.fromkeys(line.split()[0] for line in path.read_text().splitlines() if line.strip())
+    known: dict[str, str] = {}
+    for name in names:
+        other = known.setdefault(Path(name).stem, name)
+        if other != name:
+            sys.exit(
+                f'{path} has {other} and {name}, whose boxes would both be those of video {Path(name).stem!r}; give '
+                'videos names of their own, or list them apart and write to another folder'
+            )
+    return list(names)
+
+
 def claim(args: argparse.Namespace) -> None:
     """Make the folder one of this detector, or make sure that it is."""
     settings = {key: getattr(args, key) for key in ('detector', 'top', 'min_score', 'every')}
     mark = args.out / '_detector.json'
     args.out.mkdir(parents=True, exist_ok=True)
     if mark.exists() and json.loads(mark.read_text()) != settings:
-        raise ValueError(f'{args.out} holds boxes made with {mark.read_text()}, not {settings}; name another folder')
+        sys.exit(f'{args.out} holds boxes made with {mark.read_text()}, not {settings}; name another folder')
     write(mark, settings)
 
 

@@ -113,8 +113,54 @@ def test_boxes_of_two_detectors_do_not_mix(tool, tmp_path):
     tool['claim'](args)
     tool['claim'](args)
     args.detector = 'two'
-    with pytest.raises(ValueError, match='holds boxes made with .*one.*; name another folder'):
+    with pytest.raises(SystemExit, match='holds boxes made with .*one.*; name another folder'):
         tool['claim'](args)
+
+
+def test_a_line_may_have_many_labels_and_a_video_many_lines(tool, tmp_path):
+    (tmp_path / 'list.txt').write_text('a/1.mp4 3 5 7\n\nb/2.mp4 0\nc/3.mp4\na/1.mp4 2\n')
+    assert tool['read_names'](tmp_path / 'list.txt') == ['a/1.mp4', 'b/2.mp4', 'c/3.mp4']
+
+
+def test_two_videos_of_one_name_are_refused_before_anything_is_written(monkeypatch, videos):
+    (videos / 'list.txt').write_text('a/1.mp4 0\na/2.mp4 1\nb/1.mp4 2\n')
+    with pytest.raises(SystemExit, match="has a/1.mp4 and b/1.mp4, whose boxes would both be those of video '1'; give"):
+        run(monkeypatch, videos, 'none')
+    assert not (videos / 'boxes').exists()
+
+
+def test_only_every_nth_frame_is_decoded(tool, videos):
+    (_, every, _), (_, third, error) = (tool['Videos'](videos, ['a.avi'], step)[0] for step in (1, 3))
+    assert error is None and len(every) == LENGTHS['a']
+    np.testing.assert_array_equal(third, every[::3])
+
+
+@pytest.mark.slow
+def test_boxes_of_every_nth_frame_are_those_of_the_whole_video(monkeypatch, videos, checkpoint):
+    every = json.loads((run(monkeypatch, videos, checkpoint) / 'a.json').read_text())['a']
+    (videos / 'boxes').rename(videos / 'all')
+    third = json.loads((run(monkeypatch, videos, checkpoint, '--every', 3) / 'a.json').read_text())['a']
+    assert [frame['name'] for frame in third] == ['a/0001.jpg', 'a/0004.jpg']
+    for frame, same in zip(third, every[::3], strict=True):
+        best, other = frame['labels'][0]['box2d'], same['labels'][0]['box2d']
+        assert best == pytest.approx(other, abs=0.1)
+
+
+@pytest.mark.slow
+def test_boxes_are_those_of_the_model_in_pixels(tool, checkpoint):
+    import transformers
+
+    frames = np.random.default_rng(0).integers(0, 255, (2, 72, 96, 3), dtype=np.uint8)
+    found = tool['load_hugging_face'](str(checkpoint), 6, 0.0, torch.device('cpu'))(frames)
+    inputs = transformers.RTDetrImageProcessor.from_pretrained(checkpoint)(list(frames), return_tensors='pt')
+    with torch.inference_mode():
+        predicted = transformers.RTDetrForObjectDetection.from_pretrained(checkpoint).eval()(**inputs).pred_boxes
+    center, size = predicted.numpy()[..., :2], predicted.numpy()[..., 2:]  # in 0..1
+    expected = np.concatenate([center - size / 2, center + size / 2], -1) * [96, 72, 96, 72]  # (frames, queries, 4)
+    for labels, boxes in zip(found, expected, strict=True):
+        assert len(labels) == 6
+        for label in labels:
+            assert np.abs(boxes - list(label['box2d'].values())).max(-1).min() < 0.02
 
 
 def test_every_nth_frame_keeps_its_number(tool):
