@@ -4,8 +4,9 @@ Example:
     cd configs/multisyncmnist; python ../../tools/study.py r18_fixed.py r18_dyreg.py --seeds 0 1 --minutes 600
 
 The runs take turns, a portion of iterations each, so that they have seen equally many videos whenever the study ends.
-Interrupt it whenever you like: the same command goes on where it was. The folder receives, after each portion,
-``study.md`` (the table), ``study.json`` (all curves), ``study.png`` (the plot) and a checkpoint for each run.
+Learning rates are constant: the schedulers of the configs are left out. Interrupt it whenever you like: the same
+command goes on where it was. The folder receives, after each portion, ``study.md`` (the table), ``study.json`` (all
+curves), ``study.png`` (the plot) and a checkpoint for each run.
 """
 
 import argparse
@@ -65,50 +66,63 @@ def run_study(configs: dict[str, Config], args: argparse.Namespace) -> None:
     runs: Runs = {(name, seed): {} for seed in args.seeds for name in configs}
     for name, seed in runs:  # all configs are built before hours go into the first
         run = StudyRun(name, configs[name], seed, args.out, args.val_videos)
-        runs[name, seed] = dict(parameters=run.num_parameters, iteration=run.iteration, curve=run.curve)
+        runs[name, seed] = dict(parameters=run.num_parameters, curve=run.curve)
     longest = 0.0
-    while time.monotonic() + longest < end:
-        name, seed = min(runs, key=lambda key: runs[key]['iteration'])
-        seen = runs[name, seed]['iteration'] * configs[name].train_dataloader.batch_size
-        if args.videos is not None and seen >= args.videos:
+    while going := [key for key, run in runs.items() if 'diverged' not in run]:
+        name, seed = min(going, key=lambda key: videos_seen(runs[key]))
+        enough = args.videos is not None and videos_seen(runs[name, seed]) >= args.videos
+        if enough or time.monotonic() + longest >= end:
             break
         began = time.monotonic()
         run = StudyRun(name, configs[name], seed, args.out, args.val_videos)
-        point = run.portion(args.portion)
-        runs[name, seed].update(iteration=run.iteration, curve=run.curve)
+        try:
+            point = run.portion(args.portion)
+        except FloatingPointError as error:  # the others go on
+            runs[name, seed]['diverged'] = str(error)
+            print(error, flush=True)
+        else:
+            runs[name, seed]['curve'] = run.curve
+            left = max(0, end - time.monotonic()) / 60
+            numbers = ' '.join(f'{key} {value:.4g}' for key, value in point.items())
+            print(f'{name} seed {seed}: {numbers} | {left:.0f} min left', flush=True)
         longest = max(longest, time.monotonic() - began)
-        left = max(0, end - time.monotonic()) / 60
-        numbers = ' '.join(f'{key} {value:.4g}' for key, value in point.items())
-        print(f'{name} seed {seed}: {numbers} | {left:.0f} min left', flush=True)
         write_report(runs, args)
     write_report(runs, args)
 
 
+def videos_seen(run: dict[str, Any]) -> int:
+    """Number of videos a run has been trained on."""
+    return run['curve'][-1]['videos'] if run['curve'] else 0
+
+
 def write_report(runs: Runs, args: argparse.Namespace) -> None:
     """Table, curves and plot, of the runs that have a portion done."""
-    done = {key: run for key, run in runs.items() if run['curve']}
+    done = {key: run for key, run in runs.items() if run['curve'] or 'diverged' in run}
     if not done:
         print(f'{args.minutes} minutes are too few for one portion of {args.portion} iterations')
         return
     curves = [dict(name=name, seed=seed, **run) for (name, seed), run in done.items()]
     _write(args.out / 'study.json', json.dumps(curves, indent=1))
     _write(args.out / 'study.md', table(done, args.metric))
-    plot(done, args.metric, args.out / 'study.png')
+    plot({key: run for key, run in done.items() if run['curve']}, args.metric, args.out / 'study.png')
 
 
 def table(runs: Runs, metric: str) -> str:
     """Markdown table: each config at the largest number of videos that all runs have seen, mean and spread of seeds."""
-    videos = min(run['curve'][-1]['videos'] for run in runs.values())
+    videos = min((videos_seen(run) for run in runs.values() if 'diverged' not in run), default=0)
     lines = [
-        f'At {videos:,} videos, mean ± standard deviation over the seeds; shift and motion of the regions in cells.\n',
+        f'At the first evaluation after {videos:,} videos, mean ± standard deviation over the seeds; '
+        'shift and motion of the regions in cells.\n',
         f'| config | parameters | seeds | {metric} | loss | region shift | region motion | seconds |',
         '|---|---|---|---|---|---|---|---|',
     ]
     for name in dict.fromkeys(name for name, _ in runs):
         of_name = [run for (other, _), run in runs.items() if other == name]
-        points = [next(p for p in run['curve'] if p['videos'] >= videos) for run in of_name]
+        going = [run for run in of_name if 'diverged' not in run]
+        points = [next(p for p in run['curve'] if p['videos'] >= videos) for run in going]
         cells = [_spread(points, key) for key in (metric, 'loss', 'shift', 'motion', 'seconds')]
-        lines.append(f'| {name} | {of_name[0]["parameters"]:,} | {len(points)} | {" | ".join(cells)} |')
+        seeds = f'{len(going)}' if going == of_name else f'{len(going)}, {len(of_name) - len(going)} diverged'
+        lines.append(f'| {name} | {of_name[0]["parameters"]:,} | {seeds} | {" | ".join(cells)} |')
     return '\n'.join(lines) + '\n'
 
 
@@ -137,7 +151,7 @@ def plot(runs: Runs, metric: str, path: Path) -> None:
             if curves:
                 shortest = min(map(len, curves))
                 x, y = zip(*(_xy(curve[:shortest], key) for curve in curves), strict=True)
-                axes.plot(x[0], np.mean(y, axis=0), color=f'C{color}', linewidth=2, label=name)
+                axes.plot(np.mean(x, axis=0), np.mean(y, axis=0), color=f'C{color}', linewidth=2, label=name)
         axes.set(xlabel='videos', title=key if key == metric else f'region {key} (cells)')
         axes.legend()
     temporary = path.with_suffix('.new.png')

@@ -40,7 +40,8 @@ class StudyRun:
             ``motion``, see :func:`region_numbers`, after each portion.
 
     Raises:
-        ValueError: If the folder holds a run of this name from another config.
+        ValueError: If the folder holds a run of this name from another config, or one evaluated on other videos.
+        FloatingPointError: By ``portion``, if the loss is not finite any more; nothing of the portion is kept.
     """
 
     def __init__(self, name: str, cfg: Config, seed: int, folder: Path, val_videos: int) -> None:
@@ -132,6 +133,7 @@ class StudyRun:
     def _save(self) -> None:
         state = dict(
             config=self._signature(),
+            val_videos=self.val_videos,
             iteration=self.iteration,
             seconds=self.seconds,
             curve=self.curve,
@@ -147,6 +149,11 @@ class StudyRun:
         state = torch.load(self.file, map_location=self.device, weights_only=True)
         if state['config'] != self._signature():
             raise ValueError(f'{self.file} is of another config of the same name; choose another folder with --out')
+        if state.get('val_videos', self.val_videos) != self.val_videos:
+            raise ValueError(
+                f'{self.file} was evaluated on {state["val_videos"]} videos, not {self.val_videos}, which would make its '
+                f'curve two; go on with --val-videos {state["val_videos"]}, or choose another folder with --out'
+            )
         self.model.load_state_dict(state['state_dict'])
         self.optim_wrapper.load_state_dict(state['optimizer'])
         self.iteration, self.seconds = state['iteration'], state['seconds']

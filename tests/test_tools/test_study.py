@@ -78,10 +78,56 @@ def test_seeds_differ_in_weights_and_videos(configs):
     assert list(islice(video_stream(100, 0), 5)) != list(islice(video_stream(100, 1), 5))
 
 
-def test_another_config_of_the_same_name_is_refused_and_the_old_run_kept(configs):
+@pytest.mark.parametrize(
+    'key, value',
+    [
+        ('optim_wrapper.optimizer.lr', 0.1),
+        ('train_dataloader.dataset.max_step', 5),
+        ('val_dataloader.dataset.max_step', 5),
+        ('val_evaluator.metric_list', ('top_k_accuracy',)),
+        ('load_from', 'other.pth'),
+    ],
+)
+def test_another_config_of_the_same_name_is_refused_and_the_old_run_kept(configs, monkeypatch, key, value):
     build(configs).portion(1)
+    monkeypatch.setattr('dyreg_mmaction.engine.study.load_checkpoint', lambda *args, **kwargs: None)
     with pytest.raises(ValueError, match='dynamic_seed0.pth is of another config of the same name'):
-        build(configs, **{'optim_wrapper.optimizer.lr': 0.1})
+        build(configs, **{key: value})
+    assert build(configs).iteration == 1
+
+
+def test_a_curve_is_of_one_set_of_videos(configs):
+    run = build(configs)
+    run.portion(1)
+    run.val_videos = 6
+    with pytest.raises(ValueError, match='evaluated on 5 videos, not 6, .* go on with --val-videos 5'):
+        run._load()
+
+
+def test_validation_videos_are_spread_over_the_whole_set(configs, monkeypatch):
+    run = build(configs)
+    seen = []
+    stock = run._batches
+
+    def batches(dataset, loader, indices):
+        seen.extend(indices)
+        return stock(dataset, loader, indices)
+
+    monkeypatch.setattr(run, '_batches', batches)
+    run._evaluate()
+    assert seen == [0, 2000, 4000, 6000, 8000]
+
+
+def test_killed_while_it_saves_a_run_has_its_last_portion(configs, monkeypatch):
+    build(configs).portion(1)
+
+    def save_half(state, path):
+        path.write_bytes(b'half')
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(torch, 'save', save_half)
+        build(configs).portion(1)
     assert build(configs).iteration == 1
 
 
@@ -128,7 +174,7 @@ def test_the_same_command_goes_on(configs, tmp_path, monkeypatch, capsys):
     run_tool(monkeypatch, *args, '--videos', 6)
     after = json.loads((out / 'study.json').read_text())
     assert [(run['name'], run['seed']) for run in after] == [(n, s) for s in (0, 1) for n in ('fixed', 'dynamic')]
-    assert [run['iteration'] for run in before] == [1] * 4 and [run['iteration'] for run in after] == [2] * 4
+    assert [len(run['curve']) for run in before] == [1] * 4 and [len(run['curve']) for run in after] == [2] * 4
     assert all(new['curve'][:1] == old['curve'] for new, old in zip(after, before, strict=True))
     assert all('shift' in run['curve'][-1] for run in after)
     assert (out / 'study.png').stat().st_size > 0
@@ -149,9 +195,68 @@ def test_table_compares_at_equally_many_videos(monkeypatch):
         ('b', 0): run([dict(acc=0.5, shift=0.0, motion=0.0), dict(acc=0.6, shift=1.5, motion=0.5)], 1234),
     }
     text = tool['table'](runs, 'acc')
-    assert 'At 20 videos' in text
+    assert 'after 20 videos' in text
     assert '| a | 7 | 2 | 0.3 ± 0.14 | 1 ± 0 | - | - | 2 ± 0 |' in text
     assert '| b | 1,234 | 1 | 0.6 | 1 | 1.5 | 0.5 | 2 |' in text
+
+
+class Runs:
+    """Runs that take 10 seconds a portion, of 3 videos an iteration or, if they are called 'large', of 6."""
+
+    now = 0.0
+
+    def __init__(self, name, cfg, seed, folder, val_videos):
+        self.name, self.num_parameters = name, 1
+        self.curve = curves.setdefault(name, [])
+
+    def portion(self, iterations):
+        Runs.now += 10
+        if self.name == 'wild' and self.curve:
+            raise FloatingPointError('loss of wild, seed 0, is nan')
+        videos = (len(self.curve) + 1) * iterations * (6 if self.name == 'large' else 3)
+        self.curve.append(dict(videos=videos, seconds=1.0, loss=1.0, acc=0.5))
+        return self.curve[-1]
+
+
+curves: dict[str, list[dict]] = {}
+
+
+def run_study(monkeypatch, tmp_path, *names, **options):
+    """Videos of all points of each run after a study of ``Runs``, and the table."""
+    study = runpy.run_path(str(TOOL))['run_study']
+    curves.clear()
+    Runs.now = 0.0
+    monkeypatch.setitem(study.__globals__, 'StudyRun', Runs)
+    monkeypatch.setattr('time.monotonic', lambda: Runs.now)
+    args = dict(seeds=[0], minutes=1.0, videos=None, out=tmp_path, portion=2, val_videos=5, metric='acc')
+    study(dict.fromkeys(names), Namespace(**{**args, **options}))
+    videos = {name: [point['videos'] for point in curve] for name, curve in curves.items()}
+    return videos, (tmp_path / 'study.md').read_text()
+
+
+def test_no_portion_is_begun_that_would_not_end_in_time(monkeypatch, tmp_path):
+    assert run_study(monkeypatch, tmp_path, 'a', minutes=58 / 60)[0] == dict(a=[6, 12, 18, 24, 30])
+
+
+def test_turns_are_those_of_videos_whatever_the_batch(monkeypatch, tmp_path):
+    videos, text = run_study(monkeypatch, tmp_path, 'small', 'large', videos=24, minutes=60)
+    assert videos == dict(small=[6, 12, 18, 24], large=[12, 24])
+    assert 'after 24 videos' in text
+
+
+def test_a_run_that_diverges_stops_alone(monkeypatch, tmp_path, capsys):
+    videos, text = run_study(monkeypatch, tmp_path, 'wild', 'calm', videos=24, minutes=60)
+    assert videos == dict(wild=[6], calm=[6, 12, 18, 24])
+    assert '| wild | 1 | 0, 1 diverged | - |' in text and '| calm | 1 | 1 | 0.5 |' in text
+    assert json.loads((tmp_path / 'study.json').read_text())[0]['diverged'] == 'loss of wild, seed 0, is nan'
+    assert 'loss of wild' in capsys.readouterr().out
+
+
+def test_a_loss_that_is_no_number_is_named_and_not_kept(configs):
+    run = build(configs, **{'optim_wrapper.optimizer.lr': float('inf')})
+    with pytest.raises(FloatingPointError, match='loss of dynamic, seed 0, is nan; lower its learning rate'):
+        run.portion(3)
+    assert not run.file.exists()
 
 
 def test_two_configs_of_one_name_are_refused(configs, tmp_path, monkeypatch):
@@ -162,7 +267,7 @@ def test_two_configs_of_one_name_are_refused(configs, tmp_path, monkeypatch):
 def test_without_matplotlib_there_is_no_plot_but_all_else(monkeypatch, tmp_path, capsys):
     tool = runpy.run_path(str(TOOL))
     monkeypatch.setitem(sys.modules, 'matplotlib.figure', None)
-    runs = {('a', 0): dict(parameters=1, iteration=1, curve=[dict(videos=1, seconds=1, loss=1, acc=0.5)])}
+    runs = {('a', 0): dict(parameters=1, curve=[dict(videos=1, seconds=1, loss=1, acc=0.5)])}
     tool['write_report'](runs, Namespace(out=tmp_path, metric='acc'))
     assert sorted(path.name for path in tmp_path.iterdir()) == ['study.json', 'study.md']
     assert 'matplotlib is not installed' in capsys.readouterr().out

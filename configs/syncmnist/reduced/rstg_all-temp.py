@@ -3,7 +3,16 @@
 _base_ = ['../_base_/syncmnist.py', '../_base_/schedule.py']
 
 pipeline = [dict(type='FormatShape', input_format='NCTHW'), dict(type='PackActionInputs')]
-digits = dict(num_digits=3, digit_classes=(0, 1, 7), none_prob=0, num_frames=6, max_step=40, pipeline=pipeline)
+digits = dict(
+    num_digits=3,
+    digit_classes=(0, 1, 7),
+    none_prob=0,
+    num_frames=6,
+    max_step=40,
+    canvas_size=128,
+    overlap='max',  # else the digit in front, which is never one of the two, gives them away
+    pipeline=pipeline,
+)
 train_dataloader = dict(num_workers=0, persistent_workers=False, dataset=digits)
 val_dataloader = dict(batch_size=50, num_workers=0, persistent_workers=False, dataset=digits)
 test_dataloader = val_dataloader
