@@ -19,6 +19,7 @@ CONFIGS = Path(__file__).parents[1] / 'configs'
 DIGITS = sorted(path.stem for path in (CONFIGS / 'multisyncmnist').glob('*.py'))
 PLUGGED = [name for name in DIGITS if name != 'r18']
 REDUCED = sorted(path.stem for path in (CONFIGS / 'multisyncmnist' / 'reduced').glob('*.py'))
+LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
 
 
 @pytest.fixture(autouse=True)
@@ -61,14 +62,66 @@ def test_fixed_models_have_the_parameters_of_table_1():
         assert sum(parameter.numel() for parameter in model.parameters()) / 1e6 == pytest.approx(millions, abs=5e-4)
 
 
-def test_models_differ_in_nothing_but_their_plugin():
-    baseline = load('r18').to_dict()
-    for name in PLUGGED:
-        if name.endswith('digits') or name == 'r18_boxes':
-            continue
-        cfg = load(name).to_dict()
-        (plugin,) = cfg['model']['backbone'].pop('plugins')
-        assert cfg == baseline and plugin['after'] == 'layer2.1', name
+def dyreg(**options) -> dict:
+    """DyReg-GNN with other options of its regions."""
+    return node(dict(type='DynamicRegions', hidden_channels=32, **options))
+
+
+def node(regions: dict, **options) -> dict:
+    """DyReg-GNN with other regions."""
+    return dict(type='DyRegGNN', after='layer2.1', node_channels=32, regions=regions, **options)
+
+
+# what each has in the place of r18_dyreg's plugin
+PLUGINS = {
+    'r18_dyreg': dyreg(),
+    'r18_dyreg-n5': dyreg() | dict(num_nodes=5),
+    'r18_dyreg-n16': dyreg() | dict(num_nodes=16),
+    'r18_dyreg-lite': dyreg(heads='pool'),
+    'r18_dyreg-grid': dyreg(reference='grid'),
+    'r18_dyreg-constant-time': dyreg(time='constant'),
+    'r18_dyreg-no-recurrence': dyreg(recurrent=False),
+    'r18_dyreg-position-only': dyreg(predict_size=False),
+    **{f'r18_dyreg-position-only-l{lam}': dyreg(predict_size=False, half_size=1 / lam) for lam in (6, 7, 8, 11, 16)},
+    'r18_static': node(dict(type='StaticRegions', hidden_channels=32)),
+    'r18_semantic': node(dict(type='SemanticMaps')),
+    'r18_keypoints': node(dict(type='KeypointRegions')),
+    'r18_boxes': node(dict(type='BoxRegions')),
+    'r18_fixed': node(dict(type='FixedRegions'), kernel='area'),
+    'r18_fixed-tent': node(dict(type='FixedRegions', half_size=1 / 6 + 2 / 16)),
+    'r18_conv-lstm': dict(type='ConvLSTM', after='layer2.1', hidden_channels=94),
+    'r18_non-local': dict(type='NonLocal', after='layer2.1', num_blocks=4, reduction=1, sub_sample=True),
+}
+
+
+def test_every_config_has_its_row_in_the_table_of_plugins():
+    assert set(PLUGINS) == {name for name in PLUGGED if not name.endswith('digits')}
+
+
+@pytest.mark.parametrize('name', PLUGINS)
+def test_models_differ_in_nothing_but_their_plugin(name):
+    cfg, expected = load(name).to_dict(), load('r18').to_dict()
+    expected['model']['backbone']['plugins'] = [PLUGINS[name]]
+    if name == 'r18_boxes':
+        expected['model']['type'] = 'BoxRecognizer2D'
+        expected['pipeline'] = [
+            dict(type='LoadBoxes'),
+            dict(type='FormatShape', input_format='NCHW'),
+            dict(type='PackActionInputs', algorithm_keys=('boxes',)),
+        ]
+        for loader in LOADERS:
+            expected[loader]['dataset']['pipeline'] = expected['pipeline']
+    assert cfg == expected
+
+
+@pytest.mark.parametrize('model', ['dyreg', 'fixed'])
+@pytest.mark.parametrize('num_digits', [3, 9])
+def test_other_numbers_of_digits_change_nothing_else(model, num_digits):
+    expected = load(f'r18_{model}').to_dict()
+    for loader in LOADERS:
+        assert expected[loader]['dataset']['num_digits'] == 5
+        expected[loader]['dataset']['num_digits'] = num_digits
+    assert load(f'r18_{model}_{num_digits}digits').to_dict() == expected
 
 
 def test_reduced_models_differ_in_nothing_but_their_plugin():
@@ -79,19 +132,26 @@ def test_reduced_models_differ_in_nothing_but_their_plugin():
         assert cfg == baseline and plugin['after'] == 'layer2.1', name
 
 
-def test_reduced_fixed_tents_are_those_that_dyreg_starts_with():
-    sizes = []
-    for name in ('r18_fixed-tent', 'r18_dyreg'):
-        model = MODELS.build(load(f'multisyncmnist/reduced/{name}').model)
-        sizes.append(model.backbone.plugins['layer2-1'].regions(torch.randn(1, 1, 32, 8, 8)).half_size)
-    torch.testing.assert_close(*sizes)
+def half_size(name: str, side: int) -> torch.Tensor:
+    """Half sizes of a new model's regions on a map of so many cells a side."""
+    model = MODELS.build(load(name).model)
+    return model.backbone.plugins['layer2-1'].regions(torch.randn(1, 1, 32, side, side)).half_size
+
+
+@pytest.mark.parametrize('folder, side', [('', 16), ('multisyncmnist/reduced/', 8)])
+def test_fixed_tents_are_those_that_dyreg_starts_with(folder, side):
+    fixed, start = (half_size(f'{folder}{name}', side) for name in ('r18_fixed-tent', 'r18_dyreg'))
+    torch.testing.assert_close(fixed, start)
 
 
 @pytest.mark.parametrize('lam', [6, 7, 8, 11, 16])
 def test_position_only_rows_have_half_sizes_of_h_over_lambda(lam):
-    model = MODELS.build(load(f'r18_dyreg-position-only-l{lam}').model)
-    regions = model.backbone.plugins['layer2-1'].regions(torch.randn(1, 1, 32, 16, 16))
-    torch.testing.assert_close(regions.half_size, torch.full((1, 1, 9, 2), 16 / lam))
+    sizes = half_size(f'r18_dyreg-position-only-l{lam}', 16)
+    torch.testing.assert_close(sizes, torch.full((1, 1, 9, 2), 16 / lam))
+
+
+def test_keypoints_have_the_size_of_the_row_that_they_are_compared_with():
+    torch.testing.assert_close(half_size('r18_keypoints', 16), half_size('r18_dyreg-position-only-l8', 16))
 
 
 def few_digits(cfg: Config) -> tuple[Config, list[dict]]:
