@@ -150,10 +150,13 @@ def export(args: argparse.Namespace) -> None:
     indices = range(args.start, min(args.start + args.num, len(dataset)))
     if not indices or indices[0] < 0:
         raise ValueError(f'There are no {args.num} samples from {args.start} on in a dataset of {len(dataset)}.')
-    if 'imgs' not in dataset[indices[0]]:
+    first = dataset[indices[0]]
+    if 'imgs' not in first:
         raise ValueError(
             f'{args.dataset} does not generate frames, so there is nothing to export: its files are there.'
         )
+    if args.boxes and 'gt_bboxes' not in first:
+        raise ValueError(f'{args.dataset} has no boxes (gt_bboxes) to draw; leave out --boxes.')
     args.out.mkdir(parents=True, exist_ok=True)
     annotations, rows = [], []
     for index in track_iter_progress(indices):

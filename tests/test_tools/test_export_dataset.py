@@ -53,6 +53,16 @@ def test_boxes_are_drawn_where_they_are(export, tmp_path):
     assert red > green + 40 > blue + 80  # orange: in step
 
 
+def test_boxes_of_a_dataset_without_any_are_named_and_leave_nothing(export, tmp_path, monkeypatch):
+    plain = SyncMNIST.get_data_info
+    monkeypatch.setattr(
+        SyncMNIST, 'get_data_info', lambda *args: {k: v for k, v in plain(*args).items() if k != 'gt_bboxes'}
+    )
+    with pytest.raises(SystemExit, match='SyncMNIST has no boxes .gt_bboxes. to draw; leave out --boxes'):
+        export('SyncMNIST', tmp_path / 'out', '--num', 1, '--boxes')
+    assert not (tmp_path / 'out').exists()
+
+
 def test_sheet_has_a_row_for_each_clip_and_shows_its_frames(export, tmp_path):
     export('SyncMNIST', tmp_path, '--num', 3)
     sheet = np.asarray(Image.open(tmp_path / 'contact_sheet.png'))
