@@ -151,8 +151,8 @@ class StudyRun:
             raise ValueError(f'{self.file} is of another config of the same name; choose another folder with --out')
         if state.get('val_videos', self.val_videos) != self.val_videos:
             raise ValueError(
-                f'{self.file} was evaluated on {state["val_videos"]} videos, not {self.val_videos}, which would make its '
-                f'curve two; go on with --val-videos {state["val_videos"]}, or choose another folder with --out'
+                f'{self.file} was evaluated on {state["val_videos"]} videos, not {self.val_videos}, and a curve is of '
+                f'one set; go on with --val-videos {state["val_videos"]}, or choose another folder with --out'
             )
         self.model.load_state_dict(state['state_dict'])
         self.optim_wrapper.load_state_dict(state['optimizer'])
