@@ -12,7 +12,7 @@ from mmengine.dataset import Compose, pseudo_collate
 
 from dyreg_mmaction.datasets.box_files import BoxFiles, iou, match_boxes
 from dyreg_mmaction.datasets.boxes import LoadBoxes, WithBoxes
-from dyreg_mmaction.registry import TRANSFORMS
+from dyreg_mmaction.registry import MODELS, TRANSFORMS
 
 HEIGHT, WIDTH, FRAMES = 60, 96, 8
 # pixels, moving by (3, 1) a frame; the box leaves most crops at one side
@@ -150,6 +150,37 @@ def test_boxes_reach_the_model_in_the_order_of_its_clips(ann_file):
     frames = inputs.flatten(0, 1).permute(0, 2, 3, 1).numpy()
     assert_drawn(frames, boxes[:, :, 0].flatten(0, 1).numpy(), tolerance=1e-4)
     assert torch.equal(boxes[0, 0, 1], torch.tensor([0.0, 0, 1.6, 1]))  # no box: the whole frame, here cut at 60 px
+
+
+def test_a_3d_recognizer_looks_where_the_boxes_of_each_crop_of_each_clip_are(ann_file):
+    from mmengine.registry import init_default_scope
+
+    from dyreg_mmaction.models import record_regions
+
+    init_default_scope('mmaction')
+    pipeline = Compose(
+        [
+            LoadBoxes(1, ann_file),
+            WithBoxes([dict(type='ThreeCrop', crop_size=60)]),
+            TRANSFORMS.build(dict(type='FormatShape', input_format='NCTHW')),
+            TRANSFORMS.build(dict(type='PackActionInputs', algorithm_keys=('boxes',))),
+        ]
+    )
+    videos = [[1, 3, 5, 7, 0, 2, 4, 6], [0, 0, 1, 1, 7, 6, 7, 6]]
+    batch = pseudo_collate([pipeline(decoded(frames, clip_len=4, num_clips=2)) for frames in videos])
+    inputs = torch.stack(batch['inputs'])
+    assert inputs.shape == (2, 3 * 2, 3, 4, 60, 60)
+    plugin = dict(type='DyRegGNN', after='layer1.1', num_nodes=1, node_channels=4, regions=dict(type='BoxRegions'))
+    stage = dict(num_stages=1, strides=(1,), dilations=(1,), out_indices=(0,))
+    backbone = dict(type='DyRegC2D', depth=18, input_size=60, pretrained=None, plugins=[plugin], **stage)
+    head = dict(type='I3DHead', num_classes=2, in_channels=64, average_clips='prob')
+    model = MODELS.build(dict(type='BoxRecognizer3D', backbone=backbone, cls_head=head)).eval()
+    with record_regions(model) as record, torch.no_grad():
+        assert len(model(inputs.float(), batch['data_samples'], mode='predict')) == 2
+    (regions,) = record['layer1.1']
+    frames = inputs.flatten(0, 1).permute(0, 2, 3, 4, 1).flatten(0, 1).numpy()  # (views*T,H,W,C)
+    looked = regions.normalized().boxes()[:, :, 0].flatten(0, 1).numpy()
+    assert_drawn(frames, looked, tolerance=0.3)  # two cells, the narrowest region, are more than the narrowest box
 
 
 def test_a_transform_that_moves_pixels_unknown_ways_is_refused():
