@@ -68,7 +68,8 @@ class BoxRegions(nn.Module):
         those in the middle of each T / T' frames are taken.
 
     Raises:
-        ValueError: If there are no boxes, or they are not as many as nodes, clips and frames ask for.
+        ValueError: If there are no boxes, or they are not as many as nodes, clips and frames ask for. There are none
+            either in what activation checkpointing (``with_cp=True``) runs again, the inside of a block.
     """
 
     def __init__(self, in_channels: int, feature_size: tuple[int, int], num_nodes: int = 9) -> None:
@@ -88,7 +89,9 @@ class BoxRegions(nn.Module):
         if current is None:
             raise ValueError(
                 "BoxRegions has no boxes; use model type='BoxRecognizer2D' or 'BoxRecognizer3D' with LoadBoxes in the "
-                'pipeline, or run the module inside `with use_boxes(boxes):`'
+                'pipeline, or run the module inside `with use_boxes(boxes):`. If this is the backward pass, activation '
+                'checkpointing runs a block again when its boxes are gone: set with_cp=False, or put the plugin after '
+                "the whole block, like after='layer3.1'"
             )
         boxes = current.next(self, num_clips)
         clips, frames, nodes = boxes.shape[:3]

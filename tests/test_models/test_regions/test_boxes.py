@@ -21,14 +21,16 @@ def random_boxes(*shape):
     return corners.flatten(-2)  # (x1,y1,x2,y2)
 
 
-def recognizer(**options):
+def recognizer(after='layer2.1', depth=18, with_cp=False, **options):
     init_default_scope('mmaction')
-    plugin = dict(type='DyRegGNN', after='layer2.1', num_nodes=NODES, node_channels=4, regions=dict(type='BoxRegions'))
-    backbone = dict(type='DyRegResNet', depth=18, num_segments=FRAMES, input_size=32, plugins=[plugin])
-    head = dict(type='TSNHead', num_classes=2, in_channels=512)
+    plugin = dict(type='DyRegGNN', after=after, num_nodes=NODES, node_channels=4, regions=dict(type='BoxRegions'))
+    backbone = dict(
+        type='DyRegResNet', depth=depth, num_segments=FRAMES, input_size=32, with_cp=with_cp, plugins=[plugin]
+    )
+    head = dict(type='TSNHead', num_classes=2, in_channels=512 if depth == 18 else 2048)
     torch.manual_seed(0)
     model = MODELS.build(dict(type='BoxRecognizer2D', backbone=backbone, cls_head=head, **options))
-    torch.nn.init.ones_(model.backbone.plugins['layer2-1'].norm.weight)
+    torch.nn.init.ones_(model.backbone.plugins[after.replace('.', '-')].norm.weight)
     return model
 
 
@@ -89,6 +91,19 @@ def test_nothing_stays_after_the_forward():
     assert pickle.dumps(model.backbone.plugins) == before
     with pytest.raises(ValueError, match="BoxRegions has no boxes; use model type='BoxRecognizer2D'"):
         model(data['inputs'])
+
+
+def test_checkpointing_of_activations_is_named_inside_a_block_and_works_after_it():
+    def gradient(**options):
+        model, data = recognizer(depth=50, **options), batch()
+        model.cls_head.dropout = None
+        model(**data, mode='loss')['loss_cls'].backward()
+        return model.backbone.plugins[options['after'].replace('.', '-')].norm.weight.grad
+
+    with pytest.raises(ValueError, match='set with_cp=False, or put the plugin after the whole block'):
+        gradient(after='layer2.1.conv2.conv', with_cp=True)
+    plain, checkpointed = (gradient(after='layer2.1', with_cp=with_cp) for with_cp in (False, True))
+    torch.testing.assert_close(checkpointed, plain)
 
 
 def test_copies_read_the_boxes_of_their_own_forward():
