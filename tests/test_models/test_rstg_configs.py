@@ -133,7 +133,7 @@ def test_parameters_are_those_of_the_docs():
 def test_loss_of_reduced_config_falls_on_a_few_clips(name):
     cfg = load(f'syncmnist/{name}')
     course = losses(cfg, batch(cfg, 'train', 8), steps=30)
-    assert course[-1] < 0.7 * course[0]
+    assert course[-1] < 0.9 * course[0]
 
 
 @pytest.mark.slow
