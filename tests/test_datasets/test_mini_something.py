@@ -301,7 +301,14 @@ def test_stopped_it_leaves_whole_files_and_no_process_and_goes_on_later(tmp_path
     out = tmp_path / 'a'
     command = [sys.executable, str(TOOL), str(out), '--train', '100', '--val', '8', '--workers', '2']
     env = {**os.environ, 'PYTHONPATH': str(TOOL.parents[2])}
-    run = subprocess.Popen(command, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True)
+    run = subprocess.Popen(
+        command,
+        env=env,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a shell ignores it in the background
+    )
     while run.poll() is None and len(list(out.glob('videos/[1-9]*.webm'))) < 10:
         time.sleep(0.05)
     os.killpg(run.pid, stop)  # the whole group, as Ctrl-C and schedulers do
