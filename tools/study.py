@@ -41,7 +41,11 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--metric', default='acc/top1', help='metric of table and plot')
     parser.add_argument('--threads', type=int, help='threads of this process; by default as many as there are cores')
     parser.add_argument('--cfg-options', nargs='+', action=DictAction, default={}, help='settings of all configs, k=v')
-    return parser.parse_args()
+    args = parser.parse_args()
+    for option in ('portion', 'val_videos', 'threads'):
+        if getattr(args, option) is not None and getattr(args, option) < 1:
+            parser.error(f'--{option.replace("_", "-")} {getattr(args, option)} must be at least 1')
+    return args
 
 
 def main() -> None:
@@ -81,6 +85,8 @@ def run_study(configs: dict[str, Config], args: argparse.Namespace) -> None:
             runs[name, seed]['diverged'] = str(error)
             print(error, flush=True)
         else:
+            if args.metric not in point:
+                raise ValueError(f'--metric {args.metric} is not measured; choose one of {", ".join(point)}')
             runs[name, seed]['curve'] = run.curve
             left = max(0, end - time.monotonic()) / 60
             numbers = ' '.join(f'{key} {value:.4g}' for key, value in point.items())

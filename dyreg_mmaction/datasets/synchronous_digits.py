@@ -158,7 +158,8 @@ def _check_choice(name: str, value: Any, choices: Sequence[str]) -> None:
 
 
 def _check_classes(classes: Sequence[int]) -> None:
-    if not len(classes) or len(set(classes)) < len(classes) or not set(classes) <= set(range(10)):
+    whole = isinstance(classes, Sequence) and all(isinstance(digit, Integral) for digit in classes)
+    if not whole or not classes or len(set(classes)) < len(classes) or not set(classes) <= set(range(10)):
         raise ValueError(f'digit_classes is {classes!r}, but must be some of the classes 0 to 9, each once.')
 
 

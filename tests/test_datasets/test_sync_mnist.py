@@ -344,6 +344,8 @@ def test_mnist():
         (dict(digit_classes=()), r'digit_classes is \(\), but must be some of the classes 0 to 9, each once'),
         (dict(digit_classes=(1, 1, 2, 3, 4)), r'digit_classes is \(1, 1, 2, 3, 4\)'),
         (dict(digit_classes=(6, 7, 8, 9, 10)), 'digit_classes is'),
+        (dict(digit_classes=5), 'digit_classes is 5'),
+        (dict(digit_classes=(0.0, 1.0, 2.0)), 'digit_classes is'),
         (dict(length=0), 'length is 0'),
         (dict(seed=-1), 'seed is -1'),
         (dict(num_frames=0), 'num_frames is 0'),

@@ -252,6 +252,18 @@ def test_a_run_that_diverges_stops_alone(monkeypatch, tmp_path, capsys):
     assert 'loss of wild' in capsys.readouterr().out
 
 
+def test_a_metric_that_nobody_measures_is_named(monkeypatch, tmp_path):
+    with pytest.raises(ValueError, match='--metric accuracy is not measured; choose one of videos, seconds, loss, acc'):
+        run_study(monkeypatch, tmp_path, 'a', metric='accuracy')
+
+
+@pytest.mark.parametrize('option', ['--portion', '--val-videos', '--threads'])
+def test_counts_below_one_are_named(configs, monkeypatch, capsys, option):
+    with pytest.raises(SystemExit):
+        run_tool(monkeypatch, configs['fixed'], option, 0)
+    assert f'{option} 0 must be at least 1' in capsys.readouterr().err
+
+
 def test_a_loss_that_is_no_number_is_named_and_not_kept(configs):
     run = build(configs, **{'optim_wrapper.optimizer.lr': float('inf')})
     with pytest.raises(FloatingPointError, match='loss of dynamic, seed 0, is nan; lower its learning rate'):
