@@ -1,6 +1,11 @@
 # A comparison for some hours on one core: two digits of three classes, in step or not, six frames of 64 x 64, a
 # ResNet-18 of a quarter of the width.
-_base_ = ['mmaction::_base_/default_runtime.py', '../_base_/multisyncmnist.py', '../_base_/schedule.py']
+_base_ = [
+    'mmaction::_base_/default_runtime.py',
+    '../_base_/r18_quarter.py',
+    '../_base_/multisyncmnist.py',
+    '../_base_/schedule.py',
+]
 
 pipeline = [dict(type='FormatShape', input_format='NCTHW'), dict(type='PackActionInputs')]
 digits = dict(
@@ -19,29 +24,8 @@ val_dataloader = dict(batch_size=50, num_workers=0, persistent_workers=False, da
 test_dataloader = val_dataloader
 
 model = dict(
-    type='Recognizer3D',
-    backbone=dict(  # no kernel reaches over frames; unlike MMAction2's ResNet this one has a choice of widths
-        type='DyRegResNet3d',
-        depth=18,
-        pretrained=None,
-        in_channels=1,
-        base_channels=16,
-        num_stages=3,
-        spatial_strides=(1, 2, 2),
-        temporal_strides=(1, 1, 1),
-        dilations=(1, 1, 1),
-        out_indices=(2,),
-        conv1_kernel=(1, 5, 5),
-        conv1_stride_s=2,
-        conv1_stride_t=1,
-        pool1_stride_s=2,
-        pool1_stride_t=1,
-        inflate=(0, 0, 0),
-        zero_init_residual=False,
-        input_size=64,
-    ),
+    backbone=dict(type='DyRegResNet3d', input_size=64),
     cls_head=dict(type='I3DHead', num_classes=56, in_channels=64, dropout_ratio=0, average_clips='score'),
-    data_preprocessor=dict(type='ActionDataPreprocessor', mean=[127.5], std=[127.5], format_shape='NCTHW'),
 )
 
 train_cfg = dict(max_epochs=1)

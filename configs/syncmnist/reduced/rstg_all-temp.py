@@ -1,6 +1,6 @@
 # RSTG to-vec, small enough for an hour on one core: three digits of three classes, six frames, any steps, nodes of
 # 2 x 2 + 1 cells. The backbone is the first half of multisyncmnist/reduced/r18_fixed-tent.py, frozen: see docs/rstg.md.
-_base_ = ['../_base_/syncmnist.py', '../_base_/schedule.py']
+_base_ = ['../../multisyncmnist/_base_/r18_quarter.py', '../_base_/syncmnist.py', '../_base_/schedule.py']
 
 pipeline = [dict(type='FormatShape', input_format='NCTHW'), dict(type='PackActionInputs')]
 digits = dict(
@@ -18,25 +18,13 @@ val_dataloader = dict(batch_size=50, num_workers=0, persistent_workers=False, da
 test_dataloader = val_dataloader
 
 model = dict(
-    type='Recognizer3D',
-    backbone=dict(  # no kernel reaches over frames; unlike MMAction2's ResNet this one has a choice of widths
-        type='ResNet3d',
-        depth=18,
-        pretrained=None,
-        in_channels=1,
-        base_channels=16,
+    backbone=dict(
         num_stages=2,
         spatial_strides=(1, 2),
         temporal_strides=(1, 1),
         dilations=(1, 1),
         out_indices=(1,),
-        conv1_kernel=(1, 5, 5),
-        conv1_stride_s=2,
-        conv1_stride_t=1,
-        pool1_stride_s=2,
-        pool1_stride_t=1,
         inflate=(0, 0),
-        zero_init_residual=False,
         frozen_stages=2,
         norm_eval=True,
     ),
@@ -52,7 +40,6 @@ model = dict(
         dropout_ratio=0,
         average_clips='score',
     ),
-    data_preprocessor=dict(type='ActionDataPreprocessor', mean=[127.5], std=[127.5], format_shape='NCTHW'),
 )
 
 train_cfg = dict(max_epochs=1)
