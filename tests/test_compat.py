@@ -1,4 +1,4 @@
-"""Every remedy of dyreg_mmaction/compat.py: the fault without it (and with all the others), the cure with it.
+"""Every remedy of dyreg_mmaction/compat/: the fault without it (and with all the others), the cure with it.
 
 The faults live in processes of their own, forked from this file run as a script, since a remedy cannot be taken back.
 """
@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-COMPAT = Path(__file__).parents[1] / 'dyreg_mmaction' / 'compat.py'
+COMPAT = Path(__file__).parents[1] / 'dyreg_mmaction' / 'compat' / '__init__.py'
 # what some environments have and others lack: without these each fault is there everywhere
 HIDDEN = {'importlib_metadata', 'mmaction.models.localizers.drn', 'mmcv.ops', 'pkg_resources', 'timm', 'torchvision'}
 # what the stock stack says without the remedy
@@ -369,6 +369,7 @@ class _PathFinder(PathFinder):
 def _load_compat():
     spec = importlib.util.spec_from_file_location('compat', COMPAT)
     compat = importlib.util.module_from_spec(spec)
+    sys.modules['compat'] = compat
     spec.loader.exec_module(compat)
     return compat
 

@@ -24,11 +24,11 @@ ROOT = Path(__file__).parents[1]
 ENVIRONMENT = {**os.environ, 'PYTHONPATH': os.pathsep.join([str(ROOT), *filter(None, sys.path)])}
 # with the remedies without which it fails on this stack
 IMPORT_MMACTION = """
-import importlib.util
-spec = importlib.util.spec_from_file_location('compat', 'dyreg_mmaction/compat.py')
-compat = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(compat)
-compat.supply_drn(), compat.alias_importlib_metadata(), compat.leave_out_vindlu()
+import sys
+sys.path.insert(0, 'dyreg_mmaction')
+from compat import mmaction
+sys.path.pop(0)
+mmaction.supply_drn(), mmaction.alias_importlib_metadata(), mmaction.leave_out_vindlu()
 import mmaction.models
 """
 

@@ -10,8 +10,9 @@ import pytest
 import torch
 from mmengine.dataset import Compose, pseudo_collate
 
-from dyreg_mmaction.datasets.box_files import BoxFiles, iou, match_boxes
 from dyreg_mmaction.datasets.boxes import LoadBoxes, WithBoxes
+from dyreg_mmaction.datasets.boxes.files import BoxFiles
+from dyreg_mmaction.datasets.boxes.tracks import iou, match_boxes
 from dyreg_mmaction.registry import MODELS, TRANSFORMS
 
 HEIGHT, WIDTH, FRAMES = 60, 96, 8

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from dyreg_mmaction.datasets.crops import TSMCrop
+from dyreg_mmaction.datasets.something.tsm_crop import TSMCrop
 
 
 def numbered(height, width, frames=2):

@@ -13,10 +13,10 @@ import pytest
 from mmengine.registry import DefaultScope
 
 from dyreg_mmaction.datasets import MiniSomething
-from dyreg_mmaction.datasets.mini_drawing import draw, sample_background, sample_sprites
-from dyreg_mmaction.datasets.mini_generator import generate_mini_something
-from dyreg_mmaction.datasets.mini_scenes import CLASSES, GROWTH, HEIGHT, Track, move, sample_scene
-from dyreg_mmaction.datasets.video_files import decode_video, write_webm
+from dyreg_mmaction.datasets.mini_something.drawing import draw, sample_background, sample_sprites
+from dyreg_mmaction.datasets.mini_something.generator import generate_mini_something
+from dyreg_mmaction.datasets.mini_something.scenes import CLASSES, GROWTH, HEIGHT, Track, move, sample_scene
+from dyreg_mmaction.datasets.something.video_files import decode_video, write_webm
 from dyreg_mmaction.registry import DATASETS
 
 TOOL = Path(__file__).parents[2] / 'tools/data/make_mini_something.py'

@@ -13,10 +13,10 @@ from PIL import Image
 from torch.utils.data import DataLoader
 
 import dyreg_mmaction  # noqa: F401
-from dyreg_mmaction.datasets.digits import load_digits
-from dyreg_mmaction.datasets.moving_digits import draw, random_walk, shrink
 from dyreg_mmaction.datasets.sync_mnist import MultiSyncMNIST, SyncMNIST
-from dyreg_mmaction.datasets.synchronous_digits import pair_label
+from dyreg_mmaction.datasets.sync_mnist.digits import load_digits
+from dyreg_mmaction.datasets.sync_mnist.synchronous_digits import pair_label
+from dyreg_mmaction.datasets.sync_mnist.walks import draw, random_walk, shrink
 
 DATASETS = (SyncMNIST, MultiSyncMNIST)
 MNIST = Path(__file__).parents[2] / '../shared/data/mnist'

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from mmengine.registry import DefaultScope
 
-from dyreg_mmaction.datasets.something_lists import V1, V2, prepare
-from dyreg_mmaction.datasets.video_files import write_webm
+from dyreg_mmaction.datasets.something.lists import V1, V2, prepare
+from dyreg_mmaction.datasets.something.video_files import write_webm
 from dyreg_mmaction.registry import DATASETS
 
 TOOLS = Path(__file__).parents[2] / 'tools/data'

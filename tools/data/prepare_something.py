@@ -13,7 +13,7 @@ import signal
 import sys
 from pathlib import Path
 
-from dyreg_mmaction.datasets.something_lists import V1, V2, prepare
+from dyreg_mmaction.datasets.something.lists import V1, V2, prepare
 
 
 def parse_args() -> argparse.Namespace:

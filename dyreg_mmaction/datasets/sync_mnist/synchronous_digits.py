@@ -8,7 +8,7 @@ import numpy as np
 from mmengine.dataset import BaseDataset, force_full_init
 
 from .digits import DIGIT_SIZE, SPLITS, load_digits
-from .moving_digits import INTERPOLATIONS, OVERLAPS, draw, random_walk, shrink
+from .walks import INTERPOLATIONS, OVERLAPS, draw, random_walk, shrink
 
 LENGTHS = dict(train=600_000, test=10_000)
 NO_PAIR = 45

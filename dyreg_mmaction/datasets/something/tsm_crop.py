@@ -3,7 +3,7 @@
 import numpy as np
 from mmcv.transforms import BaseTransform
 
-from ..registry import TRANSFORMS
+from dyreg_mmaction.registry import TRANSFORMS
 
 
 @TRANSFORMS.register_module()

@@ -1,15 +1,15 @@
-"""Boxes of objects that travel with a clip through the pipeline, as (x1, y1, x2, y2) in 0..1 of the frame."""
+"""Boxes of the objects of a clip, as (x1, y1, x2, y2) in 0..1 of the frame, put beside its frames."""
 
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from mmaction.datasets import transforms as mm
 from mmcv.transforms import BaseTransform
 
-from ..registry import TRANSFORMS
-from .box_files import BoxFiles, match_boxes
-from .crops import TSMCrop
+from dyreg_mmaction.registry import TRANSFORMS
+
+from .files import BoxFiles
+from .tracks import match_boxes
 
 WHOLE_FRAME = (0.0, 0.0, 1.0, 1.0)
 
@@ -81,94 +81,3 @@ class LoadBoxes(BaseTransform):
         tracks = match_boxes(frames, self.num_boxes)
         tracks[np.isnan(tracks).any(-1)] = WHOLE_FRAME
         return tracks[np.abs(numbers - wanted[:, None]).argmin(1)]
-
-
-@TRANSFORMS.register_module()
-class WithBoxes(BaseTransform):
-    """Transforms of frames, and their boxes moved just as the pixels are.
-
-    MMAction2's transforms know boxes too, but shrink those at the edge of a crop by a pixel, and ThreeCrop and TenCrop
-    do not move them. Boxes are not clipped: what leaves the frame in a crop is known to have left it.
-
-    Args:
-        transforms (Sequence[dict]): ``Resize``, crops, ``Flip`` and what leaves pixels where they are.
-
-    Raises:
-        ValueError: If it is not known how one of the transforms moves pixels.
-    """
-
-    def __init__(self, transforms: Sequence[dict]) -> None:
-        self.transforms = [TRANSFORMS.build(transform) for transform in transforms]
-        self.moves = [_find_move(transform) for transform in self.transforms]
-
-    def transform(self, results: dict) -> dict | None:
-        """Run the transforms; move ``boxes``."""
-        for transform, move in zip(self.transforms, self.moves, strict=True):
-            size = results['img_shape']
-            results = transform(results)
-            if results is None:
-                return None
-            results['boxes'] = move(results['boxes'], size, results)
-        return results
-
-
-def _stay(boxes: np.ndarray, size: tuple[int, int], results: dict) -> np.ndarray:
-    return boxes
-
-
-def _crop(boxes: np.ndarray, size: tuple[int, int], results: dict) -> np.ndarray:
-    return _cut(boxes, size, results['crop_bbox'])
-
-
-def _crops(boxes: np.ndarray, size: tuple[int, int], results: dict) -> np.ndarray:
-    num_frames = boxes.shape[0] * boxes.shape[1]
-    return np.concatenate([_cut(boxes, size, crop) for crop in results['crop_bbox'][::num_frames]])
-
-
-def _ten_crop(boxes: np.ndarray, size: tuple[int, int], results: dict) -> np.ndarray:
-    crops = _crops(boxes, size, results).reshape(-1, *boxes.shape)
-    crops[1::2] = _mirror(crops[1::2], (0, 2))
-    return crops.reshape(-1, *boxes.shape[1:])
-
-
-def _flip(boxes: np.ndarray, size: tuple[int, int], results: dict) -> np.ndarray:
-    if not results['flip']:
-        return boxes
-    return _mirror(boxes, (0, 2) if results['flip_direction'] == 'horizontal' else (1, 3))
-
-
-def _cut(boxes: np.ndarray, size: tuple[int, int], crop: np.ndarray) -> np.ndarray:
-    """Boxes in the crop (left, top, right, bottom), in pixels of a frame of ``size`` = (H, W)."""
-    left, top, right, bottom = crop
-    pixels = boxes * np.array([size[1], size[0], size[1], size[0]])
-    return (pixels - [left, top, left, top]) / [right - left, bottom - top, right - left, bottom - top]
-
-
-def _mirror(boxes: np.ndarray, axes: tuple[int, int]) -> np.ndarray:
-    low, high = axes
-    boxes = boxes.copy()
-    boxes[..., low], boxes[..., high] = 1 - boxes[..., high], 1 - boxes[..., low]
-    return boxes
-
-
-# The crops of one clip are subclasses of RandomCrop; coordinates are parts of the frame, so that resizing keeps them
-MOVES = {
-    mm.RandomCrop: _crop,
-    mm.ThreeCrop: _crops,
-    mm.TenCrop: _ten_crop,
-    TSMCrop: _crops,
-    mm.Flip: _flip,
-    mm.Resize: _stay,
-    mm.RandomRescale: _stay,
-    mm.ColorJitter: _stay,
-}
-
-
-def _find_move(transform: BaseTransform):
-    for kind, move in MOVES.items():
-        if isinstance(transform, kind):
-            return move
-    raise ValueError(
-        f'WithBoxes does not know how {type(transform).__name__} moves pixels; it knows '
-        f'{", ".join(kind.__name__ for kind in MOVES)} and the other crops'
-    )

@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from ..registry import DATASETS
+from dyreg_mmaction.registry import DATASETS
+
 from .synchronous_digits import SynchronousDigits
 
 _PAIRS = [f'{low} & {high}' for high in range(10) for low in range(high)]

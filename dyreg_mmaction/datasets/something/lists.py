@@ -6,8 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-from .parallel import map_in_processes
-from .something_labels import Sample, read_v1, read_v2
+from ..parallel import map_in_processes
+from .labels import Sample, read_v1, read_v2
 from .video_files import Inspection, count_frames, decode_frames, decode_video, find_video
 
 SPLITS = {'train': 'train', 'validation': 'val'}  # the official names and MMAction2's

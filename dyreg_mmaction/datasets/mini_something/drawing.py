@@ -9,7 +9,7 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from .mini_scenes import HEIGHT, NUM_OBJECTS, Track
+from .scenes import HEIGHT, NUM_OBJECTS, Track
 
 TEXTURES = ('speckled', 'striped', 'checked')
 SHAPES = ('disc', 'box', 'polygon')

@@ -4,8 +4,9 @@ from pathlib import Path
 
 from mmaction.datasets import VideoDataset
 
-from ..registry import DATASETS
-from .mini_scenes import CLASSES
+from dyreg_mmaction.registry import DATASETS
+
+from .scenes import CLASSES
 
 
 @DATASETS.register_module()

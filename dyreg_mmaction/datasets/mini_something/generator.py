@@ -7,11 +7,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .mini_drawing import Sprite, draw, sample_background, sample_sprites
-from .mini_scenes import CLASSES, ActionClass, Scene, Track, move, sample_scene
-from .parallel import map_in_processes
-from .something_lists import V2, prepare, write_text
-from .video_files import write_webm
+from ..parallel import map_in_processes
+from ..something.lists import V2, prepare, write_text
+from ..something.video_files import write_webm
+from .drawing import Sprite, draw, sample_background, sample_sprites
+from .scenes import CLASSES, ActionClass, Scene, Track, move, sample_scene
 
 VERSION = 1  # to be raised with any change of the clips that a seed gives
 FPS = 12

@@ -1,0 +1,37 @@
+"""What MMAction2 1.2.0 and mmengine 0.10.7 need to run on today's Python stack; no other module patches anything.
+
+A file is a library, a function a remedy. :func:`apply` runs them all, once, before anything of MMAction2 is imported; a
+remedy does nothing where its fault is absent. No installed file is touched.
+"""
+
+import functools
+
+from . import mmaction, mmcv, mmengine
+
+REMEDIES = (
+    mmcv.require_mmcv,
+    mmcv.hide_mmcv_lite_warning,
+    mmaction.supply_drn,
+    mmaction.alias_importlib_metadata,
+    mmengine.find_packages,
+    mmengine.find_flat_configs,
+    mmaction.leave_out_vindlu,
+    mmaction.train_from_scratch,
+    mmengine.load_torchvision_weights,
+    mmengine.trust_logs_in_checkpoints,
+    mmengine.init_dist_on_cpu,
+    mmengine.wrap_models_on_cpu,
+    mmaction.jitter_hue,
+    mmaction.draw_labels,
+    mmaction.draw_samples,
+    mmaction.batch_test_views,
+    mmaction.check_num_segments,
+    mmaction.group_all_parameters,
+)
+
+
+@functools.cache
+def apply() -> None:
+    """Applies every remedy; a second call does nothing."""
+    for remedy in REMEDIES:
+        remedy()

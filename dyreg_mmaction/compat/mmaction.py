@@ -1,0 +1,200 @@
+"""MMAction2 1.2.0."""
+
+import functools
+import importlib.metadata
+import importlib.util
+import os.path as osp
+import sys
+from importlib.abc import Loader, MetaPathFinder
+from importlib.machinery import ModuleSpec
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import torch
+
+from .on_import import mends
+
+
+class DRN:
+    """Stands for the localizer that the mmaction2 1.2.0 wheel forgot to pack."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        raise ImportError('DRN is missing from the mmaction2 1.2.0 wheel: install MMAction2 from source to use it.')
+
+
+class _DRNFinder(MetaPathFinder, Loader):
+    package = 'mmaction.models.localizers.drn'
+
+    def find_spec(self, name, path=None, target=None):
+        return ModuleSpec(name, self, is_package=True) if name in (self.package, f'{self.package}.drn') else None
+
+    def exec_module(self, module):
+        if module.__name__ != self.package:
+            from mmaction.registry import MODELS
+
+            module.DRN = DRN
+            MODELS.register_module(module=DRN)
+
+
+def supply_drn() -> None:
+    """``mmaction/models/localizers/__init__.py:4`` imports what the wheel lacks, so that ``mmaction.models`` fails.
+
+    The finder is the last to be asked: a real one on disk wins.
+    """
+    sys.meta_path.append(_DRNFinder())
+
+
+def alias_importlib_metadata() -> None:
+    """``mmaction/utils/dependency.py:6`` imports a backport of ``importlib.metadata`` that nobody requires."""
+    try:
+        import importlib_metadata  # noqa: F401
+    except ImportError:
+        sys.modules['importlib_metadata'] = importlib.metadata
+
+
+@mends('mmaction.utils.dependency')
+def leave_out_vindlu(dependency: ModuleType) -> None:
+    """``mmaction/models/multimodal/__init__.py:4``: any transformers makes all of MMAction2 need those of VindLU.
+
+    These are timm and a transformers of the 4 series. Without them VindLU stays the placeholder that it is where there
+    is no transformers at all.
+    """
+    if importlib.util.find_spec('timm') is None or dependency.satisfy_requirement('transformers>=5'):
+        dependency.WITH_MULTIMODAL = False  # type: ignore[attr-defined]
+
+
+def _from_scratch(backbone: type) -> None:
+    """Lets ``pretrained=None`` win over ``pretrained2d=True``, its default, in ``backbone.init_weights``."""
+    stock = backbone.init_weights  # type: ignore[attr-defined]
+
+    @functools.wraps(stock)
+    def init_weights(self: Any) -> None:
+        if self.pretrained is None:
+            self.pretrained2d = False
+        stock(self)
+
+    backbone.init_weights = init_weights  # type: ignore[attr-defined]
+
+
+@mends('mmaction.models.backbones')
+def train_from_scratch(backbones: ModuleType) -> None:
+    """``mmaction/models/backbones/resnet_tsm.py:314``: ``pretrained=None`` is a TypeError; now it is from scratch."""
+    for name in ('ResNetTSM', 'MobileNetV2TSM', 'SwinTransformer3D'):
+        _from_scratch(getattr(backbones, name))
+
+
+@mends('mmaction.datasets.transforms.processing')
+def jitter_hue(processing: ModuleType) -> None:
+    """``mmaction/datasets/transforms/processing.py:979``: in numpy 2 a hue in uint8 takes no negative offset."""
+    import cv2
+
+    def adjust_hue(img: np.ndarray, factor: float) -> np.ndarray:
+        hsv = cv2.cvtColor(np.clip(img, 0, 255).astype(np.uint8), cv2.COLOR_RGB2HSV)
+        hsv[..., 0] = (hsv[..., 0].astype(np.int16) + int(factor * 255)) % 180
+        return cv2.cvtColor(hsv, cv2.COLOR_HSV2RGB).astype(np.float32)
+
+    if int(np.__version__.partition('.')[0]) >= 2:
+        processing.ColorJitter.adjust_hue = staticmethod(adjust_hue)
+
+
+@mends('mmaction.visualization.action_visualizer')
+def draw_labels(action_visualizer: ModuleType) -> None:
+    """``mmaction/visualization/action_visualizer.py:217`` looks for fields no sample has, and never draws a label."""
+    from mmengine.structures import LabelData
+
+    stock = action_visualizer.ActionVisualizer.add_datasample
+
+    @functools.wraps(stock)
+    def add_datasample(self: Any, name: str, video: Any, data_sample: Any = None, *args: Any, **kwargs: Any) -> Any:
+        drawn = action_visualizer.ActionDataSample()
+        if data_sample is not None and 'gt_label' in data_sample:
+            drawn.gt_label = drawn.gt_labels = data_sample.gt_label
+        if data_sample is not None and 'pred_label' in data_sample:
+            drawn.pred_labels = LabelData(item=data_sample.pred_label)
+            if isinstance(data_sample.get('pred_score'), torch.Tensor):
+                drawn.pred_labels.score = data_sample.pred_score
+        return stock(self, name, video, drawn, *args, **kwargs)
+
+    action_visualizer.ActionVisualizer.add_datasample = add_datasample
+
+
+def _frames_of_inputs(inputs: torch.Tensor) -> np.ndarray:
+    """Lays a packed sample, (V, C, T, H, W), (C, T, H, W) or (T, C, H, W), out as RGB frames (V * T, H, W, C)."""
+    if inputs.ndim == 5:
+        inputs = inputs.permute(0, 2, 3, 4, 1).flatten(0, 1)
+    else:
+        inputs = inputs.permute(0, 2, 3, 1) if inputs.shape[1] == 3 else inputs.permute(1, 2, 3, 0)
+    return inputs.to(torch.uint8).numpy()
+
+
+@mends('mmaction.engine.hooks.visualization_hook')
+def draw_samples(visualization_hook: ModuleType) -> None:
+    """``mmaction/engine/hooks/visualization_hook.py:97``: the visualizer gets a wrong argument, frames a wrong layout.
+
+    A last batch that is smaller than the others also got the numbers, hence the files, of earlier samples.
+    """
+
+    def draw(self: Any, batch_idx: int, data_batch: dict, data_samples: Any, step: int = 0) -> None:
+        if not self.enable:
+            return
+        first = 0 if batch_idx == 0 else self.num_seen
+        self.num_seen = first + len(data_samples)
+        draw_args = {key: value for key, value in self.draw_args.items() if key != 'show'}
+        for index in range(-first % self.interval, len(data_samples), self.interval):
+            sample = data_samples[index]
+            source = sample.get('filename') or sample.get('frame_dir')
+            name = osp.basename(source) if source else str(first + index)
+            if self.out_dir is not None:
+                draw_args['out_path'] = self.file_client.join_path(self.out_dir, f'{name}_{step}')
+            video = _frames_of_inputs(data_batch['inputs'][index])
+            self._visualizer.add_datasample(name, video, sample, step=step, show_frames=self.show, **draw_args)
+
+    visualization_hook.VisualizationHook._draw_samples = draw
+
+
+@mends('mmaction.models.recognizers.recognizer2d')
+def batch_test_views(recognizer2d: ModuleType) -> None:
+    """``mmaction/models/recognizers/recognizer2d.py:103``: ``max_testing_views`` takes the backbone for a dict."""
+    stock = recognizer2d.Recognizer2D.extract_feat
+
+    def get(self: Any, name: str) -> Any:
+        return getattr(self, name, None)
+
+    @functools.wraps(stock)
+    def extract_feat(self: Any, *args: Any, **kwargs: Any) -> Any:
+        if not hasattr(self.backbone, 'get'):
+            type(self.backbone).get = get
+        return stock(self, *args, **kwargs)
+
+    recognizer2d.Recognizer2D.extract_feat = extract_feat
+
+
+@mends('mmaction.models.recognizers.base')
+def check_num_segments(base: ModuleType) -> None:
+    """A head and a backbone that disagree on ``num_segments`` gave a late AxisError or a silently wrong score."""
+    stock = base.BaseRecognizer.__init__
+
+    @functools.wraps(stock)
+    def init(self: Any, *args: Any, **kwargs: Any) -> None:
+        stock(self, *args, **kwargs)
+        backbone, head = (getattr(getattr(self, name, None), 'num_segments', None) for name in ('backbone', 'cls_head'))
+        if None not in (backbone, head) and backbone != head:
+            raise ValueError(
+                f'model.backbone.num_segments={backbone} and model.cls_head.num_segments={head} must be the same '
+                'number, that of the frames sampled from a video.'
+            )
+
+    base.BaseRecognizer.__init__ = init
+
+
+@mends('mmaction.engine.optimizers.tsm_optim_wrapper_constructor')
+def group_all_parameters(constructors: ModuleType) -> None:
+    """TSM's optimiser constructor refuses recurrent nets and skips parameters that modules hold themselves."""
+
+    def add_params(self: Any, params: list[dict], module: torch.nn.Module, **kwargs: Any) -> None:
+        from dyreg_mmaction.engine import DyRegOptimWrapperConstructor
+
+        DyRegOptimWrapperConstructor.add_params(self, params, module, **kwargs)
+
+    constructors.TSMOptimWrapperConstructor.add_params = add_params

@@ -1,0 +1,168 @@
+"""mmengine 0.10.7."""
+
+import functools
+import importlib.util
+import json
+import os.path as osp
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+
+PACKAGE = 'dyreg_mmaction'
+
+
+def find_packages() -> None:
+    """``mmengine/utils/package_utils.py:17``: bases such as ``mmaction::x/y.py`` need what setuptools 82 dropped.
+
+    That pkg_resources also looks for an editable install in the wrong place, so this package is always found anew.
+    """
+    from mmengine.config import utils
+    from mmengine.utils import package_utils
+
+    utils.MODULE2PACKAGE[PACKAGE] = PACKAGE
+    stock_is_installed, stock_get_installed_path = package_utils.is_installed, package_utils.get_installed_path
+    has_pkg_resources = importlib.util.find_spec('pkg_resources') is not None
+
+    def path_of(package: str) -> str | None:
+        modules = {package: module for module, package in utils.MODULE2PACKAGE.items()}
+        spec = importlib.util.find_spec(modules.get(package, package))
+        return osp.dirname(spec.origin) if spec and spec.origin else None
+
+    @functools.wraps(stock_is_installed)
+    def is_installed(package: str) -> bool:
+        if has_pkg_resources and package != PACKAGE:
+            return stock_is_installed(package)
+        return path_of(package) is not None
+
+    @functools.wraps(stock_get_installed_path)
+    def get_installed_path(package: str) -> str:
+        if has_pkg_resources and package != PACKAGE:
+            return stock_get_installed_path(package)
+        path = path_of(package)
+        if path is None:
+            raise ModuleNotFoundError(f'{package} is not installed: run `pip install {package}`.')
+        return path
+
+    _replace_in_mmengine(stock_is_installed, is_installed)
+    _replace_in_mmengine(stock_get_installed_path, get_installed_path)
+
+
+def find_flat_configs() -> None:
+    """``mmengine/config/utils.py:124`` wants a sub-folder in ``package::folder/config.py``; our configs have none."""
+    from mmengine.config import utils
+
+    stock = utils._get_package_and_cfg_path
+
+    @functools.wraps(stock)
+    def get_package_and_cfg_path(cfg_path: str) -> tuple[str, str]:
+        package, _, path = cfg_path.partition('::')
+        return (package, path) if package == PACKAGE else stock(cfg_path)
+
+    _replace_in_mmengine(stock, get_package_and_cfg_path)
+
+
+def _replace_in_mmengine(stock: Callable, ours: Callable) -> None:
+    """Puts ``ours`` wherever a module of mmengine has imported ``stock``."""
+    for name, module in list(sys.modules.items()):
+        if name.startswith('mmengine') and vars(module).get(stock.__name__) is stock:
+            setattr(module, stock.__name__, ours)
+
+
+def load_torchvision_weights() -> None:
+    """``mmengine/runner/checkpoint.py:143``: ``torchvision://resnet50`` needs torchvision for a list of addresses.
+
+    mmengine has that list too. The stock loader stays in charge wherever torchvision can be imported (one built for
+    another torch cannot).
+    """
+    import mmengine
+    from mmengine.runner import checkpoint
+
+    stock = checkpoint.load_from_torchvision
+
+    @functools.wraps(stock)
+    def load_from_torchvision(filename: str, map_location: Any = None) -> dict:
+        try:
+            import torchvision  # noqa: F401
+        except (ImportError, RuntimeError):  # RuntimeError: operator torchvision::nms does not exist
+            pass
+        else:
+            return stock(filename, map_location)
+        with open(osp.join(osp.dirname(mmengine.__file__), 'hub', 'torchvision_0.12.json')) as file:
+            addresses = json.load(file)
+        name = filename.partition('://')[2]
+        if name not in addresses:
+            raise ValueError(f'{filename!r} is none of the weights known without torchvision: {", ".join(addresses)}.')
+        return checkpoint.load_from_http(addresses[name], map_location)
+
+    prefixes = ['modelzoo://', 'torchvision://']
+    checkpoint.CheckpointLoader.register_scheme(prefixes, load_from_torchvision, force=True)
+
+
+def trust_logs_in_checkpoints() -> None:
+    """``mmengine/runner/checkpoint.py:347``: torch >= 2.6 refuses mmengine's checkpoints for the log in them.
+
+    ``weights_only`` stays on: only HistoryBuffer and numpy's arrays become loadable, and ``getattr``, by which the
+    methods of HistoryBuffer are pickled, reaches nothing but them.
+    """
+    from mmengine.logging import HistoryBuffer
+    from numpy._core.multiarray import _reconstruct, scalar
+
+    def getattr_of_history_buffer(obj: Any, name: str) -> Callable:
+        if obj is HistoryBuffer and name in ('min', 'max', 'current', 'mean'):
+            return getattr(obj, name)
+        raise RuntimeError(f'The checkpoint asks for the attribute {name!r} of {obj!r}, which is not safe to load.')
+
+    torch.serialization.add_safe_globals(
+        [
+            HistoryBuffer,
+            np.ndarray,
+            np.dtype,
+            *(getattr(np.dtypes, name) for name in np.dtypes.__all__),
+            # written by numpy 1 (core) and numpy 2 (_core)
+            *(
+                (function, f'numpy.{core}.multiarray.{function.__name__}')
+                for function in (_reconstruct, scalar)
+                for core in ('core', '_core')
+            ),
+            (getattr_of_history_buffer, 'builtins.getattr'),
+        ]
+    )
+
+
+def init_dist_on_cpu() -> None:
+    """``mmengine/dist/utils.py:130``: all launchers select a GPU first and NCCL next; on a CPU it is gloo now."""
+    from mmengine.device import get_device
+    from mmengine.dist import utils
+
+    stock = utils.init_dist
+
+    @functools.wraps(stock)
+    def init_dist(launcher: str, backend: str = 'nccl', init_backend: str = 'torch', **kwargs: Any) -> None:
+        if get_device() != 'cpu':
+            return stock(launcher, backend, init_backend, **kwargs)
+        set_device = torch.cuda.set_device
+        torch.cuda.set_device = lambda device: None
+        try:
+            stock(launcher, 'gloo' if backend == 'nccl' else backend, init_backend, **kwargs)
+        finally:
+            torch.cuda.set_device = set_device
+
+    _replace_in_mmengine(stock, init_dist)
+
+
+def wrap_models_on_cpu() -> None:
+    """``mmengine/model/wrappers/distributed.py:93``: DDP refuses the runner's ``device_ids`` for a model on the CPU."""
+    from mmengine.model import MMDistributedDataParallel
+
+    stock = MMDistributedDataParallel.__init__
+
+    @functools.wraps(stock)
+    def init(self: Any, module: torch.nn.Module, *args: Any, **kwargs: Any) -> None:
+        if all(parameter.device.type == 'cpu' for parameter in module.parameters()):
+            kwargs['device_ids'] = None
+        stock(self, module, *args, **kwargs)
+
+    MMDistributedDataParallel.__init__ = init

@@ -1,0 +1,5 @@
+"""MiniSomething: a small generated stand-in for Something-Something V2."""
+
+from .mini_something import MiniSomething
+
+__all__ = ['MiniSomething']
