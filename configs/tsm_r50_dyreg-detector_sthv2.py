@@ -4,7 +4,7 @@ _base_ = './tsm_r50_sthv2.py'
 boxes_root = 'data/sthv2/boxes'  # made by tools/extract_boxes.py, a file for each video
 
 model = dict(
-    type='BoxRecognizer2D',
+    type='RegionRecognizer2D',
     backbone=dict(
         type='DyRegResNetTSM',
         plugins=[

@@ -103,7 +103,7 @@ def test_models_differ_in_nothing_but_their_plugin(name):
     cfg, expected = load(name).to_dict(), load('r18').to_dict()
     expected['model']['backbone']['plugins'] = [PLUGINS[name]]
     if name == 'r18_boxes':
-        expected['model']['type'] = 'BoxRecognizer2D'
+        expected['model']['type'] = 'RegionRecognizer2D'
         expected['pipeline'] = [
             dict(type='LoadBoxes'),
             dict(type='FormatShape', input_format='NCHW'),

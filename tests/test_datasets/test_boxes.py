@@ -175,7 +175,7 @@ def test_a_3d_recognizer_looks_where_the_boxes_of_each_crop_of_each_clip_are(ann
     stage = dict(num_stages=1, strides=(1,), dilations=(1,), out_indices=(0,))
     backbone = dict(type='DyRegC2D', depth=18, input_size=60, pretrained=None, plugins=[plugin], **stage)
     head = dict(type='I3DHead', num_classes=2, in_channels=64, average_clips='prob')
-    model = MODELS.build(dict(type='BoxRecognizer3D', backbone=backbone, cls_head=head)).eval()
+    model = MODELS.build(dict(type='RegionRecognizer3D', backbone=backbone, cls_head=head)).eval()
     with record_regions(model) as record, torch.no_grad():
         assert len(model(inputs.float(), batch['data_samples'], mode='predict')) == 2
     (regions,) = record['layer1.1']

@@ -52,9 +52,9 @@ def use_boxes(boxes: Tensor) -> Iterator[None]:
 class BoxRegions(nn.Module):
     """The boxes of an object detector or of the ground truth; nothing is learned.
 
-    Boxes are given by :func:`use_boxes`; ``BoxRecognizer2D`` and ``BoxRecognizer3D`` do it with what the transform
-    ``LoadBoxes`` has put into the data samples. They are clipped to the frame; a region has half a side of its box, one
-    cell at least, so that a box outside a crop becomes one cell at the border next to it.
+    Boxes are given by :func:`use_boxes`; ``RegionRecognizer2D`` and ``RegionRecognizer3D`` do it with what the
+    transform ``LoadBoxes`` has put into the data samples. They are clipped to the frame; a region has half a side of
+    its box, one cell at least, so that a box outside a crop becomes one cell at the border next to it.
 
     Source: the Detector model of DyReg-GNN (NeurIPS 2021), its oracle on MultiSyncMNIST (appendix E.6).
 
@@ -88,8 +88,8 @@ class BoxRegions(nn.Module):
         current = _current.get()
         if current is None:
             raise ValueError(
-                "BoxRegions has no boxes; use model type='BoxRecognizer2D' or 'BoxRecognizer3D' with LoadBoxes in the "
-                'pipeline, or run the module inside `with use_boxes(boxes):`. If this is the backward pass, activation '
+                "BoxRegions has no boxes; use model type='RegionRecognizer2D' (or 3D) with LoadBoxes in its pipelines, "
+                'or run the module inside `with use_boxes(boxes):`. If this is the backward pass, activation '
                 'checkpointing runs a block again when its boxes are gone: set with_cp=False, or put the plugin after '
                 "the whole block, like after='layer3.1'"
             )

@@ -29,7 +29,7 @@ def recognizer(after='layer2.1', depth=18, with_cp=False, **options):
     )
     head = dict(type='TSNHead', num_classes=2, in_channels=512 if depth == 18 else 2048)
     torch.manual_seed(0)
-    model = MODELS.build(dict(type='BoxRecognizer2D', backbone=backbone, cls_head=head, **options))
+    model = MODELS.build(dict(type='RegionRecognizer2D', backbone=backbone, cls_head=head, **options))
     torch.nn.init.ones_(model.backbone.plugins[after.replace('.', '-')].norm.weight)
     return model
 
@@ -89,7 +89,7 @@ def test_nothing_stays_after_the_forward():
     model(**data, mode='loss')['loss_cls'].backward()
     model.zero_grad(set_to_none=True)
     assert pickle.dumps(model.backbone.plugins) == before
-    with pytest.raises(ValueError, match="BoxRegions has no boxes; use model type='BoxRecognizer2D'"):
+    with pytest.raises(ValueError, match="BoxRegions has no boxes; use model type='RegionRecognizer2D'"):
         model(data['inputs'])
 
 
