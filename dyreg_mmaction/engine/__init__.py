@@ -1,5 +1,6 @@
-"""What a run needs besides model and data: optimiser groups, checks of a config."""
+"""What a run needs besides model and data: optimiser groups, hooks, checks of a config."""
 
+from .hooks import AttachRegionsHook
 from .optim_groups import DyRegOptimWrapperConstructor
 
-__all__ = ['DyRegOptimWrapperConstructor']
+__all__ = ['AttachRegionsHook', 'DyRegOptimWrapperConstructor']

@@ -37,6 +37,11 @@ class BoxFiles:
                 )
         self.table = _Table(path for path in self.paths if not path.is_dir())
 
+    def __contains__(self, video: Path) -> bool:
+        """Whether there are annotations of this video, be they empty."""
+        folders = [path for path in self.paths if path.is_dir()]
+        return video.stem in self.table.videos or any((folder / f'{video.stem}.json').exists() for folder in folders)
+
     def read(self, video: Path, size: tuple[float, float], num_boxes: int) -> tuple[np.ndarray, list[np.ndarray]]:
         """Annotated frames of a video, counted from 0 and in order, and the best boxes (K, 4) of each, in 0..1.
 
