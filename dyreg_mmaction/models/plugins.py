@@ -3,11 +3,10 @@
 import difflib
 
 import torch
-from mmengine.registry import Registry
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from dyreg_mmaction.registry import MODELS
+from .building import build
 
 
 class Refinement:
@@ -140,11 +139,8 @@ def _check_path(backbone: nn.Module, path: str, paths: list[str]) -> None:
 
 
 def _build(path: str, cfg: dict, shape: torch.Size) -> nn.Module:
-    registry: Registry = MODELS
-    if isinstance(cfg['type'], str) and registry.get(cfg['type']) is None:
-        raise ValueError(f"plugin type={cfg['type']!r} after {path!r} is not registered; 'DyRegGNN' is")
-    sizes = dict(in_channels=shape[1], feature_size=tuple(shape[-2:]))
+    arguments = {key: value for key, value in cfg.items() if key != 'after'}
     try:
-        return registry.build({key: value for key, value in {**sizes, **cfg}.items() if key != 'after'})
+        return build(arguments, 'plugin', in_channels=shape[1], feature_size=tuple(shape[-2:]))
     except Exception as error:
         raise ValueError(f'{cfg["type"]} after {path!r}, a map of shape {tuple(shape)}: {error}') from error

@@ -41,11 +41,15 @@ WRONG = {
     'an empty place': (after(''), {}, "after=''"),
     'no type': (dict(after='layer3'), {}, 'must be a dict like .*type='),
     'no dict': ('DyRegGNN', {}, "plugin 'DyRegGNN' must be a dict like"),
-    'an unknown plugin': (after('layer3', type='DyRegGNM'), {}, "type='DyRegGNM' after 'layer3' is not registered"),
+    'an unknown plugin': (
+        after('layer3', type='DyRegGNM'),
+        {},
+        "after 'layer3', .*: plugin type='DyRegGNM' is not registered",
+    ),
     'an unknown region source': (
         after('layer3', regions=dict(type='Nope')),
         {},
-        "after 'layer3', .*: .*region source type='Nope' is not registered",
+        "after 'layer3', .*: .*regions type='Nope' is not registered",
     ),
     'an unknown graph': (after('layer3', graph=dict(type='Nope')), {}, "after 'layer3', .*graph type='Nope'"),
     'an unknown argument': (after('layer3', num_node=9), {}, "after 'layer3', .*num_node"),
