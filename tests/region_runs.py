@@ -17,7 +17,7 @@ def digits(length=5, transforms=(), **kwargs):
     return dict(type='MultiSyncMNIST', length=length, pipeline=[*LOAD, *around, *PACK], **options, **kwargs)
 
 
-def recognizer(*regions, num_nodes=4, size=SIDE, kind='BoxRecognizer2D', **kwargs):
+def recognizer(*regions, num_nodes=4, size=SIDE, kind='RegionRecognizer2D', **kwargs):
     """Config of one stage of a grey ResNet-18, with one plugin for each source of regions."""
     places = ('layer1.0', 'layer1.1')
     plugins = [
