@@ -7,6 +7,7 @@ from torch import Tensor
 
 from dyreg_mmaction.registry import MODELS
 
+from .num_segments import TakesFrames
 from .regions.boxes import use_boxes
 
 
@@ -42,7 +43,7 @@ def clip_boxes(inputs: Tensor, data_samples: list) -> Tensor:
 
 
 @MODELS.register_module()
-class BoxRecognizer2D(TakesBoxes, Recognizer2D):
+class BoxRecognizer2D(TakesBoxes, TakesFrames, Recognizer2D):
     """:class:`mmaction.models.Recognizer2D` for backbones with :class:`BoxRegions`."""
 
 
