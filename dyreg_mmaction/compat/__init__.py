@@ -25,7 +25,6 @@ REMEDIES = (
     mmaction.draw_labels,
     mmaction.draw_samples,
     mmaction.batch_test_views,
-    mmaction.check_num_segments,
     mmaction.group_all_parameters,
 )
 

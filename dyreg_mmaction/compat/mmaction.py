@@ -170,24 +170,6 @@ def batch_test_views(recognizer2d: ModuleType) -> None:
     recognizer2d.Recognizer2D.extract_feat = extract_feat
 
 
-@mends('mmaction.models.recognizers.base')
-def check_num_segments(base: ModuleType) -> None:
-    """A head and a backbone that disagree on ``num_segments`` gave a late AxisError or a silently wrong score."""
-    stock = base.BaseRecognizer.__init__
-
-    @functools.wraps(stock)
-    def init(self: Any, *args: Any, **kwargs: Any) -> None:
-        stock(self, *args, **kwargs)
-        backbone, head = (getattr(getattr(self, name, None), 'num_segments', None) for name in ('backbone', 'cls_head'))
-        if None not in (backbone, head) and backbone != head:
-            raise ValueError(
-                f'model.backbone.num_segments={backbone} and model.cls_head.num_segments={head} must be the same '
-                'number, that of the frames sampled from a video.'
-            )
-
-    base.BaseRecognizer.__init__ = init
-
-
 @mends('mmaction.engine.optimizers.tsm_optim_wrapper_constructor')
 def group_all_parameters(constructors: ModuleType) -> None:
     """TSM's optimiser constructor refuses recurrent nets and skips parameters that modules hold themselves."""

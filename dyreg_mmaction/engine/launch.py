@@ -8,6 +8,8 @@ from mmaction.registry import RUNNERS
 from mmengine.config import Config
 from mmengine.runner import Runner
 
+from dyreg_mmaction.models.num_segments import check_num_segments
+
 PREPARE = 'python tools/data/prepare_something.py prepares Something-Something (see tools/data/README.md)'
 
 
@@ -23,6 +25,7 @@ def load_config(args: Namespace) -> Config:
         cfg.work_dir = osp.join('work_dirs', osp.splitext(osp.basename(args.config))[0])
     if not torch.cuda.is_available():
         cfg.sync_bn = None  # exists for GPUs only
+    check_num_segments(cfg)
     return cfg
 
 
