@@ -10,15 +10,15 @@ from mmengine.runner import Runner
 
 from dyreg_mmaction.models.num_segments import check_num_segments
 
+from .config_variables import read_config
+
 PREPARE = 'python tools/data/prepare_something.py prepares Something-Something (see tools/data/README.md)'
 
 
 def load_config(args: Namespace) -> Config:
     """Read the config of a command line with ``config``, ``work_dir``, ``launcher`` and ``cfg_options``."""
-    cfg = Config.fromfile(args.config)
+    cfg = read_config(args.config, args.cfg_options)
     cfg.launcher = args.launcher
-    if args.cfg_options is not None:
-        cfg.merge_from_dict(args.cfg_options)
     if args.work_dir is not None:
         cfg.work_dir = args.work_dir
     elif cfg.get('work_dir') is None:

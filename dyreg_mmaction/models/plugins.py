@@ -7,7 +7,6 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from .building import build
-
 from .refinement import Refinement, key_of
 
 
