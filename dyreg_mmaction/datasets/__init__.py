@@ -2,7 +2,17 @@
 
 from .boxes import LoadBoxes, WithBoxes
 from .mini_something import MiniSomething
+from .samplers import SpreadSampler, StreamSampler
 from .something import TSMCrop
 from .sync_mnist import MultiSyncMNIST, SyncMNIST
 
-__all__ = ['LoadBoxes', 'MiniSomething', 'MultiSyncMNIST', 'SyncMNIST', 'TSMCrop', 'WithBoxes']
+__all__ = [
+    'LoadBoxes',
+    'MiniSomething',
+    'MultiSyncMNIST',
+    'SpreadSampler',
+    'StreamSampler',
+    'SyncMNIST',
+    'TSMCrop',
+    'WithBoxes',
+]
