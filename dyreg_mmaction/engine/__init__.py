@@ -2,5 +2,6 @@
 
 from .hooks import AttachRegionsHook
 from .optim_groups import DyRegOptimWrapperConstructor
+from .portion_hook import PortionHook
 
-__all__ = ['AttachRegionsHook', 'DyRegOptimWrapperConstructor']
+__all__ = ['AttachRegionsHook', 'DyRegOptimWrapperConstructor', 'PortionHook']

@@ -1,0 +1,54 @@
+"""Which videos a run of a study sees: an endless stream to train on, a fixed choice to be evaluated on."""
+
+from collections.abc import Iterator, Sized
+
+import torch
+from torch.utils.data import Sampler
+
+from dyreg_mmaction.registry import DATA_SAMPLERS
+
+
+@DATA_SAMPLERS.register_module()
+class StreamSampler(Sampler[int]):
+    """Endless indices of videos that depend on the seed only, each epoch a permutation of its own.
+
+    MMEngine's InfiniteSampler begins with its first video whenever it is built; this one begins anywhere.
+
+    Args:
+        dataset (Sized): The dataset.
+        seed (int): Seed of the stream.
+        start (int): Number of videos to leave out at the beginning, at no cost. Defaults to 0.
+    """
+
+    def __init__(self, dataset: Sized, seed: int, start: int = 0) -> None:
+        self.length, self.seed, self.start = len(dataset), seed, start
+
+    def __len__(self) -> int:
+        return self.length
+
+    def __iter__(self) -> Iterator[int]:
+        epoch, skipped = divmod(self.start, self.length)
+        while True:
+            order = torch.randperm(self.length, generator=torch.Generator().manual_seed(self.seed * 100_003 + epoch))
+            yield from order[skipped:].tolist()
+            epoch, skipped = epoch + 1, 0
+
+
+@DATA_SAMPLERS.register_module()
+class SpreadSampler(Sampler[int]):
+    """So many videos, evenly spread over the dataset, always the same.
+
+    Args:
+        dataset (Sized): The dataset.
+        num_videos (int): How many; all where the dataset has no more.
+    """
+
+    def __init__(self, dataset: Sized, num_videos: int, **_) -> None:  # the runner gives a seed to every sampler
+        count = min(num_videos, len(dataset))
+        self.indices = [i * len(dataset) // count for i in range(count)]
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self.indices)
