@@ -123,32 +123,26 @@ def _spread(points: list[dict[str, float]], key: str) -> str:
 
 
 def plot(runs: list[StudyRun], metric: str, path: Path) -> None:
-    """Curves of the metric and, where there are regions, of their shift: a thin line a seed, a thick one the mean."""
+    """Curves of the metric and, where there are regions, of their shift and motion: a line for each seed."""
     try:
         from matplotlib.figure import Figure
     except ImportError:
         print(f'matplotlib is not installed, so {path.name} is not drawn: pip install matplotlib')
         return
     keys = [metric] + [key for key in ('shift', 'motion') if any(key in run.curve[-1] for run in runs)]
+    names = list(dict.fromkeys(run.name for run in runs))
     figure = Figure(figsize=(6 * len(keys), 4.5), layout='constrained')
     for axes, key in zip(np.atleast_1d(figure.subplots(1, len(keys))), keys, strict=True):
-        for color, name in enumerate(dict.fromkeys(run.name for run in runs)):
-            curves = [run.curve for run in runs if run.name == name and key in run.curve[-1]]
-            for curve in curves:
-                axes.plot(*_xy(curve, key), color=f'C{color}', linewidth=0.6, alpha=0.5)
-            if curves:
-                shortest = min(map(len, curves))
-                x, y = zip(*(_xy(curve[:shortest], key) for curve in curves), strict=True)
-                axes.plot(np.mean(x, axis=0), np.mean(y, axis=0), color=f'C{color}', linewidth=2, label=name)
+        for run in runs:
+            if key in run.curve[-1]:
+                x, y = ([point[k] for point in run.curve] for k in ('videos', key))
+                label = run.name if run.seed == runs[0].seed else None
+                axes.plot(x, y, color=f'C{names.index(run.name)}', label=label)
         axes.set(xlabel='videos', title=key if key == metric else f'region {key} (cells)')
         axes.legend()
     temporary = path.with_suffix('.new.png')
     figure.savefig(temporary, dpi=100)
     os.replace(temporary, path)
-
-
-def _xy(curve: list[dict[str, float]], key: str) -> tuple[list[float], list[float]]:
-    return [point['videos'] for point in curve], [point[key] for point in curve]
 
 
 def _write(path: Path, text: str) -> None:

@@ -10,14 +10,9 @@ from dyreg_mmaction.registry import DATA_SAMPLERS
 
 @DATA_SAMPLERS.register_module()
 class StreamSampler(Sampler[int]):
-    """Endless indices of videos that depend on the seed only, each epoch a permutation of its own.
+    """Endless indices that depend on the seed only, each epoch a permutation of its own, from the ``start``-th on.
 
-    MMEngine's InfiniteSampler begins with its first video whenever it is built; this one begins anywhere.
-
-    Args:
-        dataset (Sized): The dataset.
-        seed (int): Seed of the stream.
-        start (int): Number of videos to leave out at the beginning, at no cost. Defaults to 0.
+    MMEngine's InfiniteSampler begins with its first index whenever it is built.
     """
 
     def __init__(self, dataset: Sized, seed: int, start: int = 0) -> None:
@@ -36,12 +31,7 @@ class StreamSampler(Sampler[int]):
 
 @DATA_SAMPLERS.register_module()
 class SpreadSampler(Sampler[int]):
-    """So many videos, evenly spread over the dataset, always the same.
-
-    Args:
-        dataset (Sized): The dataset.
-        num_videos (int): How many; all where the dataset has no more.
-    """
+    """The same ``num_videos`` indices (or all), evenly spread over the dataset."""
 
     def __init__(self, dataset: Sized, num_videos: int, **_) -> None:  # the runner gives a seed to every sampler
         count = min(num_videos, len(dataset))

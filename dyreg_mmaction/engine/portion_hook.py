@@ -22,9 +22,8 @@ class PortionHook(Hook):
     """Ends an iteration-based training after each validation, so that resuming it is the next portion.
 
     The curve is a list in the message hub, hence in the checkpoint: ``videos``, ``seconds``, ``loss`` (mean of the
-    portion), the metrics and, with regions, the numbers of :func:`region_numbers`. A sampler is expected that starts
-    where the run is. Random numbers are seeded anew in each portion, so that a run which was interrupted ends like one
-    that was not.
+    portion), the metrics and the :func:`region_numbers`. The sampler has to start where the run is; random numbers are
+    seeded anew in each portion, so that a run which was interrupted ends like one that was not.
 
     Raises:
         FloatingPointError: If the loss is not finite any more; nothing of the portion is kept.
@@ -34,12 +33,11 @@ class PortionHook(Hook):
 
     def __init__(self) -> None:
         self.began = time.monotonic()
-        self.centers: dict[str, Tensor] = {}
 
     def before_train(self, runner: Runner) -> None:
-        """Let the loop skip nothing; look where the regions are before the first portion."""
+        """Let the loop skip nothing; see where the regions are before the first portion."""
         set_random_seed(runner.seed * 100_003 + runner.iter)
-        self.start_iter, loop = runner.iter, runner.train_loop
+        self.first_iter, loop = runner.iter, runner.train_loop
         loop.dataloader_iterator = chain(repeat(None, runner.iter), loop.dataloader_iterator)
         if runner.iter == 0 and region_sources(runner.model):
             runner.val_loop.run()
@@ -47,26 +45,23 @@ class PortionHook(Hook):
 
     def before_val_epoch(self, runner: Runner) -> None:
         """Begin to record regions."""
-        if runner.iter > self.start_iter:
-            window = runner.iter - self.start_iter
-            self.loss = float(runner.message_hub.get_scalar('train/loss').mean(window))
-            if not math.isfinite(self.loss):
-                raise FloatingPointError(f'the loss in {runner.work_dir} is {self.loss}; lower its learning rate')
         self.recording = ExitStack()
-        if region_sources(runner.model):
-            self.record = self.recording.enter_context(record_regions(runner.model))
+        regions = region_sources(runner.model)
+        self.record = self.recording.enter_context(record_regions(runner.model)) if regions else {}
 
     def after_val_epoch(self, runner: Runner, metrics: dict[str, float] | None = None) -> None:
         """Write down the point and save; end the portion."""
-        with self.recording:
-            if region_sources(runner.model):
-                self.centers = {path: torch.cat([r.center for r in rs]).cpu() for path, rs in self.record.items()}
-        if runner.iter == self.start_iter:
+        self.recording.close()
+        self.centers = {path: torch.cat([r.center for r in each]).cpu() for path, each in self.record.items()}
+        if runner.iter == self.first_iter:
             return
         hub = runner.message_hub
+        loss = float(hub.get_scalar('train/loss').mean(runner.iter - self.first_iter))
+        if not math.isfinite(loss):
+            raise FloatingPointError(f'the loss in {runner.work_dir} is {loss}; lower its learning rate')
         curve = hub.get_info('curve', [])
         seconds = time.monotonic() - self.began + (curve[-1]['seconds'] if curve else 0)
-        point = dict(videos=runner.iter * runner.train_dataloader.batch_size, seconds=seconds, loss=self.loss)
+        point = dict(videos=runner.iter * runner.train_dataloader.batch_size, seconds=seconds, loss=loss)
         point |= {key: float(value) for key, value in (metrics or {}).items()}
         point |= region_numbers(self.centers, {path: torch.tensor(c) for path, c in hub.get_info('start', {}).items()})
         hub.update_info('curve', [*curve, point])
@@ -78,14 +73,10 @@ class PortionHook(Hook):
 
 
 def region_numbers(centers: dict[str, Tensor], start: dict[str, Tensor]) -> dict[str, float]:
-    """What has become of the regions, in cells, as the mean over nodes and plugins; {} where there are none.
+    """What has become of regions, in cells, as the mean over nodes and plugins; {} where there are none.
 
-    ``shift``: mean distance of the centres from where they were at the start. ``motion``: how far they move with the
-    content, as the root of the variance of the centre over videos and frames.
-
-    Args:
-        centers (dict[str, Tensor[V, T, N, 2]]): Centres in V videos of T frames, by the path of their plugin.
-        start (dict[str, Tensor[N, 2]]): Mean centres at the start.
+    ``shift``: mean distance of the centres (videos, T, N, 2) from their mean (N, 2) at the start. ``motion``: how far
+    they move with the content, as the root of the variance of the centre over videos and frames.
     """
     if not centers:
         return {}

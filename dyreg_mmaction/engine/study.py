@@ -22,7 +22,7 @@ class StudyRun:
 
     Args:
         name (str): Name of the run.
-        cfg (Config): A config to train with, see :func:`study_config` for what a study changes.
+        cfg (Config): A config to train with, see :func:`study_config`.
         seed (int): Seed of weights and videos.
         options (Namespace): ``out``, ``portion``, ``videos`` and ``val_videos`` of the study.
 
@@ -41,10 +41,10 @@ class StudyRun:
         self.cfg = study_config(cfg, seed, options.portion, options.videos, options.val_videos)
         self.num_parameters = sum(parameter.numel() for parameter in MODELS.build(self.cfg.model).parameters())
         self.folder: Path = options.out / f'{name}_seed{seed}'
+        self.settings = json.dumps(_flat(self.cfg.to_dict()), indent=1, default=str)
         self.curve: list[dict[str, float]] = []
-        self.settings = json.dumps(self.cfg.to_dict(), indent=1, default=str)
         if (self.folder / CHECKPOINT).exists():
-            before, now = (_flat(json.loads(t)) for t in ((self.folder / 'settings.json').read_text(), self.settings))
+            before, now = json.loads((self.folder / 'settings.json').read_text()), json.loads(self.settings)
             if changed := sorted(key for key in before | now if before.get(key) != now.get(key)):
                 what = ', '.join(f'{key}={before.get(key)}, not {now.get(key)}' for key in changed[:3])
                 raise ValueError(f'{self.folder} holds a run with {what}; go on with that, or choose another --out')
@@ -86,20 +86,12 @@ class StudyRun:
 
 
 def study_config(cfg: Config, seed: int, portion: int, videos: int | None, val_videos: int) -> Config:
-    """What a study changes in a config: the order and number of videos, and that it is evaluated after each portion.
+    """The config with a study's videos and evaluations, as long as it says or as ``videos`` does.
 
-    The training is as long as the config says, or ``videos``; epochs of its schedules are stretched so that they fill
-    it, what counts iterations stays as it is.
-
-    Args:
-        cfg (Config): A config to train with; its loop is MMEngine's, by epochs or iterations, or a kin of the latter.
-        seed (int): Seed of weights and videos.
-        portion (int): Iterations from one evaluation to the next.
-        videos (int | None): Length of the training.
-        val_videos (int): Number of videos to evaluate on.
+    Epochs of its schedules are stretched so that they fill the training; what counts iterations stays as it is.
 
     Raises:
-        ValueError: If the training loop is another one by epochs.
+        ValueError: If the training loop counts epochs and is not MMEngine's.
     """
     cfg = Config(copy.deepcopy(cfg.to_dict()), format_python_code=False)  # yapf takes seconds, in each portion
     loop, loader = dict(cfg.train_cfg), cfg.train_dataloader
@@ -119,11 +111,11 @@ def study_config(cfg: Config, seed: int, portion: int, videos: int | None, val_v
     cfg.log_processor = dict(cfg.get('log_processor') or {}, by_epoch=False)
     cfg.default_hooks = dict(cfg.get('default_hooks') or {}, checkpoint=None)
     cfg.custom_hooks = [*(cfg.get('custom_hooks') or []), dict(type='PortionHook')]
+    cfg.work_dir = None
     return cfg
 
 
 def _stretch(schedulers: Any, epochs: int, max_iters: int) -> None:
-    """Schedulers by epochs become schedulers by iterations."""
     for scheduler in [schedulers] if isinstance(schedulers, dict) else schedulers or []:
         if 'Plateau' in scheduler['type']:  # counts evaluations
             scheduler.setdefault('end', max_iters)

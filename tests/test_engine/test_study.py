@@ -1,7 +1,5 @@
 """A run of a study: MMEngine's runner in portions, which ends like one that was never left."""
 
-import logging
-
 import pytest
 import torch
 from mmengine.hooks import Hook
@@ -140,10 +138,3 @@ def test_shift_and_motion_of_known_regions():
     numbers = region_numbers({'place': center}, {'place': start})
     assert numbers == pytest.approx(dict(shift=(5 + 1) / 2, motion=(0 + 1) / 2))
     assert region_numbers({}, {}) == {}
-
-
-def test_log_files_are_closed(tmp_path, monkeypatch):
-    closed = []
-    monkeypatch.setattr(logging.FileHandler, 'close', lambda handler: closed.append(handler.baseFilename))
-    study_run(tmp_path, 'fixed', portion=1).portion()
-    assert [path.endswith('.log') for path in closed] == [True]
