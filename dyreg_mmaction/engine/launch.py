@@ -8,6 +8,7 @@ from mmaction.registry import RUNNERS
 from mmengine.config import Config
 from mmengine.runner import Runner
 
+from dyreg_mmaction.datasets.checks import check_lists
 from dyreg_mmaction.models.num_segments import check_num_segments
 
 from .config_variables import read_config
@@ -35,14 +36,17 @@ def build_runner(cfg: Config) -> Runner:
 
 
 def check_data(cfg: Config, *loaders: str) -> None:
-    """See that the files of these dataloaders exist, before minutes go into building the rest.
+    """See that the files of these dataloaders exist and their lists are right, before minutes go into the rest.
 
     Raises:
         FileNotFoundError: If an annotation file or a data folder is missing.
+        ValueError: If a line of a list is wrong, see :func:`.check_lists`.
     """
     for loader in loaders:
         if cfg.get(loader) is not None:
             _check_dataset(cfg[loader].dataset, f'{loader}.dataset')
+            classes = (cfg.model.get('cls_head') or {}).get('num_classes')
+            check_lists(cfg[loader].dataset, f'{loader}.dataset', classes, unlabelled=loader == 'test_dataloader')
 
 
 def _check_dataset(dataset: dict, where: str) -> None:

@@ -73,6 +73,13 @@ class BoxTable:
         """Whether there are annotations of this video, be they empty; its extension does not matter."""
         return self._find(Path(video).stem) is not None
 
+    def missing(self, videos: Sequence[str]) -> list[str]:
+        """Those of these videos that are not in the table."""
+        names = np.array([Path(video).stem.encode() for video in videos], dtype='S')
+        rows = np.searchsorted(self._names, names).clip(max=max(len(self._names) - 1, 0))
+        known = self._names[rows] == names if len(self._names) else np.zeros(len(names), bool)
+        return [video for video, found in zip(videos, known, strict=True) if not found]
+
     def __getstate__(self) -> dict:
         return dict(paths=self.paths, folder=self.folder)  # arrays are mapped anew, not copied
 
