@@ -1,6 +1,7 @@
 """Modules, and the backbones that take them."""
 
 from . import graphs, heads, losses, regions
+from .attaching import attach_regions
 from .backbones import Plugged, add_plugins
 from .conv_lstm import ConvLSTM
 from .conv_net import ConvNet
@@ -20,6 +21,7 @@ __all__ = [
     'RegionRecognizer2D',
     'RegionRecognizer3D',
     'add_plugins',
+    'attach_regions',
     'graphs',
     'heads',
     'losses',

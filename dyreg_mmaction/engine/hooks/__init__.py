@@ -1,0 +1,5 @@
+"""Hooks of a run."""
+
+from .attach_regions import AttachRegionsHook
+
+__all__ = ['AttachRegionsHook']
