@@ -1,6 +1,6 @@
 """What a run needs besides model and data: optimiser groups, hooks, checks of a config."""
 
-from .hooks import AttachRegionsHook
+from .hooks import AttachRegionsHook, DrawRegionsHook
 from .optim_groups import DyRegOptimWrapperConstructor
 
-__all__ = ['AttachRegionsHook', 'DyRegOptimWrapperConstructor']
+__all__ = ['AttachRegionsHook', 'DrawRegionsHook', 'DyRegOptimWrapperConstructor']
