@@ -2,7 +2,18 @@
 
 from .boxes import LoadBoxes, LoadObjects, WithBoxes
 from .mini_something import MiniSomething
+from .samplers import SpreadSampler, StreamSampler
 from .something import TSMCrop
 from .sync_mnist import MultiSyncMNIST, SyncMNIST
 
-__all__ = ['LoadBoxes', 'LoadObjects', 'MiniSomething', 'MultiSyncMNIST', 'SyncMNIST', 'TSMCrop', 'WithBoxes']
+__all__ = [
+    'LoadBoxes',
+    'LoadObjects',
+    'MiniSomething',
+    'MultiSyncMNIST',
+    'SpreadSampler',
+    'StreamSampler',
+    'SyncMNIST',
+    'TSMCrop',
+    'WithBoxes',
+]

@@ -8,21 +8,25 @@ from mmaction.registry import RUNNERS
 from mmengine.config import Config
 from mmengine.runner import Runner
 
+from dyreg_mmaction.datasets.checks import check_lists
+from dyreg_mmaction.models.num_segments import check_num_segments
+
+from .config_variables import read_config
+
 PREPARE = 'python tools/data/prepare_something.py prepares Something-Something (see tools/data/README.md)'
 
 
 def load_config(args: Namespace) -> Config:
     """Read the config of a command line with ``config``, ``work_dir``, ``launcher`` and ``cfg_options``."""
-    cfg = Config.fromfile(args.config)
+    cfg = read_config(args.config, args.cfg_options)
     cfg.launcher = args.launcher
-    if args.cfg_options is not None:
-        cfg.merge_from_dict(args.cfg_options)
     if args.work_dir is not None:
         cfg.work_dir = args.work_dir
     elif cfg.get('work_dir') is None:
         cfg.work_dir = osp.join('work_dirs', osp.splitext(osp.basename(args.config))[0])
     if not torch.cuda.is_available():
         cfg.sync_bn = None  # exists for GPUs only
+    check_num_segments(cfg)
     return cfg
 
 
@@ -32,14 +36,17 @@ def build_runner(cfg: Config) -> Runner:
 
 
 def check_data(cfg: Config, *loaders: str) -> None:
-    """See that the files of these dataloaders exist, before minutes go into building the rest.
+    """See that the files of these dataloaders exist and their lists are right, before minutes go into the rest.
 
     Raises:
         FileNotFoundError: If an annotation file or a data folder is missing.
+        ValueError: If a line of a list is wrong, see :func:`.check_lists`.
     """
     for loader in loaders:
         if cfg.get(loader) is not None:
             _check_dataset(cfg[loader].dataset, f'{loader}.dataset')
+            classes = (cfg.model.get('cls_head') or {}).get('num_classes')
+            check_lists(cfg[loader].dataset, f'{loader}.dataset', classes, unlabelled=loader == 'test_dataloader')
 
 
 def _check_dataset(dataset: dict, where: str) -> None:

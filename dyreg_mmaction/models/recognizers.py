@@ -13,6 +13,7 @@ from dyreg_mmaction.ops import Regions
 from dyreg_mmaction.registry import MODELS
 
 from .losses import PhasedLoss
+from .num_segments import TakesFrames
 from .recording import record_regions, region_sources
 from .regions.boxes import BoxRegions, use_boxes
 
@@ -113,7 +114,7 @@ def _names(region_losses: Sequence[dict]) -> list[str]:
 
 
 @MODELS.register_module()
-class RegionRecognizer2D(WithRegions, Recognizer2D):
+class RegionRecognizer2D(WithRegions, TakesFrames, Recognizer2D):
     """:class:`mmaction.models.Recognizer2D` for backbones with regions, see :class:`WithRegions`."""
 
 

@@ -6,11 +6,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 from mmengine.dataset import Compose
+from mmengine.registry import DefaultScope
 
 from dyreg_mmaction.datasets import LoadObjects, MiniSomething
 from dyreg_mmaction.datasets.mini_something.generator import generate_mini_something
 
 SIZE = 100  # pixels, a side of the frames
+
+
+@pytest.fixture(autouse=True)
+def scope():
+    with DefaultScope.overwrite_default_scope('mmaction'):
+        yield
 
 
 def write(path, frames, video='7'):

@@ -166,7 +166,9 @@ def test_through_a_model_whose_nodes_are_the_boxes(moves, boxes):
     sample['data_samples'].boxes = np.nan_to_num(sample['data_samples'].objects)
     view = 2 if moves == 'three crops' else 0  # the one in the middle
     clip = predict_clip(model, sample, view=view)
-    corners = [np.clip(TRACK[:, part] / [WIDTH, HEIGHT], clip.view[:2], clip.view[2:]) for part in (slice(2), slice(2, 4))]
+    corners = [
+        np.clip(TRACK[:, part] / [WIDTH, HEIGHT], clip.view[:2], clip.view[2:]) for part in (slice(2), slice(2, 4))
+    ]
     middle = (corners[0] + corners[1]) / 2  # of what is in the view
     np.testing.assert_allclose(clip.nodes['layer1.0'].center[:, 0], middle, atol=0.02)
 

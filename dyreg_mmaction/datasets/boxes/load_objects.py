@@ -8,10 +8,7 @@ from mmcv.transforms import BaseTransform
 
 from dyreg_mmaction.registry import TRANSFORMS
 
-from .files import BoxFiles
-from .tracks import match_boxes
-
-ALL = 10_000  # boxes of a frame: no annotated one is left out
+from .table import BoxTable
 
 
 @TRANSFORMS.register_module()
@@ -38,13 +35,13 @@ class LoadObjects(BaseTransform):
 
     def __init__(self, ann_file: str | Sequence[str] | None = None, ann_height: int | None = None) -> None:
         self.ann_height = ann_height
-        self.files = BoxFiles(ann_file) if ann_file is not None else None
+        self.table = BoxTable(ann_file) if ann_file is not None else None
 
     def transform(self, results: dict) -> dict:
         """Add ``objects``; make ``acting`` as long."""
         num_frames = results['clip_len'] if results['clip_len'] > 1 else results['num_clips']
-        if self.files is not None:
-            boxes = self._from_file(self.files, results)  # (clips * T, K, 4)
+        if self.table is not None:
+            boxes = self._from_file(self.table, results)  # (clips * T, K, 4)
         elif 'gt_bboxes' in results:
             height, width = results['img_shape']
             boxes = results['gt_bboxes'] / np.array([width, height, width, height])
@@ -58,48 +55,17 @@ class LoadObjects(BaseTransform):
             results['acting'] = acting
         return results
 
-    def _from_file(self, files: BoxFiles, results: dict) -> np.ndarray:
+    def _from_file(self, table: BoxTable, results: dict) -> np.ndarray:
         height, width = results.get('original_shape', results['img_shape'])
         if self.ann_height is not None:
             height, width = self.ann_height, width * self.ann_height / height
         video = Path(results.get('filename') or results['frame_dir'])
         wanted = np.asarray(results['frame_inds']) - results['start_index']
-        if video not in files:
+        if video not in table:
             return np.empty((len(wanted), 0, 4))
-        numbers, frames = files.read(video, (height, width), ALL)
-        return pick_frames(np.asarray(numbers), frames, wanted)
-
-
-def pick_frames(numbers: np.ndarray, frames: Sequence[np.ndarray], wanted: np.ndarray) -> np.ndarray:
-    """Objects (T, K, 4) of some frames of a video, nan where they are not seen.
-
-    Args:
-        numbers (np.ndarray): Numbers (F,) of the annotated frames, in order.
-        frames (Sequence[np.ndarray]): Boxes of each, in any order and number.
-        wanted (np.ndarray): Numbers (T,) of the frames to pick.
-    """
-    most = max(map(len, frames), default=0)
-    if not most:
-        return np.empty((len(wanted), 0, 4))
-    tracks = match_boxes(frames, 2 * most)  # (F,2K,4): a new object need not take the place of one that has left
-    tracks = tracks[:, _in_order(tracks, frames)]
-    objects = np.full((len(wanted), *tracks.shape[1:]), np.nan)
-    for t, frame in enumerate(np.searchsorted(numbers, wanted)):
-        if frame < len(numbers) and numbers[frame] == wanted[t]:
-            seen = _same(tracks[frame], frames[frame]).any(1)
-            objects[t, seen] = tracks[frame, seen]
-    return objects
-
-
-def _in_order(tracks: np.ndarray, frames: Sequence[np.ndarray]) -> np.ndarray:
-    """Indices of the tracks that have boxes, those of the first frame with boxes first and in its order."""
-    first = next(i for i, boxes in enumerate(frames) if len(boxes))
-    same = _same(tracks[first], frames[first])
-    place = np.where(same.any(1), same.argmax(1), len(tracks[0]) + np.arange(len(tracks[0])))
-    order = np.argsort(place, kind='stable')
-    return order[~np.isnan(tracks[-1, order, 0])]
-
-
-def _same(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """Which of boxes (M, 4) are which of boxes (K, 4): (M, K)."""
-    return (first[:, None] == second[None]).all(-1)
+        tracks = table.read(video, (height, width), sure=self.ann_height is not None)
+        objects = np.full((len(wanted), *tracks.boxes.shape[1:]), np.nan)
+        annotated = np.isin(wanted, tracks.numbers)
+        frames = np.searchsorted(tracks.numbers, wanted[annotated])
+        objects[annotated] = np.where(tracks.seen[frames, :, None], tracks.boxes[frames], np.nan)
+        return objects

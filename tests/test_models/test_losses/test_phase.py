@@ -7,7 +7,7 @@ from torch import nn
 from dyreg_mmaction.models.losses import MotionLikelihood, Phase, PhasedLoss
 from dyreg_mmaction.models.regions import FixedRegions, StaticRegions
 
-SOURCES = {'a': StaticRegions(1, (4, 4)), 'b': StaticRegions(1, (4, 4)), 'grid': FixedRegions(1, (4, 4))}
+SOURCES = {'a': StaticRegions(), 'b': StaticRegions(), 'grid': FixedRegions()}
 
 
 @pytest.fixture
@@ -71,7 +71,7 @@ def test_wrong_options_are_named(cfg, sentence):
         PhasedLoss(dict(type=MotionLikelihood, **cfg), SOURCES)
 
 
-@pytest.mark.parametrize('sources', [{}, {'grid': FixedRegions(1, (4, 4))}])
+@pytest.mark.parametrize('sources', [{}, {'grid': FixedRegions()}])
 def test_a_model_that_learns_no_regions_is_named(sources: dict[str, nn.Module]):
     with pytest.raises(ValueError, match='region_losses need a plugin that learns its regions'):
         PhasedLoss(dict(type=MotionLikelihood), sources)
