@@ -10,11 +10,13 @@ PACK = [
 ]
 
 
-def digits(length=5, transforms=(), **kwargs):
+def digits(length=5, transforms=(), pipeline_head=(), **kwargs):
     """Config of a small MultiSyncMNIST with boxes and objects."""
     around = [dict(type='WithBoxes', transforms=list(transforms))] if transforms else []
     options = dict(num_digits=3, num_frames=FRAMES, canvas_size=128, frame_size=SIDE, split='test')
-    return dict(type='MultiSyncMNIST', length=length, pipeline=[*LOAD, *around, *PACK], **options, **kwargs)
+    return dict(
+        type='MultiSyncMNIST', length=length, pipeline=[*pipeline_head, *LOAD, *around, *PACK], **options, **kwargs
+    )
 
 
 def recognizer(*regions, num_nodes=4, size=SIDE, kind='RegionRecognizer2D', **kwargs):

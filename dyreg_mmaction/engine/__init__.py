@@ -1,6 +1,6 @@
 """What a run needs besides model and data: optimiser groups, hooks, exact resume, checks of a config."""
 
-from .hooks import AttachRegionsHook
+from .hooks import AttachRegionsHook, DrawRegionsHook
 from .interruption import SaveAndExitHook
 from .optim_groups import DyRegOptimWrapperConstructor
 from .portion_hook import PortionHook
@@ -8,6 +8,7 @@ from .resumable import ResumableTrainLoop, SeededSampler, SeededSamples
 
 __all__ = [
     'AttachRegionsHook',
+    'DrawRegionsHook',
     'DyRegOptimWrapperConstructor',
     'PortionHook',
     'ResumableTrainLoop',
