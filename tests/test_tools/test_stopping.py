@@ -62,12 +62,13 @@ def alive(pid: int) -> bool:
 
 @pytest.mark.slow
 def test_workers_end_with_a_launcher_that_is_killed_and_one_writer_at_a_time(config, tmp_path):
-    launcher = dist_train(config, tmp_path / 'run')
+    launcher = dist_train(config, tmp_path / 'run', '--cfg-options', 'train_cfg.max_epochs=1000')
     wait_for(launcher, 'Epoch(train)')
     workers = children(launcher.pid)
     assert len(workers) == 2
     second = start(sys.executable, 'tools/train.py', config, '--work-dir', str(tmp_path / 'run'))
     output = second.communicate()[0]
+    assert all(map(alive, workers))
     assert second.returncode == 1 and 'Traceback' not in output
     assert any(f'is being written to by process {pid} on' in output.splitlines()[-1] for pid in workers)
     launcher.kill()
