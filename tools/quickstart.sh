@@ -34,10 +34,11 @@ if ! [ $RUN/test.txt -nt "$checkpoint" ]; then
     grep -o 'acc/top1: [0-9.]*' $RUN/test.log | tail -n 1 >$RUN/test.txt
 fi
 
-step '5/5 picture'
-[ $RUN/regions.png -nt "$checkpoint" ] || $PYTHON tools/show_regions.py $CONFIG "$checkpoint" $RUN/regions.png
+step '5/5 pictures'
+[ $RUN/regions/report.html -nt "$checkpoint" ] ||
+    $PYTHON tools/visualize_regions.py $CONFIG "$checkpoint" --dataset val --num 24 --html --out $RUN/regions
 
 step 'done'
 echo "held-out top-1:  $(cut -d' ' -f2 $RUN/test.txt) (chance 0.125)"
 echo "run:             $RUN"
-echo "learned regions: $RUN/regions.png"
+echo "learned regions: $RUN/regions/report.html, $RUN/regions/regions.png"

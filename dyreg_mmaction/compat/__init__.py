@@ -30,7 +30,6 @@ REMEDIES = (
     mmaction.draw_labels,
     mmaction.draw_samples,
     mmaction.batch_test_views,
-    mmaction.check_num_segments,
     mmaction.score_in_float32,
     mmaction.group_all_parameters,
 )

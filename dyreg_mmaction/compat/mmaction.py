@@ -170,24 +170,6 @@ def batch_test_views(recognizer2d: ModuleType) -> None:
     recognizer2d.Recognizer2D.extract_feat = extract_feat
 
 
-@mends('mmaction.models.recognizers.base')
-def check_num_segments(base: ModuleType) -> None:
-    """A head and a backbone that disagree on ``num_segments`` gave a late AxisError or a silently wrong score."""
-    stock = base.BaseRecognizer.__init__
-
-    @functools.wraps(stock)
-    def init(self: Any, *args: Any, **kwargs: Any) -> None:
-        stock(self, *args, **kwargs)
-        backbone, head = (getattr(getattr(self, name, None), 'num_segments', None) for name in ('backbone', 'cls_head'))
-        if None not in (backbone, head) and backbone != head:
-            raise ValueError(
-                f'model.backbone.num_segments={backbone} and model.cls_head.num_segments={head} must be the same '
-                'number, that of the frames sampled from a video.'
-            )
-
-    base.BaseRecognizer.__init__ = init
-
-
 @mends('mmaction.models.heads.base')
 def score_in_float32(base: ModuleType) -> None:
     """``mmaction/models/heads/base.py:129`` hands scores to NumPy, which knows no bfloat16."""

@@ -17,6 +17,10 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner, find_latest_checkpoint
 
 from dyreg_mmaction.checkpoints import load_file
+from dyreg_mmaction.datasets.checks import check_lists
+from dyreg_mmaction.models.num_segments import check_num_segments
+
+from .config_variables import read_config
 
 PREPARE = 'python tools/data/prepare_something.py prepares Something-Something (see tools/data/README.md)'
 TRAINING = ('model', 'train_dataloader', 'train_cfg', 'optim_wrapper')
@@ -39,19 +43,16 @@ def load_config(args: Namespace, sections: tuple[str, ...] = ()) -> Config:
         FileNotFoundError: If there is none.
         ValueError: If it cannot be read, or lacks one of ``sections``.
     """
-    if '::' not in args.config and not osp.isfile(args.config):
-        raise FileNotFoundError(f'config {args.config!r} does not exist; configs/ has those of this package')
+    if '::' not in str(args.config) and not osp.isfile(args.config):
+        raise FileNotFoundError(f'config {str(args.config)!r} does not exist; configs/ has those of this package')
     try:
-        cfg = Config.fromfile(args.config)
+        cfg = read_config(args.config, args.cfg_options)
     except Exception as error:  # whatever its Python says
-        raise ValueError(f'config {args.config!r} cannot be read: {type(error).__name__}: {error}') from error
-    try:
-        cfg.merge_from_dict(args.cfg_options or {})
-    except (KeyError, TypeError, AssertionError, AttributeError, IndexError) as error:
-        raise ValueError(f'--cfg-options {args.cfg_options} does not fit {args.config!r}: {error}') from error
+        options = f' with --cfg-options {args.cfg_options}' if args.cfg_options else ''
+        raise ValueError(f'config {str(args.config)!r}{options} cannot be read: {error!r}') from error
     missing = [section for section in sections if cfg.get(section) is None]
     if missing:
-        raise ValueError(f'config {args.config!r} has no {", ".join(missing)}; it must have {", ".join(sections)}')
+        raise ValueError(f'config {str(args.config)!r} has no {", ".join(missing)}; it must have {", ".join(sections)}')
     cfg.launcher = args.launcher
     if args.work_dir is not None:
         cfg.work_dir = args.work_dir
@@ -62,6 +63,7 @@ def load_config(args: Namespace, sections: tuple[str, ...] = ()) -> Config:
     for loader in ('train_dataloader', 'val_dataloader', 'test_dataloader'):
         if cfg.get(loader) is not None and not cfg[loader].get('num_workers'):
             cfg[loader].persistent_workers = False  # there are none
+    check_num_segments(cfg)
     return cfg
 
 
@@ -216,14 +218,17 @@ def _url(address: str) -> str | None:
 
 
 def check_data(cfg: Config, *loaders: str) -> None:
-    """See that the files of these dataloaders exist, before minutes go into building the rest.
+    """See that the files of these dataloaders exist and their lists are right, before minutes go into the rest.
 
     Raises:
         FileNotFoundError: If an annotation file or a data folder is missing.
+        ValueError: If a line of a list is wrong, see :func:`.check_lists`.
     """
     for loader in loaders:
         if cfg.get(loader) is not None:
             _check_dataset(cfg[loader].dataset, f'{loader}.dataset')
+            classes = (cfg.model.get('cls_head') or {}).get('num_classes')
+            check_lists(cfg[loader].dataset, f'{loader}.dataset', classes, unlabelled=loader == 'test_dataloader')
 
 
 def _check_dataset(dataset: dict, where: str) -> None:

@@ -8,7 +8,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import cv2
 import pytest
 import torch
 
@@ -95,14 +94,6 @@ def test_one_and_two_processes_test_alike(trained, data, tmp_path):
         scores.append(torch.stack([sample['pred_score'] for sample in results]))
     assert scores[0].shape == (8, 8)
     assert torch.allclose(scores[0], scores[1], atol=1e-5)
-
-
-@pytest.mark.slow
-def test_regions_are_drawn(trained, data, tmp_path):
-    picture = tmp_path / 'regions.png'
-    arguments = [CONFIG, str(trained / 'epoch_1.pth'), str(picture), '--num', '2', '--cfg-options', *data]
-    run(sys.executable, 'tools/show_regions.py', *arguments)
-    assert cv2.imread(str(picture)).shape[1] == 8 * 160
 
 
 def test_missing_data_says_what_to_run(tmp_path):
