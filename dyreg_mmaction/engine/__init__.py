@@ -1,6 +1,6 @@
 """What a run needs besides model and data: optimiser groups, hooks, exact resume, checks of a config."""
 
-from .hooks import AttachRegionsHook
+from .hooks import AttachRegionsHook, ValidateAtStartHook
 from .interruption import SaveAndExitHook
 from .optim_groups import DyRegOptimWrapperConstructor
 from .portion_hook import PortionHook
@@ -14,4 +14,5 @@ __all__ = [
     'SaveAndExitHook',
     'SeededSampler',
     'SeededSamples',
+    'ValidateAtStartHook',
 ]
