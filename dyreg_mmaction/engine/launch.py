@@ -11,6 +11,7 @@ from mmengine.runner import Runner
 from dyreg_mmaction.datasets.checks import check_lists
 
 from .config_variables import read_config
+from .damaged_samples import replace_damaged
 
 PREPARE = 'python tools/data/prepare_something.py prepares Something-Something (see tools/data/README.md)'
 
@@ -30,6 +31,7 @@ def load_config(args: Namespace) -> Config:
 
 def build_runner(cfg: Config) -> Runner:
     """The runner that the config asks for, mmengine's by default."""
+    replace_damaged(cfg, 'train_dataloader', 'val_dataloader', 'test_dataloader')
     return RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
 
 
