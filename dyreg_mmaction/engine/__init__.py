@@ -1,5 +1,6 @@
 """What a run needs besides model and data: optimiser groups, hooks, exact resume, checks of a config."""
 
+from .damaged_samples import DamagedSamples
 from .hooks import AttachRegionsHook, DrawRegionsHook, ValidateAtStartHook
 from .interruption import SaveAndExitHook
 from .optim_groups import DyRegOptimWrapperConstructor
@@ -8,6 +9,7 @@ from .resumable import ResumableTrainLoop, SeededSampler, SeededSamples
 
 __all__ = [
     'AttachRegionsHook',
+    'DamagedSamples',
     'DrawRegionsHook',
     'DyRegOptimWrapperConstructor',
     'PortionHook',
