@@ -28,7 +28,7 @@ train_pipeline = [
         num_fixed_crops=13,
     ),
     dict(type='Resize', scale=(224, 224), keep_ratio=False),
-    dict(type='Flip', flip_ratio=0, flip_label_map={{_base_.flip_label_map}}),
+    dict(type='Flip', flip_ratio={{_base_.flip_ratio}}, flip_label_map={{_base_.flip_label_map}}),
     dict(type='FormatShape', input_format='NCTHW'),
     dict(type='PackActionInputs'),
 ]

@@ -1,10 +1,11 @@
 # GNN + Detector in stages 3, 4 and 5: nodes are the 9 best boxes of an object detector, followed from frame to frame.
 _base_ = './tsm_r50_sthv2.py'
 
-boxes_root = 'data/sthv2/boxes'  # made by tools/extract_boxes.py, a file for each video
+# made by tools/extract_boxes.py, a file for each video; elsewhere, or a file of many: --cfg-options boxes_root=PATH
+boxes_root = 'data/sthv2/boxes'
 
 model = dict(
-    type='BoxRecognizer2D',
+    type='RegionRecognizer2D',
     backbone=dict(
         type='DyRegResNetTSM',
         plugins=[
@@ -33,7 +34,7 @@ train_pipeline = [
                 num_fixed_crops=13,
             ),
             dict(type='Resize', scale=(224, 224), keep_ratio=False),
-            dict(type='Flip', flip_ratio=0, flip_label_map=_base_.flip_label_map),
+            dict(type='Flip', flip_ratio=_base_.flip_ratio, flip_label_map=_base_.flip_label_map),
         ],
     ),
     dict(type='FormatShape', input_format='NCHW'),

@@ -1,76 +1,18 @@
-"""Parameters and multiply-adds of a recogniser, counted while it runs on tensors without data."""
+"""The clip that a config's model takes, and the multiply-adds it costs, counted on tensors without data."""
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from typing import NamedTuple
+from collections.abc import Sequence
 
 import torch
 from mmaction.models import BaseRecognizer
 from mmengine.config import Config
 from mmengine.dataset import Compose
-from mmengine.registry import DefaultScope
-from torch import Tensor, nn
+from torch import nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils.flop_counter import FlopCounterMode
 
-from .models import Plugged
-from .models.graphs.space_time import SpaceStage
-from .registry import DATASETS, MODELS, TRANSFORMS
+from .registry import DATASETS, TRANSFORMS
 
 aten = torch.ops.aten
-
-
-class Complexity(NamedTuple):
-    """What a model costs per clip.
-
-    Attributes:
-        input_shape (tuple[int, ...]): Of the clip: (M, C, H, W) for 2D recognisers, (M, C, T, H, W) for 3D ones.
-        params (int): Number of parameters.
-        macs (int): Multiply-adds, each counted once: convolutions, matrix products, recurrent nets, and two for each
-            value that a batch norm sees (as fvcore counts, and DyReg-GNN's Table 12).
-        published_macs (int): The same if messages were computed for each pair of nodes, as the equations say and the
-            released code does it. This package projects each node once instead.
-        plugins (dict[str, tuple[int, int]]): Parameters and multiply-adds of each plugin, by its path.
-    """
-
-    input_shape: tuple[int, ...]
-    params: int
-    macs: int
-    published_macs: int
-    plugins: dict[str, tuple[int, int]]
-
-
-def measure(cfg: Config, size: Sequence[int] | None = None) -> Complexity:
-    """Count what the model of a config costs for one clip of its validation pipeline.
-
-    Args:
-        cfg (Config): Of a 2D or 3D recogniser.
-        size (Sequence[int], optional): Height and width of the frames, or shape of the clip, in place of those that the
-            pipeline makes.
-
-    Raises:
-        ValueError: If the model cannot run on such a clip, or no shape can be worked out.
-    """
-    with DefaultScope.overwrite_default_scope(cfg.get('default_scope', 'mmaction')):
-        model = MODELS.build(cfg.model).eval()
-    size = tuple(size or ())
-    shape = size if len(size) > 2 else (*clip_shape(cfg)[: -len(size) or None], *size)
-    plugins = {
-        name.replace('-', '.'): plugin
-        for backbone in model.modules()
-        if isinstance(backbone, Plugged)
-        for name, plugin in backbone.plugins.items()
-    }
-    macs, of_modules = count(model, shape, list(plugins.values()))
-    with _messages_of_all_pairs(model) as stages:
-        published_macs = count(model, shape)[0] if stages else macs
-    return Complexity(
-        shape,
-        _params(model),
-        macs,
-        published_macs,
-        {path: (_params(plugin), cost) for (path, plugin), cost in zip(plugins.items(), of_modules, strict=True)},
-    )
 
 
 def count(
@@ -98,7 +40,7 @@ def count(
         except Exception as error:
             raise ValueError(
                 f'{type(model).__name__} does not run on a clip of shape {input_shape}: {error}; give the shape of a '
-                'clip (--shape), (M, C, H, W) for 2D recognisers and (M, C, T, H, W) for 3D ones'
+                'clip, (M, C, H, W) for 2D recognisers and (M, C, T, H, W) for 3D ones'
             ) from error
         finally:
             for hook in hooks:
@@ -128,27 +70,6 @@ def _fused_rnn(shape: torch.Size, weight_ih: torch.Size, weight_hh: torch.Size, 
     return 2 * shape[:-1].numel() * (weight_ih.numel() + weight_hh.numel())
 
 
-@contextmanager
-def _messages_of_all_pairs(model: nn.Module) -> Iterator[list[SpaceStage]]:
-    """Let every space stage project the N * N - N further vectors that it gets from N by addition."""
-
-    def project(stage: SpaceStage, args: tuple[Tensor]) -> None:
-        pairs = args[0][..., :, None, :] + args[0][..., None, :, :]
-        stage.send(pairs.flatten(-3, -2)[..., args[0].shape[-2] :, :])
-
-    stages = [module for module in model.modules() if isinstance(module, SpaceStage)]
-    hooks = [stage.register_forward_pre_hook(project) for stage in stages]
-    try:
-        yield stages
-    finally:
-        for hook in hooks:
-            hook.remove()
-
-
-def _params(module: nn.Module) -> int:
-    return sum(parameter.numel() for parameter in module.parameters())
-
-
 def clip_shape(cfg: Config) -> tuple[int, ...]:
     """Shape of one clip, one view of it, as the validation pipeline of a config makes it.
 
@@ -159,7 +80,7 @@ def clip_shape(cfg: Config) -> tuple[int, ...]:
     """
     loader = next((cfg[name] for name in LOADERS if cfg.get(name)), None)
     if loader is None:
-        raise ValueError(f'the config has none of {", ".join(LOADERS)}; give the shape of a clip with --shape')
+        raise ValueError(f'the config has none of {", ".join(LOADERS)}; give the shape of a clip')
     dataset = loader.dataset
     while 'pipeline' not in dataset and 'dataset' in dataset:
         dataset = dataset.dataset
@@ -176,7 +97,7 @@ def clip_shape(cfg: Config) -> tuple[int, ...]:
         return (per_view if frames.ndim == 4 else 1, *frames.shape[1:])
     except Exception as error:
         raise ValueError(
-            f'the pipeline of {dataset.get("type")} does not tell the shape of a clip ({error}); give it with --shape'
+            f'the pipeline of {dataset.get("type")} does not tell the shape of a clip ({error}); give it'
         ) from error
 
 

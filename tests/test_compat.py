@@ -53,7 +53,12 @@ FAULTS = {
     'draw_labels': 'AssertionError: no label is drawn',
     'draw_samples': "unexpected keyword argument 'show'",
     'batch_test_views': "has no attribute 'get'",
-    'check_num_segments': 'AssertionError: built with 8 and 4 segments',
+    'write_checkpoints_whole': 'AssertionError: half a file',
+    'remove_checkpoints_last': 'AssertionError: the old checkpoint is gone',
+    'find_whole_checkpoint': 'AssertionError: epoch_3.pth',
+    'load_where_nothing_resumes': 'AssertionError: random weights',
+    'mix_precision_on_cpu': 'only available training on gpu',
+    'score_in_float32': 'unsupported ScalarType BFloat16',
     'group_all_parameters': 'New atomic module type',
 }
 
@@ -225,6 +230,148 @@ def wrap_models_on_cpu(folder: Path) -> None:
     assert model.module.weight.grad.sum() == 2 and not model.broadcast_buffers
 
 
+def write_checkpoints_whole(folder: Path) -> None:
+    import resource
+
+    import torch
+    from mmengine.runner import runner
+
+    file = folder / 'epoch_1.pth'
+    runner.save_checkpoint(dict(weight=torch.ones(10_000)), str(file))
+    before = file.read_bytes()
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))  # as good as a full disk, or a kill
+    with pytest.raises(OSError, match='File too large'):
+        runner.save_checkpoint(dict(weight=torch.zeros(10_000)), str(file))
+    assert file.read_bytes() == before, 'half a file'
+
+
+def _toy_runner(folder: Path, **settings):
+    import torch
+    from mmengine.model import BaseModel
+    from mmengine.runner import Runner
+
+    class Toy(BaseModel):
+        def __init__(self):
+            super().__init__()
+            self.layer = torch.nn.Linear(1, 1)
+
+        def forward(self, inputs, mode):
+            return dict(loss=self.layer(torch.stack(inputs)).sum())
+
+    return Runner(
+        **dict(
+            model=Toy(),
+            work_dir=str(folder / 'run'),
+            train_dataloader=dict(
+                dataset=[dict(inputs=torch.ones(1))], batch_size=1, sampler=dict(type='DefaultSampler')
+            ),
+            train_cfg=dict(by_epoch=True, max_epochs=2),
+            optim_wrapper=dict(optimizer=dict(type='SGD', lr=0.1)),
+            log_level='ERROR',
+        )
+        | settings
+    )
+
+
+def remove_checkpoints_last(folder: Path) -> None:
+    runner = _toy_runner(
+        folder, default_hooks=dict(checkpoint=dict(type='CheckpointHook', interval=1, max_keep_ckpts=1))
+    )
+    stock = runner.save_checkpoint
+
+    def fail_in_epoch_2(out_dir, filename, *args, **kwargs):
+        if filename == 'epoch_2.pth':
+            raise KeyboardInterrupt
+        stock(out_dir, filename, *args, **kwargs)
+
+    runner.save_checkpoint = fail_in_epoch_2
+    with pytest.raises(KeyboardInterrupt):
+        runner.train()
+    assert (folder / 'run' / 'epoch_1.pth').exists(), 'the old checkpoint is gone'
+    again = _toy_runner(
+        folder / 'again', default_hooks=dict(checkpoint=dict(type='CheckpointHook', interval=1, max_keep_ckpts=1))
+    )
+    again.train()
+    assert [file.name for file in (folder / 'again' / 'run').glob('*.pth')] == ['epoch_2.pth']
+
+
+def find_whole_checkpoint(folder: Path) -> None:
+    import torch
+    from mmengine.runner import runner
+
+    for epoch in (1, 2, 3):
+        file = folder / f'epoch_{epoch}.pth'
+        torch.save(dict(weight=torch.rand(1000)), file)
+        os.utime(file, (epoch, epoch))
+    (folder / 'last_checkpoint').write_text(str(folder / 'epoch_3.pth'))
+    torch.save(
+        dict(weight=torch.rand(1000)), folder / 'best_acc_epoch_1.pth'
+    )  # without an optimizer: not to resume from
+
+    def latest() -> str:
+        return Path(runner.find_latest_checkpoint(str(folder)) or 'none').name
+
+    assert latest() == 'epoch_3.pth'
+    (folder / 'epoch_3.pth').write_bytes((folder / 'epoch_3.pth').read_bytes()[:-100])
+    assert latest() == 'epoch_2.pth', latest()
+    content = bytearray((folder / 'epoch_2.pth').read_bytes())
+    content[len(content) // 2] ^= 1  # one bit of a weight
+    (folder / 'epoch_2.pth').write_bytes(content)
+    os.utime(folder / 'epoch_2.pth', (2, 2))
+    assert latest() == 'epoch_1.pth'
+    (folder / 'last_checkpoint').write_text('')  # cut by a kill
+    assert latest() == 'epoch_1.pth'
+    (folder / 'epoch_1.pth').unlink()
+    assert latest() == 'none'
+
+
+def load_where_nothing_resumes(folder: Path) -> None:
+    import torch
+    from mmengine.config import Config
+
+    weights = {'layer.weight': torch.full((1, 1), 7.0), 'layer.bias': torch.full((1,), 8.0)}
+    torch.save(weights, folder / 'weights.pth')
+    (folder / 'config.py').write_text(f'load_from = {str(folder / "weights.pth")!r}')
+    # what MMAction2's tools/train.py --resume makes of it
+    cfg = Config.fromfile(folder / 'config.py')
+    cfg.resume, cfg.load_from = True, None
+
+    def started(**settings):
+        runner = _toy_runner(folder, cfg=cfg, resume=True, **settings)
+        runner.train_loop.run = lambda: None
+        runner.train()
+        return runner.model.layer.weight.item()
+
+    assert started() == 7, 'random weights'
+    trained = _toy_runner(folder)
+    trained.train()
+    assert started() == trained.model.layer.weight.item()
+
+
+def mix_precision_on_cpu(folder: Path) -> None:
+    import torch
+
+    for dtype in (None, 'float16'):
+        optim_wrapper = dict(type='AmpOptimWrapper', optimizer=dict(type='SGD', lr=0.1), dtype=dtype)
+        runner = _toy_runner(folder, optim_wrapper=optim_wrapper)
+        dtypes = []
+        runner.model.layer.register_forward_hook(lambda *args, dtypes=dtypes: dtypes.append(args[2].dtype))
+        runner.train()
+        assert dtypes == [torch.bfloat16] * 2
+        assert runner.model.layer.weight.dtype == torch.float32
+    _toy_runner(folder, optim_wrapper=optim_wrapper, resume=True, train_cfg=dict(by_epoch=True, max_epochs=3)).train()
+
+
+def score_in_float32(folder: Path) -> None:
+    import torch
+    from mmaction.models.heads import TSNHead
+    from mmaction.structures import ActionDataSample
+
+    head = TSNHead(num_classes=3, in_channels=4)
+    losses = head.loss_by_feat(torch.eye(2, 3, dtype=torch.bfloat16), [ActionDataSample().set_gt_label(0)] * 2)
+    assert losses['top1_acc'] == 0.5 and losses['loss_cls'].dtype == torch.float32
+
+
 def jitter_hue(folder: Path) -> None:
     import cv2
     import numpy as np
@@ -241,11 +388,11 @@ def jitter_hue(folder: Path) -> None:
         assert np.abs((found - expected + 90) % 180 - 90).max() <= 1
 
 
-def _recognizer(num_segments: int = 8, head_segments: int = 8, **test_cfg) -> dict:
+def _recognizer(**test_cfg) -> dict:
     return dict(
         type='Recognizer2D',
-        backbone=dict(type='ResNetTSM', depth=18, num_segments=num_segments, pretrained2d=False),
-        cls_head=dict(type='TSMHead', num_classes=3, in_channels=512, num_segments=head_segments, average_clips='prob'),
+        backbone=dict(type='ResNetTSM', depth=18, num_segments=8, pretrained2d=False),
+        cls_head=dict(type='TSMHead', num_classes=3, in_channels=512, num_segments=8, average_clips='prob'),
         data_preprocessor=dict(type='ActionDataPreprocessor', mean=[128] * 3, std=[64] * 3),
         test_cfg=test_cfg,
     )
@@ -499,30 +646,12 @@ def batch_test_views(folder: Path) -> None:
     assert torch.allclose(in_parts, at_once, atol=1e-5)
 
 
-def check_num_segments(folder: Path) -> None:
-    from mmaction.registry import MODELS
-    from mmengine.registry import init_default_scope
-
-    init_default_scope('mmaction')
-    try:
-        MODELS.build(_recognizer(num_segments=8, head_segments=4))
-    except ValueError as error:
-        assert 'model.backbone.num_segments=8 and model.cls_head.num_segments=4' in str(error)
-    else:
-        raise AssertionError('built with 8 and 4 segments')
-    MODELS.build(_recognizer())
-    plain = _recognizer()
-    plain['backbone'] = dict(type='ResNet', depth=18)  # knows nothing of segments
-    MODELS.build(plain)
-    i3d = dict(type='I3DHead', num_classes=3, in_channels=512)
-    MODELS.build(dict(type='Recognizer3D', backbone=dict(type='ResNet3d', depth=18), cls_head=i3d))
-
-
 def group_all_parameters(folder: Path) -> None:
     from mmaction.engine.optimizers import TSMOptimWrapperConstructor
     from torch import nn
 
     model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.GRU(4, 4), nn.Linear(4, 2))
+    model.scale = nn.Parameter(nn.init.ones_(model[0].bias.detach().clone()))
     settings = dict(type='OptimWrapper', optimizer=dict(type='SGD', lr=0.1, weight_decay=0.1))
     optimizer = TSMOptimWrapperConstructor(settings, dict(fc_lr5=True))(model).optimizer
     grouped = [parameter for group in optimizer.param_groups for parameter in group['params']]

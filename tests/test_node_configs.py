@@ -9,6 +9,7 @@ import pytest
 import torch
 from mmengine.config import Config
 from mmengine.dataset import pseudo_collate
+from mmengine.logging import MessageHub
 from mmengine.optim import OptimWrapper
 from mmengine.registry import DefaultScope
 
@@ -103,7 +104,7 @@ def test_models_differ_in_nothing_but_their_plugin(name):
     cfg, expected = load(name).to_dict(), load('r18').to_dict()
     expected['model']['backbone']['plugins'] = [PLUGINS[name]]
     if name == 'r18_boxes':
-        expected['model']['type'] = 'BoxRecognizer2D'
+        expected['model']['type'] = 'RegionRecognizer2D'
         expected['pipeline'] = [
             dict(type='LoadBoxes'),
             dict(type='FormatShape', input_format='NCHW'),
@@ -126,10 +127,28 @@ def test_other_numbers_of_digits_change_nothing_else(model, num_digits):
 
 def test_reduced_models_differ_in_nothing_but_their_plugin():
     baseline = load('multisyncmnist/reduced/r18').to_dict()
-    for name in set(REDUCED) - {'r18'}:
+    for name in set(REDUCED) - {'r18', 'r18_dyreg-motion'}:
         cfg = load(f'multisyncmnist/reduced/{name}').to_dict()
         (plugin,) = cfg['model']['backbone'].pop('plugins')
         assert cfg == baseline and plugin['after'] == 'layer2.1', name
+
+
+def test_the_warm_start_is_the_same_model_with_one_more_loss():
+    plain, warm = (load(f'multisyncmnist/reduced/{name}').to_dict() for name in ('r18_dyreg', 'r18_dyreg-motion'))
+    assert [loss['type'] for loss in warm['model'].pop('region_losses')] == ['MotionLikelihood']
+    assert (plain['model'].pop('type'), warm['model'].pop('type')) == ('Recognizer3D', 'RegionRecognizer3D')
+    assert warm == plain
+
+
+@pytest.mark.parametrize('name', ['multisyncmnist/reduced/r18', 'syncmnist/reduced/rstg_all-temp'])
+def test_reduced_backbones_see_every_frame_on_its_own(name):
+    backbone = MODELS.build(load(name).model.backbone)
+    backbone.eval()
+    clip = torch.randn(1, 1, 6, 64, 64)
+    other = clip.clone()
+    other[:, :, 2] += 1
+    changed = (backbone(clip) != backbone(other)).flatten(3).any(-1).any(1)
+    assert changed.tolist() == [[frame == 2 for frame in range(6)]]
 
 
 def half_size(name: str, side: int) -> torch.Tensor:
@@ -183,6 +202,7 @@ def test_multisyncmnist_config_learns(name):
 @pytest.mark.parametrize('name', REDUCED)
 def test_reduced_config_learns(name):
     cfg = load(f'multisyncmnist/reduced/{name}')
+    MessageHub.get_current_instance().update_info_dict(dict(iter=0, max_iters=1))
     dataset = DATASETS.build(cfg.train_dataloader.dataset)
     course = losses(cfg, [dataset[index] for index in range(8)], steps=4)
     assert course[-1] < 0.8 * course[0], course

@@ -8,13 +8,20 @@ Examples:
 
 import argparse
 import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
 from mmengine.config import Config
+from mmengine.registry import DefaultScope
+from torch import Tensor, nn
 
 import dyreg_mmaction  # noqa: F401  (registers the models)
-from dyreg_mmaction.complexity import Complexity, measure
+from dyreg_mmaction.complexity import clip_shape, count
+from dyreg_mmaction.models import Plugged
+from dyreg_mmaction.models.graphs.space_time import SpaceStage
+from dyreg_mmaction.registry import MODELS
 
 CONFIGS = Path(__file__).resolve().parents[1] / 'configs'
 
@@ -48,6 +55,80 @@ run: what this package does: it projects each of the N nodes once, and adds.
 The paper's 26.1 M of Fixed r3-4-5 leaves out the 1x1 projections and the embeddings of positions."""
 
 
+class Complexity(NamedTuple):
+    """What a model costs per clip.
+
+    Attributes:
+        input_shape (tuple[int, ...]): Of the clip: (M, C, H, W) for 2D recognisers, (M, C, T, H, W) for 3D ones.
+        params (int): Number of parameters.
+        macs (int): Multiply-adds, each counted once: convolutions, matrix products, recurrent nets, and two for each
+            value that a batch norm sees (as fvcore counts, and DyReg-GNN's Table 12).
+        published_macs (int): The same if messages were computed for each pair of nodes, as the equations say and the
+            released code does it. This package projects each node once instead.
+        plugins (dict[str, tuple[int, int]]): Parameters and multiply-adds of each plugin, by its path.
+    """
+
+    input_shape: tuple[int, ...]
+    params: int
+    macs: int
+    published_macs: int
+    plugins: dict[str, tuple[int, int]]
+
+
+def measure(cfg: Config, size: Sequence[int] | None = None) -> Complexity:
+    """Count what the model of a config costs for one clip of its validation pipeline.
+
+    Args:
+        cfg (Config): Of a 2D or 3D recogniser.
+        size (Sequence[int], optional): Height and width of the frames, or shape of the clip, in place of those that the
+            pipeline makes.
+
+    Raises:
+        ValueError: If the model cannot run on such a clip, or no shape can be worked out.
+    """
+    with DefaultScope.overwrite_default_scope(cfg.get('default_scope', 'mmaction')):
+        model = MODELS.build(cfg.model).eval()
+    size = tuple(size or ())
+    shape = size if len(size) > 2 else (*clip_shape(cfg)[: -len(size) or None], *size)
+    plugins = {
+        name.replace('-', '.'): plugin
+        for backbone in model.modules()
+        if isinstance(backbone, Plugged)
+        for name, plugin in backbone.plugins.items()
+    }
+    macs, of_modules = count(model, shape, list(plugins.values()))
+    with _messages_of_all_pairs(model) as stages:
+        published_macs = count(model, shape)[0] if stages else macs
+    return Complexity(
+        shape,
+        _params(model),
+        macs,
+        published_macs,
+        {path: (_params(plugin), cost) for (path, plugin), cost in zip(plugins.items(), of_modules, strict=True)},
+    )
+
+
+@contextmanager
+def _messages_of_all_pairs(model: nn.Module) -> Iterator[list[SpaceStage]]:
+    """Let every space stage project the N * N - N further vectors that it gets from N by addition."""
+
+    def project(stage: SpaceStage, args: tuple[Tensor]) -> None:
+        pairs = args[0][..., :, None, :] + args[0][..., None, :, :]
+        stage.send(pairs.flatten(-3, -2)[..., args[0].shape[-2] :, :])
+
+    stages = [module for module in model.modules() if isinstance(module, SpaceStage)]
+    hooks = [stage.register_forward_pre_hook(project) for stage in stages]
+    try:
+        yield stages
+    finally:
+        for hook in hooks:
+            hook.remove()
+
+
+def _params(module: nn.Module) -> int:
+    return sum(parameter.numel() for parameter in module.parameters())
+
+
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('config', nargs='?', help='config file')
@@ -72,10 +153,6 @@ def parse_args() -> argparse.Namespace:
     return args
 
 
-def measure_config(path: Path | str, shape: list[int] | None = None) -> Complexity:
-    return measure(Config.fromfile(path), shape)
-
-
 def describe(found: Complexity) -> str:
     lines = [
         f'clip        {" x ".join(map(str, found.input_shape))}',
@@ -91,7 +168,7 @@ def measure_row(row: Row) -> dict:
     """A row of the tables, in millions and thousands of millions."""
     entry = dict(model=row.name, config=row.config, params_paper=row.params, macs_paper=row.macs)
     if (CONFIGS / row.config).is_file():
-        found = measure_config(CONFIGS / row.config)
+        found = measure(Config.fromfile(CONFIGS / row.config))
         entry.update(params=found.params / 1e6, macs_published=found.published_macs / 1e9, macs_run=found.macs / 1e9)
     return entry
 
@@ -113,7 +190,7 @@ def main() -> None:
     args = parse_args()
     try:
         if not args.table:
-            found = measure_config(args.config, args.shape)
+            found = measure(Config.fromfile(args.config), args.shape)
             print(json.dumps(found._asdict()) if args.json else describe(found))
         elif args.json:
             print(json.dumps([measure_row(row) for row in (*TABLE_12, *TABLE_6)]))

@@ -15,26 +15,30 @@ step '1/5 environment'
 bash tools/setup.sh
 export PYTHON=$PWD/.venv/bin/python # from here on; before, a user's choice for setup.sh
 
+# a process for each GPU or else for each CPU core, two at most; 16 clips in a batch in any case
+PROCESSES=$($PYTHON -c 'import os, torch; print(min(2, torch.cuda.device_count() or os.cpu_count() or 1))')
+
 step "2/5 data: $DATA"
 [ -f $DATA/sthv2_val_list_videos.txt ] || $PYTHON tools/data/make_mini_something.py $DATA
 
 step "3/5 training: $RUN"
 if ! [ -f $RUN/trained ]; then
-    tools/dist_train.sh $CONFIG 2 --resume
+    tools/dist_train.sh $CONFIG "$PROCESSES" --resume --cfg-options train_dataloader.batch_size=$((16 / PROCESSES))
     touch $RUN/trained
 fi
 checkpoint=$(cat $RUN/last_checkpoint)
 
 step '4/5 test: 3 crops x 2 samplings of every held-out clip'
 if ! [ $RUN/test.txt -nt "$checkpoint" ]; then
-    tools/dist_test.sh $CONFIG "$checkpoint" 2 2>&1 | tee $RUN/test.log
+    tools/dist_test.sh $CONFIG "$checkpoint" "$PROCESSES" 2>&1 | tee $RUN/test.log
     grep -o 'acc/top1: [0-9.]*' $RUN/test.log | tail -n 1 >$RUN/test.txt
 fi
 
-step '5/5 picture'
-[ $RUN/regions.png -nt "$checkpoint" ] || $PYTHON tools/show_regions.py $CONFIG "$checkpoint" $RUN/regions.png
+step '5/5 pictures'
+[ $RUN/regions/report.html -nt "$checkpoint" ] ||
+    $PYTHON tools/visualize_regions.py $CONFIG "$checkpoint" --dataset val --num 24 --html --out $RUN/regions
 
 step 'done'
 echo "held-out top-1:  $(cut -d' ' -f2 $RUN/test.txt) (chance 0.125)"
 echo "run:             $RUN"
-echo "learned regions: $RUN/regions.png"
+echo "learned regions: $RUN/regions/report.html, $RUN/regions/regions.png"

@@ -4,9 +4,10 @@ Example:
     cd configs/multisyncmnist; python ../../tools/study.py r18_fixed.py r18_dyreg.py --seeds 0 1 --minutes 600
 
 The runs take turns, a portion of iterations each, so that they have seen equally many videos whenever the study ends.
-Learning rates are constant: the schedulers of the configs are left out. Interrupt it whenever you like: the same
-command goes on where it was. The folder receives, after each portion, ``study.md`` (the table), ``study.json`` (all
-curves), ``study.png`` (the plot) and a checkpoint for each run.
+Each is a training by MMEngine's runner with the schedules, hooks and losses of its config, as long as that says or as
+--videos does. Interrupt it whenever you like: the same command goes on where it was. The folder receives, after each
+portion, ``study.md`` (the table), ``study.json`` (all curves), ``study.png`` (the plot) and, in a folder for each run,
+its checkpoint and scalars.
 """
 
 import argparse
@@ -14,17 +15,14 @@ import json
 import os
 import time
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
-from mmengine.config import Config, DictAction
-from mmengine.logging import MMLogger
+from mmengine.config import DictAction
 
 import dyreg_mmaction  # noqa: F401  (registers what configs name)
+from dyreg_mmaction.engine.launch import load_config
 from dyreg_mmaction.engine.study import StudyRun
-
-Runs = dict[tuple[str, int], dict[str, Any]]
 
 
 def parse_args() -> argparse.Namespace:
@@ -34,15 +32,15 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('configs', nargs='+', type=Path, help='config files; a run is named after its file')
     parser.add_argument('--seeds', nargs='+', type=int, default=[0], help='seeds of each config')
     parser.add_argument('--minutes', type=float, default=60, help='time for all runs together, of this call')
-    parser.add_argument('--videos', type=int, help='videos of each run after which the study ends, if time allows')
+    parser.add_argument('--videos', type=int, help='length of each run; by default that of its config')
     parser.add_argument('--out', type=Path, default=Path('work_dirs/study'), help='folder of the study')
     parser.add_argument('--portion', type=int, default=200, help='iterations from one evaluation to the next')
     parser.add_argument('--val-videos', type=int, default=1000, help='videos to evaluate on')
     parser.add_argument('--metric', default='acc/top1', help='metric of table and plot')
     parser.add_argument('--threads', type=int, help='threads of this process; by default as many as there are cores')
-    parser.add_argument('--cfg-options', nargs='+', action=DictAction, default={}, help='settings of all configs, k=v')
+    parser.add_argument('--cfg-options', nargs='+', action=DictAction, help='settings of all configs, k=v')
     args = parser.parse_args()
-    for option in ('portion', 'val_videos', 'threads'):
+    for option in ('portion', 'videos', 'val_videos', 'threads'):
         if getattr(args, option) is not None and getattr(args, option) < 1:
             parser.error(f'--{option.replace("_", "-")} {getattr(args, option)} must be at least 1')
     return args
@@ -55,80 +53,64 @@ def main() -> None:
         raise ValueError(f'the configs {names} must have different file names, by which their runs are told apart')
     if args.threads:
         torch.set_num_threads(args.threads)
-    MMLogger.get_current_instance().setLevel('WARNING')
     args.out.mkdir(parents=True, exist_ok=True)
-    configs = {}
-    for path in args.configs:
-        configs[path.stem] = Config.fromfile(path)
-        configs[path.stem].merge_from_dict(args.cfg_options)
-    run_study(configs, args)
+    settings = dict(cfg_options=args.cfg_options, work_dir=str(args.out), launcher='none')
+    configs = {path.stem: load_config(argparse.Namespace(config=path, **settings)) for path in args.configs}
+    run_study([StudyRun(name, cfg, seed, args) for seed in args.seeds for name, cfg in configs.items()], args)
 
 
-def run_study(configs: dict[str, Config], args: argparse.Namespace) -> None:
+def run_study(runs: list[StudyRun], args: argparse.Namespace) -> None:
     """Turns of all runs until the next portion would not fit into the time."""
     end = time.monotonic() + 60 * args.minutes
-    runs: Runs = {(name, seed): {} for seed in args.seeds for name in configs}
-    for name, seed in runs:  # all configs are built before hours go into the first
-        run = StudyRun(name, configs[name], seed, args.out, args.val_videos)
-        runs[name, seed] = dict(parameters=run.num_parameters, curve=run.curve)
     longest = 0.0
-    while going := [key for key, run in runs.items() if 'diverged' not in run]:
-        name, seed = min(going, key=lambda key: videos_seen(runs[key]))
-        enough = args.videos is not None and videos_seen(runs[name, seed]) >= args.videos
-        if enough or time.monotonic() + longest >= end:
+    while going := [run for run in runs if not run.finished]:
+        if time.monotonic() + longest >= end:
             break
         began = time.monotonic()
-        run = StudyRun(name, configs[name], seed, args.out, args.val_videos)
-        try:
-            point = run.portion(args.portion)
-        except FloatingPointError as error:  # the others go on
-            runs[name, seed]['diverged'] = str(error)
-            print(error, flush=True)
+        run = min(going, key=lambda run: run.videos)
+        run.portion()
+        longest = max(longest, time.monotonic() - began)
+        if run.diverged:  # the others go on
+            print(run.diverged, flush=True)
         else:
+            point = run.curve[-1]
             if args.metric not in point:
                 raise ValueError(f'--metric {args.metric} is not measured; choose one of {", ".join(point)}')
-            runs[name, seed]['curve'] = run.curve
-            left = max(0, end - time.monotonic()) / 60
             numbers = ' '.join(f'{key} {value:.4g}' for key, value in point.items())
-            print(f'{name} seed {seed}: {numbers} | {left:.0f} min left', flush=True)
-        longest = max(longest, time.monotonic() - began)
+            left = max(0, end - time.monotonic()) / 60
+            print(f'{run.name} seed {run.seed}: {numbers} | {left:.0f} min left', flush=True)
         write_report(runs, args)
     write_report(runs, args)
 
 
-def videos_seen(run: dict[str, Any]) -> int:
-    """Number of videos a run has been trained on."""
-    return run['curve'][-1]['videos'] if run['curve'] else 0
-
-
-def write_report(runs: Runs, args: argparse.Namespace) -> None:
+def write_report(runs: list[StudyRun], args: argparse.Namespace) -> None:
     """Table, curves and plot, of the runs that have a portion done."""
-    done = {key: run for key, run in runs.items() if run['curve'] or 'diverged' in run}
-    if not done:
+    runs = [run for run in runs if run.curve or run.diverged]
+    if not runs:
         print(f'{args.minutes} minutes are too few for one portion of {args.portion} iterations')
         return
-    curves = [dict(name=name, seed=seed, **run) for (name, seed), run in done.items()]
-    _write(args.out / 'study.json', json.dumps(curves, indent=1))
-    _write(args.out / 'study.md', table(done, args.metric))
-    plot({key: run for key, run in done.items() if run['curve']}, args.metric, args.out / 'study.png')
+    keys = ('name', 'seed', 'num_parameters', 'diverged', 'curve')
+    _write(args.out / 'study.json', json.dumps([{key: getattr(run, key) for key in keys} for run in runs], indent=1))
+    _write(args.out / 'study.md', table(runs, args.metric))
+    plot([run for run in runs if run.curve], args.metric, args.out / 'study.png')
 
 
-def table(runs: Runs, metric: str) -> str:
+def table(runs: list[StudyRun], metric: str) -> str:
     """Markdown table: each config at the largest number of videos that all runs have seen, mean and spread of seeds."""
-    videos = min((videos_seen(run) for run in runs.values() if 'diverged' not in run), default=0)
+    videos = min((run.videos for run in runs if not run.diverged), default=0)
     lines = [
         f'At the first evaluation after {videos:,} videos, mean ± standard deviation over the seeds; '
         'shift and motion of the regions in cells.\n',
         f'| config | parameters | seeds | {metric} | loss | region shift | region motion | seconds |',
         '|---|---|---|---|---|---|---|---|',
     ]
-    for name in dict.fromkeys(name for name, _ in runs):
-        of_name = [run for (other, _), run in runs.items() if other == name]
-        going = [run for run in of_name if 'diverged' not in run]
-        points = [next(p for p in run['curve'] if p['videos'] >= videos) for run in going]
+    for name in dict.fromkeys(run.name for run in runs):
+        of_name = [run for run in runs if run.name == name]
+        going = [run for run in of_name if not run.diverged]
+        points = [next(p for p in run.curve if p['videos'] >= videos) for run in going]
         cells = [_spread(points, key) for key in (metric, 'loss', 'shift', 'motion', 'seconds')]
         seeds = f'{len(going)}' if going == of_name else f'{len(going)}, {len(of_name) - len(going)} diverged'
-        lines.append(f'| {name} | {of_name[0]["parameters"]:,} | {seeds} | {" | ".join(cells)} |')
+        lines.append(f'| {name} | {of_name[0].num_parameters:,} | {seeds} | {" | ".join(cells)} |')
     return '\n'.join(lines) + '\n'
 
 
@@ -140,33 +122,27 @@ def _spread(points: list[dict[str, float]], key: str) -> str:
     return f'{np.mean(values):.4g}{spread}'
 
 
-def plot(runs: Runs, metric: str, path: Path) -> None:
-    """Curves of the metric and, where there are regions, of their shift: a thin line a seed, a thick one the mean."""
+def plot(runs: list[StudyRun], metric: str, path: Path) -> None:
+    """Curves of the metric and, where there are regions, of their shift and motion: a line for each seed."""
     try:
         from matplotlib.figure import Figure
     except ImportError:
         print(f'matplotlib is not installed, so {path.name} is not drawn: pip install matplotlib')
         return
-    keys = [metric] + [key for key in ('shift', 'motion') if any(key in run['curve'][-1] for run in runs.values())]
+    keys = [metric] + [key for key in ('shift', 'motion') if any(key in run.curve[-1] for run in runs)]
+    names = list(dict.fromkeys(run.name for run in runs))
     figure = Figure(figsize=(6 * len(keys), 4.5), layout='constrained')
     for axes, key in zip(np.atleast_1d(figure.subplots(1, len(keys))), keys, strict=True):
-        for color, name in enumerate(dict.fromkeys(name for name, _ in runs)):
-            curves = [r['curve'] for (other, _), r in runs.items() if other == name and key in r['curve'][-1]]
-            for curve in curves:
-                axes.plot(*_xy(curve, key), color=f'C{color}', linewidth=0.6, alpha=0.5)
-            if curves:
-                shortest = min(map(len, curves))
-                x, y = zip(*(_xy(curve[:shortest], key) for curve in curves), strict=True)
-                axes.plot(np.mean(x, axis=0), np.mean(y, axis=0), color=f'C{color}', linewidth=2, label=name)
+        for run in runs:
+            if key in run.curve[-1]:
+                x, y = ([point[k] for point in run.curve] for k in ('videos', key))
+                label = run.name if run.seed == runs[0].seed else None
+                axes.plot(x, y, color=f'C{names.index(run.name)}', label=label)
         axes.set(xlabel='videos', title=key if key == metric else f'region {key} (cells)')
         axes.legend()
     temporary = path.with_suffix('.new.png')
     figure.savefig(temporary, dpi=100)
     os.replace(temporary, path)
-
-
-def _xy(curve: list[dict[str, float]], key: str) -> tuple[list[float], list[float]]:
-    return [point['videos'] for point in curve], [point[key] for point in curve]
 
 
 def _write(path: Path, text: str) -> None:

@@ -3,8 +3,8 @@ data_root = 'data/sthv1/rawframes'
 ann_file_train = 'data/sthv1/sthv1_train_list_rawframes.txt'
 ann_file_val = 'data/sthv1/sthv1_val_list_rawframes.txt'
 
-# Flipping swaps the labels that say left and right. Off in the paper; to switch it on:
-# --cfg-options train_dataloader.dataset.pipeline.5.flip_ratio=0.5
+# Flipping swaps the labels that say left and right. Off in the paper; to switch it on: --cfg-options flip_ratio=0.5
+flip_ratio = 0
 flip_label_map = {2: 4, 4: 2, 30: 41, 41: 30, 52: 66, 66: 52}
 
 train_pipeline = [
@@ -20,7 +20,7 @@ train_pipeline = [
         num_fixed_crops=13,
     ),
     dict(type='Resize', scale=(224, 224), keep_ratio=False),
-    dict(type='Flip', flip_ratio=0, flip_label_map=flip_label_map),
+    dict(type='Flip', flip_ratio=flip_ratio, flip_label_map=flip_label_map),
     dict(type='FormatShape', input_format='NCHW'),
     dict(type='PackActionInputs'),
 ]

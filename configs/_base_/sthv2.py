@@ -3,8 +3,8 @@ data_root = 'data/sthv2/videos'
 ann_file_train = 'data/sthv2/sthv2_train_list_videos.txt'
 ann_file_val = 'data/sthv2/sthv2_val_list_videos.txt'
 
-# Flipping swaps the labels that say left and right. Off in the paper; to switch it on:
-# --cfg-options train_dataloader.dataset.pipeline.6.flip_ratio=0.5
+# Flipping swaps the labels that say left and right. Off in the paper; to switch it on: --cfg-options flip_ratio=0.5
+flip_ratio = 0
 flip_label_map = {86: 87, 87: 86, 93: 94, 94: 93, 166: 167, 167: 166}
 
 train_pipeline = [
@@ -21,7 +21,7 @@ train_pipeline = [
         num_fixed_crops=13,
     ),
     dict(type='Resize', scale=(224, 224), keep_ratio=False),
-    dict(type='Flip', flip_ratio=0, flip_label_map=flip_label_map),
+    dict(type='Flip', flip_ratio=flip_ratio, flip_label_map=flip_label_map),
     dict(type='FormatShape', input_format='NCHW'),
     dict(type='PackActionInputs'),
 ]

@@ -2,7 +2,7 @@
 _base_ = './r18.py'
 
 model = dict(
-    type='BoxRecognizer2D',
+    type='RegionRecognizer2D',
     backbone=dict(
         plugins=[
             dict(

@@ -7,6 +7,7 @@ model = dict(
         type='RecurrentHead',
         num_classes=46,
         in_channels=512,
+        num_segments=10,
         dropout_ratio=0,
         average_clips='score',
     )

@@ -11,6 +11,7 @@ model = dict(
         num_classes=46,
         in_channels=512,
         feature_size=6,
+        num_segments=10,
         graph=dict(type='MultiScaleGraph', attention='simple', norm='BN'),
         dropout_ratio=0,
         average_clips='score',

@@ -22,6 +22,11 @@ REMEDIES = (
     mmengine.trust_logs_in_checkpoints,
     mmengine.init_dist_on_cpu,
     mmengine.wrap_models_on_cpu,
+    mmengine.write_checkpoints_whole,
+    mmengine.remove_checkpoints_last,
+    mmengine.find_whole_checkpoint,
+    mmengine.load_where_nothing_resumes,
+    mmengine.mix_precision_on_cpu,
     mmaction.jitter_hue,
     numpy.bring_back_names,
     numpy.take_single_elements,
@@ -33,7 +38,7 @@ REMEDIES = (
     mmaction_inferencer.draw_in_rgb,
     mmaction_inferencer.write_videos,
     mmaction.batch_test_views,
-    mmaction.check_num_segments,
+    mmaction.score_in_float32,
     mmaction.group_all_parameters,
 )
 

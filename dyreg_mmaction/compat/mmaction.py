@@ -7,7 +7,7 @@ import os.path as osp
 import sys
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -170,31 +170,51 @@ def batch_test_views(recognizer2d: ModuleType) -> None:
     recognizer2d.Recognizer2D.extract_feat = extract_feat
 
 
-@mends('mmaction.models.recognizers.base')
-def check_num_segments(base: ModuleType) -> None:
-    """A head and a backbone that disagree on ``num_segments`` gave a late AxisError or a silently wrong score."""
-    stock = base.BaseRecognizer.__init__
+@mends('mmaction.models.heads.base')
+def score_in_float32(base: ModuleType) -> None:
+    """``mmaction/models/heads/base.py:129`` hands scores to NumPy, which knows no bfloat16."""
+    stock = base.BaseHead.loss_by_feat
 
     @functools.wraps(stock)
-    def init(self: Any, *args: Any, **kwargs: Any) -> None:
-        stock(self, *args, **kwargs)
-        backbone, head = (getattr(getattr(self, name, None), 'num_segments', None) for name in ('backbone', 'cls_head'))
-        if None not in (backbone, head) and backbone != head:
-            raise ValueError(
-                f'model.backbone.num_segments={backbone} and model.cls_head.num_segments={head} must be the same '
-                'number, that of the frames sampled from a video.'
-            )
+    def loss_by_feat(self: Any, cls_scores: torch.Tensor, *args: Any, **kwargs: Any) -> dict:
+        return stock(self, cls_scores.float() if cls_scores.dtype == torch.bfloat16 else cls_scores, *args, **kwargs)
 
-    base.BaseRecognizer.__init__ = init
+    base.BaseHead.loss_by_feat = loss_by_feat
 
 
 @mends('mmaction.engine.optimizers.tsm_optim_wrapper_constructor')
 def group_all_parameters(constructors: ModuleType) -> None:
-    """TSM's optimiser constructor refuses recurrent nets and skips parameters that modules hold themselves."""
+    """``mmaction/engine/optimizers/tsm_optim_wrapper_constructor.py:68`` refuses layers that it does not know.
 
-    def add_params(self: Any, params: list[dict], module: torch.nn.Module, **kwargs: Any) -> None:
-        from dyreg_mmaction.engine import DyRegOptimWrapperConstructor
+    It skips parameters of modules with children without a word, and takes the last layer of the model for the
+    classifier. Now it sees what it knows, with the classifier last; the rest are "other layers", as its docstring says.
+    """
+    from torch import nn
+    from torch.nn.modules.batchnorm import _BatchNorm
+    from torch.nn.modules.conv import _ConvNd
 
-        DyRegOptimWrapperConstructor.add_params(self, params, module, **kwargs)
+    stock = constructors.TSMOptimWrapperConstructor.add_params
+    known = (_ConvNd, nn.Linear, _BatchNorm, nn.GroupNorm)
+
+    @functools.wraps(stock)
+    def add_params(self: Any, params: list[dict], model: nn.Module, **kwargs: Any) -> None:
+        classifier = getattr(getattr(model, 'cls_head', None), 'fc_cls', None)
+        layers = [layer for layer in model.modules() if isinstance(layer, known) and layer is not classifier]
+        layers += [classifier] if isinstance(classifier, known) else []
+        stock(self, params, SimpleNamespace(modules=lambda: layers), **kwargs)
+        weights, biases, norms = params[-5:-2]
+        grouped = {parameter for group in params for parameter in group['params']}
+        for owner in model.modules():
+            for name, parameter in owner.named_parameters(recurse=False):
+                if parameter.requires_grad and parameter not in grouped and not isinstance(owner, known):
+                    kind = (
+                        norms
+                        if type(owner).__name__.endswith('Norm')
+                        else biases
+                        if name.startswith('bias')
+                        else weights
+                    )
+                    kind['params'].append(parameter)
+                    grouped.add(parameter)
 
     constructors.TSMOptimWrapperConstructor.add_params = add_params

@@ -1,8 +1,19 @@
 """Datasets and transforms; importing this registers them."""
 
-from .boxes import LoadBoxes, WithBoxes
+from .boxes import LoadBoxes, LoadObjects, WithBoxes
 from .mini_something import MiniSomething
+from .samplers import SpreadSampler, StreamSampler
 from .something import TSMCrop
 from .sync_mnist import MultiSyncMNIST, SyncMNIST
 
-__all__ = ['LoadBoxes', 'MiniSomething', 'MultiSyncMNIST', 'SyncMNIST', 'TSMCrop', 'WithBoxes']
+__all__ = [
+    'LoadBoxes',
+    'LoadObjects',
+    'MiniSomething',
+    'MultiSyncMNIST',
+    'SpreadSampler',
+    'StreamSampler',
+    'SyncMNIST',
+    'TSMCrop',
+    'WithBoxes',
+]

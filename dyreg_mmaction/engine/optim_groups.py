@@ -29,11 +29,14 @@ class DyRegOptimWrapperConstructor(DefaultOptimWrapperConstructor):
     MMAction2's own constructor knows convolutions, linear layers and norms: it refuses recurrent nets and skips
     parameters that modules hold themselves. On a model without those the groups are the same.
 
-    Biases learn at twice the rate; with ``paramwise_cfg=dict(fc_lr5=True)`` the classifier (last linear layer of
-    ``cls_head``) at 5 times, its bias at 10 times; biases and norms have no weight decay. Recurrent biases are
-    biases, all other parameters weights.
+    Biases learn at twice the rate; with ``paramwise_cfg=dict(fc_lr5=True)`` the classifier at 5 times, its bias at 10
+    times; biases and norms have no weight decay. The classifier is ``cls_head.fc_cls``, or the last linear layer of
+    ``cls_head`` to ``num_classes``. Recurrent biases are biases, all other parameters weights.
 
     Source: TSM (ICCV 2019), and the groups of the released DyReg-GNN.
+
+    Raises:
+        ValueError: If ``fc_lr5`` is set and there is no classifier.
     """
 
     def add_params(self, params: list[dict], module: nn.Module, **kwargs) -> None:
@@ -51,10 +54,20 @@ class DyRegOptimWrapperConstructor(DefaultOptimWrapperConstructor):
             params.append(dict(params=groups[kind], lr=self.base_lr * lr, weight_decay=(self.base_wd or 0) * decay))
 
 
-def _classifier(module: nn.Module) -> nn.Linear | None:
-    """The last linear layer of the head."""
-    linears = [m for m in getattr(module, 'cls_head', module).modules() if isinstance(m, nn.Linear)]
-    return linears[-1] if linears else None
+def _classifier(module: nn.Module) -> nn.Module:
+    """The layer that gives the scores, wherever it stands in the head."""
+    head = getattr(module, 'cls_head', module)
+    fc_cls = getattr(head, 'fc_cls', None)
+    if isinstance(fc_cls, nn.Module):
+        return fc_cls
+    classes = getattr(head, 'num_classes', None)
+    linears = [m for m in head.modules() if isinstance(m, nn.Linear) and classes in (None, m.out_features)]
+    if not linears:
+        raise ValueError(
+            f'paramwise_cfg has fc_lr5=True, but {type(head).__name__} has no linear layer to num_classes={classes}; '
+            'leave fc_lr5 out'
+        )
+    return linears[-1]
 
 
 def _kind(owner: nn.Module, name: str, first_conv: nn.Module | None, classifier: nn.Module | None) -> str:

@@ -1,192 +1,132 @@
-"""One run of a study: a config trained with one seed, in portions that are either done or not."""
+"""One run of a study: a config trained by MMEngine's runner with one seed, in portions that are either done or not."""
 
-import os
-import time
-from collections.abc import Iterable, Iterator
-from itertools import islice
+import copy
+import json
+from argparse import Namespace
 from pathlib import Path
+from typing import Any
 
-import numpy as np
 import torch
 from mmengine.config import Config
-from mmengine.evaluator import Evaluator
-from mmengine.optim import build_optim_wrapper
-from mmengine.registry import init_default_scope
-from mmengine.runner import load_checkpoint
-from torch import Tensor
-from torch.utils.data import DataLoader
+from mmengine.logging import MessageHub, MMLogger
+from mmengine.registry import DefaultScope, init_default_scope
 
-from dyreg_mmaction.models.recording import record_regions, region_sources
-from dyreg_mmaction.ops import Regions
 from dyreg_mmaction.registry import DATASETS, MODELS
+
+from .launch import build_runner
+from .portion_hook import CHECKPOINT
 
 
 class StudyRun:
-    """Model, optimiser and curve of one config and seed; all of them in one file after each portion.
-
-    Videos come in an endless stream that depends on the seed only. Random numbers are re-seeded at each portion, so a
-    run that was interrupted ends like one that was not. The learning rate is constant; schedulers are not used.
+    """A training that is resumed for each portion; what the config asks for is the runner's work.
 
     Args:
         name (str): Name of the run.
-        cfg (Config): With ``model``, ``train_dataloader``, ``val_dataloader``, ``val_evaluator``, ``optim_wrapper`` and
-            perhaps ``load_from``.
+        cfg (Config): A config to train with, see :func:`study_config`.
         seed (int): Seed of weights and videos.
-        folder (Path): Where the file is, or will be.
-        val_videos (int): Number of videos, evenly spread over the validation set, that the model is evaluated on.
+        options (Namespace): ``out``, ``portion``, ``videos`` and ``val_videos`` of the study.
 
     Attributes:
-        curve (list[dict[str, float]]): ``videos``, ``seconds``, ``loss``, the metrics, and with regions ``shift`` and
-            ``motion``, see :func:`region_numbers`, after each portion.
+        curve (list[dict[str, float]]): A point for each portion, see :class:`PortionHook`.
+        num_parameters (int): Number of parameters of the model.
+        diverged (str): Why the run cannot go on; empty while it can.
 
     Raises:
-        ValueError: If the folder holds a run of this name from another config, or one evaluated on other videos.
-        FloatingPointError: By ``portion``, if the loss is not finite any more; nothing of the portion is kept.
+        ValueError: If the folder holds a run of this name with other settings, which are named.
     """
 
-    def __init__(self, name: str, cfg: Config, seed: int, folder: Path, val_videos: int) -> None:
+    def __init__(self, name: str, cfg: Config, seed: int, options: Namespace) -> None:
         init_default_scope(cfg.get('default_scope', 'mmaction'))
-        self.name, self.cfg, self.seed, self.val_videos = name, cfg, seed, val_videos
-        self.file = folder / f'{name}_seed{seed}.pth'
-        self.device = torch.device('cuda' if torch.cuda.is_available() else 'cpu')
-        torch.manual_seed(seed)
-        self.model = MODELS.build(cfg.model)
-        self.model.init_weights()
-        if cfg.get('load_from'):
-            load_checkpoint(self.model, cfg.load_from, map_location='cpu', logger='silent')
-        self.model.to(self.device)
-        self.optim_wrapper = build_optim_wrapper(self.model, cfg.optim_wrapper)
-        self.iteration, self.seconds = 0, 0.0
+        self.name, self.seed, self.diverged = name, seed, ''
+        self.cfg = study_config(cfg, seed, options.portion, options.videos, options.val_videos)
+        self.num_parameters = sum(parameter.numel() for parameter in MODELS.build(self.cfg.model).parameters())
+        self.folder: Path = options.out / f'{name}_seed{seed}'
+        self.settings = json.dumps(_flat(self.cfg.to_dict()), indent=1, default=str)
         self.curve: list[dict[str, float]] = []
-        self.start: dict[str, Tensor] = {}
-        if self.file.exists():
-            self._load()
+        if (self.folder / CHECKPOINT).exists():
+            before, now = json.loads((self.folder / 'settings.json').read_text()), json.loads(self.settings)
+            if changed := sorted(key for key in before | now if before.get(key) != now.get(key)):
+                what = ', '.join(f'{key}={before.get(key)}, not {now.get(key)}' for key in changed[:3])
+                raise ValueError(f'{self.folder} holds a run with {what}; go on with that, or choose another --out')
+            checkpoint = torch.load(self.folder / CHECKPOINT, map_location='cpu', weights_only=True)
+            self.curve = checkpoint['message_hub']['runtime_info']['curve']
 
     @property
-    def num_parameters(self) -> int:
-        """Number of parameters of the model."""
-        return sum(parameter.numel() for parameter in self.model.parameters())
+    def videos(self) -> int:
+        """Number of videos it has been trained on."""
+        return int(self.curve[-1]['videos']) if self.curve else 0
 
-    def portion(self, iterations: int) -> dict[str, float]:
-        """Train for so many iterations, evaluate, save; the new point of the curve."""
-        began = time.monotonic()
-        np.random.seed(self.seed * 100_003 + self.iteration)
-        torch.manual_seed(self.seed * 100_003 + self.iteration)
-        if not self.start and region_sources(self.model):
-            self.start = {path: regions.center.mean((0, 1)) for path, regions in self._evaluate()[1].items()}
-        loss = self._train(iterations)
-        self.iteration += iterations
-        metrics, regions = self._evaluate()
-        self.seconds += time.monotonic() - began
-        videos = self.iteration * self.cfg.train_dataloader.batch_size
-        self.curve.append(dict(videos=videos, seconds=self.seconds, loss=loss, **metrics))
-        self.curve[-1].update(region_numbers(regions, self.start))
-        self._save()
-        return self.curve[-1]
+    @property
+    def finished(self) -> bool:
+        """Whether it is as long as it shall be, or diverged."""
+        return self.videos >= self.cfg.train_cfg.max_iters * self.cfg.train_dataloader.batch_size or bool(self.diverged)
 
-    def _train(self, iterations: int) -> float:
-        loader = self.cfg.train_dataloader
-        dataset = DATASETS.build(loader.dataset)
-        stream = video_stream(len(dataset), self.seed, self.iteration * loader.batch_size)
-        self.model.train()
-        losses = [
-            self.model.train_step(batch, self.optim_wrapper)['loss'].detach()
-            for batch in self._batches(dataset, loader, list(islice(stream, iterations * loader.batch_size)))
-        ]
-        loss = torch.stack(losses).mean().item()
-        if not np.isfinite(loss):
-            raise FloatingPointError(f'loss of {self.name}, seed {self.seed}, is {loss}; lower its learning rate')
-        return loss
-
-    @torch.no_grad()
-    def _evaluate(self) -> tuple[dict[str, float], dict[str, Regions]]:
-        """Metrics, and the regions of all videos by the path of their plugin."""
-        loader = self.cfg.val_dataloader
-        dataset = DATASETS.build(loader.dataset)
-        count = min(self.val_videos, len(dataset))
-        evaluator = Evaluator(self.cfg.val_evaluator)
-        evaluator.dataset_meta = dataset.metainfo
-        records: dict[str, list[Regions]] = {path: [] for path in region_sources(self.model)}
-        self.model.eval()
-        for batch in self._batches(dataset, loader, [i * len(dataset) // count for i in range(count)]):
-            if records:
-                with record_regions(self.model) as record:
-                    outputs = self.model.val_step(batch)
-                for path, regions in record.items():
-                    records[path] += [r._replace(center=r.center.cpu(), half_size=r.half_size.cpu()) for r in regions]
-            else:
-                outputs = self.model.val_step(batch)
-            evaluator.process(data_samples=outputs, data_batch=batch)
-        metrics = {key: float(value) for key, value in evaluator.evaluate(count).items()}
-        return metrics, {path: _concatenate(regions) for path, regions in records.items()}
-
-    def _batches(self, dataset, loader: dict, indices: list[int]) -> Iterable[dict]:
-        return DataLoader(
-            dataset,
-            batch_size=loader['batch_size'],
-            sampler=indices,
-            num_workers=loader.get('num_workers', 0),
-            collate_fn=lambda samples: {key: [sample[key] for sample in samples] for key in samples[0]},
-            pin_memory=self.device.type == 'cuda',
-        )
-
-    def _save(self) -> None:
-        state = dict(
-            config=self._signature(),
-            val_videos=self.val_videos,
-            iteration=self.iteration,
-            seconds=self.seconds,
-            curve=self.curve,
-            start=self.start,
-            state_dict=self.model.state_dict(),
-            optimizer=self.optim_wrapper.state_dict(),
-        )
-        new = self.file.with_suffix('.new')
-        torch.save(state, new)
-        os.replace(new, self.file)  # there is never half a file
-
-    def _load(self) -> None:
-        state = torch.load(self.file, map_location=self.device, weights_only=True)
-        if state['config'] != self._signature():
-            raise ValueError(f'{self.file} is of another config of the same name; choose another folder with --out')
-        if state.get('val_videos', self.val_videos) != self.val_videos:
-            raise ValueError(
-                f'{self.file} was evaluated on {state["val_videos"]} videos, not {self.val_videos}, and a curve is of '
-                f'one set; go on with --val-videos {state["val_videos"]}, or choose another folder with --out'
-            )
-        self.model.load_state_dict(state['state_dict'])
-        self.optim_wrapper.load_state_dict(state['optimizer'])
-        self.iteration, self.seconds = state['iteration'], state['seconds']
-        self.curve, self.start = state['curve'], {path: start.cpu() for path, start in state['start'].items()}
-
-    def _signature(self) -> str:
-        """What makes the run what it is."""
-        keys = ('model', 'train_dataloader', 'val_dataloader', 'val_evaluator', 'optim_wrapper', 'load_from')
-        return Config({key: self.cfg.get(key) for key in keys}).dump()
+    def portion(self) -> None:
+        """Train until the next evaluation is done and saved."""
+        cfg = copy.deepcopy(self.cfg)
+        cfg.work_dir, cfg.experiment_name = str(self.folder), self.folder.name
+        cfg.train_dataloader.sampler.start = self.videos
+        cfg.log_level = 'ERROR' if self.curve else 'WARNING'  # what does not fit of load_from is said once
+        if self.curve:
+            cfg.resume, cfg.load_from = True, str(self.folder / CHECKPOINT)
+        else:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            (self.folder / 'settings.json').write_text(self.settings)
+        runner = build_runner(cfg)
+        try:
+            runner.train()
+            self.curve = runner.message_hub.get_info('curve')
+        except FloatingPointError as error:
+            self.diverged = str(error)
+        finally:  # models ask for the message hub created last, so each portion has its own
+            for handler in runner.logger.handlers:
+                handler.close()
+            for kind in (DefaultScope, MMLogger, MessageHub, type(runner.visualizer)):
+                kind._instance_dict.pop(runner.experiment_name, None)
 
 
-def video_stream(length: int, seed: int, start: int = 0) -> Iterator[int]:
-    """Endless indices of videos, each epoch a permutation of its own, from the ``start``-th on."""
-    epoch, skipped = divmod(start, length)
-    while True:
-        order = torch.randperm(length, generator=torch.Generator().manual_seed(seed * 100_003 + epoch))
-        yield from order[skipped:].tolist()
-        epoch, skipped = epoch + 1, 0
+def study_config(cfg: Config, seed: int, portion: int, videos: int | None, val_videos: int) -> Config:
+    """The config with a study's videos and evaluations, as long as it says or as ``videos`` does.
 
+    Epochs of its schedules are stretched so that they fill the training; what counts iterations stays as it is.
 
-def region_numbers(regions: dict[str, Regions], start: dict[str, Tensor]) -> dict[str, float]:
-    """What has become of the regions, in cells, as the mean over nodes and plugins; {} where there are none.
-
-    ``shift``: mean distance of the centres from where they were at the start. ``motion``: how far they move with the
-    content, as the root of the variance of the centre over videos and frames.
+    Raises:
+        ValueError: If the training loop counts epochs and is not MMEngine's.
     """
-    if not regions:
-        return {}
-    shift = [(r.center - start[path]).norm(dim=-1).mean() for path, r in regions.items()]
-    motion = [r.center.flatten(0, 1).var(0, correction=0).sum(-1).sqrt().mean() for r in regions.values()]
-    return dict(shift=torch.stack(shift).mean().item(), motion=torch.stack(motion).mean().item())
+    cfg = Config(copy.deepcopy(cfg.to_dict()), format_python_code=False)  # yapf takes seconds, in each portion
+    loop, loader = dict(cfg.train_cfg), cfg.train_dataloader
+    epochs = loop.pop('max_epochs', None)
+    if epochs and loop.get('type', 'EpochBasedTrainLoop') != 'EpochBasedTrainLoop':
+        raise ValueError(f'train_cfg.type={loop["type"]!r} counts epochs, but a study trains by iterations')
+    if videos is None and epochs:
+        videos = epochs * len(DATASETS.build(loader.dataset))
+    max_iters = -(-videos // loader.batch_size) if videos else loop['max_iters']
+    if epochs:
+        loop = dict(type='IterBasedTrainLoop')
+        _stretch(cfg.get('param_scheduler'), epochs, max_iters)
+    cfg.train_cfg = loop | dict(max_iters=max_iters, val_begin=1, val_interval=portion)
+    loader.sampler = dict(type='StreamSampler', seed=seed)
+    cfg.val_dataloader.sampler = dict(type='SpreadSampler', num_videos=val_videos)
+    cfg.randomness = dict(cfg.get('randomness') or {}, seed=seed)
+    cfg.log_processor = dict(cfg.get('log_processor') or {}, by_epoch=False)
+    cfg.default_hooks = dict(cfg.get('default_hooks') or {}, checkpoint=None)
+    cfg.custom_hooks = [*(cfg.get('custom_hooks') or []), dict(type='PortionHook')]
+    cfg.work_dir = None
+    return cfg
 
 
-def _concatenate(regions: list[Regions]) -> Regions:
-    center, half_size, (map_size, *_) = zip(*regions, strict=True)
-    return Regions(torch.cat(center), torch.cat(half_size), map_size)
+def _stretch(schedulers: Any, epochs: int, max_iters: int) -> None:
+    for scheduler in [schedulers] if isinstance(schedulers, dict) else schedulers or []:
+        if 'Plateau' in scheduler['type']:  # counts evaluations
+            scheduler.setdefault('end', max_iters)
+        elif scheduler.get('by_epoch', True):
+            scheduler.update(convert_to_iter_based=True, epoch_length=max(1, round(max_iters / epochs)))
+            scheduler.setdefault('end', epochs)
+
+
+def _flat(settings: dict, path: str = '') -> dict[str, Any]:
+    """Settings by their path, as in --cfg-options."""
+    flat: dict[str, Any] = {}
+    for key, value in settings.items():
+        flat.update(_flat(value, f'{path}{key}.') if isinstance(value, dict) else {path + key: value})
+    return flat

@@ -1,27 +1,30 @@
 """Modules, and the backbones that take them."""
 
-from . import graphs, heads, regions
+from . import graphs, heads, losses, regions
+from .attaching import attach_regions
 from .backbones import Plugged, add_plugins
 from .conv_lstm import ConvLSTM
 from .conv_net import ConvNet
 from .dyreg_gnn import DyRegGNN
 from .non_local import NonLocal
-from .recognizers import BoxRecognizer2D, BoxRecognizer3D
+from .recognizers import RegionRecognizer2D, RegionRecognizer3D
 from .recording import record_regions
 from .rstg import RSTG
 
 __all__ = [
-    'BoxRecognizer2D',
-    'BoxRecognizer3D',
     'ConvLSTM',
     'ConvNet',
     'DyRegGNN',
     'NonLocal',
     'Plugged',
     'RSTG',
+    'RegionRecognizer2D',
+    'RegionRecognizer3D',
     'add_plugins',
+    'attach_regions',
     'graphs',
     'heads',
+    'losses',
     'record_regions',
     'regions',
 ]

@@ -2,7 +2,9 @@
 
 import functools
 import inspect
-from collections.abc import Sequence
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import torch
 from mmaction.models import backbones as parents
@@ -10,106 +12,173 @@ from torch import Tensor, nn
 
 from dyreg_mmaction.registry import MODELS
 
-from .plugins import Refinement, insert_plugins
+from .num_segments import check_running_config
+from .plugins import insert_plugins
+from .refinement import Refinement
 from .size import height_and_width
 
-# What their forward takes: frames (B*T,C,H,W), or clips (B,C,T,H,W). ResNetTIN shifts by an operator of full mmcv that
-# exists on GPUs only, so that its maps cannot be probed when it is built.
+# What their forward takes: frames (B*T,C,H,W), or clips (B,C,T,H,W).
 FRAME_BACKBONES = ('ResNet', 'ResNetTSM', 'TANet', 'MobileNetV2', 'MobileNetV2TSM', 'MobileOneTSM')
 CLIP_BACKBONES = (
     'C2D', 'C3D', 'X3D', 'ResNet3d', 'ResNet3dLayer', 'ResNet3dSlowOnly', 'ResNet3dSlowFast', 'ResNet3dCSN',
     'ResNet2Plus1d', 'OmniResNet',
 )  # fmt: skip
+ABSENT = {
+    'ResNetTIN': 'its shift is an operator of full mmcv that runs on GPUs only, so that its maps cannot be worked out',
+    'MobileOneTSM': 'MMAction2 has MobileOneTSM only where mmpretrain is installed',
+}
 
 
 class Plugged(nn.Module):
     """Mixin in front of a backbone: builds its plugins and lets its forward run through them.
 
-    Plugins live under ``plugins``; no key of the parent's state dict changes.
+    Plugins live under ``plugins``; no key of the parent's state dict changes. With none it is its parent in everything.
 
     Args:
         plugins (Sequence[dict]): Modules to insert, each ``dict(type=..., after=<path of a sub-module>, ...)``.
         input_size (int | tuple[int, int]): Height and width of the frames in training, in pixels; the maps' sizes
             follow from it.
-        num_segments (int, optional): Frames per clip, for backbones that take frames.
+        num_segments (int | str, optional): Frames per clip, for backbones that take frames; 'batch': as many as each
+            batch has, which a :class:`TakesFrames` recogniser tells (TSN trains on 3 and is tested on 25).
         channels_last (bool): Whether weights and features lie channels last in memory, which is faster on CPUs and,
             in half precision, on GPUs.
         **kwargs: Of the parent.
 
     Raises:
         ValueError: If a plugin does not fit, or ``num_segments`` is missing.
+        RuntimeError: In a forward in which a plugin has not run exactly once, or if a norm is folded over one.
     """
 
     takes_clips: bool
-    num_segments: int
-    plugins: nn.ModuleDict
-    _refinements: Sequence[Refinement] = ()
+    num_segments: int | None
+    plugins: nn.ModuleDict | dict[str, nn.Module]
     channels_last = False
+    frames_of_batch: int | None = None
+    _refinements: Sequence[Refinement] = ()
+    _unloaded = 0
 
     def __init__(
         self,
         *args,
         plugins: Sequence[dict] = (),
         input_size: int | tuple[int, int] = 224,
-        num_segments: int | None = None,
+        num_segments: int | str | None = None,
         channels_last: bool = False,
         **kwargs,
     ) -> None:
-        if num_segments is not None and num_segments < 1:
-            raise ValueError(f'num_segments={num_segments} must be at least 1')
-        if num_segments is not None and 'num_segments' in inspect.signature(super().__init__).parameters:
+        of_parent = 'num_segments' in inspect.signature(super().__init__).parameters
+        _check_num_segments(num_segments, of_parent)
+        if num_segments is not None and of_parent:
             kwargs['num_segments'] = num_segments
         super().__init__(*args, **kwargs)
-        if not self.takes_clips and not hasattr(self, 'num_segments'):
-            self.num_segments = num_segments or 1
-            if plugins and num_segments is None:
+        if plugins and not self.takes_clips and not of_parent:
+            if num_segments is None:
                 raise ValueError(
                     f'{type(self).__name__} sees frames, not clips: give it num_segments, the frames of a clip '
-                    '(num_clips of SampleFrames), beside its plugins'
+                    "(num_clips of SampleFrames), beside its plugins, or 'batch'"
                 )
-        self.plugins, self._refinements = insert_plugins(self, list(plugins), self._example(input_size))
+            self.num_segments = None if isinstance(num_segments, str) else num_segments
+        self.plugins = {}  # an empty module would have a training flag of its own
+        if plugins:
+            clips_alike = not self.takes_clips and self.num_segments is not None
+            example = self._example(input_size)
+            self.plugins, self._refinements = insert_plugins(self, list(plugins), example, clips_alike)
         self.channels_last = channels_last
         if channels_last:
             for parameter in self.parameters():
                 parameter.data = _channels_last(parameter.data)
 
     def _example(self, input_size: int | tuple[int, int]) -> Tensor:
-        """One clip on the meta device."""
+        """Two clips on the meta device."""
         size = height_and_width(input_size, 'input_size')
         channels = next(m.in_channels for m in self.modules() if isinstance(m, nn.Conv2d | nn.Conv3d))
         if self.takes_clips:
-            return torch.empty(1, channels, 32, *size, device='meta')
-        return torch.empty(self.num_segments, channels, *size, device='meta')
+            return torch.empty(2, channels, 32, *size, device='meta')
+        return torch.empty(2 * (self.num_segments or 8), channels, *size, device='meta')
 
     def forward(self, x: Tensor, *args, **kwargs):
-        """The parent's forward, its plugins told how the batch splits into clips."""
-        if self.takes_clips:
-            for refinement in self._refinements:
-                refinement.clips = (len(x), -1)
-        elif self._refinements and len(x) % self.num_segments:
+        """The parent's forward, through each plugin once."""
+        if self.channels_last:
+            x = _channels_last(x)
+        if not self._refinements:
+            return super().forward(x, *args, **kwargs)
+        num_clips = len(x) if self.takes_clips else self._count_clips(len(x))
+        for refinement in self._refinements:
+            refinement.attach(self)
+            refinement.begin(num_clips)
+        y = super().forward(x, *args, **kwargs)
+        for refinement in self._refinements:
+            refinement.end()
+        return y
+
+    def _count_clips(self, num_frames: int) -> int:
+        frames = self.num_segments or self.frames_of_batch
+        if frames is None:
             raise ValueError(
-                f'{len(x)} frames are no whole number of clips of num_segments={self.num_segments}; make num_clips of '
+                f"{type(self).__name__} has num_segments='batch', and nobody tells it the frames of a clip; make the "
+                'recogniser a RegionRecognizer2D, or give num_segments as a number'
+            )
+        if num_frames % frames:
+            raise ValueError(
+                f'{num_frames} frames are no whole number of clips of num_segments={frames}; make num_clips of '
                 'SampleFrames and num_segments of the backbone agree'
             )
-        return super().forward(_channels_last(x) if self.channels_last else x, *args, **kwargs)
+        return num_frames // frames
+
+    def train(self, mode: bool = True):
+        """The parent's switch, whose ``norm_eval`` and the like are not about the plugins' norms."""
+        with self._without_plugins() as plugins:
+            super().train(mode)
+        if plugins is not None:
+            plugins.train(mode)
+        for refinement in self._refinements:  # whatever has been replaced since, before anything is compiled
+            refinement.attach(self)
+        if self._refinements:
+            check_running_config()
+        if mode:
+            self._unloaded = 0
+        self._warn_if_unloaded()
+        return self
 
     def init_weights(self, *args) -> None:
         """The parent's initialisation, which must not reach the plugins: it would undo their zero scales.
 
         A checkpoint that the parent loads on the way does reach them.
         """
+        with self._without_plugins() as plugins:
+            if plugins is None:  # or not yet: some parents initialise in their constructor
+                return super().init_weights(*args)  # type: ignore[misc]
+            loading = self.register_load_state_dict_pre_hook(functools.partial(_load_plugins, plugins))
+            try:
+                super().init_weights(*args)  # type: ignore[misc]
+            finally:
+                loading.remove()
+
+    @contextmanager
+    def _without_plugins(self) -> Iterator[nn.Module | None]:
+        """Takes the plugins out of the tree of modules."""
         plugins = self._modules.pop('plugins', None)
-        if plugins is None:  # some parents initialise in their constructor
-            return super().init_weights(*args)  # type: ignore[misc]
-        loading = self.register_load_state_dict_pre_hook(functools.partial(_load_plugins, plugins))
         try:
-            super().init_weights(*args)  # type: ignore[misc]
+            yield plugins
         finally:
-            loading.remove()
-            self._modules['plugins'] = plugins
+            if plugins is not None:
+                self._modules['plugins'] = plugins
 
     def _load_from_state_dict(self, state_dict: dict, prefix: str, *args) -> None:
         """Refuse a checkpoint of other shapes, which MMEngine would only log and leave random."""
+        if self._refinements:
+            self._check_shapes(state_dict, prefix)
+        if 'plugins' in self._modules:
+            self._unloaded = sum(
+                not any(f'{prefix}plugins.{name}.{key}' in state_dict for key in plugin.state_dict())
+                for name, plugin in self.plugins.items()
+                if plugin.state_dict()
+            )
+            if not self.training:
+                self._warn_if_unloaded()
+        super()._load_from_state_dict(state_dict, prefix, *args)
+
+    def _check_shapes(self, state_dict: dict, prefix: str) -> None:
         for key, value in self.state_dict().items():
             given = state_dict.get(prefix + key)
             if given is not None and given.shape != value.shape:
@@ -118,7 +187,25 @@ class Plugged(nn.Module):
                     f'{tuple(value.shape)}; make depth, widths, num_nodes and input_size of the config those that the '
                     'checkpoint was trained with'
                 )
-        super()._load_from_state_dict(state_dict, prefix, *args)
+
+    def _warn_if_unloaded(self) -> None:
+        """A plain model's checkpoint is a start for training, but not what a plugged model is tested with."""
+        if self._unloaded:
+            warnings.warn(
+                f'this checkpoint has no weights for {self._unloaded} of {len(self.plugins)} plugins: they are tested '
+                "untrained, and untrained DyRegGNN and RSTG change nothing, so that results are the plain model's",
+                stacklevel=3,
+            )
+
+
+def _check_num_segments(num_segments: int | str | None, of_parent: bool) -> None:
+    if isinstance(num_segments, int) and num_segments < 1:
+        raise ValueError(f'num_segments={num_segments} must be at least 1')
+    if isinstance(num_segments, str) and (of_parent or num_segments != 'batch'):
+        raise ValueError(
+            f'num_segments={num_segments!r} must be a number'
+            + ('' if of_parent else ", or 'batch' where each batch may have clips of another length")
+        )
 
 
 def _load_plugins(plugins: nn.Module, _, state_dict: dict, prefix: str, *__) -> None:
@@ -146,7 +233,19 @@ def add_plugins(parent: type[nn.Module], takes_clips: bool) -> type[nn.Module]:
     return MODELS.register_module(module=type(name, (Plugged, parent), members))
 
 
-for _names, _takes_clips in ((FRAME_BACKBONES, False), (CLIP_BACKBONES, True)):
-    for _name in _names:
-        if hasattr(parents, _name):  # MobileOneTSM is there only with mmpretrain
-            globals()[f'DyReg{_name}'] = add_plugins(getattr(parents, _name), _takes_clips)
+def _explain_absence(parent: str) -> None:
+    """Registers, under the name that one would try, why a backbone takes no plugins."""
+
+    def build(**kwargs):
+        """Raises ValueError."""
+        reason = ABSENT.get(parent, 'it is not among the backbones of feature maps that plugins refine')
+        raise ValueError(f'there is no DyReg{parent}: {reason}; choose one of {[f"DyReg{name}" for name in THERE]}')
+
+    MODELS.register_module(name=f'DyReg{parent}', module=build)
+
+
+THERE = [name for name in (*FRAME_BACKBONES, *CLIP_BACKBONES) if hasattr(parents, name)]
+for _name in THERE:
+    globals()[f'DyReg{_name}'] = add_plugins(getattr(parents, _name), takes_clips=_name in CLIP_BACKBONES)
+for _name in sorted({*parents.__all__, *ABSENT} - {*THERE}):
+    _explain_absence(_name)

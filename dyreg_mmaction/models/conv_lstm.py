@@ -1,9 +1,10 @@
 """ConvLSTM baseline: time at every position instead of at nodes."""
 
-import torch
 from torch import Tensor, nn
 
 from dyreg_mmaction.registry import MODELS
+
+from .node_rnn import run_rnn
 
 
 @MODELS.register_module()
@@ -19,7 +20,6 @@ class ConvLSTM(nn.Module):
 
     Args:
         in_channels (int): Channels of the map.
-        feature_size (tuple[int, int]): Not used: all plugins are built alike.
         hidden_channels (int): Width of the LSTM. 94 gives a map of 128 channels about the 0.29 M parameters of
             DyReg-GNN there.
 
@@ -30,7 +30,7 @@ class ConvLSTM(nn.Module):
         ValueError: If ``hidden_channels`` is below 1.
     """
 
-    def __init__(self, in_channels: int, feature_size: tuple[int, int], hidden_channels: int = 94) -> None:
+    def __init__(self, in_channels: int, hidden_channels: int = 94) -> None:
         super().__init__()
         if hidden_channels < 1:
             raise ValueError(f'hidden_channels={hidden_channels} must be at least 1')
@@ -45,9 +45,7 @@ class ConvLSTM(nn.Module):
         batch, _, time, height, width = x.shape
         frames = self.encode(x.transpose(1, 2).flatten(0, 1)).relu()  # (B*T,C',H,W)
         sequence = frames.view(batch, time, -1, height * width).permute(1, 0, 3, 2)  # (T,B,H*W,C')
-        # as for nodes: CPU autocast does not know these kernels
-        with torch.autocast(x.device.type, enabled=False):
-            states, _ = self.rnn(sequence.flatten(1, 2).to(self.rnn.weight_hh_l0.dtype))  # (T,B*H*W,C')
+        states = run_rnn(self.rnn, sequence.flatten(1, 2))  # (T,B*H*W,C')
         states = states.view(time, batch, height, width, -1).permute(1, 0, 4, 2, 3)  # (B,T,C',H,W)
         y = self.norm(self.decode(states.flatten(0, 1))).to(x.dtype)
         return x + y.unflatten(0, (batch, time)).transpose(1, 2)

@@ -8,8 +8,10 @@ from dyreg_mmaction.ops import Regions, area, normalize, outer, tent
 
 
 def tent_maps(regions: Regions, size: tuple[int, int]) -> tuple[Tensor, Tensor]:
-    """Tents, normalised, for pooling and unpooling alike."""
-    kx, ky = _axes(regions, size, tent)
+    """Tents, normalised, for pooling and unpooling alike; each is one cell wide at least, as a thinner one may hold
+    the middle of no cell.
+    """
+    kx, ky = _axes(regions._replace(half_size=regions.half_size.clamp(min=1)), size, tent)
     maps = outer(normalize(ky), normalize(kx))
     return maps, maps
 

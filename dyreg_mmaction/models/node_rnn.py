@@ -1,7 +1,10 @@
 """Recurrence of nodes over time."""
 
-import torch
+from contextlib import nullcontext
+
 from torch import Tensor, nn
+
+from dyreg_mmaction.ops import without_autocast
 
 RNNS = {'gru': nn.GRU, 'lstm': nn.LSTM}
 
@@ -26,8 +29,13 @@ class NodeRNN(nn.Module):
     def forward(self, nodes: Tensor) -> Tensor:
         """Hidden states at each frame: (T, B, N, C) -> (T, B, N, C), time first as the kernels want it."""
         time, *batch, channels = nodes.shape
-        # Half precision is left to the rest of the network: CPU autocast does not know these kernels
-        with torch.autocast(nodes.device.type, enabled=False):
-            sequence = nodes.to(self.rnn.weight_hh_l0.dtype).reshape(time, -1, channels)
-            states, _ = self.rnn(sequence)
-        return states.reshape(time, *batch, channels)
+        return run_rnn(self.rnn, nodes.reshape(time, -1, channels)).reshape(time, *batch, channels)
+
+
+def run_rnn(rnn: nn.RNNBase, sequence: Tensor) -> Tensor:
+    """Hidden states of a recurrent net: (T, B, C) -> (T, B, C'), under autocast too.
+
+    cuDNN knows half precision; CPU autocast does not know these kernels, which then run in the weights' precision.
+    """
+    with without_autocast(sequence) if sequence.device.type == 'cpu' else nullcontext():
+        return rnn(sequence.to(rnn.all_weights[0][0].dtype))[0]

@@ -14,7 +14,6 @@ class NonLocal(nn.Sequential):
 
     Args:
         in_channels (int): Channels of the map.
-        feature_size (tuple[int, int]): Not used: all plugins are built alike.
         num_blocks (int): Number of blocks.
         **kwargs: Of :class:`mmcv.cnn.NonLocal3d`: ``reduction``, ``sub_sample``, ``mode``, ...
 
@@ -25,7 +24,7 @@ class NonLocal(nn.Sequential):
         ValueError: If ``num_blocks`` is below 1.
     """
 
-    def __init__(self, in_channels: int, feature_size: tuple[int, int], num_blocks: int = 1, **kwargs) -> None:
+    def __init__(self, in_channels: int, num_blocks: int = 1, **kwargs) -> None:
         if num_blocks < 1:
             raise ValueError(f'num_blocks={num_blocks} must be at least 1')
         super().__init__(*(NonLocal3d(in_channels, **kwargs) for _ in range(num_blocks)))

@@ -3,44 +3,24 @@
 import difflib
 
 import torch
-from mmengine.registry import Registry
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from dyreg_mmaction.registry import MODELS
+from .building import build
+from .refinement import Refinement, key_of
 
 
-class Refinement:
-    """Forward hook that gives a sub-module's output to a plugin.
-
-    An object and not a closure: deepcopy and pickle follow its attribute, so that a copied backbone calls its own
-    copy of the plugin.
-
-    Args:
-        plugin (nn.Module): Module from (B, C, T, H, W) to the same shape.
-        clips (tuple[int, int]): Number of clips and frames of each in maps (B*T, C, H, W); one of them is -1.
-    """
-
-    def __init__(self, plugin: nn.Module, clips: tuple[int, int]) -> None:
-        self.plugin = plugin
-        self.clips = clips
-
-    def __call__(self, module: nn.Module, args: tuple, output: Tensor) -> Tensor:
-        """Refine maps (B, C, T, H, W) or (B*T, C, H, W)."""
-        if output.ndim == 5:
-            return self.plugin(output)
-        maps = output.unflatten(0, self.clips).transpose(1, 2)  # (B,C,T,H,W), a view
-        return self.plugin(maps).transpose(1, 2).flatten(0, 1)
-
-
-def insert_plugins(backbone: nn.Module, plugins: list[dict], example: Tensor) -> tuple[nn.ModuleDict, list[Refinement]]:
+def insert_plugins(
+    backbone: nn.Module, plugins: list[dict], example: Tensor, clips_alike: bool
+) -> tuple[nn.ModuleDict, list[Refinement]]:
     """Build plugins and hook each after the sub-module that it names.
 
     Args:
         backbone (nn.Module): The backbone.
         plugins (list[dict]): Config of each plugin; ``after`` is the dotted path of the sub-module whose output it
             refines. ``in_channels`` and ``feature_size`` are filled in.
-        example (Tensor): One clip on the meta device, as the backbone takes it.
+        example (Tensor): Two clips on the meta device, as the backbone takes them.
+        clips_alike (bool): Whether clips have as many frames in every batch as in the example.
 
     Returns:
         tuple: The plugins by name (the path with '-' for '.'), and their hooks.
@@ -57,15 +37,16 @@ def insert_plugins(backbone: nn.Module, plugins: list[dict], example: Tensor) ->
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(int(torch.randint(2**31, (), device='cpu')))
         for path, cfg in zip(paths, plugins, strict=True):
-            plugin = _build(path, cfg, shapes[path])
-            modules[path.replace('.', '-')] = plugin
-            refinements.append(Refinement(plugin, (-1, shapes[path][0])))
-            backbone.get_submodule(path).register_forward_hook(refinements[-1])
+            modules[key_of(path)] = _build(path, cfg, shapes[path])
+            num_frames = shapes[path][0] if clips_alike else None
+            refinements.append(Refinement(backbone, modules, path, num_frames))
     return modules, refinements
 
 
 def probe(backbone: nn.Module, paths: list[str], example: Tensor) -> dict[str, torch.Size]:
-    """Shapes that sub-modules give for ``example``, from one forward on the meta device, which costs no arithmetic.
+    """Shapes of the maps of one clip, from a forward of two on the meta device, which costs no arithmetic.
+
+    Two, as MMAction2's non-local blocks behind its temporal pooling fail on one.
 
     Raises:
         ValueError: If a sub-module does not run exactly once or gives no feature map.
@@ -112,7 +93,7 @@ def _map_shape(backbone: nn.Module, path: str, outputs: list, example: Tensor, f
             f'after={path!r} of {name} gives {what}, not a feature map (B*T,C,H,W) or (B,C,T,H,W); name a convolution, '
             'a norm or a block'
         )
-    return output.shape
+    return torch.Size((len(output) // 2, *output.shape[1:]))
 
 
 def _path(cfg: dict) -> str:
@@ -140,11 +121,8 @@ def _check_path(backbone: nn.Module, path: str, paths: list[str]) -> None:
 
 
 def _build(path: str, cfg: dict, shape: torch.Size) -> nn.Module:
-    registry: Registry = MODELS
-    if isinstance(cfg['type'], str) and registry.get(cfg['type']) is None:
-        raise ValueError(f"plugin type={cfg['type']!r} after {path!r} is not registered; 'DyRegGNN' is")
-    sizes = dict(in_channels=shape[1], feature_size=tuple(shape[-2:]))
+    arguments = {key: value for key, value in cfg.items() if key != 'after'}
     try:
-        return registry.build({key: value for key, value in {**sizes, **cfg}.items() if key != 'after'})
+        return build(arguments, 'plugin', in_channels=shape[1], feature_size=tuple(shape[-2:]))
     except Exception as error:
         raise ValueError(f'{cfg["type"]} after {path!r}, a map of shape {tuple(shape)}: {error}') from error

@@ -3,8 +3,8 @@
 from torch import Tensor, nn
 
 from dyreg_mmaction.ops import adaptive_avg_pool, pool
-from dyreg_mmaction.registry import MODELS
 
+from .building import build
 from .node_maps import KERNELS
 from .size import height_and_width
 
@@ -40,8 +40,8 @@ class RegionGraph(nn.Module):
         super().__init__()
         size = height_and_width(feature_size, 'feature_size')
         for name, value in (('num_nodes', num_nodes), ('node_channels', node_channels)):
-            if value < 1:
-                raise ValueError(f'{name}={value} must be at least 1')
+            if not isinstance(value, int) or value < 1:
+                raise ValueError(f'{name}={value!r} must be at least 1, a whole number')
         if kernel not in KERNELS:
             raise ValueError(f'kernel={kernel!r} is unknown; choose one of {sorted(KERNELS)}')
         self.feature_size = size
@@ -49,9 +49,7 @@ class RegionGraph(nn.Module):
         self.project = None
         if node_channels != in_channels:
             self.project = nn.Sequential(nn.Conv2d(in_channels, node_channels, 1), nn.GroupNorm(1, node_channels))
-        self.regions = _build(
-            regions, 'region source', in_channels=node_channels, feature_size=size, num_nodes=num_nodes
-        )
+        self.regions = _build(regions, 'regions', in_channels=node_channels, feature_size=size, num_nodes=num_nodes)
         self.position = nn.Linear(size[0] * size[1], node_channels) if position else None
         self.graph = _build(graph, 'graph', channels=node_channels)
 
@@ -69,14 +67,13 @@ class RegionGraph(nn.Module):
             pool_maps, unpool_maps = KERNELS[self.kernel](regions, (z.shape[-2], z.shape[-1]))  # (B*T,N,H,W)
         nodes = pool(z, pool_maps.to(z.dtype))  # (B*T,N,C)
         if self.position is not None:
-            nodes = nodes + self.position(adaptive_avg_pool(pool_maps, self.feature_size).flatten(2))
+            weights = adaptive_avg_pool(pool_maps, self.feature_size).flatten(2)  # (B*T,N,H*W)
+            nodes = nodes + self.position(weights.to(self.position.weight.dtype))
         return self.graph(nodes.unflatten(0, clips), regions), unpool_maps
 
 
 def _build(cfg: dict, what: str, **sizes: object) -> nn.Module:
-    kind = cfg.get('type')
-    if kind is None or (isinstance(kind, str) and MODELS.get(kind) is None):
-        raise ValueError(f'{what} type={kind!r} is not registered; see dyreg_mmaction.models for those there are')
-    if own := sizes.keys() & cfg.keys():
-        raise ValueError(f'{what} {kind!r} must not set {sorted(own)}; they are those of the module that holds it')
-    return MODELS.build({**cfg, **sizes})
+    """A part whose sizes are those of the module that holds it."""
+    if isinstance(cfg, dict) and (own := sizes.keys() & cfg.keys()):
+        raise ValueError(f'{what} {cfg.get("type")!r} must not set {sorted(own)}; they are those of its module')
+    return build(cfg, what, **sizes)

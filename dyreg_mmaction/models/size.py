@@ -15,3 +15,14 @@ def height_and_width(size: int | tuple[int, int], name: str) -> tuple[int, int]:
     if len(both) != 2 or not all(isinstance(n, int) and n > 0 for n in both):
         raise ValueError(f'{name}={size} must be one positive number, or two for height and width')
     return both
+
+
+def part_of_side(half_size: float) -> float:
+    """A half size in parts of the side of the map.
+
+    Raises:
+        ValueError: If it lies outside 0..1.
+    """
+    if not isinstance(half_size, int | float) or not 0 < half_size <= 1:
+        raise ValueError(f'half_size={half_size!r} must be a part of the side of the map, above 0 and at most 1')
+    return half_size

@@ -3,14 +3,17 @@
 from .kernels import area, normalize, outer, tent
 from .moments import map_regions, soft_argmax
 from .pool import pool, unpool
-from .regions import Regions, decode_regions, grid_regions, most_square_grid, reference_points
+from .precision import at_least_float32, without_autocast
+from .regions import Regions, decode_regions, each_axis, grid_regions, most_square_grid, reference_points
 from .resize import adaptive_avg_pool
 
 __all__ = [
     'Regions',
     'adaptive_avg_pool',
     'area',
+    'at_least_float32',
     'decode_regions',
+    'each_axis',
     'grid_regions',
     'map_regions',
     'most_square_grid',
@@ -21,4 +24,5 @@ __all__ = [
     'soft_argmax',
     'tent',
     'unpool',
+    'without_autocast',
 ]

@@ -21,7 +21,7 @@ def soft_argmax(maps: Tensor) -> Tensor:
 def map_regions(maps: Tensor) -> Regions:
     """Regions whose tents have the mean and the variance of the maps.
 
-    A tent of half size s has the variance s^2 / 6 along each axis.
+    A tent of half size s has the variance s^2 / 6 along each axis; on a single cell it has the half size 1.
 
     Args:
         maps (Tensor[B, T, N, H, W]): Weights that sum to 1.
@@ -37,9 +37,10 @@ def map_regions(maps: Tensor) -> Regions:
         ],
         dim=-1,
     )
-    return Regions(center, (6 * variance).sqrt(), (maps.shape[-1], maps.shape[-2]))
+    return Regions(center, (6 * variance).clamp(min=1).sqrt(), (maps.shape[-1], maps.shape[-2]))
 
 
 def _axes(maps: Tensor) -> list[tuple[Tensor, Tensor]]:
     """Weight of each column and of each row, with their positions."""
-    return [(weight, torch.arange(weight.shape[-1]).to(weight)) for weight in (maps.sum(-2), maps.sum(-1))]
+    weights = (maps.sum(-2), maps.sum(-1))
+    return [(weight, torch.arange(weight.shape[-1], dtype=maps.dtype, device=maps.device)) for weight in weights]

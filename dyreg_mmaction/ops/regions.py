@@ -1,7 +1,8 @@
 """Regions: where the nodes look."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from operator import truediv
 from typing import NamedTuple
 
 import torch
@@ -26,18 +27,34 @@ class Regions(NamedTuple):
 
         Cell p of a strided convolution is centred on the fraction p / W of the frame, so no half cell is added.
         """
-        size = self._size()
-        return Regions(self.center / size, self.half_size / size, (1, 1))
+        center, half_size = (each_axis(truediv, value, self.map_size) for value in (self.center, self.half_size))
+        return Regions(center, half_size, (1, 1))
+
+    def expand(self, batch: int, time: int) -> 'Regions':
+        """The same regions for B clips and T frames, where there are one of each, or as many already."""
+        shape = (batch, time, -1, -1)
+        return self._replace(center=self.center.expand(shape), half_size=self.half_size.expand(shape))
 
     def boxes(self) -> Tensor:
         """Corners (x1, y1, x2, y2), clipped to the map: Tensor[B, T, N, 4], in the units of the regions."""
-        size = self._size()
-        low = (self.center - self.half_size).clamp(min=0).minimum(size)
-        high = (self.center + self.half_size).clamp(min=0).minimum(size)
-        return torch.cat((low, high), dim=-1)
+        corners = (self.center - self.half_size, self.center + self.half_size)
+        return torch.cat([each_axis(lambda v, n: v.clamp(0, n), corner, self.map_size) for corner in corners], dim=-1)
 
-    def _size(self) -> Tensor:
-        return self.center.new_tensor(self.map_size)
+
+def each_axis(function: Callable[[Tensor, int], Tensor], points: Tensor, size: tuple[int, int]) -> Tensor:
+    """``function`` of the x of points and the width, and of the y and the height.
+
+    The sizes stay Python numbers: a tensor of them would be sent to the device, which waits for it, in every forward.
+
+    Args:
+        function (Callable): Of a Tensor[...] and a number.
+        points (Tensor[..., 2]): As (x, y).
+        size (tuple[int, int]): Width and height.
+
+    Returns:
+        Tensor[..., 2]
+    """
+    return torch.stack([function(points[..., axis], size[axis]) for axis in (0, 1)], dim=-1)
 
 
 def decode_regions(
@@ -58,41 +75,37 @@ def decode_regions(
     Returns:
         Regions
     """
-    axes = [
-        _decode_axis(offsets[..., axis::2], reference[:, axis].to(offsets), map_size[axis], half_size)
-        for axis in (0, 1)
-    ]
-    center, half = (torch.stack(parts, dim=-1) for parts in zip(*axes, strict=True))
+    start = (2 * reference - 1).clamp(-1 + 1e-7, 1 - 1e-7).atanh().to(offsets)
+    place = 1 + (offsets[..., :2] + start).tanh()
+    center = each_axis(lambda v, n: (n / 2 * v).clamp(0, n - 1), place, map_size)
+    if half_size is not None:
+        half = each_axis(lambda v, n: torch.full_like(v, max(half_size * n, 1)), center, map_size)
+    elif offsets.shape[-1] == 4:
+        # exp(60) is far beyond any map; the clamp only keeps a diverging size from overflowing to inf / inf
+        growth = offsets[..., 2:].clamp(max=60).exp()
+        half = each_axis(lambda v, n: v * (n / 6 + 1) + 1, growth, map_size)
+    else:
+        half = each_axis(lambda v, n: torch.full_like(v, n / 6 + 2), center, map_size)
     return Regions(center, half, map_size)
 
 
-def _decode_axis(offsets: Tensor, reference: Tensor, length: int, half_size: float | None) -> tuple[Tensor, Tensor]:
-    """Centre and half size, each (B, T, N), along one axis, from (shift, size) or (shift,) in the last axis."""
-    start = (2 * reference - 1).clamp(-1 + 1e-7, 1 - 1e-7).atanh()
-    center = (length / 2 * (1 + (offsets[..., 0] + start).tanh())).clamp(0, length - 1)
-    if half_size is not None:
-        half = torch.full_like(center, max(half_size * length, 1))
-    elif offsets.shape[-1] == 2:
-        # exp(60) is far beyond any map; the clamp only keeps a diverging size from overflowing to inf / inf
-        half = offsets[..., 1].clamp(max=60).exp() * (length / 6 + 1) + 1
-    else:
-        half = torch.full_like(center, length / 6 + 2)
-    return center, half
-
-
-def reference_points(kind: str, num_nodes: int) -> Tensor:
+def reference_points(
+    kind: str, num_nodes: int, dtype: torch.dtype = torch.float64, device: torch.device | None = None
+) -> Tensor:
     """Points from which regions are shifted, in 0..1 of the map.
 
     Args:
         kind (str): 'center': the middle of the map for all; 'grid': the cell centres of the most square grid.
         num_nodes (int): Number of nodes N.
+        dtype (torch.dtype): Of the points.
+        device (torch.device, optional): On which they are made.
 
     Returns:
-        Tensor[N, 2]: As (x, y), float64.
+        Tensor[N, 2]: As (x, y).
     """
     if kind == 'center':
-        return torch.full((num_nodes, 2), 0.5, dtype=torch.float64)
-    return grid_cells(*most_square_grid(num_nodes))[0]
+        return torch.full((num_nodes, 2), 0.5, dtype=dtype, device=device)
+    return grid_regions([most_square_grid(num_nodes)], dtype, device)[0]
 
 
 def most_square_grid(num_cells: int) -> tuple[int, int]:
@@ -101,19 +114,22 @@ def most_square_grid(num_cells: int) -> tuple[int, int]:
     return rows, num_cells // rows
 
 
-def grid_cells(rows: int, columns: int) -> tuple[Tensor, Tensor]:
-    """Centres and half sizes (each Tensor[rows * columns, 2], (x, y) in 0..1 of the map) of the cells of a grid."""
-    y = (torch.arange(rows, dtype=torch.float64) + 0.5) / rows
-    x = (torch.arange(columns, dtype=torch.float64) + 0.5) / columns
-    center = torch.stack(torch.meshgrid(x, y, indexing='xy'), dim=-1).flatten(0, 1)
-    return center, center.new_tensor((0.5 / columns, 0.5 / rows)).expand_as(center)
-
-
-def grid_regions(grids: Iterable[tuple[int, int]]) -> tuple[Tensor, Tensor]:
+def grid_regions(
+    grids: Iterable[tuple[int, int]], dtype: torch.dtype = torch.float64, device: torch.device | None = None
+) -> tuple[Tensor, Tensor]:
     """Centres and half sizes of the cells of several grids (rows, columns), one after another, row by row.
 
+    Args:
+        grids (Iterable[tuple[int, int]]): Rows and columns of each grid.
+        dtype (torch.dtype): Of both.
+        device (torch.device, optional): On which they are made.
+
     Returns:
-        tuple[Tensor[N, 2], Tensor[N, 2]]: (x, y) in 0..1 of the map, float64.
+        tuple[Tensor[N, 2], Tensor[N, 2]]: (x, y) in 0..1 of the map.
     """
-    centers, half_sizes = zip(*(grid_cells(rows, columns) for rows, columns in grids), strict=True)
+    centers, half_sizes = [], []
+    for rows, columns in grids:
+        y, x = ((torch.arange(n, dtype=dtype, device=device) + 0.5) / n for n in (rows, columns))
+        centers.append(torch.stack(torch.meshgrid(x, y, indexing='xy'), dim=-1).flatten(0, 1))
+        half_sizes.append(each_axis(lambda v, n: torch.full_like(v, 0.5 / n), centers[-1], (columns, rows)))
     return torch.cat(centers), torch.cat(half_sizes)

@@ -1,5 +1,19 @@
 """Pictures of what a model looks at."""
 
-from .draw import contact_sheet, draw_regions
+from .clip import RegionClip, make_clip
+from .drawing import draw_clip
+from .sheet import contact_sheet, mean_regions, side_by_side
+from .source import KeepSource, keep_source
+from .visualizer import RegionVisualizer
 
-__all__ = ['contact_sheet', 'draw_regions']
+__all__ = [
+    'KeepSource',
+    'RegionClip',
+    'RegionVisualizer',
+    'contact_sheet',
+    'draw_clip',
+    'keep_source',
+    'make_clip',
+    'mean_regions',
+    'side_by_side',
+]

@@ -1,9 +1,7 @@
 """Boxes from annotations to the model: drawn boxes go through MMAction2's pipelines with the numbers that name them."""
 
 import json
-import tracemalloc
 import warnings
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,7 +9,6 @@ import torch
 from mmengine.dataset import Compose, pseudo_collate
 
 from dyreg_mmaction.datasets.boxes import LoadBoxes, WithBoxes
-from dyreg_mmaction.datasets.boxes.files import BoxFiles
 from dyreg_mmaction.datasets.boxes.tracks import iou, match_boxes
 from dyreg_mmaction.registry import MODELS, TRANSFORMS
 
@@ -175,7 +172,7 @@ def test_a_3d_recognizer_looks_where_the_boxes_of_each_crop_of_each_clip_are(ann
     stage = dict(num_stages=1, strides=(1,), dilations=(1,), out_indices=(0,))
     backbone = dict(type='DyRegC2D', depth=18, input_size=60, pretrained=None, plugins=[plugin], **stage)
     head = dict(type='I3DHead', num_classes=2, in_channels=64, average_clips='prob')
-    model = MODELS.build(dict(type='BoxRecognizer3D', backbone=backbone, cls_head=head)).eval()
+    model = MODELS.build(dict(type='RegionRecognizer3D', backbone=backbone, cls_head=head)).eval()
     with record_regions(model) as record, torch.no_grad():
         assert len(model(inputs.float(), batch['data_samples'], mode='predict')) == 2
     (regions,) = record['layer1.1']
@@ -210,10 +207,49 @@ def test_annotations_of_frames_of_another_size(tmp_path, size):
 
 def test_boxes_in_another_scale_than_the_video_ask_for_its_height(tmp_path):
     path = write(tmp_path / 'boxes.json', {t + 1: annotation([2 * box]) for t, box in enumerate(TRACK)})
-    with pytest.raises(ValueError, match='x = 88, y = 70, in frames taken to be 96 x 60; set ann_height of LoadBoxes'):
+    with pytest.raises(ValueError, match='x = 130, y = 84, in frames taken to be 96 x 60; set ann_height .* videos 84'):
         LoadBoxes(1, path)(decoded([0]))
-    with pytest.raises(ValueError, match='in frames taken to be 112 x 70; set ann_height of LoadBoxes'):
+    with pytest.raises(ValueError, match='in frames taken to be 112 x 70; set ann_height'):
         LoadBoxes(1, path, ann_height=70)(decoded([0]))
+
+
+def many(path, height, frames=None):
+    """Annotations of the clip and 7 other videos, in which boxes reach down to ``height``."""
+    frames = frames or [dict(annotation([(0, 0, 20, height - 1)]), name='0001.jpg')]
+    videos = {'clip': frames, **{str(i): frames for i in range(7)}}
+    videos['3'] = [dict(annotation([(0, 0, 20, height)]), name='0001.jpg')]
+    path.write_text(json.dumps(videos))
+    return str(path)
+
+
+def test_boxes_of_videos_enlarged_since_are_refused_with_the_height_that_they_suggest(tmp_path):
+    path = many(tmp_path / 'boxes.json', 30)
+    with pytest.raises(
+        ValueError, match='below y = 30, but frames are taken to be 60 pixels high; .* the boxes 30 .or'
+    ):
+        LoadBoxes(1, path)(decoded([0]))
+    np.testing.assert_allclose(LoadBoxes(1, path, ann_height=30)(decoded([0]))['boxes'][0, 0, 0, 3], 29 / 30)
+
+
+def test_an_ann_height_that_the_boxes_do_not_suggest_is_doubted_and_taken(tmp_path):
+    path = many(tmp_path / 'boxes.json', 30)
+    with pytest.warns(UserWarning, match='taken to be 60 pixels high; set ann_height .*, by the boxes 30$'):
+        load = LoadBoxes(1, path, ann_height=60)
+    np.testing.assert_allclose(load(decoded([0]))['boxes'][0, 0, 0, 3], 29 / 60)
+
+
+def test_heights_are_not_doubted_without_reason(tmp_path):
+    with warnings.catch_warnings():
+        warnings.simplefilter('error')
+        LoadBoxes(1, many(tmp_path / 'fitting.json', 50))(decoded([0]))
+        sized = [dict(annotation([(0, 0, 20, 20)], width=WIDTH, height=HEIGHT), name='0001.jpg')]
+        LoadBoxes(1, many(tmp_path / 'sized.json', 20, sized))(decoded([0]))
+
+
+def test_of_few_videos_boxes_high_up_are_no_more_than_strange(tmp_path):
+    path = write(tmp_path / 'boxes.json', {1: annotation([(0, 0, 10, 30)])})
+    with pytest.warns(UserWarning, match='by the boxes 30'):
+        assert LoadBoxes(1, path)(decoded([0]))['boxes'][0, 0, 0, 3] == 0.5
 
 
 @pytest.mark.parametrize('box, fits', [((0, 0, 98, 62), True), ((0, 0, 98.5, 60), False), ((0, 0, 96, 62.5), False)])
@@ -263,24 +299,6 @@ def test_frames_may_stand_in_any_order(tmp_path):
     np.testing.assert_allclose(boxes[:, 0] * WIDTH, TRACK[[0, 1, 1, 3, 4, 4, 6, 7], 0])
 
 
-def test_a_file_takes_little_memory_and_not_much_to_read(tmp_path):
-    """Something-Else has 180,049 videos of some 40 frames, so a byte a frame is 7 MB; Python's objects take 750."""
-    boxes = np.array([[1, 2, 30, 40], [5, 6, 70, 80], [9, 10, 11, 12]])
-    videos, length = 100, 40
-    frames = [dict(annotation(boxes), name=f'clip/{t + 1:04}.jpg') for t in range(length)]
-    path = tmp_path / 'boxes.json'
-    path.write_text(json.dumps({str(video): frames for video in range(videos)}))
-    tracemalloc.start()
-    try:
-        files = BoxFiles(str(path))
-        kept, peak = (size / (videos * length) for size in tracemalloc.get_traced_memory())
-    finally:
-        tracemalloc.stop()
-    assert len(files.read(Path('7.mp4'), (100, 100), 9)[1]) == length
-    assert kept < 100
-    assert peak < 1.5 * path.stat().st_size / (videos * length) + 400  # the text, and what its frames are read to
-
-
 def test_best_boxes_by_score(tmp_path):
     boxes = np.array([[0, 0, 10, 10], [20, 0, 30, 10], [40, 0, 50, 10]])
     path = write(tmp_path / 'boxes.json', {1: annotation(boxes, scores=[0.2, 0.9, 0.5])})
@@ -310,11 +328,19 @@ def test_errors_name_the_file(tmp_path, ann_file):
         LoadBoxes(1, ann_file)(decoded([0], filename='other.mp4'))
 
 
+def follow(frames, num_nodes):
+    """Boxes of the nodes of one video, from lists of boxes."""
+    boxes = np.full((len(frames), max(map(len, frames)), 4), np.nan)
+    for row, frame in zip(boxes, frames, strict=True):
+        row[: len(frame)] = frame
+    return match_boxes(boxes, [len(frames)], [num_nodes])[0]
+
+
 def test_nodes_follow_their_objects_through_any_order():
     rng = np.random.default_rng(0)
     start = np.array([[0.1, 0.1, 0.3, 0.3], [0.4, 0.1, 0.6, 0.3], [0.7, 0.1, 0.9, 0.3]])
     frames = [(start + 0.02 * t)[rng.permutation(3)] for t in range(10)]
-    tracks = match_boxes(frames, 3)
+    tracks = follow(frames, 3)
     np.testing.assert_allclose(np.diff(tracks, axis=0), 0.02)
 
 
@@ -323,12 +349,12 @@ def test_matching_is_the_best_of_all_not_the_next_best_of_each():
     first = np.array([[0.0, 0, 0.4, 1], [0.2, 0, 0.6, 1]])
     second = np.array([[0.15, 0, 0.55, 1], [-0.3, 0, 0.1, 1]])
     assert iou(first, second)[0, 0] > iou(first, second)[0, 1] > 0
-    np.testing.assert_array_equal(match_boxes([first, second], 2)[1], second[[1, 0]])
+    np.testing.assert_array_equal(follow([first, second], 2)[1], second[[1, 0]])
 
 
 def test_a_lost_object_keeps_its_box_and_comes_back():
     a, b = np.array([[0.1, 0.1, 0.3, 0.3]]), np.array([[0.6, 0.6, 0.9, 0.9]])
-    tracks = match_boxes([np.concatenate([a, b]), b, np.zeros((0, 4)), np.concatenate([b, a])], 3)
+    tracks = follow([np.concatenate([a, b]), b, np.zeros((0, 4)), np.concatenate([b, a])], 3)
     np.testing.assert_array_equal(tracks[:, 0], np.repeat(a, 4, 0))
     np.testing.assert_array_equal(tracks[:, 1], np.repeat(b, 4, 0))
     assert np.isnan(tracks[:, 2]).all()
@@ -336,7 +362,7 @@ def test_a_lost_object_keeps_its_box_and_comes_back():
 
 def test_a_new_object_takes_a_free_node_and_has_had_its_box_from_the_start():
     a, b = np.array([[0.1, 0.1, 0.3, 0.3]]), np.array([[0.6, 0.6, 0.9, 0.9]])
-    tracks = match_boxes([a, np.concatenate([b, a])], 2)
+    tracks = follow([a, np.concatenate([b, a])], 2)
     np.testing.assert_array_equal(tracks, np.stack([np.concatenate([a, b])] * 2))
 
 
@@ -346,7 +372,7 @@ def square(x, y):
 
 def test_an_object_that_jumps_over_its_own_width_keeps_its_node():
     frames = [square(0.1 + 0.15 * t, 0.5) for t in range(6)]
-    tracks = match_boxes(frames, 9)
+    tracks = follow(frames, 9)
     np.testing.assert_array_equal(tracks[:, 0], np.concatenate(frames))
     assert np.isnan(tracks[:, 1:]).all()
 
@@ -354,7 +380,7 @@ def test_an_object_that_jumps_over_its_own_width_keeps_its_node():
 def test_two_that_jump_go_to_their_nearest():
     a, b = square(0.2, 0.2), square(0.5, 0.2)
     moved = [square(0.2, 0.35), square(0.5, 0.35)]
-    tracks = match_boxes([np.concatenate([a, b]), np.concatenate(moved[::-1])], 2)
+    tracks = follow([np.concatenate([a, b]), np.concatenate(moved[::-1])], 2)
     np.testing.assert_array_equal(tracks[1], np.concatenate(moved))
 
 
@@ -362,7 +388,7 @@ def test_two_that_jump_go_to_their_nearest():
 @pytest.mark.parametrize('x, node', [(0.61, 1), (0.59, 2)])
 def test_what_appears_takes_the_node_of_a_lost_object_if_near_and_a_free_one_if_far(x, node):
     a, b, c = square(0.1, 0.1), square(0.9, 0.9), square(x, 0.9)
-    tracks = match_boxes([np.concatenate([a, b]), c], 3)
+    tracks = follow([np.concatenate([a, b]), c], 3)
     np.testing.assert_array_equal(tracks[1, node], c[0])
     np.testing.assert_array_equal(tracks[1, 0], a[0])
     assert node == 1 or (tracks[1, 1] == b).all()
@@ -371,20 +397,20 @@ def test_what_appears_takes_the_node_of_a_lost_object_if_near_and_a_free_one_if_
 def test_an_object_in_sight_is_not_moved_to_a_jump():
     """b is found where it was; c, nearer to b than to the lost a, is a."""
     a, b, c = square(0.3, 0.5), square(0.6, 0.5), square(0.5, 0.5)
-    tracks = match_boxes([np.concatenate([a, b]), np.concatenate([c, b])], 3)
+    tracks = follow([np.concatenate([a, b]), np.concatenate([c, b])], 3)
     np.testing.assert_array_equal(tracks[1, :2], np.concatenate([c, b]))
 
 
 def test_an_object_lost_for_longer_does_not_jump():
     a, b, c = square(0.3, 0.3), square(0.8, 0.8), square(0.45, 0.3)
-    tracks = match_boxes([np.concatenate([a, b]), b, np.concatenate([b, c])], 3)
+    tracks = follow([np.concatenate([a, b]), b, np.concatenate([b, c])], 3)
     np.testing.assert_array_equal(tracks[2], np.concatenate([a, b, c]))
 
 
 def test_without_a_free_node_a_newcomer_takes_that_of_the_nearest_lost_object():
     a, b, c, d = square(0.1, 0.1), square(0.1, 0.9), square(0.9, 0.9), square(0.9, 0.1)
     c_and_new = np.concatenate([c, square(0.5, 0.7)])
-    tracks = match_boxes([np.concatenate([a, b, c, d]), c, c_and_new], 4)
+    tracks = follow([np.concatenate([a, b, c, d]), c, c_and_new], 4)
     np.testing.assert_array_equal(tracks[2], np.concatenate([a, c_and_new[1:], c, d]))
 
 

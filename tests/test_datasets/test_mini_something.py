@@ -14,8 +14,8 @@ from mmengine.registry import DefaultScope
 
 from dyreg_mmaction.datasets import MiniSomething
 from dyreg_mmaction.datasets.mini_something.drawing import draw, sample_background, sample_sprites
-from dyreg_mmaction.datasets.mini_something.generator import generate_mini_something
-from dyreg_mmaction.datasets.mini_something.scenes import CLASSES, GROWTH, HEIGHT, Track, move, sample_scene
+from dyreg_mmaction.datasets.mini_something.generator import Clip, generate_mini_something
+from dyreg_mmaction.datasets.mini_something.scenes import CLASSES, GROWTH, HEIGHT, Track, move, sample_scene, seen_by
 from dyreg_mmaction.datasets.something.video_files import decode_video, write_webm
 from dyreg_mmaction.registry import DATASETS
 
@@ -324,3 +324,31 @@ def test_stopped_it_leaves_whole_files_and_no_process_and_goes_on_later(tmp_path
     subprocess.run(command, env=env, check=True, capture_output=True)
     assert len(MiniSomething(str(out), pipeline=[])) == 100
     assert before == {path.name: path.stat().st_mtime_ns for path in made}
+
+
+def test_a_moving_camera_moves_background_and_objects_alike_and_nothing_else():
+    still, moving = Clip(0, 'train', 3), Clip(0, 'train', 3, pan=20, shake=2)
+    scene, sprites, rng = moving.scene()
+    camera = moving.camera(scene.num_frames)
+    assert not still.camera(scene.num_frames).any()
+    assert 15 < np.abs(camera[0] - camera[-1]).max() < 60 and np.diff(camera, n=2, axis=0).any()
+    background = sample_background(rng, scene.width, margin=40)
+    track = move(scene, moving.action)
+    frames = draw(background, sprites, seen_by(camera, track), camera)
+    rested = draw(background, sprites, track)
+    (x, y), (left, top) = camera[0], camera[0].clip(0)
+    expected = rested[0, top : HEIGHT + min(y, 0), left : scene.width + min(x, 0)]
+    given = frames[0, top - y : HEIGHT - max(y, 0), left - x : scene.width - max(x, 0)]
+    np.testing.assert_array_equal(given, expected)  # the first frame, moved by whole pixels
+
+
+def test_a_folder_knows_the_camera_of_its_clips_and_boxes_end_at_the_frame(tmp_path):
+    generate_mini_something(tmp_path / 'pan', num_train=2, num_val=1, pan=32, shake=5)
+    with pytest.raises(ValueError, match="'pan': 32, 'shake': 5}, not of"):
+        generate_mini_something(tmp_path / 'pan', num_train=2, num_val=1)
+    frames = json.loads((tmp_path / 'pan/bounding_box_annotations.json').read_text())['1']
+    corners = np.array([list(label['box2d'].values()) for frame in frames for label in frame['labels']])
+    assert (corners >= 0).all() and (corners[:, 3] <= HEIGHT).all()
+    assert np.ptp(corners.reshape(len(frames), -1, 4)[:, -1], axis=0).max() > 20  # one that looks on
+    with pytest.raises(ValueError, match='pan must be 0 to 32 pixels, not 33'):
+        generate_mini_something(tmp_path / 'far', pan=33)

@@ -100,3 +100,46 @@ def test_frozen_parameters_are_left_out():
     model.backbone.conv1.requires_grad_(False)
     grouped = {p for g in groups(model, 'DyRegOptimWrapperConstructor') for p in g['params']}
     assert model.backbone.conv1.conv.weight not in grouped
+
+
+@pytest.mark.parametrize('constructor', ['DyRegOptimWrapperConstructor', 'TSMOptimWrapperConstructor'])
+def test_the_classifier_is_the_layer_that_gives_the_scores(constructor):
+    """And not the last linear layer of the head, which in RSTG's to-vec form is one of the graph."""
+    cfg = copy.deepcopy(TSM)
+    cfg['cls_head'] = dict(
+        type='RSTGToVec', num_classes=5, in_channels=512, feature_size=7, num_nodes=14, node_channels=8, num_segments=4
+    )
+    model = MODELS.build(cfg)
+    assert list(model.cls_head.modules())[-1] is not model.cls_head.fc_cls
+    rates = {p: g['lr'] for g in groups(model, constructor) for p in g['params']}
+    assert rates[model.cls_head.fc_cls.weight] == 5 * 0.001
+    assert rates[model.cls_head.fc_cls.bias] == 10 * 0.001
+    assert all(lr <= 2 * 0.001 for p, lr in rates.items() if p not in set(model.cls_head.fc_cls.parameters()))
+
+
+def test_both_constructors_give_a_plugged_model_the_same_rates():
+    model = plugged()
+    ours, theirs = (
+        {p: (g['lr'], g['weight_decay']) for g in groups(model, constructor) for p in g['params']}
+        for constructor in ('DyRegOptimWrapperConstructor', 'TSMOptimWrapperConstructor')
+    )
+    assert ours == theirs
+
+
+def test_the_repair_changes_no_group_of_plain_tsm():
+    model = MODELS.build(TSM)
+    constructor = DyRegOptimWrapperConstructor(
+        dict(optimizer=dict(type='SGD', lr=0.001, weight_decay=5e-4)), dict(fc_lr5=True)
+    )
+    stock, mended = [], []
+    stock_add_params()(constructor, stock, model)
+    tsm_optim_wrapper_constructor.TSMOptimWrapperConstructor.add_params(constructor, mended, model)
+    assert [[*map(id, group['params'])] for group in stock] == [[*map(id, group['params'])] for group in mended]
+    assert [(g['lr'], g['weight_decay']) for g in stock] == [(g['lr'], g['weight_decay']) for g in mended]
+
+
+def test_a_head_without_a_classifier_is_named():
+    model = MODELS.build(TSM)
+    del model.cls_head.fc_cls
+    with pytest.raises(ValueError, match='TSMHead has no linear layer to num_classes=5; leave fc_lr5 out'):
+        groups(model, 'DyRegOptimWrapperConstructor')

@@ -12,7 +12,7 @@ BASELINES = dict(conv_lstm=(ConvLSTM, {}), non_local=(NonLocal, dict(num_blocks=
 @pytest.mark.parametrize('name', BASELINES)
 def test_starts_as_the_identity_and_then_learns(name):
     cls, options = BASELINES[name]
-    module, x = cls(8, (5, 6), **options), torch.randn(2, 8, 3, 5, 6)
+    module, x = cls(8, **options), torch.randn(2, 8, 3, 5, 6)
     assert torch.equal(module(x), x)
     optimizer = torch.optim.SGD(module.parameters(), lr=0.1)
     for _ in range(2):  # the first step wakes the last layer, the second all others
@@ -32,7 +32,7 @@ def test_can_be_plugged_into_a_backbone(name):
 
 
 def test_conv_lstm_is_a_residual_of_an_lstm_at_each_position():
-    module, x = ConvLSTM(4, (3, 5), hidden_channels=6), torch.randn(2, 4, 3, 3, 5)
+    module, x = ConvLSTM(4, hidden_channels=6), torch.randn(2, 4, 3, 3, 5)
     torch.nn.init.ones_(module.norm.weight)
     hidden = torch.stack([module.encode(frame).relu() for frame in x.unbind(2)])  # (T,B,C',H,W)
     states = torch.zeros_like(hidden)
@@ -44,7 +44,7 @@ def test_conv_lstm_is_a_residual_of_an_lstm_at_each_position():
 
 
 def test_non_local_mixes_all_positions_of_all_frames():
-    module = NonLocal(4, (3, 3), zeros_init=False)
+    module = NonLocal(4, zeros_init=False)
     x = torch.randn(1, 4, 2, 3, 3, requires_grad=True)
     module(x)[0, :, 0, 0, 0].sum().backward()
     assert (x.grad.abs().sum(1) > 0).all()
@@ -52,12 +52,12 @@ def test_non_local_mixes_all_positions_of_all_frames():
 
 def test_baselines_have_the_parameters_of_dyreg_on_multisyncmnist():
     dyreg = 290_088
-    for module in (ConvLSTM(128, (16, 16)), NonLocal(128, (16, 16), num_blocks=4, reduction=1)):
+    for module in (ConvLSTM(128), NonLocal(128, num_blocks=4, reduction=1)):
         assert sum(p.numel() for p in module.parameters()) == pytest.approx(dyreg, rel=0.1)
 
 
 def test_bad_numbers_are_refused():
     with pytest.raises(ValueError, match='hidden_channels=0 must be at least 1'):
-        ConvLSTM(4, (3, 3), hidden_channels=0)
+        ConvLSTM(4, hidden_channels=0)
     with pytest.raises(ValueError, match='num_blocks=0 must be at least 1'):
-        NonLocal(4, (3, 3), num_blocks=0)
+        NonLocal(4, num_blocks=0)

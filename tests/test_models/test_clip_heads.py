@@ -51,21 +51,20 @@ def test_maps_of_frames_and_of_clips_are_the_same_to_the_head(cfg):
     head = MODELS.build(cfg).eval()
     clips = torch.randn(2, 6, 3, 5, 7)
     frames = clips.transpose(1, 2).flatten(0, 1)
-    assert torch.equal(head(clips), head(frames, num_segs=3))
+    with pytest.raises(ValueError, match=r'gets frames, not clips: give it num_segments'):
+        head(frames, num_segs=6)  # as for one video of two clips
+    head.num_segments = 3
+    assert torch.equal(head(clips), head(frames, num_segs=6))
+    head.num_segments = 4
     with pytest.raises(ValueError, match='6 frames are no whole number of clips of num_segments=4'):
-        head(frames, num_segs=4)
-
-
-def test_several_clips_of_a_video_are_told_apart_in_a_2d_recognizer():
-    head = MODELS.build(dict(TO_VEC, num_segments=3)).eval()
-    clips = torch.randn(2, 6, 3, 5, 7)
-    assert torch.equal(head(clips.transpose(1, 2).flatten(0, 1), num_segs=6), head(clips))
+        head(frames, num_segs=6)
 
 
 @pytest.mark.parametrize('head', [TO_VEC, MEAN_LSTM], ids=str)
 @pytest.mark.parametrize('recognizer', ['Recognizer2D', 'Recognizer3D'])
 def test_heads_train_and_predict_in_both_recognizers(recognizer, head):
     flat = recognizer == 'Recognizer2D'
+    head = dict(head, num_segments=8) if flat else head
     backbone = dict(type='ConvNet', channels=6, num_blocks=2)
     if not flat:
         stage = dict(num_stages=1, strides=(1,), dilations=(1,), out_indices=(0,))

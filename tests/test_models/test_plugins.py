@@ -5,10 +5,13 @@ import pytest
 import torch
 from backbone_cases import PLUGIN, toy, wake
 from backbone_cases import build as recognizer
+from mmengine.hub import get_config
+from mmengine.registry import DefaultScope
 from mmengine.runner import load_checkpoint, save_checkpoint
 from torch import nn
 
 from dyreg_mmaction.models import DyRegGNN, add_plugins
+from dyreg_mmaction.models.num_segments import check_num_segments
 from dyreg_mmaction.registry import MODELS
 
 
@@ -41,11 +44,15 @@ WRONG = {
     'an empty place': (after(''), {}, "after=''"),
     'no type': (dict(after='layer3'), {}, 'must be a dict like .*type='),
     'no dict': ('DyRegGNN', {}, "plugin 'DyRegGNN' must be a dict like"),
-    'an unknown plugin': (after('layer3', type='DyRegGNM'), {}, "type='DyRegGNM' after 'layer3' is not registered"),
+    'an unknown plugin': (
+        after('layer3', type='DyRegGNM'),
+        {},
+        "after 'layer3', .*: plugin type='DyRegGNM' is not registered",
+    ),
     'an unknown region source': (
         after('layer3', regions=dict(type='Nope')),
         {},
-        "after 'layer3', .*: .*region source type='Nope' is not registered",
+        "after 'layer3', .*: .*regions type='Nope' is not registered",
     ),
     'an unknown graph': (after('layer3', graph=dict(type='Nope')), {}, "after 'layer3', .*graph type='Nope'"),
     'an unknown argument': (after('layer3', num_node=9), {}, "after 'layer3', .*num_node"),
@@ -99,7 +106,7 @@ def test_a_place_holds_one_plugin():
         ('relu', "after='relu' runs 2 times in one forward of DyRegToyNet"),
         ('idle', "after='idle' runs 0 times"),
         ('pair', "after='pair' of DyRegToyNet gives tuple, not a feature map"),
-        ('vector', r"after='vector' of DyRegToyNet gives shape \(4, 8\), not a feature map"),
+        ('vector', r"after='vector' of DyRegToyNet gives shape \(8, 8\), not a feature map"),
         ('pool', '1 x 1 cells is too small'),
     ],
 )
@@ -226,6 +233,114 @@ def test_norm_eval_is_about_the_backbones_norms():
     assert not model.layer1[0].conv1.bn.training and model.plugins['layer1-1'].training
     model.eval()
     assert not any(module.training for module in model.modules())
+
+
+OWN_NORM = after('layer1.1', graph=dict(type='MultiScaleGraph', norm='BN'), type='RSTG', num_nodes=14)
+del OWN_NORM['regions']
+
+
+@pytest.mark.parametrize('frozen', [dict(norm_eval=True), dict(partial_bn=True)])
+def test_norms_of_plugins_learn_where_those_of_the_backbone_do_not(frozen):
+    model = build(OWN_NORM, **frozen)
+    model.train()
+    theirs = [m for m in model.layer1.modules() if isinstance(m, nn.BatchNorm2d)]
+    ours = [m for m in model.plugins.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
+    assert theirs and ours
+    assert not any(norm.training for norm in theirs)
+    assert all(norm.training and norm.weight.requires_grad for norm in ours)
+    model(torch.randn(4, 3, 64, 64))
+    assert all(norm.num_batches_tracked == 1 for norm in ours)
+
+
+def test_frozen_norms_of_clip_backbones_are_not_the_plugins_either():
+    csn = dict(depth=50, base_channels=8, bottleneck_mode='ir', with_pool2=False, pretrained=None, pretrained2d=False)
+    plugin = dict(OWN_NORM, after='layer1.0')
+    model = build(plugin, type='DyRegResNet3dCSN', norm_eval=True, bn_frozen=True, **csn).train()
+    ours = [m for m in model.plugins.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
+    assert ours and all(norm.training and norm.weight.requires_grad for norm in ours)
+
+
+@pytest.mark.parametrize(
+    'config',
+    [
+        dict(type='ResNet', depth=18, norm_eval=True, partial_bn=True),
+        dict(type='MobileNetV2', frozen_stages=8),
+        dict(type='ResNetTSM', depth=18, num_segments=4, pretrained2d=False),
+        dict(type='C2D', depth=18),
+    ],
+    ids=lambda config: config['type'],
+)
+def test_without_plugins_a_backbone_is_its_parent(config):
+    plain, empty = (MODELS.build(dict(config, type=prefix + config['type'])) for prefix in ('', 'DyReg'))
+    for mode in (True, False):
+        plain.train(mode), empty.train(mode)
+        for attribute in ('training', '_forward_hooks'):
+            of = [[(path, getattr(m, attribute)) for path, m in model.named_modules()] for model in (plain, empty)]
+            assert of[0] == of[1]
+        learns = [[(key, p.requires_grad) for key, p in model.named_parameters()] for model in (plain, empty)]
+        assert learns[0] == learns[1]
+    assert getattr(plain, 'num_segments', None) == getattr(empty, 'num_segments', None)
+    assert plain.state_dict().keys() == empty.state_dict().keys()
+
+
+@pytest.mark.parametrize('dataset', ['sthv1', 'sthv2'])
+def test_trn_takes_a_backbone_without_plugins_and_one_with(dataset):
+    cfg = get_config(f'mmaction::recognition/trn/trn_imagenet-pretrained-r50_8xb16-1x1x8-50e_{dataset}-rgb.py')
+    cfg.model.backbone.update(type='DyRegResNet', depth=18, pretrained=None)
+    cfg.model.cls_head.in_channels = 512
+    for plugins in (dict(plugins=[]), dict(plugins=[after('layer3.1')], num_segments=8, input_size=64)):
+        cfg.model.backbone.update(plugins)
+        check_num_segments(cfg)
+        with DefaultScope.overwrite_default_scope('mmaction'):
+            model = MODELS.build(cfg.model)
+        assert model(torch.randn(1, 8, 3, 64, 64), stage='head').shape == (1, 174)
+
+
+def test_non_local_blocks_behind_temporal_pooling_can_be_probed():
+    non_local = dict(sub_sample=True, use_scale=False, norm_cfg=dict(type='BN3d'), mode='embedded_gaussian')
+    blocks = ((0,) * 3, (0,) * 4, (1, 0, 0, 0, 0, 0), (0,) * 3)
+    options = dict(depth=50, temporal_pool=True, non_local=blocks, non_local_cfg=non_local)
+    model = build(after('layer3.1.conv2.conv'), **options)
+    assert model._refinements[0].num_frames == 2  # half of 4
+    assert model(torch.randn(8, 3, 64, 64)).isfinite().all()
+
+
+def test_a_plain_checkpoint_is_named_when_it_is_tested(tmp_path, recwarn):
+    path = str(tmp_path / 'plain.pth')
+    save_checkpoint({'state_dict': toy().state_dict(), 'meta': {}}, path)
+    model = toy('first', 'second')
+    load_checkpoint(model, path)
+    model.train()  # a start for training
+    model.eval()
+    assert not [w for w in recwarn if 'this checkpoint' in str(w.message)]
+    load_checkpoint(model.train(), path)
+    with pytest.warns(
+        UserWarning, match='this checkpoint has no weights for 2 of 2 plugins: they are tested untrained'
+    ):
+        model.eval()
+    with pytest.warns(UserWarning, match='no weights for 2 of 2 plugins'):
+        load_checkpoint(model, path)
+    recwarn.clear()
+    save_checkpoint({'state_dict': model.state_dict(), 'meta': {}}, path)
+    load_checkpoint(model, path)
+    assert not [w for w in recwarn if 'this checkpoint' in str(w.message)]
+
+
+@pytest.mark.parametrize(
+    'parent, why',
+    [
+        ('SwinTransformer3D', 'not among the backbones of feature maps'),
+        ('TimeSformer', 'not among the backbones of feature maps'),
+        ('ResNetTIN', 'an operator of full mmcv'),
+    ],
+)
+def test_a_backbone_that_takes_no_plugins_says_so(parent, why):
+    config = dict(type='Recognizer3D', backbone=dict(type=f'DyReg{parent}', depth=50, plugins=[after('layer3')]))
+    with DefaultScope.overwrite_default_scope('mmaction'), pytest.raises(ValueError) as error:
+        MODELS.build(config)
+    said = str(error.value)
+    assert said.startswith(f'there is no DyReg{parent}: ') and why in said and "'DyRegResNetTSM'" in said
+    assert '\n' not in said
 
 
 STAGES = dict(num_stages=2, strides=(1, 2), dilations=(1, 1), out_indices=(1,))

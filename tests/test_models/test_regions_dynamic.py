@@ -4,7 +4,7 @@ from torch.nn import functional as F
 
 from dyreg_mmaction.models.regions import DynamicRegions
 from dyreg_mmaction.models.regions.features import RegionFeatures, generator_size
-from dyreg_mmaction.models.regions.heads import FCHead, sinusoids
+from dyreg_mmaction.models.regions.vectors import FCVectors, sinusoids
 
 
 def build(feature_size=(7, 7), num_nodes=4, awake=True, **kwargs):
@@ -101,18 +101,17 @@ def test_features_have_the_released_size(side, cells):
 
 
 def test_the_fully_connected_head_is_the_released_convolution():
-    head, features = FCHead(16, (3, 5), 4, 8), torch.randn(2, 16, 3, 5)
+    head, features = FCVectors(16, (3, 5), 4, 8), torch.randn(2, 16, 3, 5)
     released = F.conv2d(features, head.fc.weight.unflatten(1, (16, 3, 5)), head.fc.bias)  # (B,N*L,1,1)
     torch.testing.assert_close(head(features), released.reshape(2, 4, 8))
 
 
-def test_sinusoids_count_rows_then_columns():
-    table = sinusoids(8, (5, 9)).float()
-    rows, columns = torch.linspace(0, 1, 5), torch.linspace(0, 1, 9)
-    assert table.shape == (8, 5, 9)
-    torch.testing.assert_close(table[0], rows.sin()[:, None].expand(5, 9))
-    torch.testing.assert_close(table[3], (rows / 10000**0.75).cos()[:, None].expand(5, 9))
-    torch.testing.assert_close(table[5], (columns / 10).cos().expand(5, 9))
+def test_sinusoids_run_along_an_axis():
+    table, p = sinusoids(5, 4, torch.empty(0)), torch.linspace(0, 1, 5)
+    assert table.shape == (5, 4)
+    torch.testing.assert_close(table[:, 0], p.sin())
+    torch.testing.assert_close(table[:, 1], (p / 10).cos())
+    torch.testing.assert_close(table[:, 3], (p / 10000**0.75).cos())
 
 
 def test_region_arithmetic_is_float32_under_autocast():

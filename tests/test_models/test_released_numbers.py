@@ -9,7 +9,7 @@ from parity import FIXTURES, build_module, run, to_ours
 
 from dyreg_mmaction.models.graphs import SpaceTimeGraph
 from dyreg_mmaction.models.regions.features import RegionFeatures
-from dyreg_mmaction.models.regions.heads import PoolHead
+from dyreg_mmaction.models.regions.vectors import PoolVectors
 
 needs_fixtures = pytest.mark.skipif(not FIXTURES.is_dir(), reason=f'no released numbers in {FIXTURES}')
 pytestmark = needs_fixtures
@@ -106,7 +106,7 @@ def test_fishnet():
 
 def test_glore():
     fixture = Fixture('glore_h14')
-    head = PoolHead(12, (14, 14), 9, 8).double()
+    head = PoolVectors(12, 9, 8).double()
     own = 'regions.heads.'
     head.load_state_dict({k[len(own) :]: v for k, v in to_ours(fixture.state, 'dynamic_graph.glore.').items()})
     with torch.no_grad():

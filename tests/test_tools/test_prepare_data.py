@@ -125,9 +125,61 @@ def test_missing_empty_truncated_and_undecodable_videos_are_named_and_no_list_is
 
 def test_broken_videos_can_be_left_out(v2, capsys):
     break_videos(v2)
+    write_webm(v2 / 'videos/10.webm', noise(10), fps=12)
     train, val = prepare(V2, v2, drop_broken=True)
-    assert (train.read_text(), val.read_text()) == ('', '21.webm 0\n')
-    assert '4 of 5 videos cannot be used' in capsys.readouterr().out
+    assert (train.read_text(), val.read_text()) == ('10.webm 0\n', '21.webm 0\n')
+    assert '3 of 5 videos cannot be used' in capsys.readouterr().out
+
+
+def test_a_list_without_videos_is_not_written(tool, v2):
+    break_videos(v2)
+    with pytest.raises(
+        SystemExit, match='error: .*sthv2_train_list_videos.txt would be empty: no video of it in .*videos'
+    ):
+        tool('v2', v2, '--drop-broken')
+    assert not list(v2.glob('*_list_*'))
+
+
+def test_one_frame_which_decord_does_not_find_is_too_short(v2):
+    import decord
+
+    video = v2 / 'videos/10.webm'
+    write_webm(video, noise(0, num_frames=1), fps=12)
+    with pytest.raises(decord.DECORDError):
+        decord.VideoReader(str(video)).get_batch([0])
+    with pytest.raises(ValueError, match='1 too short'):
+        prepare(V2, v2)
+    assert (v2 / 'sthv2_broken.txt').read_text() == '10.webm\ttoo short: 1 frame\n'
+    write_webm(video, noise(0, num_frames=2), fps=12)
+    assert decord.VideoReader(str(video)).get_batch([0, 1]).shape[0] == 2
+    prepare(V2, v2)
+
+
+def test_frames_of_other_names_are_said(v1):
+    for video in VIDEOS['train']:
+        for frame in (v1 / 'rawframes' / video).iterdir():
+            frame.rename(frame.with_name(frame.name[1:]))
+    with pytest.raises(ValueError, match='3 of 5 videos cannot be used .3 misnamed'):
+        prepare(V1, v1)
+    assert '10\tmisnamed: 0001.jpg should be 00001.jpg\n' in (v1 / 'sthv1_broken.txt').read_text()
+
+
+@pytest.mark.parametrize(
+    'name, text, fault',
+    [
+        ('train', '[{"id": "10"', 'train.json is not JSON .*: get it again'),
+        ('train', '[{"id": "10", "label": "x"}]', """train.json has {'id': .*, which lacks "id" or "template"$"""),
+        ('train', '{"10": "Moving something up"}', 'train.json should be a list of videos'),
+        ('train', '[{"id": "a b", "template": "Moving something up"}]', "video 'a b' has no name that a list can have"),
+        ('train', '[{"id": "../a", "template": "Moving something up"}]', "video '../a' has no name"),
+        ('labels', '["Moving something up"]', 'labels.json should be {"class": "number"'),
+        ('labels', '{"Moving something up": "first"}', 'labels.json should be {"class": "number"'),
+    ],
+)
+def test_broken_label_files_are_said(v2, name, text, fault):
+    (v2 / f'labels/{name}.json').write_text(text)
+    with pytest.raises(ValueError, match=fault):
+        prepare(V2, v2)
 
 
 def test_the_report_goes_when_the_videos_are_mended(v2):

@@ -24,6 +24,8 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--val', type=int, default=160, help='number of validation clips')
     parser.add_argument('--seed', type=int, default=0, help='another seed, other clips')
     parser.add_argument('--workers', type=int, default=os.cpu_count() or 1, help='number of processes')
+    parser.add_argument('--pan', type=float, default=0, help='way of the camera from the middle frame on, in pixels')
+    parser.add_argument('--shake', type=float, default=0, help="the camera's shake in each frame, in pixels")
     return parser.parse_args()
 
 
@@ -31,7 +33,7 @@ def main() -> None:
     args = parse_args()
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # a scheduler's stop is as good as Ctrl-C
     try:
-        generate_mini_something(args.out, args.train, args.val, args.seed, args.workers)
+        generate_mini_something(args.out, args.train, args.val, args.seed, args.workers, args.pan, args.shake)
     except (ValueError, OSError, ImportError) as error:
         sys.exit(f'error: {error}')
     except KeyboardInterrupt:

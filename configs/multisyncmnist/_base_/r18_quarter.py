@@ -21,6 +21,7 @@ model = dict(
         pool1_stride_s=2,
         pool1_stride_t=1,
         inflate=(0, 0, 0),
+        with_pool2=False,
         zero_init_residual=False,
     ),
     data_preprocessor=dict(type='ActionDataPreprocessor', mean=[127.5], std=[127.5], format_shape='NCTHW'),

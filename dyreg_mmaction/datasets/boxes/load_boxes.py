@@ -1,5 +1,6 @@
 """Boxes of the objects of a clip, as (x1, y1, x2, y2) in 0..1 of the frame, put beside its frames."""
 
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -8,8 +9,7 @@ from mmcv.transforms import BaseTransform
 
 from dyreg_mmaction.registry import TRANSFORMS
 
-from .files import BoxFiles
-from .tracks import match_boxes
+from .table import BoxTable
 
 WHOLE_FRAME = (0.0, 0.0, 1.0, 1.0)
 
@@ -48,12 +48,14 @@ class LoadBoxes(BaseTransform):
             raise ValueError(f'num_boxes={num_boxes} must be at least 1')
         self.num_boxes = num_boxes
         self.ann_height = ann_height
-        self.files = BoxFiles(ann_file) if ann_file is not None else None
+        self.table = BoxTable(ann_file, num_boxes) if ann_file is not None else None
+        if self.table and ann_height and (doubt := self.table.doubt_height(ann_height)):
+            warnings.warn(doubt, stacklevel=2)
 
     def transform(self, results: dict) -> dict:
         """Add ``boxes``."""
-        if self.files is not None:
-            boxes = self._from_file(self.files, results)  # (clips * T, N, 4)
+        if self.table is not None:
+            boxes = self._from_file(self.table, results)  # (clips * T, N, 4)
         elif 'gt_bboxes' in results:
             boxes = self._from_dataset(results)
         else:
@@ -69,15 +71,14 @@ class LoadBoxes(BaseTransform):
         boxes[:, : given.shape[1]] = given
         return boxes
 
-    def _from_file(self, files: BoxFiles, results: dict) -> np.ndarray:
+    def _from_file(self, table: BoxTable, results: dict) -> np.ndarray:
         height, width = results.get('original_shape', results['img_shape'])
         if self.ann_height is not None:
             height, width = self.ann_height, width * self.ann_height / height
         video = Path(results.get('filename') or results['frame_dir'])
-        numbers, frames = files.read(video, (height, width), self.num_boxes)
+        tracks = table.read(video, (height, width), sure=self.ann_height is not None)
         wanted = np.asarray(results['frame_inds']) - results['start_index']
-        if not len(numbers):
+        if not len(tracks.numbers):
             return np.broadcast_to(WHOLE_FRAME, (len(wanted), self.num_boxes, 4)).copy()
-        tracks = match_boxes(frames, self.num_boxes)
-        tracks[np.isnan(tracks).any(-1)] = WHOLE_FRAME
-        return tracks[np.abs(numbers - wanted[:, None]).argmin(1)]
+        boxes = tracks.boxes[np.abs(tracks.numbers - wanted[:, None]).argmin(1)]
+        return np.where(np.isnan(boxes), WHOLE_FRAME, boxes)

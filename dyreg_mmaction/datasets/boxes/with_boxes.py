@@ -30,13 +30,14 @@ class WithBoxes(BaseTransform):
         self.moves = [_find_move(transform) for transform in self.transforms]
 
     def transform(self, results: dict) -> dict | None:
-        """Run the transforms; move ``boxes``."""
+        """Run the transforms; move ``boxes``, ``objects`` and ``view``."""
         for transform, move in zip(self.transforms, self.moves, strict=True):
             size = results['img_shape']
             results = transform(results)
             if results is None:
                 return None
-            results['boxes'] = move(results['boxes'], size, results)
+            for key in {'boxes', 'objects', 'view'} & results.keys():
+                results[key] = move(results[key], size, results)
         return results
 
 

@@ -41,11 +41,12 @@ def _sample_sprite(rng: np.random.Generator, texture: str, shape: str) -> Sprite
     return Sprite(f'{texture} {shape}', image, np.abs(outline).max(axis=0))
 
 
-def sample_background(rng: np.random.Generator, width: int) -> np.ndarray:
-    """Draw a dark texture of low contrast, (H, W, 3) uint8."""
+def sample_background(rng: np.random.Generator, width: int, margin: int = 0) -> np.ndarray:
+    """Draw a dark texture of low contrast, (H, W, 3) uint8, by ``margin`` pixels larger than a frame on each side."""
     color = rng.uniform(25, 85, 3)
     contrast = rng.uniform(-20, 20, 3)
-    pattern = _pattern(rng, str(rng.choice(TEXTURES)), HEIGHT, width, cell=rng.uniform(30, 60))
+    size = HEIGHT + 2 * margin, width + 2 * margin
+    pattern = _pattern(rng, str(rng.choice(TEXTURES)), *size, cell=rng.uniform(30, 60))
     return _blend(color - contrast, color + contrast, pattern)
 
 
@@ -84,18 +85,22 @@ def _outline(rng: np.random.Generator, shape: str) -> np.ndarray:
     return outline / np.abs(outline).max()
 
 
-def draw(background: np.ndarray, sprites: list[Sprite], track: Track) -> np.ndarray:
+def draw(background: np.ndarray, sprites: list[Sprite], track: Track, camera: np.ndarray | None = None) -> np.ndarray:
     """Paint the objects at their places over the background, the first one lowest.
 
     Args:
-        background: (H, W, 3) uint8.
+        background: uint8, with a margin on each side that the camera does not leave.
         sprites: N objects.
-        track: Their centres (T, N, 2) and half sizes (T, N), in pixels.
+        track: Their centres (T, N, 2) and half sizes (T, N), in pixels of the frames.
+        camera: Where the camera has moved to, whole pixels (T, 2) as (x, y); None: it rests.
 
     Returns:
         RGB frames (T, H, W, 3) uint8.
     """
-    frames = np.repeat(background[None], len(track.center), axis=0)
+    margin = (len(background) - HEIGHT) // 2
+    width = background.shape[1] - 2 * margin
+    corners = np.full((len(track.center), 2), margin) + (0 if camera is None else camera)
+    frames = np.stack([background[y : y + HEIGHT, x : x + width] for x, y in corners])
     for frame, centers, half_sizes in zip(frames, track.center, track.half_size, strict=True):
         for sprite, center, half_size in zip(sprites, centers, half_sizes, strict=True):
             _paint(frame, sprite.image, center, half_size)

@@ -11,19 +11,22 @@ from ..parallel import map_in_processes
 from ..something.lists import V2, prepare, write_text
 from ..something.video_files import write_webm
 from .drawing import Sprite, draw, sample_background, sample_sprites
-from .scenes import CLASSES, ActionClass, Scene, Track, move, sample_scene
+from .scenes import CLASSES, HEIGHT, ActionClass, Scene, Track, move, sample_camera, sample_scene, seen_by
 
 VERSION = 1  # to be raised with any change of the clips that a seed gives
 FPS = 12
 FIRST_IDS = {'train': 1, 'validation': 100_001}
+MAX_CAMERA = {'pan': 32, 'shake': 5}  # pixels: something of every object stays in the frame
 
 
 class Clip(NamedTuple):
-    """Which clip: everything about it follows from these three."""
+    """Which clip: everything about it follows from these, all but its camera's way from the first three."""
 
     seed: int
     split: str
     number: int
+    pan: float = 0.0
+    shake: float = 0.0
 
     @property
     def id(self) -> str:
@@ -37,12 +40,25 @@ class Clip(NamedTuple):
 
     def scene(self) -> tuple[Scene, list[Sprite], np.random.Generator]:
         """Draw the scene and its objects' looks; the generator comes along for what else is to be drawn."""
-        rng = np.random.default_rng([self.seed, FIRST_IDS[self.split], self.number])
+        rng = np.random.default_rng(self._key())
         return sample_scene(rng), sample_sprites(rng), rng
+
+    def camera(self, num_frames: int) -> np.ndarray:
+        """Draw the camera's way, by a generator of its own: the clip is the same as without it in all else."""
+        return sample_camera(np.random.default_rng([*self._key(), 1]), num_frames, self.pan, self.shake)
+
+    def _key(self) -> list[int]:
+        return [self.seed, FIRST_IDS[self.split], self.number]
 
 
 def generate_mini_something(
-    root: str | Path, num_train: int = 480, num_val: int = 160, seed: int = 0, workers: int = 1
+    root: str | Path,
+    num_train: int = 480,
+    num_val: int = 160,
+    seed: int = 0,
+    workers: int = 1,
+    pan: float = 0.0,
+    shake: float = 0.0,
 ) -> None:
     """Write `MiniSomething`, or what an interrupted run has left to write.
 
@@ -56,19 +72,27 @@ def generate_mini_something(
         num_val: Number of validation clips.
         seed: Another seed, other clips.
         workers: Number of processes.
+        pan: How far the camera moves from a clip's middle frame to its last one, in pixels; see :func:`sample_camera`.
+        shake: Standard deviation of its place in each frame, in pixels.
 
     Raises:
         ValueError: If a number is out of range, or the folder holds something else.
     """
     root = Path(root)
-    sizes = {'train': num_train, 'validation': num_val}
+    sizes: dict[str, int] = {'train': num_train, 'validation': num_val}
     for split, size in sizes.items():
         if not 1 <= size <= 100_000:
             raise ValueError(f'the number of {split} clips must be 1 to 100000, not {size}')
     if seed < 0:
         raise ValueError(f'seed must be 0 or more, not {seed}')
-    _claim(root, {'version': VERSION, 'seed': seed, **sizes})
-    clips = [Clip(seed, split, number) for split, size in sizes.items() for number in range(size)]
+    camera = {'pan': pan, 'shake': shake}
+    for name, pixels in camera.items():
+        if not 0 <= pixels <= MAX_CAMERA[name]:
+            raise ValueError(f'{name} must be 0 to {MAX_CAMERA[name]} pixels, not {pixels}')
+    moves = camera if any(camera.values()) else {}  # a folder of a resting camera is marked as ever
+    settings: dict[str, float] = {'version': VERSION, 'seed': seed, **sizes}
+    _claim(root, settings | moves)
+    clips = [Clip(seed, split, number, **camera) for split, size in sizes.items() for number in range(size)]
     annotations = list(map_in_processes(partial(_write_clip, root / 'videos'), clips, workers))
     _write_labels(root / 'labels', clips, annotations)
     boxes = {clip.id: frames for clip, frames in zip(clips, annotations, strict=True)}
@@ -76,7 +100,7 @@ def generate_mini_something(
     prepare(V2, root, fast=True)
 
 
-def _claim(root: Path, settings: dict[str, int]) -> None:
+def _claim(root: Path, settings: dict[str, float]) -> None:
     """Make the folder ours, or make sure that it is ours with the same settings."""
     mark = root / 'mini_something.json'
     if mark.is_file():
@@ -95,16 +119,21 @@ def _write_clip(folder: Path, clip: Clip) -> list[dict]:
     """Write a clip's video, unless it is there, and return its boxes."""
     scene, sprites, rng = clip.scene()
     track = move(scene, clip.action)
+    camera = clip.camera(scene.num_frames)
+    track = seen_by(camera, track)
     path = folder / f'{clip.id}.webm'
     if not path.exists():
-        write_webm(path, draw(sample_background(rng, scene.width), sprites, track), FPS)
-    return _boxes(clip, sprites, track)
+        background = sample_background(rng, scene.width, margin=int(np.abs(camera).max()))
+        write_webm(path, draw(background, sprites, track, camera), FPS)
+    return _boxes(clip, sprites, track, scene.width)
 
 
-def _boxes(clip: Clip, sprites: list[Sprite], track: Track) -> list[dict]:
+def _boxes(clip: Clip, sprites: list[Sprite], track: Track, width: int) -> list[dict]:
     """A clip's frames as Something-Else has them: all objects are boxed, those that act are the placeholders."""
+    frame = np.array([width, HEIGHT])
     half_sides = track.half_size[..., None] * [sprite.extent for sprite in sprites]  # (T, N, 2)
-    boxes = np.concatenate([track.center - half_sides, track.center + half_sides], axis=-1).round(2)  # (T, N, 4)
+    corners = [(track.center + side * half_sides).clip(0, frame) for side in (-1, 1)]
+    boxes = np.concatenate(corners, axis=-1).round(2)  # (T, N, 4)
     return [
         {
             'name': f'{clip.id}/{count:04}.jpg',

@@ -2,11 +2,12 @@
 
 from pathlib import Path
 
+import numpy as np
 from mmaction.datasets import VideoDataset
 
 from dyreg_mmaction.registry import DATASETS
 
-from .scenes import CLASSES
+from .scenes import CLASSES, NUM_OBJECTS
 
 
 @DATASETS.register_module()
@@ -38,3 +39,8 @@ class MiniSomething(VideoDataset):
                 f"'python tools/data/make_mini_something.py {data_root}'"
             )
         super().__init__(ann_file, data_root=data_root, data_prefix=dict(video='videos'), **kwargs)
+
+    def get_data_info(self, idx: int) -> dict:
+        """A video's path and label, and ``acting`` (K,), which of its objects its class is about."""
+        info = super().get_data_info(idx)
+        return dict(info, acting=np.arange(NUM_OBJECTS) < CLASSES[info['label']].num_actors)

@@ -114,3 +114,24 @@ def move(scene: Scene, action: ActionClass) -> Track:
         center=scene.center + time[:, None, None] * velocity,
         half_size=scene.half_size * np.exp(time[:, None] * growth),
     )
+
+
+def sample_camera(rng: np.random.Generator, num_frames: int, pan: float, shake: float) -> np.ndarray:
+    """Draw where the camera has moved to in each frame: whole pixels (T, 2) as (x, y).
+
+    It knows nothing of the class, and what the objects do is against the background, not the frame.
+
+    Args:
+        rng: Source of all randomness.
+        num_frames: Number of frames T.
+        pan: Pixels from the middle frame to the last one, on a straight path in any direction.
+        shake: Standard deviation of each frame's own offset, in pixels.
+    """
+    angle = rng.uniform(0, 2 * np.pi)
+    path = np.linspace(-1, 1, num_frames)[:, None] * pan * np.array([np.cos(angle), np.sin(angle)])
+    return (path + shake * rng.standard_normal((num_frames, 2)).clip(-3, 3)).round().astype(int)
+
+
+def seen_by(camera: np.ndarray, track: Track) -> Track:
+    """The objects in the frames of a camera that moves."""
+    return track._replace(center=track.center - camera[:, None])

@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 
 class Sample(NamedTuple):
@@ -39,17 +39,28 @@ def read_v2(folder: Path, split: str) -> list[Sample]:
 
     Raises:
         FileNotFoundError: If one of the files is not there.
-        ValueError: If a video has a template that is none of the classes.
+        ValueError: If a file is broken, or a video has no template or one that is none of the classes.
     """
-    numbers = {label: int(number) for label, number in _read_json(folder, 'labels').items()}
-    samples = []
-    for video in _read_json(folder, split):
-        label = video['template'].replace('[', '').replace(']', '')
-        samples.append(Sample(f'{video["id"]}.webm', _number(numbers, label, video['id'])))
-    return samples
+    path, labels = _read_json(folder, 'labels')
+    if not isinstance(labels, dict) or not all(str(number).isdecimal() for number in labels.values()):
+        raise ValueError(f'{path} should be {{"class": "number", ...}}')
+    numbers = {label: int(number) for label, number in labels.items()}
+    path, videos = _read_json(folder, split)
+    if not isinstance(videos, list):
+        raise ValueError(f'{path} should be a list of videos')
+    return [_read_video(video, numbers, path) for video in videos]
+
+
+def _read_video(video: dict, numbers: dict[str, int], path: Path) -> Sample:
+    if not isinstance(video, dict) or not {'id', 'template'} <= video.keys():
+        raise ValueError(f'{path} has {video!r}, which lacks "id" or "template"')
+    label = str(video['template']).replace('[', '').replace(']', '')
+    return Sample(f'{video["id"]}.webm', _number(numbers, label, video['id']))
 
 
 def _number(numbers: dict[str, int], label: str, video: str) -> int:
+    if len(str(video).split()) != 1 or '/' in str(video):
+        raise ValueError(f'video {video!r} has no name that a list can have: no spaces, no slashes; rename it')
     if label not in numbers:
         raise ValueError(f'the label of video {video}, {label!r}, is none of the {len(numbers)} classes')
     return numbers[label]
@@ -60,8 +71,12 @@ def _read_lines(folder: Path, kind: str) -> list[str]:
     return [line.strip() for line in text.splitlines() if line.strip()]
 
 
-def _read_json(folder: Path, kind: str):
-    return json.loads(_find(folder, f'{kind}.json', f'something-something-v2-{kind}.json').read_text(encoding='utf-8'))
+def _read_json(folder: Path, kind: str) -> tuple[Path, Any]:
+    path = _find(folder, f'{kind}.json', f'something-something-v2-{kind}.json')
+    try:
+        return path, json.loads(path.read_text(encoding='utf-8'))
+    except ValueError as error:
+        raise ValueError(f'{path} is not JSON ({error}): get it again') from error
 
 
 def _find(folder: Path, *names: str) -> Path:

@@ -66,7 +66,7 @@ def prepare(
     Raises:
         FileNotFoundError: If the labels or the videos are not there.
         FileExistsError: If a list is there already and differs, without `force`.
-        ValueError: If videos are missing or broken, without `drop_broken`, or a label is unknown.
+        ValueError: If videos are missing or broken, without `drop_broken`, a label is unknown, or a list is empty.
     """
     labels = labels or (root / 'labels' if (root / 'labels').is_dir() else root / 'annotations')
     media = media or root / version.media
@@ -82,9 +82,12 @@ def prepare(
     found = _inspect_all(version, root, media, names, fast, workers)
     _report(found, root / f'{version.name}_broken.txt', drop_broken)
     paths = [root / f'{version.name}_{split}_list_{version.media}.txt' for split in splits]
-    for path, samples in zip(paths, splits.values(), strict=True):
-        whole = [sample for sample in samples if not found[sample.name].problem]
-        lines = [version.line.format(**s._asdict(), num_frames=found[s.name].num_frames) for s in whole]
+    lists = [[sample for sample in samples if not found[sample.name].problem] for samples in splits.values()]
+    for path, samples in zip(paths, lists, strict=True):
+        if not samples:
+            raise ValueError(f'{path} would be empty: no video of it in {media} can be used')
+    for path, samples in zip(paths, lists, strict=True):
+        lines = [version.line.format(**s._asdict(), num_frames=found[s.name].num_frames) for s in samples]
         write_text(path, ''.join(lines), force)
     return paths
 

@@ -65,8 +65,8 @@ def decode_video(path: Path) -> Inspection:
             duration, fps = _duration(container, stream), float(stream.average_rate or 0)
     except (av.FFmpegError, IndexError) as error:
         return Inspection(num_frames, f'undecodable: {error}')
-    if not num_frames:
-        return Inspection(0, 'undecodable: no frame')
+    if num_frames < 2:  # decord finds no frame where there is one
+        return Inspection(num_frames, f'too short: {num_frames} frame')
     if fps and duration - end > 2.5 / fps:  # the last frame starts 1 / fps before the end; older files are less exact
         return Inspection(num_frames, f'truncated: {num_frames} of about {round(duration * fps)} frames')
     return Inspection(num_frames)
@@ -91,6 +91,8 @@ def count_frames(folder: Path) -> Inspection:
         return Inspection(0, 'empty')
     wanted = (f'{number:05}.jpg' for number in range(1, len(names) + 1))
     lost = next((name for name in wanted if name not in names), None)
+    if lost == '00001.jpg' and (other := next((name for name in names if name.strip('0') == '1.jpg'), None)):
+        return Inspection(len(names), f'misnamed: {other} should be {lost}')
     return Inspection(len(names), f'missing: {lost}' if lost else '')
 
 

@@ -143,6 +143,7 @@ class SynchronousDigits(BaseDataset):
             gt_labels=np.tile(digits, (self.num_frames, 1)),  # PackActionInputs wants as many rows as boxes have
             digits=digits,
             synchronous=synchronous,
+            acting=synchronous,
             original_shape=shape,
             img_shape=shape,
             modality='RGB',  # to MMAction2 whatever is not optical flow

@@ -14,8 +14,8 @@ class ClipHead(BaseHead):
         num_classes (int): Number of classes.
         in_channels (int): Channels of the backbone's map.
         channels (int): Width of the vector.
-        num_segments (int, optional): Frames T of a clip, in a Recognizer2D that is tested with several clips per video;
-            None: all frames of the video make one clip.
+        num_segments (int, optional): Frames T of a clip; needed in a Recognizer2D, which hands over the frames of all
+            crops and samplings of a video in one row.
         dropout_ratio (float): Of the vector.
         init_std (float): Standard deviation of the classifier's first weights.
         **kwargs: Of :class:`mmaction.models.heads.BaseHead`.
@@ -49,14 +49,19 @@ class ClipHead(BaseHead):
         normal_init(self.fc_cls, std=self.init_std)
 
     def forward(self, x: Tensor, num_segs: int | None = None, **kwargs) -> Tensor:
-        """Scores of each clip; ``num_segs`` is the number of frames of a video that a Recognizer2D hands over."""
-        clips = x if x.ndim == 5 else self._clips(x, self.num_segments or num_segs)
+        """Scores of each clip; ``num_segs``, all frames of a video in a Recognizer2D, says nothing of its clips."""
+        clips = x if x.ndim == 5 else self._clips(x)
         return self.fc_cls(self.dropout(self.clip_vector(clips)))
 
-    def _clips(self, x: Tensor, num_frames: int | None) -> Tensor:
-        if num_frames is None or len(x) % num_frames:
+    def _clips(self, x: Tensor) -> Tensor:
+        if self.num_segments is None:
             raise ValueError(
-                f'{len(x)} frames are no whole number of clips of num_segments={num_frames}; make num_clips of '
+                f'{type(self).__name__} gets frames, not clips: give it num_segments, the frames of a clip '
+                '(num_clips of SampleFrames)'
+            )
+        if len(x) % self.num_segments:
+            raise ValueError(
+                f'{len(x)} frames are no whole number of clips of num_segments={self.num_segments}; make num_clips of '
                 'SampleFrames and num_segments of the head agree'
             )
-        return x.unflatten(0, (-1, num_frames)).transpose(1, 2)
+        return x.unflatten(0, (-1, self.num_segments)).transpose(1, 2)

@@ -4,11 +4,12 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from operator import mul
 
 import torch
 from torch import Tensor, nn
 
-from dyreg_mmaction.ops import Regions
+from dyreg_mmaction.ops import Regions, each_axis
 from dyreg_mmaction.registry import MODELS
 
 
@@ -52,15 +53,13 @@ def use_boxes(boxes: Tensor) -> Iterator[None]:
 class BoxRegions(nn.Module):
     """The boxes of an object detector or of the ground truth; nothing is learned.
 
-    Boxes are given by :func:`use_boxes`; ``BoxRecognizer2D`` and ``BoxRecognizer3D`` do it with what the transform
-    ``LoadBoxes`` has put into the data samples. They are clipped to the frame; a region has half a side of its box, one
-    cell at least, so that a box outside a crop becomes one cell at the border next to it.
+    Boxes are given by :func:`use_boxes`; ``RegionRecognizer2D`` and ``RegionRecognizer3D`` do it with what the
+    transform ``LoadBoxes`` has put into the data samples. They are clipped to the frame; a region has half a side of
+    its box, one cell at least, so that a box outside a crop becomes one cell at the border next to it.
 
     Source: the Detector model of DyReg-GNN (NeurIPS 2021), its oracle on MultiSyncMNIST (appendix E.6).
 
     Args:
-        in_channels (int): Not used: all region sources are built alike.
-        feature_size (tuple[int, int]): Not used.
         num_nodes (int): Number of nodes N.
 
     Shapes:
@@ -72,24 +71,24 @@ class BoxRegions(nn.Module):
             either in what activation checkpointing (``with_cp=True``) runs again, the inside of a block.
     """
 
-    def __init__(self, in_channels: int, feature_size: tuple[int, int], num_nodes: int = 9) -> None:
+    def __init__(self, num_nodes: int = 9) -> None:
         super().__init__()
         self.num_nodes = num_nodes
 
     def forward(self, x: Tensor) -> Regions:
         """The boxes in the cells of the map x."""
+        size = (x.shape[-1], x.shape[-2])
         boxes = self._boxes(x.shape[0], x.shape[1]).to(x.device, torch.float32).clamp(0, 1)
-        width_height = boxes.new_tensor((x.shape[-1], x.shape[-2]))
-        low, high = boxes[..., :2] * width_height, boxes[..., 2:] * width_height
-        center = ((low + high) / 2).clamp(min=0).minimum(width_height - 1)
-        return Regions(center, ((high - low) / 2).clamp(min=1), (x.shape[-1], x.shape[-2]))
+        low, high = (each_axis(mul, corner, size) for corner in boxes.split(2, -1))
+        center = each_axis(lambda v, n: v.clamp(0, n - 1), (low + high) / 2, size)
+        return Regions(center, ((high - low) / 2).clamp(min=1), size)
 
     def _boxes(self, num_clips: int, num_frames: int) -> Tensor:
         current = _current.get()
         if current is None:
             raise ValueError(
-                "BoxRegions has no boxes; use model type='BoxRecognizer2D' or 'BoxRecognizer3D' with LoadBoxes in the "
-                'pipeline, or run the module inside `with use_boxes(boxes):`. If this is the backward pass, activation '
+                "BoxRegions has no boxes; use model type='RegionRecognizer2D' (or 3D) with LoadBoxes in its pipelines, "
+                'or run the module inside `with use_boxes(boxes):`. If this is the backward pass, activation '
                 'checkpointing runs a block again when its boxes are gone: set with_cp=False, or put the plugin after '
                 "the whole block, like after='layer3.1'"
             )
@@ -101,5 +100,5 @@ class BoxRegions(nn.Module):
                 f'{num_frames} frames and {self.num_nodes} nodes; make num_boxes of LoadBoxes and num_nodes of the '
                 'plugin agree'
             )
-        index = (torch.arange(num_frames) * 2 + 1) * frames // (2 * num_frames)
-        return boxes[:, index.to(boxes.device)]
+        index = (torch.arange(num_frames, device=boxes.device) * 2 + 1) * frames // (2 * num_frames)
+        return boxes[:, index]

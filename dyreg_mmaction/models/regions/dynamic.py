@@ -8,8 +8,8 @@ from dyreg_mmaction.registry import MODELS
 from ..node_rnn import NodeRNN
 from ..norm import JointLayerNorm
 from .features import RegionFeatures, generator_size
-from .heads import FCHead, PoolHead
 from .predictor import RegionPredictor
+from .vectors import FCVectors, PoolVectors
 
 
 @MODELS.register_module()
@@ -83,15 +83,15 @@ class DynamicRegions(nn.Module):
             vectors = self.rnn(vectors.transpose(0, 1)).transpose(0, 1)
         vectors = self.norm_out(vectors)
         if self.constant:
-            vectors = vectors.mean(1, keepdim=True).expand(-1, time, -1, -1)
-        return self.predictor(vectors, x.shape[-2:])
+            vectors = vectors.mean(1, keepdim=True)
+        return self.predictor(vectors, x.shape[-2:]).expand(x.shape[0], time)
 
 
 def _build_heads(kind: str, in_channels: int, size: tuple[int, int], num_nodes: int, channels: int) -> nn.Module:
     """f and g_i, or the light g_i alone: (B, C, H, W) -> (B, N, L)."""
     if kind == 'pool':
-        return PoolHead(in_channels, size, num_nodes, channels)
+        return PoolVectors(in_channels, num_nodes, channels)
     if kind == 'fc':
         features = RegionFeatures(in_channels, size)
-        return nn.Sequential(features, FCHead(features.out_channels, features.out_size, num_nodes, channels))
+        return nn.Sequential(features, FCVectors(features.out_channels, features.out_size, num_nodes, channels))
     raise ValueError(f"heads={kind!r} is unknown; choose 'fc' or 'pool'")

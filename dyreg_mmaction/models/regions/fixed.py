@@ -1,11 +1,15 @@
 """Regions on grids: nothing is learned."""
 
 from collections.abc import Sequence
+from operator import mul
 
+import torch
 from torch import Tensor, nn
 
-from dyreg_mmaction.ops import Regions, grid_regions, most_square_grid
+from dyreg_mmaction.ops import Regions, at_least_float32, each_axis, grid_regions, most_square_grid
 from dyreg_mmaction.registry import MODELS
+
+from ..size import part_of_side
 
 
 @MODELS.register_module()
@@ -16,8 +20,6 @@ class FixedRegions(nn.Module):
     with 'tent' a tent around the cell's centre that reaches as far as ``half_size``.
 
     Args:
-        in_channels (int): Not used: all region sources are built alike.
-        feature_size (tuple[int, int]): Not used.
         num_nodes (int): Number of nodes N.
         grids (Sequence[tuple[int, int]], optional): Rows and columns of each grid, N cells together; None: the most
             square grid of N cells.
@@ -27,32 +29,34 @@ class FixedRegions(nn.Module):
         (B, T, C, H, W) -> Regions of (B, T, N, 2)
 
     Raises:
-        ValueError: If the grids do not have N cells.
+        ValueError: If the grids do not have N cells, or ``half_size`` lies outside 0..1.
     """
-
-    center: Tensor
-    half_size: Tensor
 
     def __init__(
         self,
-        in_channels: int,
-        feature_size: tuple[int, int],
         num_nodes: int = 9,
         grids: Sequence[tuple[int, int]] | None = None,
         half_size: float | None = None,
     ) -> None:
         super().__init__()
-        grids = [most_square_grid(num_nodes)] if grids is None else grids
-        center, cell = grid_regions(grids)
-        if len(center) != num_nodes:
-            raise ValueError(f'grids={grids} have {len(center)} cells; set num_nodes={len(center)}, not {num_nodes}')
-        self.register_buffer('center', center.float(), persistent=False)
-        half = cell if half_size is None else cell.new_tensor(half_size).expand_as(cell)
-        self.register_buffer('half_size', half.float(), persistent=False)
+        self.grids = [most_square_grid(num_nodes)] if grids is None else _checked(grids)
+        cells = sum(rows * columns for rows, columns in self.grids)
+        if cells != num_nodes:
+            raise ValueError(f'grids={grids} have {cells} cells; set num_nodes={cells}, not {num_nodes}')
+        self.half_size = half_size if half_size is None else part_of_side(half_size)
 
     def forward(self, x: Tensor) -> Regions:
         """The grid in the cells of the map x."""
         size = (x.shape[-1], x.shape[-2])
-        scale = self.center.new_tensor(size)
-        shape = (*x.shape[:2], -1, -1)
-        return Regions((self.center * scale).expand(shape), (self.half_size * scale).expand(shape), size)
+        center, half_size = grid_regions(self.grids, at_least_float32(x.dtype), x.device)  # (N,2)
+        if self.half_size is not None:
+            half_size = torch.full_like(half_size, self.half_size)
+        center, half_size = (each_axis(mul, value, size)[None, None] for value in (center, half_size))
+        return Regions(center, half_size, size).expand(x.shape[0], x.shape[1])
+
+
+def _checked(grids: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
+    pairs = grids if isinstance(grids, Sequence) else [grids]
+    if not all(isinstance(g, Sequence) and len(g) == 2 and all(isinstance(n, int) and n > 0 for n in g) for g in pairs):
+        raise ValueError(f'grids={grids!r} must be a list of (rows, columns), like [(3, 3)] or [(3, 3), (1, 1)]')
+    return [(rows, columns) for rows, columns in pairs]

@@ -1,7 +1,9 @@
 """Maps of where each node may look, at the size of the feature map."""
 
-import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
+
+from dyreg_mmaction.ops import at_least_float32, without_autocast
 
 
 class HeatMaps(nn.Module):
@@ -30,13 +32,14 @@ class HeatMaps(nn.Module):
         self.maps = nn.Conv2d(32, num_nodes, 1)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Maps of the nodes, in float32 under autocast too."""
+        """Maps of the nodes, in float32 whatever the precision of the weights and of x."""
         norm0, norm1, norm2, norm3, norm4 = self.norms
         full = norm0(self.embed(x).relu())
         half = norm1(self.down(full).relu())
         y = norm2(self.narrow(half).relu())
         y = norm3(self.widen(y).relu()) + half
         y = norm4(self.up(y, output_size=full.shape[-2:]).relu()) + full
-        with torch.autocast(x.device.type, enabled=False):
-            logits = self.maps(y.to(self.maps.weight.dtype))
+        dtype = at_least_float32(y.dtype)
+        with without_autocast(y):
+            logits = F.conv2d(*(value.to(dtype) for value in (y, *self.maps.parameters())))
             return logits.flatten(2).softmax(-1).unflatten(2, logits.shape[-2:])

@@ -1,10 +1,12 @@
 """Regions of fixed size around keypoints."""
 
+import torch
 from torch import Tensor, nn
 
-from dyreg_mmaction.ops import Regions, soft_argmax
+from dyreg_mmaction.ops import Regions, each_axis, soft_argmax
 from dyreg_mmaction.registry import MODELS
 
+from ..size import part_of_side
 from .heat_maps import HeatMaps
 
 
@@ -16,7 +18,6 @@ class KeypointRegions(nn.Module):
 
     Args:
         in_channels (int): Channels C of the map.
-        feature_size (tuple[int, int]): Not used: heat maps have the size of the input.
         num_nodes (int): Number of nodes N.
         half_size (float): Half size of all regions as a part of the side of the map; at least one cell is taken.
 
@@ -27,18 +28,14 @@ class KeypointRegions(nn.Module):
         ValueError: If ``half_size`` lies outside 0..1.
     """
 
-    def __init__(
-        self, in_channels: int, feature_size: tuple[int, int], num_nodes: int = 9, half_size: float = 1 / 8
-    ) -> None:
+    def __init__(self, in_channels: int, num_nodes: int = 9, half_size: float = 1 / 8) -> None:
         super().__init__()
-        if not 0 < half_size <= 1:
-            raise ValueError(f'half_size={half_size} must be a part of the side of the map, above 0 and at most 1')
-        self.half_size = half_size
+        self.half_size = part_of_side(half_size)
         self.heat_maps = HeatMaps(in_channels, num_nodes)
 
     def forward(self, x: Tensor) -> Regions:
         """Regions around the keypoints."""
         size = (x.shape[-1], x.shape[-2])
         center = soft_argmax(self.heat_maps(x.flatten(0, 1))).unflatten(0, x.shape[:2])  # (B,T,N,2)
-        half_size = (center.new_tensor(size) * self.half_size).clamp(min=1)
-        return Regions(center, half_size.expand_as(center), size)
+        half_size = each_axis(lambda v, n: torch.full_like(v, max(self.half_size * n, 1)), center, size)
+        return Regions(center, half_size, size)

@@ -2,8 +2,11 @@
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
-from dyreg_mmaction.ops import Regions, decode_regions, reference_points
+from dyreg_mmaction.ops import Regions, at_least_float32, decode_regions, reference_points, without_autocast
+
+from ..size import part_of_side
 
 
 class RegionPredictor(nn.Module):
@@ -25,8 +28,6 @@ class RegionPredictor(nn.Module):
             unknown.
     """
 
-    reference: Tensor
-
     def __init__(
         self,
         channels: int,
@@ -38,18 +39,20 @@ class RegionPredictor(nn.Module):
         super().__init__()
         if half_size is not None and predict_size:
             raise ValueError(f'half_size={half_size} fixes the size of the regions; it needs predict_size=False')
-        if half_size is not None and not 0 < half_size <= 1:
-            raise ValueError(f'half_size={half_size} must be a part of the side of the map, above 0 and at most 1')
         if reference not in ('center', 'grid'):
             raise ValueError(f"reference={reference!r} is unknown; choose 'center' or 'grid'")
-        self.half_size = half_size
+        self.half_size = half_size if half_size is None else part_of_side(half_size)
+        self.reference = reference
+        self.num_nodes = num_nodes
         numbers = 4 if predict_size else 2
         self.fc = nn.Linear(channels, numbers)
         self.alpha = nn.Parameter(torch.zeros(numbers))
-        self.register_buffer('reference', reference_points(reference, num_nodes).float(), persistent=False)
 
     def forward(self, vectors: Tensor, size: tuple[int, int]) -> Regions:
-        """Regions in a map of ``size`` = (H, W), in float32 under autocast too."""
-        with torch.autocast(vectors.device.type, enabled=False):
-            offsets = self.alpha * self.fc(vectors.to(self.fc.weight.dtype))
-            return decode_regions(offsets, self.reference, (size[1], size[0]), self.half_size)
+        """Regions in a map of ``size`` = (H, W), in float32 whatever the precision of weights and vectors."""
+        dtype = at_least_float32(self.fc.weight.dtype)
+        with without_autocast(vectors):
+            vectors, weight, bias, alpha = (v.to(dtype) for v in (vectors, self.fc.weight, self.fc.bias, self.alpha))
+            offsets = alpha * F.linear(vectors, weight, bias)
+            reference = reference_points(self.reference, self.num_nodes, dtype, offsets.device)
+            return decode_regions(offsets, reference, (size[1], size[0]), self.half_size)

@@ -16,14 +16,13 @@ class SemanticMaps(nn.Module):
 
     Args:
         in_channels (int): Channels C of the map.
-        feature_size (tuple[int, int]): Not used: the maps have the size of the input.
         num_nodes (int): Number of nodes N.
 
     Shapes:
         (B, T, C, H, W) -> (B, T, N, H, W), each map summing to 1
     """
 
-    def __init__(self, in_channels: int, feature_size: tuple[int, int], num_nodes: int = 9) -> None:
+    def __init__(self, in_channels: int, num_nodes: int = 9) -> None:
         super().__init__()
         self.heat_maps = HeatMaps(in_channels, num_nodes)
 

@@ -16,8 +16,6 @@ class StaticRegions(nn.Module):
     A learned vector takes the place of z_i in eq. 11; all else is as in :class:`DynamicRegions`.
 
     Args:
-        in_channels (int): Not used: all region sources are built alike.
-        feature_size (tuple[int, int]): Not used.
         num_nodes (int): Number of nodes N.
         hidden_channels (int): Width L of the vectors.
         predict_size (bool): Whether sizes are learned.
@@ -33,8 +31,6 @@ class StaticRegions(nn.Module):
 
     def __init__(
         self,
-        in_channels: int,
-        feature_size: tuple[int, int],
         num_nodes: int = 9,
         hidden_channels: int = 128,
         predict_size: bool = True,
@@ -47,4 +43,4 @@ class StaticRegions(nn.Module):
 
     def forward(self, x: Tensor) -> Regions:
         """The learned regions in the cells of the map x."""
-        return self.predictor(self.vectors.expand(*x.shape[:2], -1, -1), x.shape[-2:])
+        return self.predictor(self.vectors[None, None], x.shape[-2:]).expand(x.shape[0], x.shape[1])

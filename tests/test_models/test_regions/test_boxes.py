@@ -29,7 +29,7 @@ def recognizer(after='layer2.1', depth=18, with_cp=False, **options):
     )
     head = dict(type='TSNHead', num_classes=2, in_channels=512 if depth == 18 else 2048)
     torch.manual_seed(0)
-    model = MODELS.build(dict(type='BoxRecognizer2D', backbone=backbone, cls_head=head, **options))
+    model = MODELS.build(dict(type='RegionRecognizer2D', backbone=backbone, cls_head=head, **options))
     torch.nn.init.ones_(model.backbone.plugins[after.replace('.', '-')].norm.weight)
     return model
 
@@ -47,7 +47,7 @@ def batch(videos=2, views=1):
 def test_regions_are_the_boxes_in_cells():
     boxes = torch.tensor([0.25, 0.5, 0.75, 1.0]).expand(1, 1, 9, 4)
     with use_boxes(boxes):
-        regions = BoxRegions(1, (8, 16))(torch.zeros(1, 1, 1, 8, 16))
+        regions = BoxRegions()(torch.zeros(1, 1, 1, 8, 16))
     assert regions.center[0, 0, 0].tolist() == [8, 6]
     assert regions.half_size[0, 0, 0].tolist() == [4, 2]
     torch.testing.assert_close(regions.normalized().boxes(), boxes)
@@ -68,7 +68,7 @@ def test_boxes_outside_or_empty_are_a_cell_of_the_map(box):
 def test_reduced_frames_take_the_middle_of_theirs():
     boxes = (torch.arange(8.0) / 10)[None, :, None, None].expand(1, 8, 1, 4)
     with use_boxes(boxes):
-        regions = BoxRegions(1, (10, 10), 1)(torch.zeros(1, 2, 1, 10, 10))
+        regions = BoxRegions(1)(torch.zeros(1, 2, 1, 10, 10))
     torch.testing.assert_close(regions.center[0, :, 0, 0], torch.tensor([2.0, 6]))
 
 
@@ -89,7 +89,7 @@ def test_nothing_stays_after_the_forward():
     model(**data, mode='loss')['loss_cls'].backward()
     model.zero_grad(set_to_none=True)
     assert pickle.dumps(model.backbone.plugins) == before
-    with pytest.raises(ValueError, match="BoxRegions has no boxes; use model type='BoxRecognizer2D'"):
+    with pytest.raises(ValueError, match="BoxRegions has no boxes; use model type='RegionRecognizer2D'"):
         model(data['inputs'])
 
 

@@ -15,7 +15,7 @@ def area_maps(source, height, width):
 
 def test_areas_are_rstgs_overlap_weights():
     """Weight of pixel p in cell i of a partition into s: overlap([p, p + 1], [i H/s, (i + 1) H/s]) / (H/s)."""
-    pool_maps, _ = area_maps(FixedRegions(1, (14, 14)), 14, 14)
+    pool_maps, _ = area_maps(FixedRegions(), 14, 14)
     side = 14 / 3
     for cell in range(9):
         weights = [
@@ -27,27 +27,48 @@ def test_areas_are_rstgs_overlap_weights():
 
 
 def test_area_nodes_are_means_where_cells_fit_the_map():
-    pool_maps, _ = area_maps(FixedRegions(1, (6, 9), num_nodes=6, grids=[(2, 3)]), 6, 9)
+    pool_maps, _ = area_maps(FixedRegions(num_nodes=6, grids=[(2, 3)]), 6, 9)
     x = torch.randn(1, 4, 6, 9)
     expected = torch.nn.functional.adaptive_avg_pool2d(x, (2, 3)).flatten(2).transpose(1, 2)
     torch.testing.assert_close(pool(x, pool_maps), expected)
 
 
 def test_area_cells_cover_every_position_once_on_the_way_back():
-    _, unpool_maps = area_maps(FixedRegions(1, (14, 10)), 14, 10)
+    _, unpool_maps = area_maps(FixedRegions(), 14, 10)
     torch.testing.assert_close(unpool_maps.sum(1), torch.ones(1, 14, 10))
 
 
 def test_tents_stand_on_the_grid_with_the_given_half_size():
-    regions = FixedRegions(1, (12, 24), half_size=0.25)(torch.zeros(2, 3, 1, 12, 24))
+    regions = FixedRegions(half_size=0.25)(torch.zeros(2, 3, 1, 12, 24))
     assert regions.center.shape == (2, 3, 9, 2)
     assert regions.center[1, 2, 5].tolist() == pytest.approx([20, 6])  # second row, third column
     assert regions.half_size[0, 0, 0].tolist() == pytest.approx([6, 3])
 
 
+@pytest.mark.parametrize('options', [{}, dict(half_size=0.01)])
+@pytest.mark.parametrize('side', [4, 7, 9])
+def test_tents_of_a_fine_grid_hold_a_cell(side, options):
+    """A tent with the half size of one cell, 0.5, in between two cells has no weight at all."""
+    regions = FixedRegions(num_nodes=49, **options)(torch.zeros(1, 1, 1, side, side))
+    maps, _ = KERNELS['tent'](regions, (side, side))
+    torch.testing.assert_close(maps.sum((-1, -2)), torch.ones(1, 49))
+
+
+@pytest.mark.parametrize('grids', [(3, 3), [3, 3], 9, [(3, 3, 1)], [(0, 3)], '3x3', ['33']], ids=str)
+def test_grids_that_are_none_are_one_sentence(grids):
+    with pytest.raises(ValueError, match=r'must be a list of \(rows, columns\), like \[\(3, 3\)\]'):
+        FixedRegions(grids=grids)
+
+
+@pytest.mark.parametrize('half_size', [0, 1.5, '0.1'])
+def test_half_size_out_of_range_is_refused(half_size):
+    with pytest.raises(ValueError, match=f'half_size={half_size!r} must be a part of the side'):
+        FixedRegions(half_size=half_size)
+
+
 def test_nothing_is_learned_or_saved():
-    source = FixedRegions(1, (6, 6))
-    assert not list(source.parameters()) and not source.state_dict()
+    source = FixedRegions()
+    assert not list(source.parameters()) and not list(source.buffers())
 
 
 def test_wrong_number_of_cells_says_the_right_one():

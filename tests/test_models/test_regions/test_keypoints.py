@@ -14,7 +14,7 @@ class Heat(torch.nn.Module):
 
 
 def test_center_follows_a_peak_and_the_size_stays():
-    source = KeypointRegions(2, (8, 12), num_nodes=2, half_size=0.25)
+    source = KeypointRegions(2, num_nodes=2, half_size=0.25)
     source.heat_maps = Heat()
     x = torch.zeros(1, 3, 2, 8, 12)
     for frame, (row, column) in enumerate([(1, 2), (2, 5), (7, 11)]):
@@ -26,11 +26,11 @@ def test_center_follows_a_peak_and_the_size_stays():
 
 
 def test_half_size_is_one_cell_at_least():
-    assert KeypointRegions(4, (6, 6), half_size=0.01)(torch.zeros(1, 1, 4, 6, 6)).half_size.eq(1).all()
+    assert KeypointRegions(4, half_size=0.01)(torch.zeros(1, 1, 4, 6, 6)).half_size.eq(1).all()
 
 
 def test_gradient_reaches_all_parameters():
-    source = KeypointRegions(4, (6, 6), num_nodes=2)
+    source = KeypointRegions(4, num_nodes=2)
     source(torch.randn(1, 2, 4, 6, 6)).center.mul(1000).pow(2).sum().backward()
     for name, parameter in source.named_parameters():
         if name != 'heat_maps.maps.bias':  # softmax does not see it
@@ -40,4 +40,4 @@ def test_gradient_reaches_all_parameters():
 @pytest.mark.parametrize('half_size', [0, 1.5, -1])
 def test_half_size_out_of_range_is_refused(half_size):
     with pytest.raises(ValueError, match=f'half_size={half_size} must be a part of the side'):
-        KeypointRegions(4, (6, 6), half_size=half_size)
+        KeypointRegions(4, half_size=half_size)

@@ -11,13 +11,13 @@ from dyreg_mmaction.ops import map_regions, normalize, outer, soft_argmax, tent
 
 @pytest.mark.parametrize('size', [(16, 16), (7, 10), (5, 6)])
 def test_each_map_sums_to_one(size):
-    maps = SemanticMaps(4, size, num_nodes=3)(torch.randn(2, 2, 4, *size))
+    maps = SemanticMaps(4, num_nodes=3)(torch.randn(2, 2, 4, *size))
     assert maps.shape == (2, 2, 3, *size)
     torch.testing.assert_close(maps.sum((-1, -2)), torch.ones(2, 2, 3))
 
 
 def test_parameters_are_those_of_the_older_release():
-    assert sum(p.numel() for p in SemanticMaps(32, (16, 16)).parameters()) == 29_104 + 297
+    assert sum(p.numel() for p in SemanticMaps(32).parameters()) == 29_104 + 297
 
 
 def test_nodes_are_weighted_means_of_the_whole_map():
@@ -25,9 +25,10 @@ def test_nodes_are_weighted_means_of_the_whole_map():
     module = DyRegGNN(4, (6, 6), num_nodes=2, regions=dict(type='SemanticMaps'), position=False)
     seen = []
     module.graph.register_forward_hook(lambda _, args, __: seen.append(args[0]))
-    position = torch.zeros(1, 2, 6, 6)
-    position[:, 0, 4, 1] = 100
-    module.regions.heat_maps.maps = Constant(position)
+    maps = torch.full((1, 2, 6, 6), 1 / 36)
+    maps[:, 0] = 0
+    maps[:, 0, 4, 1] = 1
+    module.regions.heat_maps = Constant(maps)
     x = torch.randn(1, 4, 1, 6, 6)
     module(x)
     torch.testing.assert_close(seen[0][0, 0, 0], x[0, :, 0, 4, 1])
@@ -40,7 +41,6 @@ class Constant(torch.nn.Module):
     def __init__(self, value):
         super().__init__()
         self.value = value
-        self.weight = value  # its dtype is asked for
 
     def forward(self, x):
         return self.value
@@ -48,7 +48,7 @@ class Constant(torch.nn.Module):
 
 def test_maps_stay_in_float32_under_autocast():
     with torch.autocast('cpu', torch.bfloat16):
-        maps = SemanticMaps(4, (6, 6))(torch.randn(1, 1, 4, 6, 6))
+        maps = SemanticMaps(4)(torch.randn(1, 1, 4, 6, 6))
     assert maps.dtype == torch.float32
     torch.testing.assert_close(maps.sum((-1, -2)), torch.ones(1, 1, 9))
 
@@ -67,6 +67,17 @@ def test_moments_give_the_region_back_from_its_tent():
     torch.testing.assert_close(regions.center[0, 0, 0], center)
     torch.testing.assert_close(regions.half_size[0, 0, 0], half_size, atol=0.2, rtol=0)  # the tent is sampled
     assert regions.map_size == (20, 15)
+
+
+def test_maps_on_one_cell_are_regions_of_one_cell_that_can_move():
+    """The root of a variance of 0 has no gradient."""
+    maps = torch.zeros(1, 1, 2, 4, 5)
+    maps[..., 0, 1, 2] = maps[..., 1, 3, 4] = 1
+    maps.requires_grad_()
+    regions = map_regions(maps)
+    assert regions.half_size.eq(1).all()
+    (regions.center.sum() + regions.half_size.sum()).backward()
+    assert maps.grad.isfinite().all() and maps.grad.count_nonzero()
 
 
 def test_soft_argmax_is_the_mean_position_as_x_y():

@@ -6,7 +6,7 @@ from dyreg_mmaction.models.regions import StaticRegions
 
 
 def moved(**options) -> StaticRegions:
-    source = StaticRegions(4, (8, 8), num_nodes=3, hidden_channels=5, **options)
+    source = StaticRegions(num_nodes=3, hidden_channels=5, **options)
     source.predictor.alpha.data.fill_(0.5)
     return source
 

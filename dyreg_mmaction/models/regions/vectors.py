@@ -1,10 +1,15 @@
 """g: one vector per node from the map."""
 
+import math
+
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
+
+from dyreg_mmaction.ops import at_least_float32, pool
 
 
-class FCHead(nn.Module):
+class FCVectors(nn.Module):
     """g_i of eq. 2 as released: one fully connected layer per node on f's features, all in one product.
 
     Args:
@@ -27,15 +32,17 @@ class FCHead(nn.Module):
         return self.fc(features.flatten(1)).unflatten(1, (self.num_nodes, -1))
 
 
-class PoolHead(nn.Module):
-    """The light g_i (DyReg-Lite): position-aware features summed under one soft mask per node; f is skipped.
+class PoolVectors(nn.Module):
+    r"""The light g_i (DyReg-Lite): position-aware features summed under one soft mask per node; f is skipped.
 
-    ``mask = softmax over nodes of a 1x1 convolution``, ``m_i = U sum_p mask_i(p) (z(p) + P e(p)) + c`` with fixed
-    sinusoids e of the position.
+    .. math::
+        mask = softmax_i(conv_{1 \times 1}(z)), \quad m_i = U \sum_p mask_i(p) (z(p) + P e(p) + d) + c
+
+    with fixed sinusoids e of the row (first half of the channels) and of the column (second half), so that their sum
+    takes the mask's sums over columns and rows alone.
 
     Args:
         in_channels (int): Channels C of the map, a multiple of 4.
-        size (tuple[int, int]): Its height and width (H, W).
         num_nodes (int): Number of nodes N.
         channels (int): Width L of the vectors.
 
@@ -46,9 +53,7 @@ class PoolHead(nn.Module):
         ValueError: If ``in_channels`` is no multiple of 4.
     """
 
-    sinusoids: Tensor
-
-    def __init__(self, in_channels: int, size: tuple[int, int], num_nodes: int, channels: int) -> None:
+    def __init__(self, in_channels: int, num_nodes: int, channels: int) -> None:
         super().__init__()
         if in_channels % 4:
             raise ValueError(
@@ -58,25 +63,24 @@ class PoolHead(nn.Module):
         self.mask = nn.Conv2d(in_channels, num_nodes, 1)
         self.position = nn.Conv2d(in_channels, in_channels, 1)
         self.fc = nn.Linear(in_channels, channels)
-        self.register_buffer('sinusoids', sinusoids(in_channels, size).float(), persistent=False)
 
     def forward(self, z: Tensor) -> Tensor:
         """Vectors m_i."""
-        mask = self.mask(z).softmax(1).flatten(2)  # (B,N,H*W)
-        value = (z + self.position(self.sinusoids[None])).flatten(2)  # (B,C,H*W)
-        return self.fc(mask @ value.transpose(1, 2))
+        mask = self.mask(z).softmax(1)  # (B,N,H,W)
+        marginals = (mask.sum(-1), mask.sum(-2))  # (B,N,H), (B,N,W)
+        e = torch.cat([weight @ sinusoids(weight.shape[-1], z.shape[1] // 2, weight) for weight in marginals], dim=-1)
+        mass = marginals[0].sum(-1, keepdim=True)
+        place = F.linear(e, self.position.weight.flatten(1)) + mass * self.position.bias  # (B,N,C)
+        return self.fc(pool(z, mask.to(z.dtype)) + place)
 
 
-def sinusoids(channels: int, size: tuple[int, int]) -> Tensor:
-    """Position table Tensor[C, H, W]: the first half of the channels depends on the row, the second on the column.
+def sinusoids(length: int, channels: int, like: Tensor) -> Tensor:
+    """Position table Tensor[length, channels], of the dtype and device of ``like``.
 
-    Channel j of a half is the sine (even j) or cosine (odd j) of p / 10000^(2 j / C), with p in 0..1.
+    Channel j is the sine (even j) or cosine (odd j) of p / 10000^(j / channels), with p in 0..1 along the axis.
     """
-    half = channels // 2
-    index = torch.arange(half, dtype=torch.float64)
-    frequency = 10000 ** (-index / half)
-    phase = torch.pi / 2 * (index % 2)  # cos(a) = sin(a + pi/2)
-    rows, columns = (
-        torch.sin(torch.linspace(0, 1, n, dtype=torch.float64) * frequency[:, None] + phase[:, None]) for n in size
-    )
-    return torch.cat((rows[:, :, None].expand(-1, -1, size[1]), columns[:, None, :].expand(-1, size[0], -1)))
+    dtype, device = at_least_float32(like.dtype), like.device
+    p = torch.arange(length, dtype=dtype, device=device) / max(length - 1, 1)
+    j = torch.arange(channels, dtype=dtype, device=device)
+    angle = p[:, None] * torch.exp(j * (-math.log(10000) / channels))
+    return torch.where(j % 2 == 0, angle.sin(), angle.cos()).to(like.dtype)

@@ -1,0 +1,7 @@
+# DyReg-GNN whose regions learn, beside the class loss, to be where something moves: more at first, a little to the end.
+_base_ = './r18_dyreg.py'
+
+model = dict(
+    type='RegionRecognizer3D',
+    region_losses=[dict(type='MotionLikelihood', weight=0.3, until=0.4, ending='linear', remain=0.1, align=False)],
+)

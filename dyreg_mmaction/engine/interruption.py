@@ -1,0 +1,77 @@
+"""SIGTERM: save, then exit."""
+
+import os
+import signal
+import threading
+from pathlib import Path
+
+import torch
+from mmengine.dist import all_reduce, barrier, is_main_process
+from mmengine.hooks import Hook
+from mmengine.runner import Runner
+
+from dyreg_mmaction.registry import HOOKS
+
+NAME = 'interrupted.pth'
+EXIT_CODE = 128 + signal.SIGTERM
+
+
+@HOOKS.register_module()
+class SaveAndExitHook(Hook):
+    """On SIGTERM, finishes the iteration, saves ``interrupted.pth``, and exits with code 143.
+
+    All processes leave after the same iteration. During validation nothing is saved, as the epoch's checkpoint has all
+    but the validation, which is made up for on resuming.
+    """
+
+    priority = 80  # after schedulers have stepped, before CheckpointHook saves that validation is over
+
+    def __init__(self) -> None:
+        self.asked = False
+
+    def before_train(self, runner: Runner) -> None:
+        """Listen."""
+        if threading.current_thread() is threading.main_thread():
+            self.previous = signal.signal(signal.SIGTERM, self._listen)
+
+    def _listen(self, *_) -> None:
+        self.asked = True
+
+    def after_train_iter(self, runner: Runner, *args, **kwargs) -> None:
+        """Save and exit where any process was asked to."""
+        asked = torch.tensor(int(self.asked))
+        all_reduce(asked, 'max')
+        if asked:
+            runner.save_checkpoint(runner.work_dir, NAME, by_epoch=False)
+            if is_main_process():
+                point_to(runner.work_dir, NAME)
+            barrier()
+            _exit(runner, f'after iteration {runner.iter + 1}; saved {NAME}')
+
+    def after_val_iter(self, runner: Runner, *args, **kwargs) -> None:
+        """Exit."""
+        if self.asked:
+            _exit(runner, 'during validation')
+
+    def after_val_epoch(self, runner: Runner, metrics: dict | None = None) -> None:
+        """Note that this epoch is validated, for what is saved from here on."""
+        runner.message_hub.update_info('validation_due', False)
+
+    def after_train(self, runner: Runner) -> None:
+        """Remove what an earlier interruption has left, and listen no more."""
+        if is_main_process():
+            (Path(runner.work_dir) / NAME).unlink(missing_ok=True)
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, self.previous)
+
+
+def point_to(work_dir: str, name: str) -> None:
+    """Make the checkpoint ``name`` the one that ``--resume`` goes on from."""
+    part = Path(work_dir) / f'.last_checkpoint.{os.getpid()}.part'
+    part.write_text(str(Path(work_dir) / name))
+    part.replace(Path(work_dir) / 'last_checkpoint')
+
+
+def _exit(runner: Runner, when: str) -> None:
+    runner.logger.info(f'Stopped by SIGTERM {when}; --resume goes on from there.')
+    raise SystemExit(EXIT_CODE)

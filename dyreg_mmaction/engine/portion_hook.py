@@ -1,0 +1,85 @@
+"""The end of a portion of training: a point of the curve, and a checkpoint that is there as a whole or not at all."""
+
+import math
+import os
+import time
+from contextlib import ExitStack
+from itertools import chain, repeat
+
+import torch
+from mmengine.hooks import Hook
+from mmengine.runner import Runner, set_random_seed
+from torch import Tensor
+
+from dyreg_mmaction.models.recording import record_regions, region_sources
+from dyreg_mmaction.registry import HOOKS
+
+CHECKPOINT = 'checkpoint.pth'
+
+
+@HOOKS.register_module()
+class PortionHook(Hook):
+    """Ends an iteration-based training after each validation, so that resuming it is the next portion.
+
+    The curve is a list in the message hub, hence in the checkpoint: ``videos``, ``seconds``, ``loss`` (mean of the
+    portion), the metrics and the :func:`region_numbers`. The sampler has to start where the run is; random numbers are
+    seeded anew in each portion, so that a run which was interrupted ends like one that was not.
+
+    Raises:
+        FloatingPointError: If the loss is not finite any more; nothing of the portion is kept.
+    """
+
+    priority = 'LOWEST'
+
+    def __init__(self) -> None:
+        self.began = time.monotonic()
+
+    def before_train(self, runner: Runner) -> None:
+        """Let the loop skip nothing; see where the regions are before the first portion."""
+        set_random_seed(runner.seed * 100_003 + runner.iter)
+        self.first_iter, loop = runner.iter, runner.train_loop
+        loop.dataloader_iterator = chain(repeat(None, runner.iter), loop.dataloader_iterator)
+        if runner.iter == 0 and region_sources(runner.model):
+            runner.val_loop.run()
+            runner.message_hub.update_info('start', {path: c.mean((0, 1)).tolist() for path, c in self.centers.items()})
+
+    def before_val_epoch(self, runner: Runner) -> None:
+        """Begin to record regions."""
+        self.recording = ExitStack()
+        regions = region_sources(runner.model)
+        self.record = self.recording.enter_context(record_regions(runner.model)) if regions else {}
+
+    def after_val_epoch(self, runner: Runner, metrics: dict[str, float] | None = None) -> None:
+        """Write down the point and save; end the portion."""
+        self.recording.close()
+        self.centers = {path: torch.cat([r.center for r in each]).cpu() for path, each in self.record.items()}
+        if runner.iter == self.first_iter:
+            return
+        hub = runner.message_hub
+        loss = float(hub.get_scalar('train/loss').mean(runner.iter - self.first_iter))
+        if not math.isfinite(loss):
+            raise FloatingPointError(f'the loss in {runner.work_dir} is {loss}; lower its learning rate')
+        curve = hub.get_info('curve', [])
+        seconds = time.monotonic() - self.began + (curve[-1]['seconds'] if curve else 0)
+        point = dict(videos=runner.iter * runner.train_dataloader.batch_size, seconds=seconds, loss=loss)
+        point |= {key: float(value) for key, value in (metrics or {}).items()}
+        point |= region_numbers(self.centers, {path: torch.tensor(c) for path, c in hub.get_info('start', {}).items()})
+        hub.update_info('curve', [*curve, point])
+        meta = dict(epoch=runner.epoch, iter=runner.iter)
+        runner.save_checkpoint(runner.work_dir, f'{CHECKPOINT}.new', by_epoch=False, meta=meta)
+        file = os.path.join(runner.work_dir, CHECKPOINT)
+        os.replace(f'{file}.new', file)
+        runner.train_loop.stop_training = True
+
+
+def region_numbers(centers: dict[str, Tensor], start: dict[str, Tensor]) -> dict[str, float]:
+    """What has become of regions, in cells, as the mean over nodes and plugins; {} where there are none.
+
+    ``shift``: mean distance of the centres (videos, T, N, 2) from their mean (N, 2) at the start. ``motion``: how far
+    they move with the content, as the root of the variance of the centre over videos and frames.
+    """
+    if not centers:
+        return {}
+    shift = [(center - start[path]).norm(dim=-1).mean() for path, center in centers.items()]
+    motion = [center.flatten(0, 1).var(0, correction=0).sum(-1).sqrt().mean() for center in centers.values()]
+    return dict(shift=torch.stack(shift).mean().item(), motion=torch.stack(motion).mean().item())

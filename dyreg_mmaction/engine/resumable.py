@@ -1,0 +1,188 @@
+"""Training that can stop anywhere and go on as if it had not: no random number depends on what ran before.
+
+The numbers that a sample needs follow from (seed, epoch, index), whatever worker loads it; those of an iteration follow
+from (seed, iteration, process). So a checkpoint holds no state of a generator, and none is lost with a process.
+"""
+
+import os
+import random
+from collections.abc import Iterator
+from itertools import islice
+from typing import Any
+
+import numpy as np
+import torch
+from mmengine.dist import broadcast, get_dist_info
+from mmengine.runner import EpochBasedTrainLoop, Runner
+from torch.utils.data import Dataset, Sampler
+
+from dyreg_mmaction.registry import DATA_SAMPLERS, DATASETS, LOOPS
+
+from .interruption import SaveAndExitHook
+
+
+def derived_seed(*numbers: int) -> int:
+    """A seed of 64 bits that follows from non-negative ``numbers``."""
+    return int(np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0])
+
+
+def seed_generators(seed: int) -> None:
+    """Seed the global generators of Python, NumPy and PyTorch's CPU."""
+    random.seed(seed)
+    np.random.seed(seed % 2**32)
+    torch.default_generator.manual_seed(seed)
+
+
+class SeededSampler(Sampler):
+    """Another sampler's indices from the ``start``-th on, each with the seed of its sample in this epoch.
+
+    Args:
+        dataset (Sized): The dataset.
+        sampler (dict): The other sampler; its order must follow from its seed and, with ``set_epoch``, its epoch.
+        seed (int): Base of all seeds.
+
+    Attributes:
+        start (int): How many indices of this process are left out; 0 again after a pass.
+    """
+
+    def __init__(self, dataset: Any, sampler: dict, seed: int | None = None) -> None:
+        self.sampler = DATA_SAMPLERS.build(sampler, default_args=dict(dataset=dataset, seed=seed))
+        self.seed, self.epoch, self.start = seed or 0, 0, 0
+
+    def set_seed(self, seed: int) -> None:
+        """Make ``seed`` the base of the order and of the samples."""
+        self.seed = self.sampler.seed = seed
+
+    def set_epoch(self, epoch: int) -> None:
+        """Choose the epoch's order and samples."""
+        self.epoch = epoch
+        if hasattr(self.sampler, 'set_epoch'):
+            self.sampler.set_epoch(epoch)
+
+    def __len__(self) -> int:
+        """Number of indices of a whole epoch."""
+        return len(self.sampler)
+
+    def __iter__(self) -> Iterator[tuple[int, int]]:
+        """Pairs of an index and its seed."""
+        start, self.start = self.start, 0
+        for index in islice(self.sampler, start, None):
+            yield index, derived_seed(self.seed, self.epoch, index)
+
+
+DATA_SAMPLERS.register_module(module=SeededSampler)
+
+
+@DATASETS.register_module()
+class SeededSamples(Dataset):
+    """A dataset indexed by :class:`SeededSampler`'s pairs: generators are seeded before a sample is loaded.
+
+    Args:
+        dataset (dict | Dataset): The dataset.
+    """
+
+    def __init__(self, dataset: dict | Dataset) -> None:
+        self.dataset = DATASETS.build(dataset) if isinstance(dataset, dict) else dataset
+
+    def __getattr__(self, name: str) -> Any:
+        if name == 'dataset' or name.startswith('__'):  # unpickling; what DataLoader asks for
+            raise AttributeError(name)
+        return getattr(self.dataset, name)
+
+    def __len__(self) -> int:
+        return len(self.dataset)  # type: ignore[arg-type]
+
+    def __getitem__(self, item: tuple[int, int]) -> Any:
+        index, seed = item
+        seed_generators(seed)
+        return self.dataset[index]
+
+
+def leave_process_group(worker_id: int) -> None:
+    """Put a data loading worker out of the reach of signals for the training process, which needs it to end well.
+
+    torchrun sends them to the group. The worker still ends with the training process, which it watches.
+    """
+    if hasattr(os, 'setpgid'):
+        os.setpgid(0, 0)
+
+
+def seeded(dataloader: dict) -> dict:
+    """The dataloader's config with :class:`SeededSampler` and :class:`SeededSamples` in it."""
+    cfg = dict(dataloader)
+    cfg['dataset'] = dict(type='SeededSamples', dataset=cfg['dataset'])
+    cfg['sampler'] = dict(type='SeededSampler', sampler=cfg['sampler'])
+    if cfg.get('num_workers', 0) > 0:
+        cfg.setdefault('worker_init_fn', dict(type=leave_process_group))
+    return cfg
+
+
+@LOOPS.register_module()
+class ResumableTrainLoop(EpochBasedTrainLoop):
+    """MMEngine's epochs, which a checkpoint of any iteration resumes to the bit.
+
+    Validation that an epoch's checkpoint has not seen, being written before it, is made up for on resuming; so
+    schedules and best scores that depend on it are exact too. On SIGTERM it saves and exits, see
+    :class:`SaveAndExitHook`.
+
+    Not exact: state that hooks keep to themselves (such as EarlyStoppingHook's patience), accumulated gradients, and
+    another number of processes or batch size than before.
+
+    Args:
+        runner (Runner): The runner.
+        dataloader (dict): Config of the dataloader.
+        **kwargs: Of :class:`mmengine.runner.EpochBasedTrainLoop`.
+    """
+
+    def __init__(self, runner: Runner, dataloader: dict, **kwargs) -> None:
+        super().__init__(runner, seeded(dataloader), **kwargs)
+        runner.register_hook(SaveAndExitHook())
+        self.seed = 0
+
+    def run(self) -> torch.nn.Module:
+        """Train, from wherever a checkpoint has left off."""
+        seed = torch.tensor(self.runner.seed)
+        broadcast(seed)  # --diff-rank-seed
+        self.seed = int(seed)
+        self.dataloader.sampler.set_seed(self.seed)
+        self.runner.call_hook('before_train')
+        if self.runner.message_hub.get_info('validation_due', False):
+            self.runner.val_loop.run()
+        while self._epoch < self._max_epochs and not self.stop_training:
+            self.run_epoch()
+            if self._validation_due(self._epoch):
+                self.runner.val_loop.run()
+        self.runner.call_hook('after_train')
+        return self.runner.model
+
+    def run_epoch(self) -> None:
+        """Train on what is left of the epoch."""
+        hub = self.runner.message_hub
+        self.runner.call_hook('before_train_epoch')
+        self.runner.model.train()
+        _, world_size = get_dist_info()
+        batch_size = self.dataloader.batch_size
+        start = hub.get_info('samples_done', 0) // world_size
+        self.dataloader.sampler.start = start
+        for index, batch in enumerate(self.dataloader, start // batch_size):
+            hub.update_info('samples_done', (index + 1) * batch_size * world_size)
+            self.run_iter(index, batch)
+        hub.update_info('samples_done', 0)
+        hub.update_info('validation_due', self._validation_due(self._epoch + 1))
+        self.runner.call_hook('after_train_epoch')
+        self._epoch += 1
+
+    def run_iter(self, idx: int, data_batch: Any) -> None:
+        """Train on one batch."""
+        rank, _ = get_dist_info()
+        seed = derived_seed(self.seed, self._iter, rank)
+        seed_generators(seed)
+        torch.manual_seed(seed)  # of all devices
+        super().run_iter(idx, data_batch)
+
+    def _validation_due(self, epoch: int) -> bool:
+        """Whether validation follows on the ``epoch``-th epoch."""
+        self._decide_current_val_interval()
+        if self.runner.val_loop is None or epoch < self.val_begin:
+            return False
+        return epoch % self.val_interval == 0 or epoch == self._max_epochs

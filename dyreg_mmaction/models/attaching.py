@@ -1,0 +1,61 @@
+"""Regions beside the scores: predictions that carry what the nodes looked at."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from mmengine.model import is_model_wrapper
+from torch import nn
+
+from dyreg_mmaction.ops import Regions
+
+from .recording import record_regions
+
+
+@contextmanager
+def attach_regions(model: nn.Module) -> Iterator[None]:
+    """Give every data sample that the recogniser predicts inside the context its regions.
+
+    .. code:: python
+
+        with attach_regions(model):
+            sample = inference_recognizer(model, 'video.mp4')
+        sample.regions['layer3.4.conv2.conv'].center  # (views, T, N, 2), in 0..1 of the crop, on the CPU
+
+    Args:
+        model (nn.Module): A recogniser, or its wrapper for distributed training; not a compiled one, whose hooks are
+            fixed.
+
+    Raises:
+        ValueError: If the model has no plugin with regions.
+    """
+    recognizer: nn.Module = model.get_submodule('module') if is_model_wrapper(model) else model
+    with record_regions(model) as record:
+
+        def attach(_, __, output) -> None:
+            if isinstance(output, list):  # data samples: neither losses nor features
+                _attach(record, output)
+            for forwards in record.values():
+                forwards.clear()
+
+        hook = recognizer.register_forward_hook(attach)
+        try:
+            yield
+        finally:
+            hook.remove()
+
+
+def _attach(record: dict[str, list[Regions]], samples: list) -> None:
+    parts = {path: _split(forwards, len(samples)) for path, forwards in record.items() if forwards}
+    for i, sample in enumerate(samples):
+        sample.set_field({path: clips[i] for path, clips in parts.items()}, 'regions')
+
+
+def _split(forwards: list[Regions], num_samples: int) -> list[Regions]:
+    """Regions of each sample: its views lie one after another, in one forward or in several."""
+    unit = [regions.normalized() for regions in forwards]
+    centers, half_sizes = (
+        torch.cat([getattr(regions, name).detach() for regions in unit]).float().cpu().chunk(num_samples)
+        for name in ('center', 'half_size')
+    )
+    return [Regions(center, half_size, (1, 1)) for center, half_size in zip(centers, half_sizes, strict=True)]

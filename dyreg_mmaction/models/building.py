@@ -1,0 +1,48 @@
+"""Building one module for another from a config."""
+
+import difflib
+import inspect
+
+from torch import nn
+
+from dyreg_mmaction.registry import MODELS
+
+
+def build(cfg: dict, what: str, **offered: object) -> nn.Module:
+    """Build a module that is given those of the offered arguments that its constructor names.
+
+    Args:
+        cfg (dict): ``type`` and further arguments; these come before what is offered.
+        what (str): What the user calls it.
+        **offered: Arguments that the caller knows; sizes, mostly.
+
+    Raises:
+        ValueError: If the type is not registered, or the config has an argument that it does not take.
+    """
+    if not isinstance(cfg, dict):
+        like = cfg if isinstance(cfg, str) else '...'
+        raise ValueError(f'{what}={cfg!r} must be a dict, like dict(type={like!r})')
+    kind = cfg.get('type')
+    cls = MODELS.get(kind) if isinstance(kind, str) else kind
+    if cls is None:
+        raise ValueError(f'{what} type={kind!r} is not registered; see dyreg_mmaction.models for those there are')
+    names, any_name = _arguments(cls)
+    unknown = [key for key in cfg if key != 'type' and key not in names]
+    if unknown and not any_name:
+        own = [name for name in names if name not in offered]
+        close = difflib.get_close_matches(unknown[0], own, n=1, cutoff=0.5)
+        hint = f'did you mean {close[0]!r}?' if close else f'it takes {own or "none"}'
+        raise ValueError(f'{what} {cls.__name__} has no argument {unknown[0]!r}; {hint}')
+    return MODELS.build({**{name: value for name, value in offered.items() if name in names}, **cfg})
+
+
+def _arguments(cls: type) -> tuple[list[str], bool]:
+    """What a constructor names, and those that it hands its ``**kwargs`` on to; and whether it takes any name."""
+    names: list[str] = []
+    for ancestor in inspect.getmro(cls):
+        if '__init__' in vars(ancestor):
+            parameters = list(inspect.signature(vars(ancestor)['__init__']).parameters.values())[1:]
+            names += [p.name for p in parameters if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
+            if not any(p.kind is p.VAR_KEYWORD for p in parameters):
+                break
+    return names, any(p.kind is p.VAR_KEYWORD for p in inspect.signature(cls).parameters.values())

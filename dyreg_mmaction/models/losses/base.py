@@ -1,0 +1,38 @@
+"""What a region loss is."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+
+from torch import Tensor, nn
+
+from dyreg_mmaction.ops import Regions
+
+
+class RegionLoss(ABC):
+    """A scalar from the regions of a batch of clips; registered among MODELS, it is a ``type`` of ``region_losses``.
+
+    It is no module: it has no weights of its own in the model's checkpoint and nothing on the model's devices.
+    """
+
+    def check(self, sources: Mapping[str, nn.Module]) -> None:  # noqa: B027
+        """Called once, when the model is built, with the region sources to be taught, by the path of their plugin.
+
+        Raises:
+            ValueError: If it cannot teach them.
+        """
+
+    @abstractmethod
+    def __call__(
+        self, regions: Mapping[str, Regions], frames: Tensor, data_samples: list
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """The loss of a batch.
+
+        Args:
+            regions (Mapping[str, Regions]): Of (B, T', N, 2), by the path of each plugin, part of the autograd graph.
+            frames (Tensor[B, T, C, H, W]): What the network has seen, in float32. T' may be smaller than T.
+            data_samples (list): One a video; a video may have several of the B clips.
+
+        Returns:
+            tuple: The loss, and scalars to be logged, by name (without 'loss' in it). ``disagreement``, 0 where
+            regions agree with what teaches them, is what ``release=True`` asks for.
+        """

@@ -1,0 +1,61 @@
+"""The motion warm start: regions learn to be where something moves."""
+
+from collections.abc import Mapping
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from dyreg_mmaction.ops import Regions
+from dyreg_mmaction.ops.motion import motion_energy
+from dyreg_mmaction.registry import MODELS
+
+from .base import RegionLoss
+from .likelihood import likelihood_loss
+
+
+@MODELS.register_module()
+class MotionLikelihood(RegionLoss):
+    r"""How badly regions explain where something moves.
+
+    .. math::
+        L = - \sum_p S_t(p) \log\left(\frac1N \sum_i G_i(p) + e^{-2}\right)
+
+    averaged over clips and frames, summed over plugins, with G_i the gaussian of a region (:func:`region_likelihood`)
+    and S_t the motion energy :math:`|f_t - f_{t-1}| + |f_{t+1} - f_t|` (:func:`.motion_energy`), averaged to the map,
+    minus its mean, clamped at 0, divided by its sum. Frames without motion teach nothing.
+
+    Args:
+        steady (bool): Whether what the whole frame does (camera, light, cuts) is left out, see :func:`.motion_energy`.
+
+    Raises:
+        ValueError: By the call, if the clips have one frame.
+    """
+
+    def __init__(self, steady: bool = True) -> None:
+        self.steady = steady
+
+    def __call__(
+        self, regions: Mapping[str, Regions], frames: Tensor, data_samples: list
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """The loss of a batch, see :class:`RegionLoss`."""
+        if frames.shape[1] < 2:
+            raise ValueError(
+                f'MotionLikelihood sees motion between frames, but the clips are of {frames.shape[1]} frame; sample at '
+                'least 2 (num_clips or clip_len of SampleFrames), or leave this loss out'
+            )
+        with torch.no_grad():
+            energy = motion_energy(frames, self.steady)
+            targets = {path: motion_target(energy, each) for path, each in regions.items()}
+        return likelihood_loss(regions, targets)
+
+
+def motion_target(energy: Tensor, regions: Regions) -> Tensor:
+    """Where the motion is, on the map of the regions: Tensor[B, T', H', W'] of the sum 1, or 0, in each frame.
+
+    A map with fewer frames than the clip gets the mean of those that each of its frames stands for.
+    """
+    (width, height), time = regions.map_size, regions.center.shape[1]
+    energy = F.adaptive_avg_pool3d(energy[:, None], (time, height, width))[:, 0]
+    excess = (energy - energy.mean((-2, -1), keepdim=True)).relu()
+    return excess / excess.sum((-2, -1), keepdim=True).clamp(min=1e-6)

@@ -1,0 +1,181 @@
+"""A clip with what a model saw in it, in the coordinates of its own frames: what every picture is drawn from."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from dyreg_mmaction.evaluation.object_distance import measure_sample
+from dyreg_mmaction.ops import Regions
+
+FPS = 12.0  # of Something-Something's videos, where a clip does not say
+WHOLE_VIEW = np.array([[0, 0, 1, 1], [0, 0, 0.5, 0.5]])  # see Source
+
+
+class Nodes(NamedTuple):
+    """Regions of a plugin in the frames of a clip: ``center`` and ``half_size`` (T, N, 2), (x, y) in 0..1 of them."""
+
+    center: np.ndarray
+    half_size: np.ndarray
+
+
+class RegionClip(NamedTuple):
+    """A clip.
+
+    Attributes:
+        name (str): What to call it.
+        frames (ndarray[T, H, W, 3]): RGB, uint8; the whole frames where they are known, else what the network saw.
+        times (ndarray[T]): When each is seen, in seconds.
+        duration (float): In seconds.
+        fps (float): Frames per second of the clip itself, of which these are some.
+        nodes (dict[str, Nodes]): By the path of each plugin.
+        view (ndarray[4]): Box (x1, y1, x2, y2) of what the network saw, in 0..1 of the frames.
+        objects (ndarray[T, K, 4]): Annotated boxes, in 0..1 of the frames; nan where an object is not seen.
+        acting (ndarray[K]): Which of them the class is about.
+        truth (str, optional): Name of the class.
+        truth_score (float, optional): Probability that the model gives it.
+        scores (list[tuple[str, float]]): The best classes and their probabilities.
+        distances (dict[str, dict[str, float]]): By plugin, see :func:`.video_distances`; {} without objects.
+    """
+
+    name: str
+    frames: np.ndarray
+    times: np.ndarray
+    duration: float
+    fps: float
+    nodes: dict[str, Nodes]
+    view: np.ndarray
+    objects: np.ndarray
+    acting: np.ndarray
+    truth: str | None
+    truth_score: float | None
+    scores: list[tuple[str, float]]
+    distances: dict[str, dict[str, float]]
+
+
+def make_clip(
+    inputs: Tensor, sample: Any, name: str | None = None, classes: Sequence[str] | None = None, view: int = 0
+) -> RegionClip:
+    """One view of a sample that a model has predicted with its regions attached.
+
+    Args:
+        inputs (Tensor): Its frames as the model got them, (V*T, C, H, W) or (V, C, T, H, W), 0..255.
+        sample (ActionDataSample): With ``regions``, see :func:`.attach_regions`; ``source`` and ``view``, see
+            :class:`.KeepSource`, and ``objects``, see :class:`.LoadObjects`, if there are any.
+        name (str, optional): None: that of its file.
+        classes (Sequence[str], optional): Names of the classes.
+        view (int): Which view.
+
+    Raises:
+        ValueError: If the sample has no regions or no such view.
+    """
+    if not sample.get('regions'):
+        raise ValueError('the sample has no regions; predict it inside `with attach_regions(model):`')
+    views = len(next(iter(sample.regions.values())).center)
+    if not 0 <= view < views:
+        raise ValueError(f'view={view} is not there; the sample has the views 0 to {views - 1}')
+    seen = _seen_frames(inputs, views)[view]  # (T,H,W,C)
+    source = sample.get('source')
+    frames = seen if source is None else source[view % len(source)]
+    trace = WHOLE_VIEW if source is None else np.asarray(sample.view[view][0], float)  # (2,4)
+    objects = np.asarray(sample.get('objects', np.empty((views, len(frames), 0, 4))), float)[view]
+    corners = [_to_frames(objects[..., part], trace) for part in (slice(0, 2), slice(2, 4))]
+    acting = np.asarray(sample.get('acting', np.zeros(objects.shape[1])), bool)
+    times, duration, fps = _times(sample, len(frames), view)
+    scores, truth, truth_score = _classes(sample, classes)
+    measured = measure_sample(sample.to_dict()) if 'objects' in sample else {}
+    return RegionClip(
+        name=_name(sample) if name is None else name,
+        frames=_rgb(frames),
+        times=times,
+        duration=duration,
+        fps=fps,
+        nodes={path: _nodes(regions, view, trace, len(frames)) for path, regions in sample.regions.items()},
+        view=np.sort(_to_frames(np.array([[0.0, 0.0], [1.0, 1.0]]), trace), axis=0).ravel(),
+        objects=np.concatenate([np.minimum(*corners), np.maximum(*corners)], axis=-1),
+        acting=acting,
+        truth=truth,
+        truth_score=truth_score,
+        scores=scores,
+        distances={path: measured[path] for path in sample.regions} if measured else {},
+    )
+
+
+def node_motion(center: np.ndarray) -> np.ndarray:
+    """How far each node moves in a clip: the root of the variance of its centre (T, N, 2) over the frames, (N,)."""
+    return np.sqrt(center.var(0).sum(-1))
+
+
+def moving_nodes(center: np.ndarray, most: int = 3, least: float = 0.01) -> list[int]:
+    """The nodes that matter: at most ``most``, those of largest :func:`node_motion`, if it is above ``least``."""
+    motion = node_motion(center)
+    return [int(i) for i in np.argsort(-motion, kind='stable')[:most] if motion[i] > least]
+
+
+def _seen_frames(inputs: Tensor, views: int) -> np.ndarray:
+    """What the network saw: (V, T, H, W, C)."""
+    if inputs.ndim == 5:
+        frames = inputs.permute(0, 2, 3, 4, 1)
+    else:
+        frames = inputs.unflatten(0, (views, -1)).permute(0, 1, 3, 4, 2)
+    return frames.cpu().numpy()
+
+
+def _rgb(frames: np.ndarray) -> np.ndarray:
+    frames = np.ascontiguousarray(frames if frames.dtype == np.uint8 else np.clip(np.round(frames), 0, 255), np.uint8)
+    return np.repeat(frames, 3, axis=-1) if frames.shape[-1] == 1 else frames
+
+
+def _nodes(regions: Regions, view: int, trace: np.ndarray, num_frames: int) -> Nodes:
+    """Where the backbone has reduced the T frames to T', each frame shows the regions of its share of the clip."""
+    share = np.arange(num_frames) * regions.center.shape[1] // num_frames
+    center, half_size = (part[view].numpy()[share].astype(float) for part in (regions.center, regions.half_size))
+    scale = trace[0, 2:] - trace[0, :2]
+    return Nodes(_to_frames(center, trace), half_size / scale)
+
+
+def _to_frames(points: np.ndarray, trace: np.ndarray) -> np.ndarray:
+    """Points in 0..1 of the view as points in 0..1 of the frames.
+
+    Args:
+        points (ndarray[..., 2]): As (x, y).
+        trace (ndarray[2, 4]): Where the view has the whole frame, and its upper left quarter: which tells flips.
+    """
+    low, high = trace[0, :2], trace[0, 2:]
+    unit = (points - low) / (high - low)
+    flipped = np.abs(trace[1, :2] - low) > 1e-6
+    return np.where(flipped, 1 - unit, unit)
+
+
+def _times(sample: Any, num_frames: int, view: int) -> tuple[np.ndarray, float, float]:
+    fps = float(sample.get('avg_fps') or FPS)
+    numbers = sample.get('frame_inds')
+    if numbers is None or not sample.get('total_frames'):
+        return np.arange(num_frames) / fps, num_frames / fps, fps
+    clips = np.asarray(numbers).reshape(-1, num_frames)
+    times = (clips[view % len(clips)] - sample.get('start_index', 0)) / fps
+    return times, max(float(sample.total_frames) / fps, times[-1] + 1 / fps), fps
+
+
+def _classes(sample: Any, classes: Sequence[str] | None) -> tuple[list[tuple[str, float]], str | None, float | None]:
+    scores = torch.atleast_1d(sample.pred_score.detach().float().cpu().squeeze())
+    if scores.min() < 0 or abs(scores.sum().item() - 1) > 1e-3:
+        scores = scores.softmax(0)  # they were averaged before it
+    best = scores.topk(min(5, len(scores)))
+    named = [(_class_name(int(i), classes), float(p)) for i, p in zip(best.indices, best.values, strict=True)]
+    label = sample.get('gt_label')
+    if label is None or label.numel() != 1 or not 0 <= label.item() < len(scores):
+        return named, None, None
+    return named, _class_name(int(label), classes), float(scores[int(label)])
+
+
+def _class_name(index: int, classes: Sequence[str] | None) -> str:
+    return str(classes[index]) if classes is not None and index < len(classes) else f'class {index}'
+
+
+def _name(sample: Any) -> str:
+    path = sample.get('filename') or sample.get('frame_dir') or sample.get('video_id') or 'clip'
+    return Path(str(path)).name

@@ -1,0 +1,110 @@
+"""Regions drawn over frames; coordinates are exact to a fraction of a pixel."""
+
+import colorsys
+
+import cv2
+import numpy as np
+
+from .clip import Nodes, RegionClip, moving_nodes
+
+SHIFT = 4  # binary digits behind the point that OpenCV takes
+WHITE, BLACK = (255, 255, 255), (0, 0, 0)
+STYLES = ('box', 'kernel')
+
+
+def draw_clip(
+    clip: RegionClip, path: str, width: int = 240, style: str = 'box', bold: list[int] | None = None
+) -> np.ndarray:
+    """Every node's centre in its own colour; of those drawn boldly the region and the way it has come.
+
+    Objects have a white outline, a double one where the class is about them. What the network did not see is darker.
+
+    Args:
+        clip (RegionClip): The clip.
+        path (str): Path of the plugin.
+        width (int): Width of the drawn frames, in pixels.
+        style (str): 'box': outlines of the regions; 'kernel': their tents, softly.
+        bold (list[int], optional): Nodes to draw boldly; None: see :func:`.moving_nodes`.
+
+    Returns:
+        ndarray[T, H', width, 3]: RGB, uint8.
+
+    Raises:
+        ValueError: If ``style`` is unknown.
+    """
+    if style not in STYLES:
+        raise ValueError(f'style={style!r} is unknown; choose one of {STYLES}')
+    nodes = clip.nodes[path]
+    bold = moving_nodes(nodes.center) if bold is None else bold
+    canvas = _Canvas(clip.frames, width)
+    colors = node_colors(nodes.center.shape[1])
+    canvas.darken_outside(clip.view)
+    for t in range(len(canvas.frames)):
+        if style == 'kernel':
+            for i in bold:
+                canvas.tent(t, nodes.center[t, i], nodes.half_size[t, i], colors[i])
+        for box, acts in zip(clip.objects[t], clip.acting, strict=True):
+            if not np.isnan(box).any():
+                canvas.box(t, box, WHITE, 1)
+                if acts:
+                    canvas.box(t, box + np.array([2, 2, -2, -2]) / np.tile(canvas.size, 2), WHITE, 1)
+        for i in range(nodes.center.shape[1]):
+            if i not in bold:
+                canvas.dot(t, nodes.center[t, i], colors[i], 2)
+        for i in reversed(bold):
+            _draw_boldly(canvas, t, nodes, i, colors[i], style)
+    return canvas.frames
+
+
+def _draw_boldly(canvas: '_Canvas', t: int, nodes: Nodes, i: int, color: tuple, style: str) -> None:
+    canvas.line(t, nodes.center[: t + 1, i], color)
+    if style == 'box':
+        low, high = nodes.center[t, i] - nodes.half_size[t, i], nodes.center[t, i] + nodes.half_size[t, i]
+        canvas.box(t, np.concatenate([low, high]), color, 2)
+    canvas.dot(t, nodes.center[t, i], WHITE, 5)
+    canvas.dot(t, nodes.center[t, i], color, 4)
+
+
+class _Canvas:
+    """Frames of a given width to draw on, in 0..1 of the frame: pixel p of an axis of n lies at (p + 1/2) / n."""
+
+    def __init__(self, frames: np.ndarray, width: int) -> None:
+        height = max(round(width * frames.shape[1] / frames.shape[2]), 1)
+        smaller = width < frames.shape[2]
+        how = cv2.INTER_AREA if smaller else cv2.INTER_LINEAR
+        self.size = np.array([width, height])
+        self.frames = np.stack([cv2.resize(frame, (width, height), interpolation=how) for frame in frames])
+
+    def _point(self, point: np.ndarray) -> tuple[int, int]:
+        x, y = np.round((np.clip(point, -9, 9) * self.size - 0.5) * 2**SHIFT).astype(int).tolist()
+        return x, y
+
+    def darken_outside(self, view: np.ndarray) -> None:
+        low, high = (np.round(corner * self.size).astype(int).clip(0, self.size) for corner in (view[:2], view[2:]))
+        dark = np.full(self.frames.shape[1:3], 0.5)
+        dark[low[1] : high[1], low[0] : high[0]] = 1
+        self.frames = (self.frames * dark[..., None]).astype(np.uint8)
+
+    def box(self, t: int, box: np.ndarray, color: tuple, thickness: int) -> None:
+        low, high = self._point(box[:2]), self._point(box[2:])
+        cv2.rectangle(self.frames[t], low, high, color, thickness, cv2.LINE_AA, SHIFT)
+
+    def dot(self, t: int, center: np.ndarray, color: tuple, radius: int) -> None:
+        cv2.circle(self.frames[t], self._point(center), radius << SHIFT, color, -1, cv2.LINE_AA, SHIFT)
+
+    def line(self, t: int, points: np.ndarray, color: tuple) -> None:
+        way = np.array([self._point(point) for point in points], np.int32)
+        cv2.polylines(self.frames[t], [way], False, color, 2, cv2.LINE_AA, SHIFT)
+
+    def tent(self, t: int, center: np.ndarray, half_size: np.ndarray, color: tuple) -> None:
+        pixels = [(np.arange(length) + 0.5) / length for length in self.size]
+        kx, ky = (np.clip(1 - np.abs(p - c) / h, 0, 1) for p, c, h in zip(pixels, center, half_size, strict=True))
+        weight = 0.75 * (ky[:, None] * kx)[..., None]  # (H,W,1)
+        self.frames[t] = self.frames[t] * (1 - weight) + np.array(color) * weight
+
+
+def node_colors(num_nodes: int) -> list[tuple[int, int, int]]:
+    """RGB colours, well separated also among neighbours."""
+    hues = np.arange(num_nodes) * 0.618034 % 1
+    shades = (colorsys.hsv_to_rgb(hue, 0.75 if i % 2 else 0.95, 1) for i, hue in enumerate(hues))
+    return [(round(255 * r), round(255 * g), round(255 * b)) for r, g, b in shades]

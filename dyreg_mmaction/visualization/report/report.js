@@ -1,0 +1,264 @@
+'use strict';
+const data = JSON.parse(document.getElementById('data').textContent);
+const byId = id => document.getElementById(id);
+const SVG = 'http://www.w3.org/2000/svg';
+// Everything from files goes through textContent and setAttribute, which take no markup.
+function make(tag, attributes, text) {
+  const node = tag.startsWith('svg:') ? document.createElementNS(SVG, tag.slice(4)) : document.createElement(tag);
+  set(node, attributes || {});
+  if (text !== undefined) node.textContent = text;
+  return node;
+}
+function set(node, attributes) {
+  for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, value);
+}
+const show = number => number === null || number === undefined ? '–' : number.toFixed(3);
+
+// ---- the summary
+
+function mean(clip, name) {
+  const known = clip.plugins.map(plugin => plugin.distances[name]).filter(value => typeof value === 'number');
+  return known.length ? known.reduce((sum, value) => sum + value, 0) / known.length : null;
+}
+const COLUMNS = [
+  {title: 'clip', value: clip => clip.name, text: true},
+  {title: 'class', value: clip => clip.truth, text: true},
+  {title: 'predicted', value: clip => clip.scores[0][0], text: true},
+  {title: 'score of the class', value: clip => clip.truthScore, worst: 1},
+  {title: 'object to node', value: clip => mean(clip, 'dist_r'), worst: -1},
+  {title: 'acting object to node', value: clip => mean(clip, 'dist_acting'), worst: -1},
+  {title: 'objects hit', value: clip => mean(clip, 'inside'), worst: 1},
+  {title: 'switches', value: clip => mean(clip, 'switches'), worst: -1},
+].filter(column => data.clips.some(clip => column.value(clip) !== null));
+const order = {column: COLUMNS.find(column => column.worst) || COLUMNS[0], direction: 1};
+order.direction = order.column.worst || 1;
+
+function compare(a, b) {
+  const [x, y] = [order.column.value(a), order.column.value(b)];
+  if (x === null || y === null) return (x === null) - (y === null);  // what is not known comes last
+  return order.direction * (order.column.text ? String(x).localeCompare(String(y)) : x - y);
+}
+function sorted() { return [...data.clips].sort(compare); }
+
+function drawHead() {
+  const row = byId('table').tHead.rows[0];
+  row.append(make('th', {}, ''));
+  for (const column of COLUMNS) {
+    const head = make('th', {scope: 'col'});
+    const button = make('button', {type: 'button'}, column.title);
+    button.onclick = () => {
+      order.direction = order.column === column ? -order.direction : column.worst || 1;
+      order.column = column;
+      drawTable();
+    };
+    head.append(button);
+    row.append(head);
+    column.head = head;
+  }
+}
+function drawTable() {
+  for (const column of COLUMNS) {
+    if (column === order.column) set(column.head, {'aria-sort': order.direction > 0 ? 'ascending' : 'descending'});
+    else column.head.removeAttribute('aria-sort');
+  }
+  byId('table').tBodies[0].replaceChildren(...sorted().map(clip => {
+    const row = make('tr');
+    const picture = make('td');
+    picture.append(make('img', {src: clip.images[Math.floor(clip.images.length / 2)], alt: ''}));
+    row.append(picture);
+    for (const column of COLUMNS) {
+      const value = column.value(clip);
+      const cell = make('td', {}, column.text ? '' : show(value));
+      if (column.title === 'clip') cell.append(make('a', {href: '#clip-' + data.clips.indexOf(clip)}, value));
+      else if (column.text) cell.textContent = value === null ? '–' : value;
+      if (column.title === 'predicted' && clip.truth !== null && clip.truth !== value) cell.className = 'wrong';
+      row.append(cell);
+    }
+    return row;
+  }));
+}
+function drawTotals() {
+  const known = data.clips.filter(clip => clip.truth !== null);
+  const right = known.filter(clip => clip.truth === clip.scores[0][0]).length;
+  byId('totals').textContent = data.clips.length + (data.clips.length === 1 ? ' clip' : ' clips') +
+    (known.length ? ', ' + right + ' of ' + known.length + ' predicted rightly' : '');
+}
+
+// ---- a clip
+
+let clip = null, frame = 0, timer = 0, panels = [];
+const x = value => value * clip.width, y = value => value * clip.height;
+
+function rect(box) {
+  return {x: x(box[0]), y: y(box[1]), width: x(box[2] - box[0]), height: y(box[3] - box[1])};
+}
+function boxOf(plugin, i, t) {
+  const [cx, cy] = plugin.center[t][i], [hx, hy] = plugin.halfSize[t][i];
+  return rect([cx - hx, cy - hy, cx + hx, cy + hy]);
+}
+function makePanel(plugin, number) {
+  const unit = clip.width / 240;  // lines are as thick in any clip
+  const panel = make('section', {class: 'panel', 'data-plugin': plugin.path});
+  panel.append(make('h3', {}, plugin.path));
+  const svg = make('svg:svg', {viewBox: `0 0 ${clip.width} ${clip.height}`, role: 'img', 'aria-label': 'frame with regions'});
+  const image = make('svg:image', {width: clip.width, height: clip.height, preserveAspectRatio: 'none'});
+  const [v1, v2, v3, v4] = [x(clip.view[0]), y(clip.view[1]), x(clip.view[2]), y(clip.view[3])];
+  const outside = make('svg:path', {
+    d: `M0 0H${clip.width}V${clip.height}H0ZM${v1} ${v2}H${v3}V${v4}H${v1}Z`, 'fill-rule': 'evenodd', fill: '#0008'});
+  const objects = make('svg:g', {class: 'objects', fill: 'none', stroke: '#fff'});
+  const boxes = clip.acting.map(acts => make('svg:rect', {'stroke-width': (acts ? 2.2 : 1) * unit}));
+  objects.append(...boxes);
+  const defs = make('svg:defs');
+  svg.append(defs, image, outside, objects);
+  const nodes = plugin.colors.map((color, i) => {
+    const bold = plugin.bold.includes(i);
+    const group = make('svg:g', {class: 'node', 'data-node': i});
+    const fade = make('svg:radialGradient', {id: `fade-${number}-${i}`});
+    fade.append(make('svg:stop', {offset: 0, 'stop-color': color, 'stop-opacity': .85}),
+      make('svg:stop', {offset: 1, 'stop-color': color, 'stop-opacity': 0}));
+    defs.append(fade);
+    const way = make('svg:polyline', {class: 'way', fill: 'none', stroke: color, 'stroke-width': 2 * unit});
+    const kernel = make('svg:rect', {class: 'kernel', fill: `url(#fade-${number}-${i})`});
+    const region = make('svg:rect', {class: 'region', fill: 'none', stroke: color, 'stroke-width': (bold ? 2 : .5) * unit});
+    const dot = make('svg:circle', {
+      class: 'center', r: (bold ? 4 : 2) * unit, fill: color, stroke: '#fff', 'stroke-width': bold ? unit : 0});
+    if (!bold) set(region, {'stroke-opacity': .5});
+    group.append(kernel, way, region, dot);
+    return {group, way, kernel, region, dot, bold};
+  });
+  for (const node of [...nodes].reverse()) if (!node.bold) svg.append(node.group);
+  for (const node of nodes) if (node.bold) svg.append(node.group);
+  panel.append(svg, distanceList(plugin), nodeSwitches(plugin, nodes));
+  return {plugin, panel, image, objects, boxes, nodes};
+}
+function distanceList(plugin) {
+  const names = {dist_p: 'node to object', dist_r: 'object to node', dist_acting: 'acting object to node',
+    inside: 'objects hit', switches: 'switches'};
+  const list = make('ul', {class: 'numbers'});
+  for (const [name, words] of Object.entries(names)) {
+    if (typeof plugin.distances[name] === 'number') list.append(make('li', {}, `${words} ${show(plugin.distances[name])}`));
+  }
+  return list;
+}
+function nodeSwitches(plugin, nodes) {
+  const field = make('div', {class: 'nodes', role: 'group', 'aria-label': 'nodes of ' + plugin.path});
+  const inputs = nodes.map((node, i) => {
+    const label = make('label'), input = make('input', {type: 'checkbox', 'data-node': i});
+    input.checked = true;
+    input.onchange = () => node.group.setAttribute('display', input.checked ? 'inline' : 'none');
+    const swatch = make('span', {class: 'swatch'});
+    swatch.style.background = plugin.colors[i];
+    const words = make('span', {}, `${i} (${plugin.motion[i].toFixed(2)})`);
+    if (node.bold) words.style.fontWeight = 'bold';
+    label.append(input, swatch, words);
+    return [label, input];
+  });
+  const all = make('button', {type: 'button', class: 'all'}, 'all / none');
+  all.onclick = () => {
+    const on = !inputs.every(([, input]) => input.checked);
+    for (const [, input] of inputs) { input.checked = on; input.onchange(); }
+  };
+  field.append(all, ...inputs.map(([label]) => label));
+  return field;
+}
+function drawFrame(t) {
+  frame = Math.max(0, Math.min(t, clip.images.length - 1));
+  byId('time').value = frame;
+  byId('clock').textContent = `${clip.times[frame].toFixed(2)} s, frame ${frame + 1} of ${clip.images.length}`;
+  const ways = byId('ways').checked, kernels = byId('kernels').checked, annotated = byId('objects').checked;
+  for (const {plugin, image, objects, boxes, nodes} of panels) {
+    image.setAttribute('href', clip.images[frame]);
+    objects.setAttribute('display', annotated ? 'inline' : 'none');
+    boxes.forEach((box, k) => {
+      const corners = clip.objects[frame][k], seen = !corners.includes(null);
+      box.setAttribute('display', seen ? 'inline' : 'none');
+      if (seen) set(box, rect(corners));
+    });
+    nodes.forEach(({way, kernel, region, dot, bold}, i) => {
+      const box = boxOf(plugin, i, frame), [cx, cy] = plugin.center[frame][i];
+      set(region, box);
+      set(kernel, {...box, display: kernels && bold ? 'inline' : 'none'});
+      region.setAttribute('display', kernels ? 'none' : 'inline');
+      set(dot, {cx: x(cx), cy: y(cy)});
+      const points = plugin.center.slice(0, frame + 1).map(centers => `${x(centers[i][0])},${y(centers[i][1])}`);
+      set(way, {points: points.join(' '), display: ways && bold ? 'inline' : 'none'});
+    });
+  }
+}
+function drawClip() {
+  byId('name').textContent = clip.name;
+  set(byId('time'), {max: clip.images.length - 1});
+  panels = clip.plugins.map(makePanel);
+  byId('panels').replaceChildren(...panels.map(({panel}) => panel));
+  byId('plugin-switches').replaceChildren(...(panels.length < 2 ? [] : panels.map(({plugin, panel}) => {
+    const label = make('label'), input = make('input', {type: 'checkbox', 'data-plugin': plugin.path});
+    input.checked = true;
+    input.onchange = () => { panel.hidden = !input.checked; };
+    label.append(input, make('span', {}, plugin.path));
+    return label;
+  })));
+  byId('objects').parentElement.hidden = !clip.acting.length;
+  byId('truth').textContent = clip.truth === null ? '' : 'Class: ' + clip.truth;
+  byId('scores').replaceChildren(...clip.scores.map(([name, score]) => {
+    const row = make('li');
+    row.style.setProperty('--score', `calc(${score} * min(20rem, 60vw))`);
+    row.append(make('b', {}, score.toFixed(3)), make('span', {}, name));
+    return row;
+  }));
+  const list = sorted(), place = list.indexOf(clip), link = other => '#clip-' + data.clips.indexOf(other);
+  byId('previous').href = link(list[(place + list.length - 1) % list.length]);
+  byId('next').href = link(list[(place + 1) % list.length]);
+  drawFrame(0);
+}
+
+// ---- time
+
+function play(on) {
+  clearTimeout(timer);
+  timer = 0;
+  set(byId('play'), {'aria-pressed': on});
+  byId('play').textContent = on ? '❚❚ pause' : '▶ play';
+  if (on) wait();
+}
+function wait() {  // each frame as long as it lasts in the clip
+  const end = frame + 1 < clip.times.length ? clip.times[frame + 1] : clip.duration;
+  timer = setTimeout(() => {
+    drawFrame((frame + 1) % clip.images.length);
+    wait();
+  }, Math.max(1000 * (end - clip.times[frame]), 20));
+}
+const playing = () => timer !== 0;
+
+function route() {
+  play(false);
+  const number = /^#clip-(\d+)$/.exec(location.hash);
+  clip = number ? data.clips[Number(number[1])] || null : null;
+  byId('summary').hidden = clip !== null;
+  byId('clip').hidden = byId('steps').hidden = clip === null;
+  document.title = clip === null ? data.title : clip.name + ' – ' + data.title;
+  if (clip === null) drawTable();
+  else {
+    drawClip();
+    byId('name').focus();
+  }
+  window.scrollTo(0, 0);
+}
+byId('play').onclick = () => play(!playing());
+byId('time').oninput = () => { play(false); drawFrame(Number(byId('time').value)); };
+for (const id of ['objects', 'ways', 'kernels']) byId(id).onchange = () => drawFrame(frame);
+document.addEventListener('keydown', event => {
+  if (clip === null || event.ctrlKey || event.altKey || event.metaKey) return;
+  const control = event.target.closest('input, button, a');
+  const step = {ArrowLeft: -1, ArrowRight: 1}[event.key];
+  if (step && event.target !== byId('time')) { play(false); drawFrame(frame + step); }
+  else if (event.key === ' ' && !control) play(!playing());
+  else if (event.key === 'n') location.hash = byId('next').hash;
+  else if (event.key === 'p') location.hash = byId('previous').hash;
+  else if (event.key === 'Escape') location.hash = '';
+  else return;
+  event.preventDefault();
+});
+window.onhashchange = route;
+drawHead();
+drawTotals();
+route();

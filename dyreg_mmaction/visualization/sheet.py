@@ -1,0 +1,134 @@
+"""Pictures of many frames at a glance."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from matplotlib import font_manager
+from PIL import Image, ImageDraw, ImageFont
+
+from .clip import Nodes, RegionClip, moving_nodes, node_motion
+from .drawing import draw_clip, node_colors
+
+LINE = 18  # pixels, the height of a line of text
+
+
+def contact_sheet(
+    clips: Sequence[RegionClip], columns: int = 8, width: int = 200, style: str = 'box', bold: list[int] | None = None
+) -> np.ndarray:
+    """Clips one under another: what was predicted, then a row of frames for each plugin.
+
+    Args:
+        clips (Sequence[RegionClip]): The clips.
+        columns (int): Frames of each at most, evenly spread.
+        width (int): Width of a frame, in pixels.
+        style, bold: See :func:`.draw_clip`.
+
+    Returns:
+        ndarray[H, W, 3]: RGB, uint8.
+    """
+    parts = []
+    for clip in clips:
+        shown = min(columns, len(clip.frames))
+        chosen = (np.arange(shown) * 2 + 1) * len(clip.frames) // (2 * shown)
+        rows = [
+            (path_caption(clip, path, bold), np.concatenate(draw_clip(clip, path, width, style, bold)[chosen], axis=1))
+            for path in clip.nodes
+        ]
+        parts.append(text_bar(clip_caption(clip), rows[0][1].shape[1], big=True))
+        for caption, row in rows:
+            parts += [text_bar(caption, row.shape[1]), row]
+    return stack(parts)
+
+
+def side_by_side(clip: RegionClip, width: int = 320, style: str = 'box', bold: list[int] | None = None) -> np.ndarray:
+    """Frames of a clip, a panel for each plugin beside the other, under what was predicted: (T, H, W, 3)."""
+    panels = [
+        np.pad(draw_clip(clip, path, width, style, bold), ((0, 0), (0, 0), (0, 4), (0, 0))) for path in clip.nodes
+    ]
+    frames = np.concatenate(panels, axis=2)
+    captions = [text_bar(path, panel.shape[2]) for path, panel in zip(clip.nodes, panels, strict=True)]
+    bar = np.concatenate([text_bar(clip_caption(clip), frames.shape[2], big=True), np.concatenate(captions, axis=1)])
+    return np.concatenate([np.broadcast_to(bar, (len(frames), *bar.shape)), frames], axis=1)
+
+
+def mean_regions(start: dict[str, Nodes], trained: dict[str, Nodes], width: int = 280) -> np.ndarray:
+    """Where each node looks on average, at the start and after training (Figure 5 of DyReg-GNN), plugin by plugin.
+
+    Args:
+        start, trained (dict[str, Nodes]): Regions by the path of the plugin, in 0..1 of the view; the mean over all
+            their frames is drawn, and after training the spread of the centre too, a cross of one standard deviation.
+        width (int): Width of a panel, in pixels.
+
+    Returns:
+        ndarray[H, W, 3]: RGB, uint8.
+    """
+    parts = []
+    for path in trained:
+        panels = [
+            np.pad(_mean_panel(nodes, width), ((0, 0), (0, 4), (0, 0)), constant_values=255)
+            for nodes in (start[path], trained[path])
+        ]
+        captions = [text_bar(f'{path}: {when}', width + 4) for when in ('at the start', 'trained')]
+        parts += [np.concatenate(captions, axis=1), np.concatenate(panels, axis=1)]
+    return stack(parts)
+
+
+def _mean_panel(nodes: Nodes, width: int) -> np.ndarray:
+    center, half_size = nodes.center.mean(0), nodes.half_size.mean(0)  # (N,2)
+    spread = nodes.center.std(0)
+    image = Image.new('RGB', (2 * width, 2 * width), (32, 32, 36))
+    draw = ImageDraw.Draw(image)
+    for c, h, s, color in zip(center, half_size, spread, node_colors(len(center)), strict=True):
+        low, high = ((c - h) * 2 * width).tolist(), ((c + h) * 2 * width).tolist()
+        draw.rectangle((*low, *high), outline=color, width=3)
+        for axis in np.eye(2):
+            ends = [tuple(((c + sign * s * axis) * 2 * width).tolist()) for sign in (-1, 1)]
+            draw.line(ends, fill=color, width=3)
+        x, y = (c * 2 * width).tolist()
+        draw.ellipse((x - 8, y - 8, x + 8, y + 8), fill=color)
+    return np.asarray(image.resize((width, width), Image.Resampling.LANCZOS))
+
+
+def clip_caption(clip: RegionClip) -> str:
+    """Its name, its class and what was predicted."""
+    guess, score = clip.scores[0]
+    if clip.truth is None:
+        return f'{clip.name}: {guess} ({score:.2f})'
+    if clip.truth == guess:
+        return f'{clip.name}: {guess} ({score:.2f}), right'
+    return f'{clip.name}: {clip.truth}; predicted {guess} ({score:.2f})'
+
+
+def path_caption(clip: RegionClip, path: str, bold: list[int] | None = None) -> str:
+    """A plugin, and by which number its nodes were chosen."""
+    center = clip.nodes[path].center
+    motion = node_motion(center)
+    chosen = moving_nodes(center) if bold is None else bold
+    moves = ', '.join(f'{i} by {motion[i]:.2f}' for i in chosen)
+    what = f'bold: nodes that move most ({moves} of the frame)' if moves else 'no node moves by more than 0.01'
+    if bold is not None:
+        what = f'bold: nodes {moves} of the frame'
+    distance = clip.distances.get(path)
+    near = '' if distance is None else f'; distance {distance["dist_r"]:.3f}'
+    return f'{path}   {what}{near}'
+
+
+def text_bar(text: str, width: int, big: bool = False) -> np.ndarray:
+    """A line of text on white, cut where it is too long: (LINE, width, 3)."""
+    height = LINE + 4 * big
+    image = Image.new('RGB', (width, height), (255, 255, 255))
+    name = font_manager.FontProperties(family='DejaVu Sans', weight='bold' if big else 'normal')
+    font = ImageFont.truetype(font_manager.findfont(name), 13 if big else 11)
+    text = ' '.join(text.split())
+    while text and font.getlength(text) > width - 8:
+        text = text[:-2].rstrip('…') + '…' if len(text) > 2 else ''
+    ImageDraw.Draw(image).text((4, height // 2), text, (0, 0, 0), font, anchor='lm')
+    return np.asarray(image)
+
+
+def stack(parts: Sequence[np.ndarray]) -> np.ndarray:
+    """Pictures one under another, white beside the narrower ones."""
+    width = max(part.shape[1] for part in parts)
+    return np.concatenate(
+        [np.pad(part, ((0, 0), (0, width - part.shape[1]), (0, 0)), constant_values=255) for part in parts]
+    )

@@ -1,0 +1,78 @@
+"""Lists that would end or spoil a training are refused before it, with the line that is wrong."""
+
+import json
+
+import pytest
+from mmengine.config import Config
+
+from dyreg_mmaction.datasets.checks import check_lists
+from dyreg_mmaction.engine.launch import check_data
+
+LABEL = 'video .c.webm. has label {}, but labels of 3 classes are 0 to 2'
+
+
+def check(tmp_path, text, kind='VideoDataset', unlabelled=False, **options):
+    (tmp_path / 'list.txt').write_text(text)
+    dataset = dict(type=kind, ann_file='list.txt', data_root=str(tmp_path), **options)
+    check_lists(dict(type='RepeatDataset', dataset=dataset), 'train_dataloader.dataset', 3, unlabelled)
+
+
+@pytest.mark.parametrize(
+    'text, fault',
+    [
+        ('', 'list.txt names no videos; set train_dataloader.dataset.dataset.ann_file'),
+        ('a.webm 0\nb.webm 2\nc.webm 3\n', 'list.txt, line 3: ' + LABEL.format(3)),
+        ('a.webm 0\nc.webm -1\n', 'line 2: ' + LABEL.format(-1)),
+        ('a.webm 0\nb.webm\n', "line 2, 'b.webm', lacks something: it should be .name label.$"),
+        ('a.webm 0\n\nb.webm 1\n', 'line 2 is blank; take it out'),
+        ('a.webm 0\nmy b.webm 1\n', "line 2, 'my b.webm 1', should be .name label.*spaces need another delimiter"),
+        ('a.webm cat\n', 'line 1, .* all but the first whole numbers'),
+    ],
+)
+def test_a_wrong_line_is_said(tmp_path, text, fault):
+    with pytest.raises(ValueError, match=fault):
+        check(tmp_path, text)
+
+
+@pytest.mark.parametrize(
+    'text, fault, options',
+    [
+        ('a 12 3\n', 'has label 3', {}),
+        ('a 12\n', "'a 12', lacks something: it should be .folder frames label.", {}),
+        ('a 0 1\n', 'a. has 0 frames; take it out', {}),
+        ('a b 12 1\n', 'should be .folder frames label', {}),
+        ('a 12 1\n', 'lacks something: it should be .folder offset frames label', dict(with_offset=True)),
+    ],
+)
+def test_a_wrong_line_of_folders_is_said(tmp_path, text, fault, options):
+    with pytest.raises(ValueError, match=fault):
+        check(tmp_path, text, 'RawframeDataset', **options)
+
+
+def test_what_mmaction2_reads_passes(tmp_path):
+    check(tmp_path, 'a.webm 0\nb.webm 2\n')
+    check(tmp_path, 'my a.webm\t0\nb.webm\t2\n', delimiter='\t')
+    check(tmp_path, 'a.webm 0 1\nb.webm 2\n', multi_class=True)
+    check(tmp_path, 'a 12 0\nb 13 2\n', 'RawframeDataset')
+    check(tmp_path, 'a 4 12 0\n', 'mmaction.RawframeDataset', with_offset=True)
+    check(tmp_path, 'a.webm\nb.webm\n', unlabelled=True)
+    with pytest.raises(ValueError, match='line 2, .b.webm., lacks something'):
+        check(tmp_path, 'a.webm 0\nb.webm\n', unlabelled=True)
+
+
+def test_a_video_without_boxes_is_found_before_training_starts(tmp_path):
+    (tmp_path / 'boxes.json').write_text(json.dumps({'a': [], 'c': []}))
+    pipeline = [dict(type='LoadBoxes', ann_file=str(tmp_path / 'boxes.json'))]
+    check(tmp_path, 'a.webm 0\nc.webm 1\n', pipeline=pipeline)
+    with pytest.raises(ValueError, match='2 of 3 videos of .*list.txt have no boxes in .*boxes.json, e.g. b.webm; run'):
+        check(tmp_path, 'a.webm 0\nb.webm 0\nd.webm 1\n', pipeline=pipeline)
+
+
+def test_the_tools_look_for_the_classes_of_the_model(tmp_path):
+    (tmp_path / 'list.txt').write_text('a.webm 3\n')
+    dataset = dict(type='VideoDataset', ann_file=f'{tmp_path}/list.txt')
+    cfg = Config(dict(model=dict(cls_head=dict(num_classes=4)), train_dataloader=dict(dataset=dataset)))
+    check_data(cfg, 'train_dataloader', 'val_dataloader')
+    cfg.model.cls_head.num_classes = 3
+    with pytest.raises(ValueError, match='a.webm. has label 3, but labels of 3 classes are 0 to 2'):
+        check_data(cfg, 'train_dataloader')

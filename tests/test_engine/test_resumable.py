@@ -1,0 +1,150 @@
+"""A training that is stopped, killed and resumed ends, to the bit, like one that was not."""
+
+import os
+import random
+import signal
+import time
+from itertools import islice
+
+import pytest
+import torch
+from mmengine.hooks import Hook
+from resumable_training import Training, assert_same, outcome
+
+from dyreg_mmaction.engine import SeededSampler, SeededSamples
+from dyreg_mmaction.registry import DATASETS
+
+
+class SignalItself(Hook):
+    """Sends ``sign`` to its own process at one moment."""
+
+    def __init__(self, sign, train_iter=None, val_epoch=None):
+        self.sign, self.train_iter, self.val_epoch = sign, train_iter, val_epoch
+
+    def after_train_iter(self, runner, *args, **kwargs):
+        if runner.iter == self.train_iter:
+            os.kill(os.getpid(), self.sign)
+
+    def after_val_iter(self, runner, *args, **kwargs):
+        if runner.epoch == self.val_epoch:
+            os.kill(os.getpid(), self.sign)
+
+
+@pytest.fixture(scope='module')
+def uninterrupted(tmp_path_factory):
+    """What one process without an interruption arrives at."""
+    work_dir = tmp_path_factory.mktemp('whole')
+    assert Training(work_dir).wait() == [0]
+    state, logged = outcome(work_dir)
+    rates = [numbers['lr'] for (kind, step), numbers in logged.items() if kind == 'train' and step > 5]
+    assert max(rates) > min(rates)  # the plateau was seen, so that a drop that is forgotten would show
+    return state, logged
+
+
+def check(work_dir, uninterrupted):
+    state, logged = outcome(work_dir)
+    assert_same(state, uninterrupted[0])
+    assert logged == uninterrupted[1]
+
+
+@pytest.mark.slow
+def test_sigterm_saves_in_the_middle_of_an_epoch(uninterrupted, tmp_path):
+    term = dict(type=SignalItself, sign=signal.SIGTERM, train_iter=10)
+    assert Training(tmp_path / 'run', custom_hooks=[term]).wait() == [143]
+    meta = torch.load(tmp_path / 'run' / 'interrupted.pth', weights_only=True)['meta']
+    assert (meta['epoch'], meta['iter']) == (1, 11)
+    assert Training(tmp_path / 'run').wait() == [0]
+    check(tmp_path / 'run', uninterrupted)
+    assert not (tmp_path / 'run' / 'interrupted.pth').exists()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('sign, code', [(signal.SIGTERM, 143), (signal.SIGKILL, -signal.SIGKILL)])
+def test_validation_that_was_cut_short_is_made_up_for(sign, code, uninterrupted, tmp_path):
+    """The epoch's checkpoint was saved before it, and the drop of the learning rate follows from it."""
+    for epoch in (2, 3):
+        hook = dict(type=SignalItself, sign=sign, val_epoch=epoch)
+        assert Training(tmp_path / 'run', custom_hooks=[hook]).wait() == [code]
+    assert Training(tmp_path / 'run').wait() == [0]
+    check(tmp_path / 'run', uninterrupted)
+
+
+@pytest.mark.slow
+def test_epoch_by_epoch_as_in_one_go_and_whatever_the_workers(uninterrupted, tmp_path):
+    for epochs, workers in ((1, 2), (3, 0), (4, 1)):
+        assert Training(tmp_path / 'run', epochs=epochs, workers=workers).wait() == [0]
+    check(tmp_path / 'run', uninterrupted)
+
+
+@pytest.mark.slow
+def test_killed_at_twenty_random_moments(uninterrupted, tmp_path):
+    moments, kills, run, progress = random.Random(0), 0, 0, set()
+    began = time.monotonic()
+    assert Training(tmp_path / 'timed').wait() == [0]
+    duration = time.monotonic() - began
+    while kills < 20:
+        training = Training(tmp_path / str(run))
+        time.sleep(moments.uniform(0, duration))
+        training.kill()
+        if training.wait() == [0]:
+            check(tmp_path / str(run), uninterrupted)
+            run += 1
+        else:
+            kills += 1
+            pointer = tmp_path / str(run) / 'last_checkpoint'
+            progress.add(pointer.read_text()[-11:] if pointer.exists() else '')
+    assert Training(tmp_path / str(run)).wait() == [0]
+    check(tmp_path / str(run), uninterrupted)
+    assert len(progress) > 1
+
+
+@pytest.mark.slow
+def test_two_processes_end_alike_too(tmp_path):
+    assert Training(tmp_path / 'whole', 2).wait() == [0, 0]
+    term = dict(type=SignalItself, sign=signal.SIGTERM, train_iter=6)
+    assert Training(tmp_path / 'parts', 2, custom_hooks=[term]).wait() == [143, 143]
+    kill = dict(type=SignalItself, sign=signal.SIGKILL, val_epoch=3)
+    assert Training(tmp_path / 'parts', 2, custom_hooks=[kill]).wait() == [-9, -9]
+    assert Training(tmp_path / 'parts', 2).wait() == [0, 0]
+    check(tmp_path / 'parts', outcome(tmp_path / 'whole'))
+
+
+def sampler(**kwargs):
+    return SeededSampler(range(10), dict(type='mmengine.DefaultSampler', **kwargs), seed=5)
+
+
+def test_sampler_starts_anywhere_once():
+    items = sampler(shuffle=True)
+    whole = list(items)
+    assert sorted(index for index, _ in whole) == list(range(10))
+    items.start = 7
+    assert list(items) == whole[7:]
+    assert list(items) == whole
+
+
+def test_seeds_of_samples_follow_from_seed_epoch_and_index():
+    items = sampler(shuffle=True)
+    first = dict(items)
+    items.set_epoch(1)
+    second = dict(items)
+    items.set_epoch(0)
+    assert dict(items) == first
+    items.set_seed(6)
+    other = dict(items)
+    seeds = [*first.values(), *second.values(), *other.values()]
+    assert len(set(seeds)) == 30
+    assert dict(sampler(shuffle=False)) == first
+
+
+def test_any_sampler_can_start_anywhere():
+    items = SeededSampler(range(4), dict(type='mmengine.InfiniteSampler', shuffle=False), seed=5)
+    items.start = 2
+    assert [index for index, _ in islice(items, 4)] == [2, 3, 0, 1]
+
+
+def test_wrapped_dataset_is_the_dataset():
+    samples = SeededSamples(dict(type='MultiSyncMNIST', split='test', num_digits=5, pipeline=[]))
+    assert isinstance(samples.dataset, DATASETS.get('MultiSyncMNIST'))
+    assert samples.metainfo == samples.dataset.metainfo and len(samples) == len(samples.dataset)
+    with pytest.raises(AttributeError, match='nothing'):
+        samples.nothing  # noqa: B018

@@ -1,0 +1,201 @@
+"""The distance between regions and objects, by hand and through whole runs."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from mmengine.config import Config
+from mmengine.registry import init_default_scope
+from mmengine.runner import Runner
+from region_runs import FRAMES, SIDE, config, digits, recognizer
+
+from dyreg_mmaction.evaluation import ObjectDistance
+from dyreg_mmaction.evaluation.distances import count_frames, video_distances
+from dyreg_mmaction.ops import Regions
+from dyreg_mmaction.registry import DATASETS
+
+TESTS = Path(__file__).parents[1]
+GRID = dict(type='FixedRegions')
+
+
+def square(x, y, half=0.1):
+    return [x - half, y - half, x + half, y + half]
+
+
+GONE = [np.nan] * 4
+
+
+def distances(centers, boxes, acting=None):
+    """Of one view; centres by frame, boxes by frame."""
+    return video_distances(np.array([centers], float), np.array([boxes], float), acting)
+
+
+def test_numbers_by_hand():
+    centers = [[(0.2, 0.2), (0.8, 0.8)], [(0.2, 0.2), (0.8, 0.8)]]
+    boxes = [[square(0.2, 0.5), square(0.85, 0.85)], [square(0.2, 0.5), GONE]]
+    given = distances(centers, boxes, np.array([False, True]))
+    far = np.hypot(0.6, 0.3)
+    near = np.hypot(0.05, 0.05)
+    assert given['dist_p'] == pytest.approx(((0.3 + near) / 2 + (0.3 + far) / 2) / 2)
+    assert given['dist_r'] == pytest.approx(((0.3 + near) / 2 + 0.3) / 2)
+    assert given['inside'] == pytest.approx((1 / 2 + 0) / 2)
+    assert given['switches'] == 0
+    assert given['dist_acting'] == pytest.approx(near)
+
+
+def test_of_a_box_at_the_border_the_part_in_the_frame_counts():
+    given = distances([[(0.05, 0.5)]], [[[-0.3, 0.4, 0.1, 0.6], [-0.3, 0.4, -0.1, 0.6]]])
+    assert given['dist_r'] == pytest.approx(0) and given['dist_p'] == pytest.approx(0)
+
+
+def test_another_nearest_node_is_a_switch():
+    nodes = [(0.2, 0.5), (0.8, 0.5)]
+    walk = [square(x, 0.5) for x in (0.1, 0.3, 0.6, 0.9)]
+    still = square(0.2, 0.5)
+    given = distances([nodes] * 4, [[box, still] for box in walk])
+    assert given['switches'] == pytest.approx(1 / 6)
+
+
+def test_an_object_that_comes_back_has_not_switched():
+    nodes = [(0.2, 0.5), (0.8, 0.5)]
+    assert np.isnan(distances([nodes] * 3, [[square(0.2, 0.5)], [GONE], [square(0.8, 0.5)]])['switches'])
+
+
+@pytest.mark.parametrize('boxes', [np.empty((1, 2, 0, 4)), np.full((1, 2, 3, 4), np.nan)])
+def test_without_boxes_nothing_is_measured(boxes):
+    assert np.isnan(list(video_distances(np.zeros((1, 2, 5, 2)), boxes).values())).all()
+    assert count_frames(boxes) == (2, 2)
+
+
+def sample(center, objects, paths=('a',), **others):
+    center = torch.tensor(center)
+    regions = Regions(center, torch.full_like(center, 0.1), (1, 1))
+    return dict(regions=dict.fromkeys(paths, regions), objects=np.array(objects, np.float32), **others)
+
+
+def measured(*samples):
+    metric = ObjectDistance()
+    for one in samples:
+        metric.process(None, [one])
+    return metric.evaluate(len(samples))
+
+
+def test_what_is_not_annotated_is_counted_and_left_out():
+    full = sample([[[[0.5, 0.5]], [[0.5, 0.5]]]], [[[square(0.5, 0.7)], [GONE]]])
+    empty = sample([[[[0.5, 0.5]], [[0.5, 0.5]]]], np.empty((1, 2, 0, 4)))
+    given = measured(full, empty)
+    assert given['object/dist_r'] == pytest.approx(0.2, abs=1e-6)
+    counts = {name: given[f'object/{name}'] for name in ('videos', 'videos_without_boxes', 'frames')}
+    assert counts == dict(videos=1, videos_without_boxes=1, frames=4)
+    assert given['object/frames_without_boxes'] == 3
+    assert 'object/dist_acting' not in given
+
+
+def test_videos_count_alike_and_plugins_stand_apart():
+    near, far = ([[[[0.5, 0.5]]] * length] for length in (1, 3))
+    first = sample(near[0], [[[square(0.5, 0.5)]]], paths=('a', 'b'))
+    second = sample([[[[0.5, 0.5]]] * 3], [[[square(0.5, 0.9)]] * 3], paths=('a', 'b'))
+    moved = first['regions']['b']._replace(center=first['regions']['b'].center + 0.1)
+    first['regions']['b'] = moved
+    given = measured(first, second)
+    assert given['object/a/dist_r'] == pytest.approx(0.2, abs=1e-6)
+    assert given['object/b/dist_r'] == pytest.approx((0.02**0.5 + 0.4) / 2, abs=1e-6)
+    assert given['object/dist_r'] == pytest.approx((given['object/a/dist_r'] + given['object/b/dist_r']) / 2)
+
+
+@pytest.mark.parametrize('missing, words', [('regions', 'AttachRegionsHook'), ('objects', 'LoadObjects')])
+def test_what_is_missing_is_named(missing, words):
+    one = sample([[[[0.5, 0.5]]]], [[[square(0.5, 0.5)]]])
+    del one[missing]
+    with pytest.raises(ValueError, match=words):
+        measured(one)
+
+
+def test_objects_of_other_views_are_refused():
+    with pytest.raises(ValueError, match='1 clips of 1 frames do not fit regions of 2 clips'):
+        measured(sample([[[[0.5, 0.5]]]] * 2, [[[square(0.5, 0.5)]]]))
+
+
+def test_where_time_is_halved_the_middle_frames_count():
+    boxes = [[square(x, 0.5)] for x in (0.1, 0.2, 0.3, 0.4)]
+    given = measured(sample([[[[0.2, 0.5]], [[0.4, 0.5]]]], [boxes]))
+    assert given['object/dist_r'] == pytest.approx(0, abs=1e-6)
+
+
+def run(work_dir, model, dataset, **kwargs):
+    return Runner.from_cfg(config(work_dir, model, dataset, **kwargs)).test()
+
+
+def test_a_fixed_grid_in_a_run(tmp_path):
+    given = run(tmp_path, recognizer(GRID), digits())
+    init_default_scope('mmaction')
+    dataset = DATASETS.build(digits())
+    centers = np.tile([(0.25, 0.25), (0.75, 0.25), (0.25, 0.75), (0.75, 0.75)], (1, FRAMES, 1, 1))
+    videos = [dataset.get_data_info(i) for i in range(5)]
+    own = [video_distances(centers, v['gt_bboxes'][None] / SIDE, v['synchronous']) for v in videos]
+    for name in ('dist_p', 'dist_r', 'inside', 'switches', 'dist_acting'):
+        assert given[f'object/{name}'] == pytest.approx(np.nanmean([o[name] for o in own]), abs=1e-5), name
+    assert given['object/videos'] == 5 and given['object/frames_without_boxes'] == 0
+
+
+@pytest.mark.parametrize('views', [None, FRAMES])
+def test_views_keep_their_own_boxes(tmp_path, views):
+    """Nodes are the boxes themselves, three crops a video: a mix-up of crops or videos would tear them apart."""
+    crops = [dict(type='ThreeCrop', crop_size=(48, SIDE))]
+    test_cfg = dict(max_testing_views=views) if views else None
+    model = recognizer(dict(type='BoxRegions'), num_nodes=3, size=(SIDE, 48), test_cfg=test_cfg)
+    given = run(tmp_path, model, digits(transforms=crops))
+    assert given['object/dist_r'] < 0.03 and given['object/inside'] > 0.9  # slivers at the border hold no cell
+    assert given['object/frames'] == 5 * 3 * FRAMES
+
+
+def test_validation_measures_too_and_training_keeps_nothing(tmp_path):
+    loop = dict(batch_size=2, num_workers=0, sampler=dict(type='DefaultSampler', shuffle=False), dataset=digits())
+    runner = Runner.from_cfg(
+        config(
+            tmp_path,
+            recognizer(dict(type='DynamicRegions', hidden_channels=8), GRID),
+            digits(),
+            train_dataloader=loop,
+            val_dataloader=loop,
+            train_cfg=dict(by_epoch=True, max_epochs=1),
+            val_cfg=dict(),
+            val_evaluator=[dict(type='AccMetric'), dict(type='ObjectDistance')],
+            optim_wrapper=dict(optimizer=dict(type='SGD', lr=0.01)),
+            default_hooks=dict(checkpoint=dict(type='CheckpointHook', save_best='object/dist', rule='less')),
+        )
+    )
+    runner.train()
+    assert (tmp_path / 'best_object_dist_epoch_1.pth').exists()
+    sources = [plugin.regions for plugin in runner.model.backbone.plugins.values()]
+    assert not any(module._forward_hooks for module in (runner.model, *sources))
+
+
+@pytest.mark.slow
+def test_two_processes_give_the_numbers_of_one(tmp_path):
+    """Of five videos each has three: one is there twice and must count once."""
+    model = recognizer(dict(type='DynamicRegions', hidden_channels=8, reference='grid'), GRID)
+    cfg = config(tmp_path, model, digits(), env_cfg=dict(dist_cfg=dict(backend='gloo')))
+    torch.manual_seed(0)
+    alone = Runner.from_cfg(cfg)
+    torch.save(alone.model.state_dict(), tmp_path / 'model.pth')
+    Config(dict(cfg, load_from=str(tmp_path / 'model.pth'), launcher='pytorch')).dump(tmp_path / 'config.py')
+    code = (
+        'import sys, json, torch.distributed as dist; from mmengine.config import Config;'
+        'from dyreg_mmaction.engine.launch import build_runner;'
+        'numbers = build_runner(Config.fromfile(sys.argv[1])).test();'
+        'dist.get_rank() or json.dump(numbers, open(sys.argv[2], "w")); dist.destroy_process_group()'
+    )
+    script = tmp_path / 'test.py'
+    script.write_text(code)
+    launch = [sys.executable, '-m', 'torch.distributed.run', '--standalone', '--nproc_per_node=2', str(script)]
+    out = tmp_path / 'numbers.json'
+    done = subprocess.run(
+        [*launch, str(tmp_path / 'config.py'), str(out)], capture_output=True, text=True, timeout=240, cwd=TESTS.parent
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert json.loads(out.read_text()) == pytest.approx(alone.test(), abs=1e-6)

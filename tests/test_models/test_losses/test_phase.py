@@ -1,0 +1,77 @@
+"""When a region loss counts, and how much."""
+
+import pytest
+from mmengine.logging import MessageHub
+from torch import nn
+
+from dyreg_mmaction.models.losses import MotionLikelihood, Phase, PhasedLoss
+from dyreg_mmaction.models.regions import FixedRegions, StaticRegions
+
+SOURCES = {'a': StaticRegions(), 'b': StaticRegions(), 'grid': FixedRegions()}
+
+
+@pytest.fixture
+def hub(monkeypatch):
+    """A message hub of this test's own."""
+    own = MessageHub('test_phase')
+    monkeypatch.setattr(MessageHub, 'get_current_instance', lambda: own)
+    return own
+
+
+@pytest.mark.parametrize(
+    ('ending', 'weights'),
+    [
+        ('step', [3, 3, 3, 3, 1, 1]),
+        ('linear', [3, 3, 3, 2, 1, 1]),
+        ('cosine', [3, 3, 3, 2, 1, 1]),
+    ],
+)
+def test_endings(ending, weights):
+    phase = Phase(3.0, until=0.4, ending=ending, remain=1.0)
+    assert [phase.at(p) for p in (0, 0.1, 0.2, 0.3, 0.4, 1)] == pytest.approx(weights)
+
+
+def test_endings_differ_on_their_way():
+    linear, cosine = (Phase(1.0, until=1.0, ending=ending).at(0.625) for ending in ('linear', 'cosine'))
+    assert linear == pytest.approx(0.75) and cosine == pytest.approx((1 + 0.5**0.5) / 2)
+
+
+def test_the_weight_follows_the_runner(hub):
+    loss = PhasedLoss(dict(type=MotionLikelihood, weight=0.3, until=0.4), SOURCES)
+    hub.update_info_dict(dict(iter=39, max_iters=100))
+    assert loss.weight == 0.3
+    hub.update_info('iter', 40)
+    assert loss.weight == 0
+
+
+def test_a_phase_without_a_training_is_named_and_an_endless_one_needs_none(hub):
+    with pytest.raises(RuntimeError, match='asks how much of the training is done, and nobody says; train with MMEng'):
+        _ = PhasedLoss(dict(type=MotionLikelihood, until=0.4), SOURCES).weight
+    assert PhasedLoss(dict(type=MotionLikelihood, weight=0.1), SOURCES).weight == 0.1
+
+
+def test_plugins_are_those_that_learn_or_those_named():
+    assert PhasedLoss(dict(type=MotionLikelihood), SOURCES).plugins == ['a', 'b']
+    assert PhasedLoss(dict(type=MotionLikelihood, plugins=['b']), SOURCES).plugins == ['b']
+
+
+@pytest.mark.parametrize(
+    ('cfg', 'sentence'),
+    [
+        (dict(weight=-1), 'weight=-1 of a region loss must be above 0'),
+        (dict(until=40), 'until=40 must be a part of the whole training'),
+        (dict(ending='soft'), "ending='soft' is unknown; choose one of"),
+        (dict(weight=0.3, remain=0.4), r'remain=0.4 must lie in 0..weight=0.3'),
+        (dict(plugins=['c']), r"'c' learns no regions; those that do are \['a', 'b'\]"),
+        (dict(plugins=['grid']), "'grid' learns no regions"),
+    ],
+)
+def test_wrong_options_are_named(cfg, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        PhasedLoss(dict(type=MotionLikelihood, **cfg), SOURCES)
+
+
+@pytest.mark.parametrize('sources', [{}, {'grid': FixedRegions()}])
+def test_a_model_that_learns_no_regions_is_named(sources: dict[str, nn.Module]):
+    with pytest.raises(ValueError, match='region_losses need a plugin that learns its regions'):
+        PhasedLoss(dict(type=MotionLikelihood), sources)

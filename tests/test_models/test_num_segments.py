@@ -1,0 +1,137 @@
+"""The frames of a clip: the same number for backbone, head and pipelines, or told by each batch."""
+
+import pytest
+import torch
+from backbone_cases import PLUGIN, wake
+from mmaction.models.recognizers import Recognizer2D
+from mmaction.structures import ActionDataSample
+from mmengine.config import Config
+from mmengine.logging import MessageHub
+from mmengine.registry import DefaultScope
+
+from dyreg_mmaction.models.num_segments import TakesFrames, check_num_segments
+from dyreg_mmaction.registry import MODELS
+
+LOADERS = ('train', 'val', 'test')
+
+
+def config(backbone=8, head=8, plugins=({'type': 'DyRegGNN', 'after': 'layer3'},), **sampled):
+    def dataset(frames):
+        sampling = frames if isinstance(frames, dict) else dict(type='SampleFrames', clip_len=1, num_clips=frames)
+        pipeline = [dict(type='DecordInit'), sampling, dict(type='DecordDecode'), dict(type='PackActionInputs')]
+        return dict(type='RepeatDataset', times=2, dataset=dict(type='VideoDataset', pipeline=pipeline))
+
+    model = dict(
+        type='Recognizer2D',
+        backbone=dict(type='DyRegResNetTSM', depth=18, num_segments=backbone, plugins=list(plugins)),
+        cls_head=dict(type='TSMHead', num_classes=3, in_channels=512, num_segments=head),
+    )
+    loaders = {f'{name}_dataloader': dict(dataset=dataset(sampled.get(name, 8))) for name in LOADERS}
+    return Config(dict(model=model, **loaders))
+
+
+@pytest.mark.parametrize('frames', [4, 16, dict(type='UniformSample', clip_len=16)], ids=str)
+@pytest.mark.parametrize('name', LOADERS)
+def test_a_pipeline_that_samples_other_clips_is_refused(name, frames):
+    where = f'{name}_dataloader.dataset.dataset.pipeline.1'
+    with pytest.raises(
+        ValueError, match=rf'{where}.(num_clips|clip_len)=\d+ and model.backbone.num_segments=8'
+    ) as error:
+        check_num_segments(config(**{name: frames}))
+    assert '\n' not in str(error.value)
+
+
+def test_a_head_of_other_clips_is_refused():
+    with pytest.raises(ValueError, match='model.backbone.num_segments=8 and model.cls_head.num_segments=4 must be'):
+        check_num_segments(config(head=4))
+    with pytest.raises(ValueError, match='model.backbone.num_segments=8 and model.cls_head.num_segments=4'):
+        check_num_segments(config(backbone=None, head=4))  # ResNetTSM's default
+
+
+def test_what_agrees_is_accepted():
+    check_num_segments(config())
+    check_num_segments(
+        config(
+            train=dict(type='UniformSample', clip_len=8), test=dict(type='DenseSampleFrames', clip_len=8, num_clips=10)
+        )
+    )
+    check_num_segments(Config(dict(model=config().model)))
+    check_num_segments(Config())
+
+
+def test_models_without_plugins_are_left_alone():
+    cfg = config(head=4, train=16)
+    for backbone in (dict(plugins=[]), dict(type='ResNetTSM', plugins=None), dict(type='MobileOneTSM')):
+        cfg.model.backbone.update(backbone)
+        check_num_segments(cfg)
+    with DefaultScope.overwrite_default_scope('mmaction'):
+        stock = dict(type='ResNetTSM', depth=18, num_segments=8, pretrained2d=False)
+        MODELS.build(dict(cfg.model, backbone=stock))  # a head of 4, which MMAction2 accepts
+
+
+def test_the_config_of_a_running_runner_is_checked_by_the_model_itself():
+    hub = MessageHub.get_instance('test_num_segments')  # where MMEngine's runner puts it before training and testing
+    options = dict(depth=18, num_segments=4, input_size=64, pretrained2d=False)
+    model = MODELS.build(dict(type='DyRegResNetTSM', plugins=[dict(PLUGIN, after='layer3')], **options))
+    plain = MODELS.build(dict(type='DyRegResNetTSM', **options))
+    try:
+        hub.update_info('cfg', config(test=16).pretty_text)
+        with pytest.raises(ValueError, match='test_dataloader.*num_clips=16 and model.backbone.num_segments=8'):
+            model.eval()
+        plain.eval()
+        hub.update_info('cfg', config().pretty_text)
+        model.eval()
+    finally:
+        del MessageHub._instance_dict['test_num_segments']
+
+
+class Recognizer(TakesFrames, Recognizer2D):
+    """As RegionRecognizer2D, without its boxes and losses."""
+
+
+def tsn(kind=Recognizer):
+    torch.manual_seed(0)
+    plugins = [dict(PLUGIN, after='layer3.1')]
+    backbone = dict(type='DyRegResNet', depth=18, num_segments='batch', input_size=64, plugins=plugins)
+    head = dict(type='TSNHead', num_classes=3, in_channels=512, dropout_ratio=0, average_clips='prob')
+    with DefaultScope.overwrite_default_scope('mmaction'):
+        model = kind(backbone, head).eval()
+    wake(model.backbone.plugins)
+    return model
+
+
+def samples(count, **meta):
+    return [ActionDataSample(metainfo=meta).set_gt_label(k % 3) for k in range(count)]
+
+
+def test_tsn_trains_on_3_frames_and_is_tested_on_25():
+    model, seen = tsn(), []
+    model.backbone.plugins['layer3-1'].register_forward_pre_hook(lambda _, args: seen.append(tuple(args[0].shape[:3])))
+    model.train()(torch.randn(2, 3, 3, 64, 64), samples(2), mode='loss')['loss_cls'].backward()
+    model.eval()
+    with torch.no_grad():
+        model(torch.randn(1, 25 * 2, 3, 64, 64), samples(1, num_clips=25, clip_len=1), mode='predict')
+        model(torch.randn(1, 10, 3, 64, 64), samples(1, num_clips=1, clip_len=5), mode='predict')
+        model(torch.randn(1, 4, 3, 64, 64))
+    assert seen == [(2, 256, 3), (2, 256, 25), (2, 256, 5), (1, 256, 4)]
+
+
+def test_frames_that_nobody_tells_are_not_guessed():
+    with pytest.raises(ValueError, match=r"meta_keys=\('num_clips', 'clip_len'\)"):
+        tsn()(torch.randn(1, 6, 3, 64, 64), samples(1), mode='predict')
+    with pytest.raises(ValueError, match="num_segments='batch', and nobody tells it"):
+        tsn(Recognizer2D)(torch.randn(1, 6, 3, 64, 64))
+    with pytest.raises(ValueError, match="num_segments='batch' must be a number"):
+        MODELS.build(dict(type='DyRegResNetTSM', depth=18, num_segments='batch'))
+    with pytest.raises(ValueError, match="num_segments='many' must be a number, or 'batch'"):
+        MODELS.build(dict(type='DyRegResNet', depth=18, num_segments='many'))
+
+
+def test_pipelines_must_tell_the_frames_that_each_batch_has():
+    cfg = config(backbone='batch', train=3, test=25)
+    cfg.model.backbone.type, cfg.model.cls_head = 'DyRegResNet', dict(type='TSNHead')
+    with pytest.raises(ValueError, match='told the frames of a clip by val_dataloader.dataset.dataset.pipeline.3'):
+        check_num_segments(cfg)
+    for name in ('val', 'test'):
+        cfg[f'{name}_dataloader'].dataset.dataset.pipeline[3].meta_keys = ('num_clips', 'clip_len')
+    check_num_segments(cfg)

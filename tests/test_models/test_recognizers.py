@@ -1,0 +1,140 @@
+"""Recognisers with region losses: they teach the regions while their phase lasts, and nothing else changes."""
+
+import copy
+
+import pytest
+import torch
+from backbone_cases import CASES, backbone_config, inputs
+from mmaction.structures import ActionDataSample
+from mmengine.logging import MessageHub
+from mmengine.registry import DefaultScope
+
+from dyreg_mmaction.models import RegionRecognizer2D, RegionRecognizer3D
+from dyreg_mmaction.models.losses import RegionLoss
+from dyreg_mmaction.models.recognizers import clip_frames
+from dyreg_mmaction.registry import MODELS
+
+MOTION = dict(type='MotionLikelihood', weight=0.3, until=0.4)
+NAMES = ('TSM-R18', 'TSM-R18 with temporal pooling', 'I3D-R50', 'SlowFast', 'C2D')
+
+
+@pytest.fixture(autouse=True)
+def hub(monkeypatch):
+    """A message hub of each test's own, at the start of a training of 100 iterations."""
+    own = MessageHub('test_recognizers')
+    own.update_info_dict(dict(iter=0, max_iters=100))
+    monkeypatch.setattr(MessageHub, 'get_current_instance', lambda: own)
+    return own
+
+
+def recognizer(name='TSM-R18', *region_losses):
+    case = CASES[name]
+    kind = case.recognizer.replace('Recognizer', 'RegionRecognizer')
+    cfg = dict(
+        type=kind, backbone=backbone_config(name), cls_head=copy.deepcopy(case.head), region_losses=region_losses
+    )
+    torch.manual_seed(0)
+    with DefaultScope.overwrite_default_scope('mmaction'):
+        model = MODELS.build(cfg)
+    for plugin in model.backbone.modules():
+        if hasattr(plugin, 'alpha'):
+            torch.nn.init.ones_(plugin.alpha)
+    return model
+
+
+def batch(name, videos=2, seed=0):
+    torch.manual_seed(seed)
+    return inputs(name, batch=videos), [ActionDataSample().set_gt_label(i) for i in range(videos)]
+
+
+def losses(model, name='TSM-R18', **kwargs):
+    torch.manual_seed(7)  # dropout
+    return model(*batch(name, **kwargs), mode='loss')
+
+
+@pytest.mark.parametrize('name', NAMES)
+def test_motion_reaches_the_regions_of_frames_and_of_clips(name):
+    model = recognizer(name, MOTION)
+    assert isinstance(model, RegionRecognizer2D if CASES[name].recognizer == 'Recognizer2D' else RegionRecognizer3D)
+    given = losses(model, name)
+    given['loss_motion_likelihood'].backward()
+    for path in CASES[name].after:
+        plugin = model.backbone.plugins[path.replace('.', '-')]
+        assert plugin.regions.predictor.fc.weight.grad.count_nonzero()
+        shares = [given[f'motion_likelihood/{path}/share_{i}'] for i in range(4)]
+        assert 0.1 < sum(shares) <= 1
+
+
+def test_the_class_loss_stays_and_so_do_the_weights():
+    taught, plain = recognizer('TSM-R18', MOTION), recognizer('TSM-R18')
+    assert taught.state_dict().keys() == plain.state_dict().keys()
+    assert losses(taught)['loss_cls'] == losses(plain)['loss_cls']
+    assert losses(plain).keys() == {'loss_cls', 'top1_acc', 'top5_acc'}
+
+
+def test_after_its_end_nothing_is_recorded_or_computed(hub, monkeypatch):
+    model = recognizer('TSM-R18', MOTION)
+    hub.update_info('iter', 40)
+    monkeypatch.setattr(model.region_losses['motion_likelihood'].loss, '__call__', None)
+    monkeypatch.setattr('dyreg_mmaction.models.recognizers.record_regions', None)
+    assert losses(model).keys() == {'loss_cls', 'top1_acc', 'top5_acc'}
+    hub.update_info('iter', 39)
+    with pytest.raises(TypeError):
+        losses(model)
+
+
+def test_nothing_is_paid_at_test_time(monkeypatch):
+    model = recognizer('TSM-R18', MOTION).eval()
+    monkeypatch.setattr('dyreg_mmaction.models.recognizers.record_regions', None)
+    assert len(model(*batch('TSM-R18'), mode='predict')) == 2
+
+
+def test_two_losses_of_a_type_have_names_of_their_own():
+    first, second = CASES['TSM-R18'].after
+    model = recognizer('TSM-R18', dict(MOTION, plugins=[first]), dict(MOTION, plugins=[second], weight=0.6))
+    both = recognizer('TSM-R18', dict(MOTION, weight=1))
+    given, whole = losses(model), losses(both)
+    sum_of_parts = given['loss_motion_likelihood'] / 0.3 + given['loss_motion_likelihood_2'] / 0.6
+    torch.testing.assert_close(sum_of_parts, whole['loss_motion_likelihood'])
+
+
+def test_the_weight_falls_as_regions_agree():
+    released, plain = (losses(recognizer('TSM-R18', dict(MOTION, release=release))) for release in (True, False))
+    weight = 0.3 * (1 - 2 ** -plain['motion_likelihood/disagreement'])
+    torch.testing.assert_close(released['motion_likelihood/weight'], weight)
+    torch.testing.assert_close(released['loss_motion_likelihood'], plain['loss_motion_likelihood'] / 0.3 * weight)
+
+
+def test_frames_of_every_clip_in_their_order():
+    frames = torch.arange(2 * 3 * 4).view(2, 3, 4)[..., None, None, None]  # 2 videos of 3 clips of 4 frames
+    given = clip_frames(frames.flatten(1, 2), 6), clip_frames(frames.permute(0, 1, 3, 2, 4, 5), 6)
+    for each in given:
+        assert torch.equal(each, torch.arange(24.0).view(6, 4, 1, 1, 1))
+
+
+def test_a_copy_teaches_its_own_regions():
+    model = recognizer('TSM-R18', MOTION)
+    copied = copy.deepcopy(model)
+    losses(copied)['loss_motion_likelihood'].backward()
+    assert all(parameter.grad is None for parameter in model.parameters())
+
+
+def test_regions_inside_checkpointed_blocks_are_named():
+    model = recognizer('TSM-R50', MOTION)
+    for module in model.backbone.modules():
+        if hasattr(module, 'with_cp'):
+            module.with_cp = True
+    frames, samples = batch('TSM-R50')
+    with pytest.raises(ValueError, match=r"regions of plugin 'layer2.2.conv2.conv' carry no gradient.*with_cp=True"):
+        model(frames.requires_grad_(), samples, mode='loss')
+
+
+def test_a_loss_of_ones_own_needs_one_class():
+    @MODELS.register_module(force=True)
+    class Small(RegionLoss):
+        def __call__(self, regions, frames, data_samples):
+            assert frames.shape == (2, 4, 3, 64, 64) and len(data_samples) == 2
+            return sum(each.half_size.mean() for each in regions.values()), {}
+
+    given = losses(recognizer('TSM-R18', dict(type='Small', weight=2.0)))
+    assert given['loss_small'] > 0 and given['small/weight'] == 2

@@ -1,0 +1,170 @@
+"""Every plugin runs exactly once and at its place, whatever has been done to the backbone since it was built."""
+
+import copy
+
+import pytest
+import torch
+from backbone_cases import PLUGIN, wake
+from mmcv.cnn import ConvModule, fuse_conv_bn
+from mmengine.model import convert_sync_batchnorm, revert_sync_batchnorm
+from mmengine.model.efficient_conv_bn_eval import turn_on_efficient_conv_bn_eval
+from torch import nn
+
+from dyreg_mmaction.models import Plugged
+from dyreg_mmaction.registry import MODELS
+
+
+class NormNet(nn.Module):
+    """Two convolutions with norms, the second of which can be bypassed or repeated."""
+
+    def __init__(self):
+        super().__init__()
+        self.first = ConvModule(3, 8, 3, 2, 1, norm_cfg=dict(type='BN'))
+        self.second = nn.Sequential(nn.Conv2d(8, 8, 3, 2, 1), nn.BatchNorm2d(8), nn.ReLU())
+        self.repeats = 1
+        for norm in (self.first.bn, self.second[1]):
+            nn.init.normal_(norm.weight), nn.init.normal_(norm.bias), nn.init.normal_(norm.running_mean)
+
+    def forward(self, x):
+        x = self.first(x)
+        return sum(self.second(x) for _ in range(self.repeats))
+
+
+@MODELS.register_module()
+class DyRegNormNet(Plugged, NormNet):
+    """With plugins."""
+
+    takes_clips = False
+
+
+def net(*after):
+    torch.manual_seed(0)
+    plugins = [dict(PLUGIN, after=path) for path in after]
+    model = DyRegNormNet(plugins=plugins, num_segments=4, input_size=32).eval()
+    for plugin in model.plugins.values():
+        wake(plugin)
+    return model
+
+
+@pytest.fixture
+def frames():
+    return torch.randn(8, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+
+
+THROUGH = [
+    pytest.param(lambda model: model, id='eager'),
+    pytest.param(lambda model: torch.compile(model, backend='eager'), id='compiled', marks=pytest.mark.slow),
+]
+CONVERSIONS = {
+    'to SyncBN': convert_sync_batchnorm,
+    "by torch's own": nn.SyncBatchNorm.convert_sync_batchnorm,
+    'to SyncBN and back': lambda model: revert_sync_batchnorm(convert_sync_batchnorm(model)),
+    'and copied': lambda model: copy.deepcopy(convert_sync_batchnorm(model)),
+}
+
+
+@pytest.mark.parametrize('how', CONVERSIONS)
+@pytest.mark.parametrize('through', THROUGH)
+def test_norms_are_converted_and_plugins_stay(how, through, frames):
+    model = net('first.bn', 'second.1')
+    expected = model(frames)
+    converted = CONVERSIONS[how](model)
+    for module in converted.modules():  # new norms are in training mode; eval() would already attach the plugins
+        module.training = False
+    converted = through(converted)
+    assert torch.equal(converted(frames), expected)
+    assert torch.equal(converted(frames), expected)
+
+
+def test_a_converted_copy_leaves_the_original_alone(frames):
+    model = net('second.1')
+    expected = model(frames)
+    convert_sync_batchnorm(copy.deepcopy(model))(frames)
+    assert torch.equal(model(frames), expected)
+    assert len(model.second[1]._forward_hooks) == 1
+
+
+def test_a_plugin_that_is_itself_replaced_is_the_new_one(frames):
+    model = net('second.1')
+    model.plugins['second-1'] = nn.Identity()
+    plain = net()
+    assert torch.equal(model(frames), plain(frames))
+
+
+def test_a_wrapped_sub_module_is_refined_behind_its_wrapper(frames):
+    model, plain, seen = net('second'), net(), []
+    model.second = nn.Sequential(model.second, nn.Tanh())
+    model.plugins['second'].register_forward_pre_hook(lambda _, args: seen.append(args[0]))
+    model(frames)
+    expected = plain(frames).tanh().unflatten(0, (2, 4)).transpose(1, 2)
+    assert len(seen) == 1 and torch.equal(seen[0], expected)
+
+
+@pytest.mark.parametrize('repeats', [0, 2])
+@pytest.mark.parametrize('through', THROUGH)
+def test_a_plugin_that_does_not_run_once_is_an_error(repeats, through, frames):
+    model = net('first', 'second')
+    assert through(model)(frames).isfinite().all()
+    model.repeats = repeats
+    with pytest.raises(RuntimeError, match=f"after='second' ran {repeats} times in one forward, not once"):
+        through(model)(frames)
+
+
+def test_a_norm_folded_in_front_of_a_plugin_is_refused(frames):
+    for path, norm in (('first.conv', 'first.bn'), ('second.0', 'second.1')):
+        model = fuse_conv_bn(net(path))
+        with pytest.raises(RuntimeError, match=f"'{norm}' is folded .* after='{path}', which belongs between"):
+            model(frames)
+        with pytest.raises(RuntimeError, match='is folded'):
+            model.eval()
+
+
+@pytest.mark.parametrize('path', ['first.bn', 'second.1', 'second', 'first'])
+def test_a_norm_folded_behind_no_plugin_changes_nothing(path, frames):
+    model = net(path)
+    expected = model(frames)
+    torch.testing.assert_close(fuse_conv_bn(model)(frames), expected, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize('path', ['first.conv', 'first.bn'])
+def test_mmcvs_norms_folded_in_each_forward_are_refused(path, frames):
+    model = net(path)
+    model.first.turn_on_efficient_conv_bn_eval()
+    with pytest.raises(RuntimeError, match='is folded' if path == 'first.conv' else 'ran 0 times'):
+        model(frames)
+
+
+@pytest.mark.parametrize('path', ['second.0', 'second.1'])
+def test_mmengines_norms_folded_in_each_forward_are_refused(path, frames):
+    model = net(path)
+    turn_on_efficient_conv_bn_eval(model, 'second')
+    with pytest.raises(RuntimeError, match='ran 0 times'):
+        model(frames)
+
+
+def c2d(**kwargs):
+    torch.manual_seed(0)
+    stages = dict(num_stages=2, strides=(1, 2), dilations=(1, 1), out_indices=(1,))
+    plugins = [dict(PLUGIN, after='layer2.1.conv2')]
+    model = MODELS.build(dict(type='DyRegC2D', depth=50, input_size=32, plugins=plugins, **stages, **kwargs))
+    wake(model.plugins)
+    return model
+
+
+def test_clips_of_a_c2d_batch_do_not_see_one_another():
+    model, clips = c2d().eval(), torch.randn(3, 3, 4, 32, 32)
+    with torch.no_grad():
+        together, alone = model(clips), torch.cat([model(clip[None]) for clip in clips])
+    torch.testing.assert_close(together, alone, rtol=1e-3, atol=1e-4)
+
+
+def test_c2d_blocks_that_run_again_in_backward_know_their_clips_or_say_so():
+    grads = []
+    for with_cp in (False, True):
+        model = c2d(with_cp=with_cp, norm_eval=True).train()
+        model(torch.ones(2, 3, 4, 32, 32)).square().mean().backward()
+        grads.append([parameter.grad for parameter in model.parameters()])
+    torch.testing.assert_close(grads[1], grads[0])
+    outputs = [model(torch.ones(clips, 3, 4, 32, 32)) for clips in (1, 2)]
+    with pytest.raises(RuntimeError, match='runs again in backward .*set with_cp=False'):
+        sum(y.mean() for y in outputs).backward()

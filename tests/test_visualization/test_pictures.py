@@ -1,0 +1,142 @@
+"""Sheets, videos and what is chosen to be seen in them."""
+
+import numpy as np
+import pytest
+import torch
+from mmengine.registry import init_default_scope
+from PIL import Image
+from region_runs import FRAMES, SIDE, digits, recognizer
+
+from dyreg_mmaction.registry import DATASETS, MODELS
+from dyreg_mmaction.visualization import contact_sheet, draw_clip, mean_regions, side_by_side
+from dyreg_mmaction.visualization.clip import Nodes, RegionClip, moving_nodes, node_motion
+from dyreg_mmaction.visualization.drawing import node_colors
+from dyreg_mmaction.visualization.predict import choose_clips, predict_clip
+from dyreg_mmaction.visualization.sheet import clip_caption, path_caption, text_bar
+from dyreg_mmaction.visualization.video_files import hold_frames, write_gif, write_mp4
+
+
+def clip(paths=('layer1.0',), frames=4, objects=0):
+    """Node 0 crosses the frame, node 1 moves a little, the others stand still."""
+    center = np.tile([[0.5, 0.5], [0.3, 0.3], [0.7, 0.2], [0.7, 0.8]], (frames, 1, 1))
+    center[:, 0, 0] = np.linspace(0.2, 0.8, frames)
+    center[:, 1, 1] += np.linspace(0, 0.06, frames)
+    nodes = Nodes(center, np.full_like(center, 0.1))
+    return RegionClip(
+        name='a clip',
+        frames=np.full((frames, 48, 64, 3), 30, np.uint8),
+        times=np.arange(frames) / 4,
+        duration=frames / 4,
+        fps=12.0,
+        nodes=dict.fromkeys(paths, nodes),
+        view=np.array([0.0, 0, 1, 1]),
+        objects=np.tile([0.4, 0.4, 0.6, 0.6], (frames, objects, 1)),
+        acting=np.arange(objects) == 0,
+        truth='up',
+        truth_score=0.2,
+        scores=[('down', 0.7), ('up', 0.2)],
+        distances={},
+    )
+
+
+def test_the_nodes_that_move_most_matter():
+    center = clip().nodes['layer1.0'].center
+    assert moving_nodes(center) == [0, 1] and moving_nodes(center, most=1) == [0]
+    assert node_motion(center)[0] == pytest.approx(np.linspace(0.2, 0.8, 4).std())
+    assert moving_nodes(np.full((4, 9, 2), 0.5)) == []
+
+
+def test_only_they_are_drawn_boldly():
+    colors = node_colors(4)
+    frames = draw_clip(clip(), 'layer1.0', 256)
+    areas = [(np.abs(frames[-1].astype(int) - color).sum(-1) < 60).sum() for color in colors]
+    assert areas[0] > 250 and areas[1] > 150 and 5 < areas[2] < 30 and 5 < areas[3] < 30
+
+
+def test_a_node_leaves_its_way_behind():
+    frames = draw_clip(clip(), 'layer1.0', 256, bold=[0])
+    middle = [int((frame[96] == node_colors(4)[0]).all(-1).sum()) for frame in frames]  # along the row it moves on
+    assert middle[3] > middle[1] + 50
+
+
+def test_objects_are_outlined_and_those_that_act_twice():
+    with_objects, without = (draw_clip(clip(objects=n), 'layer1.0', 256, bold=[])[0] for n in (2, 0))
+    assert (with_objects != without).any(-1).sum() > 300
+
+
+def test_an_unknown_style_is_named():
+    with pytest.raises(ValueError, match="style='dots' is unknown"):
+        draw_clip(clip(), 'layer1.0', 256, 'dots')
+
+
+def test_a_sheet_has_a_row_of_frames_for_each_plugin():
+    paths = ('layer1.0', 'layer1.1')
+    picture = contact_sheet([clip(paths), clip(paths)], columns=3, width=64)
+    assert picture.shape == (2 * (22 + 2 * (18 + 48)), 3 * 64, 3)
+    assert side_by_side(clip(paths), width=64).shape == (4, 22 + 18 + 48, 2 * 68, 3)
+
+
+def test_clips_of_different_lengths_share_a_sheet():
+    assert contact_sheet([clip(), clip(frames=2)], width=64).shape[1] == 4 * 64
+
+
+def test_captions_say_by_which_number_nodes_were_chosen():
+    assert path_caption(clip(), 'layer1.0').endswith('(0 by 0.22, 1 by 0.02 of the frame)')
+    assert clip_caption(clip()) == 'a clip: up; predicted down (0.70)'
+    assert text_bar('Zieht 物体 – «ß» ' * 30, 200).shape == (18, 200, 3)
+
+
+def test_mean_regions_stand_beside_those_of_the_start():
+    start = {'a': Nodes(np.full((4, 1, 2), 0.5), np.full((4, 1, 2), 0.1))}
+    trained = {'a': Nodes(np.full((4, 1, 2), 0.75), np.full((4, 1, 2), 0.1))}
+    picture = mean_regions(start, trained, width=100)[18:]
+    color = np.array(node_colors(1)[0])
+    for left, place in ((0, 50), (104, 75)):
+        rows, columns = np.nonzero(np.abs(picture[:, left : left + 100].astype(int) - color).sum(-1) < 60)
+        assert abs((columns.min() + columns.max()) / 2 - place) < 2 and abs((rows.min() + rows.max()) / 2 - place) < 2
+
+
+def test_frames_are_held_until_the_next():
+    assert hold_frames(np.array([0.1, 0.5]), 1.0, 10).tolist() == [0, 0, 0, 0, 0, 1, 1, 1, 1, 1]
+
+
+def test_videos_play_at_the_speed_of_the_clip(tmp_path):
+    av = pytest.importorskip('av')
+    one = clip()
+    frames = side_by_side(one, width=101)  # odd sides
+    write_mp4(tmp_path / 'a.mp4', frames, one.times, one.duration, one.fps)
+    with av.open(str(tmp_path / 'a.mp4')) as container:
+        stream = container.streams.video[0]
+        shown = [frame.to_ndarray(format='rgb24') for frame in container.decode(stream)]
+        assert stream.average_rate == 12 and len(shown) == 12  # a second
+    left = [np.argmax((frame[60:70, :, 0].astype(int) - frame[60:70, :, 2]).sum(0)) for frame in shown]
+    assert left[0] == left[2] < left[3] < left[11]  # three frames of the video to one that was sampled
+    write_gif(tmp_path / 'a.gif', frames, one.times, one.duration)
+    with Image.open(tmp_path / 'a.gif') as gif:
+        assert gif.n_frames == 4
+        assert [gif.seek(i) or gif.info['duration'] for i in range(4)] == [250] * 4
+
+
+@pytest.mark.parametrize('length, num', [(4, 4), (4, 9), (160, 6), (600_000, 5)])
+def test_clips_are_chosen_once_each(length, num):
+    chosen = choose_clips(length, num)
+    assert len(set(chosen)) == len(chosen) == min(length, num) and all(0 <= i < length for i in chosen)
+    assert chosen == choose_clips(length, num)
+
+
+def test_no_clips_are_refused():
+    with pytest.raises(ValueError, match='the number of clips to draw is 0; it must be at least 1'):
+        choose_clips(4, 0)
+
+
+def test_grey_clips_are_drawn_with_their_objects():
+    init_default_scope('mmaction')
+    model = MODELS.build(recognizer(dict(type='FixedRegions'), kind='Recognizer2D')).eval()
+    dataset = DATASETS.build(digits(pipeline_head=[dict(type='KeepSource')]))
+    one = predict_clip(model, dataset[0], dataset.metainfo['classes'])
+    assert one.frames.shape == (FRAMES, SIDE, SIDE, 3) and one.frames.max() > 200
+    assert one.objects.shape == (FRAMES, 3, 4) and one.truth in dataset.metainfo['classes']
+    assert 0.1 < one.distances['layer1.0']['dist_r'] < 0.6
+    assert sum(score for _, score in one.scores) <= 1 + 1e-6 and len(one.scores) == 5
+    picture = contact_sheet([one], width=64)
+    assert picture.shape == (22 + 18 + 64, FRAMES * 64, 3) and torch.from_numpy(picture).float().std() > 10

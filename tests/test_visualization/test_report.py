@@ -1,0 +1,260 @@
+"""The report in a real browser."""
+
+import json
+import re
+
+import numpy as np
+import pytest
+from browser import open_browser
+
+from dyreg_mmaction.visualization.clip import Nodes, RegionClip
+from dyreg_mmaction.visualization.report import clip_data, write_report
+
+EVIL = '<img src=x onerror="document.title=1"></script><script>document.title=2</script>&amp;"\'{{DATA}}'
+FRAMES = 5
+
+
+def clip(name, score, distance, seed=0):
+    rng = np.random.default_rng(seed)
+    center = np.tile(rng.uniform(0.3, 0.7, (3, 2)), (FRAMES, 1, 1))
+    center[:, 0, 0] = np.linspace(0.1, 0.9, FRAMES)
+    still = Nodes(np.full((FRAMES, 2, 2), 0.5), np.full((FRAMES, 2, 2), 0.25))
+    objects = np.tile([0.2, 0.2, 0.4, 0.6], (FRAMES, 2, 1))
+    objects[1, 1] = np.nan
+    numbers = dict(dist_p=distance, dist_r=distance, inside=0.5, switches=np.nan, dist_acting=distance)
+    return RegionClip(
+        name=name,
+        frames=rng.integers(0, 255, (FRAMES, 60, 80, 3), dtype=np.uint8),
+        times=np.arange(FRAMES) * 0.1,
+        duration=FRAMES * 0.1,
+        fps=10.0,
+        nodes={'layer2.1': Nodes(center, np.full_like(center, 0.1)), EVIL: still},
+        view=np.array([0.125, 0.0, 0.875, 1.0]),
+        objects=objects,
+        acting=np.array([True, False]),
+        truth='up ' + EVIL,
+        truth_score=score,
+        scores=[('up ' + EVIL if score > 0.5 else 'down', max(score, 0.6)), ('left', 0.1)],
+        distances=dict.fromkeys(('layer2.1', EVIL), numbers),
+    )
+
+
+CLIPS = [clip('good.webm', 0.9, 0.05), clip(f'bad {EVIL}', 0.1, 0.3, 1), clip('middle.webm', 0.7, 0.1, 2)]
+
+
+@pytest.fixture(scope='module')
+def report(tmp_path_factory):
+    path = tmp_path_factory.mktemp('report') / 'report.html'
+    write_report(path, CLIPS, title=f'Regions {EVIL}')
+    return path
+
+
+@pytest.fixture(scope='module')
+def browser(tmp_path_factory):
+    with open_browser(tmp_path_factory.mktemp('profile')) as page:
+        yield page
+
+
+@pytest.fixture
+def page(browser, report):
+    browser.set_window_size(1280, 900)
+    browser.get('about:blank')
+    browser.get(report.as_uri())
+    yield browser
+    errors = [entry for entry in browser.get_log('browser') if entry['level'] == 'SEVERE']
+    assert not errors
+
+
+def find(page, selector):
+    return page.find_elements('css selector', selector)
+
+
+def one(page, selector):
+    (element,) = find(page, selector)
+    return element
+
+
+def center(page, node=0):
+    dot = one(page, f'.panel[data-plugin="layer2.1"] .node[data-node="{node}"] .center')
+    return float(dot.get_attribute('cx')), float(dot.get_attribute('cy'))
+
+
+def open_clip(page, number):
+    page.execute_script(f'location.hash = "#clip-{number}"')
+    assert one(page, '#clip').is_displayed()
+
+
+def press(page, key):
+    one(page, 'body').send_keys(key)
+
+
+def test_the_file_needs_nothing_else(report):
+    text = report.read_text()
+    assert not re.search(r'(src|href)="(?!#|data:)', text) and 'http:' not in text.replace(
+        'http://www.w3.org/2000/svg', ''
+    )
+    assert "default-src 'none'" in text
+    assert text.count('</script>') == 2  # names from files end none
+    data = json.loads(text.partition('id="data">')[2].partition('</script>')[0])
+    assert data['clips'][1]['name'] == f'bad {EVIL}' and data['clips'][0]['objects'][1][1] == [None] * 4
+
+
+def test_large_frames_are_made_smaller_but_not_the_coordinates():
+    large = CLIPS[0]._replace(frames=np.zeros((1, 600, 1200, 3), np.uint8))
+    data = clip_data(large)
+    assert (data['width'], data['height']) == (1200, 600) and len(data['images'][0]) < 5000
+
+
+def test_the_worst_clips_come_first_and_columns_sort(page):
+    def names():
+        return [cell.text for cell in find(page, 'tbody td:nth-child(2)')]
+
+    worst = [f'bad {EVIL}', 'middle.webm', 'good.webm']
+    assert names() == worst
+    assert one(page, '#totals').text == '3 clips, 2 of 3 predicted rightly'
+    heads = {head.text.rstrip(' ▲▼'): head for head in find(page, 'th button')}
+    heads['clip'].click()
+    assert names() == sorted(names())
+    heads['object to node'].click()
+    assert names() == worst
+    heads['object to node'].click()
+    assert names() == worst[::-1]
+    assert [th.get_attribute('aria-sort') for th in find(page, 'th[aria-sort]')] == ['ascending']
+
+
+def test_nothing_from_files_becomes_part_of_the_page(page):
+    assert page.title == f'Regions {EVIL}'
+    for number in range(3):
+        open_clip(page, number)
+        assert one(page, '#name').text == CLIPS[number].name
+        assert EVIL in [head.text for head in find(page, '.panel h3')]
+        assert not find(page, 'img[onerror]') and EVIL in one(page, '#truth').text
+
+
+def test_the_slider_moves_the_regions(page):
+    from selenium.webdriver.common.keys import Keys
+
+    open_clip(page, 0)
+    slider = one(page, '#time')
+    pictures = []
+    for t in range(FRAMES):
+        x, y = center(page)
+        expected = CLIPS[0].nodes['layer2.1'].center[t, 0] * [80, 60]
+        assert (x, y) == pytest.approx(tuple(expected), abs=0.01)
+        region = one(page, '.panel[data-plugin="layer2.1"] .node[data-node="0"] .region')
+        assert float(region.get_attribute('x')) == pytest.approx(x - 8, abs=0.02)
+        assert float(region.get_attribute('width')) == pytest.approx(16, abs=0.02)
+        pictures.append(one(page, '.panel[data-plugin="layer2.1"] image').get_attribute('href'))
+        assert one(page, '#clock').text.endswith(f'frame {t + 1} of {FRAMES}')
+        slider.send_keys(Keys.ARROW_RIGHT)
+    assert len(set(pictures)) == FRAMES
+    way = one(page, '.panel[data-plugin="layer2.1"] .node[data-node="0"] .way').get_attribute('points')
+    assert len(way.split()) == FRAMES
+
+
+def test_what_is_drawn_lies_over_the_frame(page):
+    """The centre on the screen, against the picture on the screen."""
+    open_clip(page, 0)
+    image = one(page, '.panel[data-plugin="layer2.1"] svg').rect
+    dot = one(page, '.panel[data-plugin="layer2.1"] .node[data-node="0"] .center').rect
+    x = (dot['x'] + dot['width'] / 2 - image['x']) / image['width']
+    y = (dot['y'] + dot['height'] / 2 - image['y']) / image['height']
+    assert (x, y) == pytest.approx(tuple(CLIPS[0].nodes['layer2.1'].center[0, 0]), abs=0.01)
+    assert image['width'] / image['height'] == pytest.approx(80 / 60, rel=0.01)
+
+
+def test_a_switch_hides_its_node_and_no_other(page):
+    open_clip(page, 0)
+    nodes = [one(page, f'.panel[data-plugin="layer2.1"] .node[data-node="{i}"] .center') for i in range(3)]
+    switch = one(page, '.panel[data-plugin="layer2.1"] input[data-node="0"]')
+    switch.click()
+    assert [node.is_displayed() for node in nodes] == [False, True, True]
+    one(page, '#time').send_keys('\ue014')  # the next frame does not bring it back
+    assert not nodes[0].is_displayed()
+    switch.click()
+    assert nodes[0].is_displayed()
+    one(page, '.panel[data-plugin="layer2.1"] .all').click()
+    assert not any(node.is_displayed() for node in nodes)
+
+
+def test_plugins_objects_ways_and_kernels_have_switches(page):
+    open_clip(page, 0)
+    panels = find(page, '.panel')
+    find(page, '#plugin-switches input')[0].click()
+    assert [panel.is_displayed() for panel in panels] == [False, True]
+    find(page, '#plugin-switches input')[0].click()
+    boxes = find(page, '.panel[data-plugin="layer2.1"] .objects rect')
+    assert [box.is_displayed() for box in boxes] == [True, True]
+    one(page, '#time').send_keys('\ue014')
+    assert [box.is_displayed() for box in boxes] == [True, False]  # it is not in that frame
+    one(page, '#objects').click()
+    assert not any(box.is_displayed() for box in boxes)
+    for switch, selector in (('#ways', '.way'), ('#kernels', '.kernel')):
+        drawn = one(page, f'.panel[data-plugin="layer2.1"] .node[data-node="0"] {selector}')
+        before = drawn.get_attribute('display')
+        one(page, switch).click()
+        assert {before, drawn.get_attribute('display')} == {'inline', 'none'}
+
+
+def test_it_plays_at_its_own_speed_and_stops(page):
+    open_clip(page, 0)
+    one(page, '#play').click()
+    seen = page.execute_async_script("""
+        const done = arguments[0], seen = [], began = performance.now();
+        let last = document.getElementById('time').value;
+        const look = setInterval(() => {
+            const now = document.getElementById('time').value;
+            if (now !== last) { seen.push(performance.now() - began); last = now; }
+            if (seen.length === 5) { clearInterval(look); done(seen); }
+        }, 5);""")
+    assert 350 < seen[4] - seen[0] < 1500  # four frames of a tenth of a second
+    one(page, '#play').click()
+    stopped = one(page, '#time').get_attribute('value')
+    assert one(page, '#play').get_attribute('aria-pressed') == 'false'
+    page.execute_async_script('setTimeout(arguments[0], 300)')
+    assert one(page, '#time').get_attribute('value') == stopped
+
+
+def test_keys_do_what_the_mouse_does(page):
+    open_clip(page, 1)  # the worst
+    start = center(page)
+    press(page, '\ue014')
+    assert center(page)[0] > start[0]
+    press(page, '\ue012')
+    assert center(page) == start
+    press(page, ' ')
+    assert one(page, '#play').get_attribute('aria-pressed') == 'true'
+    press(page, ' ')
+    press(page, 'n')
+    assert one(page, '#name').text == 'middle.webm'
+    press(page, 'p')
+    assert one(page, '#name').text == CLIPS[1].name
+    press(page, '\ue00c')
+    assert one(page, '#summary').is_displayed()
+
+
+def test_everything_can_be_reached_by_tab(page):
+    open_clip(page, 0)
+    reached = page.execute_script("""
+        return [...document.querySelectorAll('#clip button, #clip input, #steps a')]
+            .filter(element => element.offsetParent !== null && element.tabIndex < 0).length""")
+    assert reached == 0
+    one(page, '#name').send_keys('\ue004')
+    assert page.switch_to.active_element.get_attribute('id') == 'play'
+
+
+@pytest.mark.parametrize('width', [360, 768, 1280])
+def test_it_fits_phones_and_desks(page, width):
+    page.execute_cdp_cmd(
+        'Emulation.setDeviceMetricsOverride', dict(width=width, height=800, deviceScaleFactor=1, mobile=width < 600)
+    )
+    try:
+        for place in ('', '#clip-0'):
+            page.execute_script(f'location.hash = "{place}"')
+            overflow = page.execute_script('return document.documentElement.scrollWidth - window.innerWidth')
+            assert overflow <= 0, place
+        panels = [panel.rect for panel in find(page, '.panel')]
+        assert (panels[0]['y'] == panels[1]['y']) == (width >= 768)  # beside each other where there is room
+        assert all(panel['x'] + panel['width'] <= width for panel in panels)
+    finally:
+        page.execute_cdp_cmd('Emulation.clearDeviceMetricsOverride', {})
