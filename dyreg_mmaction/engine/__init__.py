@@ -1,6 +1,6 @@
 """What a run needs besides model and data: optimiser groups, hooks, exact resume, checks of a config."""
 
-from .hooks import AttachRegionsHook, DrawRegionsHook
+from .hooks import AttachRegionsHook, DrawRegionsHook, FuseHook
 from .interruption import SaveAndExitHook
 from .optim_groups import DyRegOptimWrapperConstructor
 from .portion_hook import PortionHook
@@ -10,6 +10,7 @@ __all__ = [
     'AttachRegionsHook',
     'DrawRegionsHook',
     'DyRegOptimWrapperConstructor',
+    'FuseHook',
     'PortionHook',
     'ResumableTrainLoop',
     'SaveAndExitHook',

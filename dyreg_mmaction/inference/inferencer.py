@@ -11,10 +11,9 @@ import numpy as np
 import torch
 from mmaction.apis.inferencers.actionrecog_inferencer import ActionRecogInferencer
 from mmengine.dataset import Compose
-from torch import Tensor, nn
+from torch import nn
 
-from dyreg_mmaction.models import record_regions
-from dyreg_mmaction.ops import Regions
+from dyreg_mmaction.models.attaching import attach_regions
 from dyreg_mmaction.registry import INFERENCERS
 
 from .fusion import fuse_for_inference
@@ -89,20 +88,15 @@ class RegionInferencer(ActionRecogInferencer):
         """Data samples of a batch, with a field ``regions`` when asked."""
         if not regions:
             return super().forward(inputs)
-        with record_regions(self.model) as record:
-            samples = super().forward(inputs)
-        for index, sample in enumerate(samples):
-            sample.set_field(
-                {path: _of_sample(found, index, len(samples)) for path, found in record.items()}, 'regions'
-            )
-        return samples
+        with attach_regions(self.model):
+            return super().forward(inputs)
 
     def pred2dict(self, data_sample: Any) -> dict:
         """What JSON can hold of a data sample."""
         result = super().pred2dict(data_sample)
         if 'regions' in data_sample:
             result['regions'] = {
-                path: {name: values.tolist() for name, values in found.items()}
+                path: dict(center=found.center.tolist(), half_size=found.half_size.tolist())
                 for path, found in data_sample.regions.items()
             }
         return result
@@ -158,10 +152,3 @@ def _reading(steps: list[dict], init: str | None, decode: str) -> list[dict]:
     rest = [step for step in steps if not step['type'].endswith('Init')]
     rest = [dict(type=decode) if step['type'].endswith('Decode') else step for step in rest]
     return [*([dict(type=init)] if init else []), *rest]
-
-
-def _of_sample(found: list[Regions], index: int, count: int) -> dict[str, Tensor]:
-    """Regions of one of ``count`` samples, from the forwards that made them, (views, T, N, 2) each."""
-    parts = [regions.normalized() for regions in found]
-    whole = dict(center=[part.center for part in parts], half_size=[part.half_size for part in parts])
-    return {name: torch.cat(values).unflatten(0, (count, -1))[index].cpu() for name, values in whole.items()}
