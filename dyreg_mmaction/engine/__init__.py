@@ -1,7 +1,7 @@
 """What a run needs besides model and data: optimiser groups, hooks, exact resume, checks of a config."""
 
 from .damaged_samples import DamagedSamples
-from .hooks import AttachRegionsHook, DrawRegionsHook, FuseHook, ValidateAtStartHook
+from .hooks import AttachRegionsHook, DrawRegionsHook, FuseHook, ValidateAtStartHook, WatchRegionsHook
 from .interruption import SaveAndExitHook
 from .optim_groups import DyRegOptimWrapperConstructor
 from .portion_hook import PortionHook
@@ -19,4 +19,5 @@ __all__ = [
     'SeededSampler',
     'SeededSamples',
     'ValidateAtStartHook',
+    'WatchRegionsHook',
 ]
