@@ -105,11 +105,11 @@ def path_caption(clip: RegionClip, path: str, bold: list[int] | None = None) -> 
     motion = node_motion(center)
     chosen = moving_nodes(center) if bold is None else bold
     moves = ', '.join(f'{i} by {motion[i]:.2f}' for i in chosen)
-    what = f'bold: nodes that move most ({moves} of the frame)' if moves else 'no node moves by more than 0.01'
+    what = f'bold: the nodes that move most ({moves} of the frame)' if moves else 'no node moves by more than 0.01'
     if bold is not None:
         what = f'bold: nodes {moves} of the frame'
     distance = clip.distances.get(path)
-    near = '' if distance is None else f'; distance {distance["dist_r"]:.3f}'
+    near = '' if distance is None else f'; object to node {distance["dist_r"]:.3f}'
     return f'{path}   {what}{near}'
 
 

@@ -9,7 +9,7 @@ from region_runs import FRAMES, SIDE, digits, recognizer
 
 from dyreg_mmaction.registry import DATASETS, MODELS
 from dyreg_mmaction.visualization import contact_sheet, draw_clip, mean_regions, side_by_side
-from dyreg_mmaction.visualization.clip import Nodes, RegionClip, moving_nodes, node_motion
+from dyreg_mmaction.visualization.clip import Nodes, RegionClip, moving_nodes, node_motion, nodes_in_view
 from dyreg_mmaction.visualization.drawing import node_colors
 from dyreg_mmaction.visualization.predict import choose_clips, predict_clip
 from dyreg_mmaction.visualization.sheet import clip_caption, path_caption, text_bar
@@ -44,6 +44,10 @@ def test_the_nodes_that_move_most_matter():
     assert moving_nodes(center) == [0, 1] and moving_nodes(center, most=1) == [0]
     assert node_motion(center)[0] == pytest.approx(np.linspace(0.2, 0.8, 4).std())
     assert moving_nodes(np.full((4, 9, 2), 0.5)) == []
+    together = np.concatenate(
+        [center, center[:, :1] * [0.95, 1] + [0.05, 0.02]], axis=1
+    )  # a fifth goes where the first goes
+    assert moving_nodes(together) == [0, 1] and moving_nodes(together, apart=0.01) == [0, 4, 1]
 
 
 def test_only_they_are_drawn_boldly():
@@ -94,6 +98,13 @@ def test_mean_regions_stand_beside_those_of_the_start():
     for left, place in ((0, 50), (104, 75)):
         rows, columns = np.nonzero(np.abs(picture[:, left : left + 100].astype(int) - color).sum(-1) < 60)
         assert abs((columns.min() + columns.max()) / 2 - place) < 2 and abs((rows.min() + rows.max()) / 2 - place) < 2
+
+
+def test_regions_in_what_the_network_saw():
+    squeezed = clip()._replace(view=np.array([0.25, 0, 0.75, 1]))
+    seen, given = nodes_in_view(squeezed, 'layer1.0'), squeezed.nodes['layer1.0']
+    np.testing.assert_allclose(seen.center[..., 0], (given.center[..., 0] - 0.25) * 2)
+    np.testing.assert_allclose(seen.half_size[0, 0], [0.2, 0.1])
 
 
 def test_frames_are_held_until_the_next():
