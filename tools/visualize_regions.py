@@ -72,6 +72,13 @@ def predict_clips(args: argparse.Namespace, cfg: Config) -> list[RegionClip]:
     return [predict_clip(model, sample, classes, args.view) for sample in track_iter_progress((samples, total))]
 
 
+def warn_of_short(clips: list[RegionClip]) -> None:
+    for clip in clips:
+        have, taken = round(clip.duration * clip.fps), len(clip.frames)
+        if have < taken:
+            print(f'{clip.name} has {have} frames, fewer than the {taken} that the model takes: some are seen twice')
+
+
 def check_nodes(clip: RegionClip, bold: list[int] | None) -> None:
     for path, nodes in clip.nodes.items():
         have = nodes.center.shape[1]
@@ -101,6 +108,7 @@ def main() -> None:
     out = make_folder(args.out)
     clips = predict_clips(args, cfg)
     print()
+    warn_of_short(clips)
     check_nodes(clips[0], args.nodes)
     save(out / 'regions.png', contact_sheet(clips[:IN_SHEET], width=args.width, style=args.style, bold=args.nodes))
     if args.dataset:
