@@ -21,8 +21,10 @@ from mmengine.dataset import BaseDataset
 from mmengine.runner import Runner
 
 import dyreg_mmaction.engine  # noqa: F401
+from dyreg_mmaction.registry import DATASETS
 
 
+@DATASETS.register_module()
 class NoisyClips(BaseDataset):
     """Clips of noise whose augmentation draws from all three generators."""
 
@@ -42,8 +44,8 @@ class NoisyClips(BaseDataset):
         return dict(inputs=clip, data_samples=ActionDataSample().set_gt_label(label))
 
 
-def train(work_dir: Path, epochs: int = 4, workers: int = 0, pause: float = 0.0, launcher: str = 'none', **changes):
-    """Train to the end, or on to the end."""
+def settings(work_dir: Path, epochs: int = 4, workers: int = 0, pause: float = 0.0, **changes) -> dict:
+    """Of a runner that trains to the end, or on to the end."""
     backbone = dict(
         type='DyRegResNet3d',
         depth=18,
@@ -63,10 +65,10 @@ def train(work_dir: Path, epochs: int = 4, workers: int = 0, pause: float = 0.0,
             num_workers=workers,
             persistent_workers=workers > 0,
             sampler=dict(type='DefaultSampler', shuffle=not test_mode),
-            dataset=dict(type=NoisyClips, test_mode=test_mode, pause=pause),
+            dataset=dict(type='NoisyClips', test_mode=test_mode, pause=pause),
         )
 
-    settings = dict(
+    config = dict(
         model=dict(type='Recognizer3D', backbone=backbone, cls_head=head),
         work_dir=str(work_dir),
         train_dataloader=loader(False),
@@ -94,21 +96,20 @@ def train(work_dir: Path, epochs: int = 4, workers: int = 0, pause: float = 0.0,
             checkpoint=dict(type='CheckpointHook', interval=1, max_keep_ckpts=1, save_best='acc/top1'),
         ),
         default_scope='mmaction',
-        launcher=launcher,
         randomness=dict(seed=3),
         resume=True,
         log_level='WARNING',
     )
-    Runner(**{**settings, **changes}).train()
+    return {**config, **changes}
 
 
 class Training:
-    """``train`` in one or more forked processes.
+    """A training in one or more forked processes.
 
     Args:
         work_dir (Path): Where it writes.
         processes (int): How many.
-        **kwargs: Of :func:`train`.
+        **kwargs: Of :func:`settings`.
     """
 
     def __init__(self, work_dir: Path, processes: int = 1, **kwargs):
@@ -128,7 +129,8 @@ class Training:
             try:
                 os.environ.update(environment, RANK=str(rank), LOCAL_RANK=str(rank))
                 sys.stdout = sys.stderr = open(work_dir / f'output{rank}.txt', 'a', buffering=1)
-                train(work_dir, launcher='pytorch' if processes > 1 else 'none', **kwargs)
+                launcher = 'pytorch' if processes > 1 else 'none'
+                Runner(**settings(work_dir, launcher=launcher, **kwargs)).train()
                 code = 0
             except SystemExit as exit:
                 code = exit.code

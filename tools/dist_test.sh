@@ -3,18 +3,8 @@
 #   tools/dist_test.sh CONFIG CHECKPOINT NUM_PROCESSES [arguments of test.py]
 # On several machines: the same on each, with NNODES, NODE_RANK (0..NNODES-1) and MASTER_ADDR (that of rank 0) set.
 set -euo pipefail
+source "$(dirname "$0")/_launch.sh"
 
-CONFIG=$1
-CHECKPOINT=$2
-PROCESSES=$3
-
-if [ -z "${NNODES:-}${PORT:-}" ]; then
-    rendezvous=(--standalone) # on this machine alone, on any free port
-else
-    rendezvous=(--nnodes="${NNODES:-1}" --node-rank="${NODE_RANK:-0}"
-        --master-addr="${MASTER_ADDR:-127.0.0.1}" --master-port="${PORT:-29500}")
-fi
-
-PYTHONPATH="$(dirname "$0")/..:${PYTHONPATH:-}" ${PYTHON:-python} -m torch.distributed.run \
-    "${rendezvous[@]}" --nproc-per-node="$PROCESSES" \
-    "$(dirname "$0")/test.py" "$CONFIG" "$CHECKPOINT" --launcher pytorch "${@:4}"
+need 3 "$@"
+need_config "$1"
+launch "$3" "$(dirname "$0")/test.py" "$1" "$2" --launcher pytorch "${@:4}"

@@ -3,6 +3,8 @@
 Examples:
     python tools/extract_boxes.py data/sthv2/sthv2_train_list_videos.txt data/sthv2/videos data/sthv2/boxes
     python tools/extract_boxes.py list.txt videos boxes --detector fasterrcnn_resnet50_fpn
+    for i in 1 2 3 4; do CUDA_VISIBLE_DEVICES=$((i - 1)) python tools/extract_boxes.py \
+        list.txt videos boxes --half --shard $i/4 & done; wait
 
 The detector is a Hugging Face checkpoint for object detection, by name or folder (``pip install
 'dyreg_mmaction[boxes]'``), or Faster R-CNN, the paper's, from a torchvision that fits the installed torch. The files
@@ -11,16 +13,21 @@ was. Videos that cannot be decoded are named at the end.
 """
 
 import argparse
+import importlib.util
 import json
 import os
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
+from urllib.error import URLError
 
 import numpy as np
 import torch
 from mmengine.utils import ProgressBar
 from torch.utils.data import DataLoader, Dataset
+
+WARM_UP = 8  # videos before the time of as many is taken
 
 Detections = list[dict]
 Detector = Callable[[np.ndarray], list[Detections]]
@@ -36,10 +43,24 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--detector', default='PekingU/rtdetr_r50vd', help='checkpoint, or fasterrcnn_resnet50_fpn')
     parser.add_argument('--top', type=int, default=9, help='boxes of a frame to keep at most')
     parser.add_argument('--min-score', type=float, default=0.05, help='smallest score of a box to keep')
-    parser.add_argument('--every', type=int, default=1, help='look at every n-th frame only')
+    parser.add_argument(
+        '--every', type=int, default=3, help='look at every n-th frame only; the others have the boxes of the nearest'
+    )
     parser.add_argument('--batch-size', type=int, default=16, help='frames that the detector sees at once')
     parser.add_argument('--workers', type=int, default=2, help='processes that decode videos')
+    parser.add_argument('--half', action='store_true', help='in half precision (float16, on a CPU bfloat16)')
+    parser.add_argument(
+        '--shard', type=shard, default=(1, 1), metavar='I/N', help='only the I-th of N parts of the list'
+    )
     return parser.parse_args()
+
+
+def shard(text: str) -> tuple[int, int]:
+    """2/8 as the numbers 2 and 8."""
+    part, _, parts = text.partition('/')
+    if not (part.isdecimal() and parts.isdecimal() and 1 <= int(part) <= int(parts)):
+        raise argparse.ArgumentTypeError(f'{text!r} should be I/N with I from 1 to N, such as 2/8')
+    return int(part), int(parts)
 
 
 def main() -> None:
@@ -47,23 +68,32 @@ def main() -> None:
     for option in ('top', 'every', 'batch_size'):
         if getattr(args, option) < 1:
             sys.exit(f'--{option.replace("_", "-")} {getattr(args, option)} must be at least 1')
-    names = read_names(args.list)
+    for path in (args.list, args.root):
+        if not path.exists():
+            sys.exit(f'{path} does not exist')
+    part, parts = args.shard
+    names = read_names(args.list)[part - 1 :: parts]
     claim(args)
     left = [name for name in names if not target(args.out, name).exists()]
     print(f'{len(names)} videos, {len(names) - len(left)} of them done')
     if not left:
         return
-    detect = load_detector(args.detector, args.top, args.min_score)
+    detect = load_detector(args.detector, args.top, args.min_score, args.half)
     loader = DataLoader(
         Videos(args.root, left, args.every), batch_size=None, num_workers=args.workers, collate_fn=tuple
     )
-    bar, failures = ProgressBar(len(left)), {}
-    for name, frames, error in loader:
+    bar, failures, start = ProgressBar(len(left)), {}, 0.0
+    for number, (name, frames, error) in enumerate(loader):
         if error is None:
             write(target(args.out, name), annotate(name, frames, args.every, args.batch_size, detect))
         else:
             failures[name] = error
         bar.update()
+        if number == WARM_UP:
+            start = time.monotonic()
+        if number == 2 * WARM_UP:
+            seconds = (time.monotonic() - start) / WARM_UP
+            print(f'\nabout {seconds:.2g} s a video, {seconds * len(left) / 3600:.1f} h for {len(left)} videos')
     for name, error in failures.items():
         print(f'\n{name}: {error}', file=sys.stderr)
     if failures:
@@ -72,7 +102,15 @@ def main() -> None:
 
 def read_names(path: Path) -> list[str]:
     """The videos of a list, a name and any number of labels a line; no two may be known by the same name."""
-    names = dict.fromkeys(line.split()[0] for line in path.read_text().splitlines() if line.strip())
+    lines = [line.split('\t' if '\t' in line else None) for line in path.read_text().splitlines() if line.strip()]
+    for name, *labels in lines:
+        if not all(label.removeprefix('-').isdecimal() for label in labels):
+            sys.exit(
+                f'{path} has {" ".join([name, *labels])!r}: after a name come only numbers; one with spaces needs a tab'
+            )
+    if not lines:
+        sys.exit(f'{path} names no videos')
+    names = dict.fromkeys(name for name, *_ in lines)
     known: dict[str, str] = {}
     for name in names:
         other = known.setdefault(Path(name).stem, name)
@@ -101,7 +139,7 @@ def target(out: Path, name: str) -> Path:
 
 def write(path: Path, content: dict) -> None:
     """Write a whole file or none."""
-    new = path.with_suffix('.new')
+    new = path.with_suffix(f'.{os.getpid()}')
     new.write_text(json.dumps(content))
     os.replace(new, path)
 
@@ -140,23 +178,31 @@ def annotate(name: str, frames: np.ndarray, every: int, batch_size: int, detect:
     }
 
 
-def load_detector(name: str, top: int, min_score: float) -> Detector:
+def load_detector(name: str, top: int, min_score: float, half: bool = False) -> Detector:
     """A function from frames (B, H, W, 3) to the detections of each."""
     load = load_faster_rcnn if name == 'fasterrcnn_resnet50_fpn' else load_hugging_face
     device = torch.device('cuda' if torch.cuda.is_available() else 'cpu')
-    return load(name, top, min_score, device)
+    detect = load(name, top, min_score, device)
+
+    @torch.inference_mode()
+    def detect_in_precision(frames: np.ndarray) -> list[Detections]:
+        dtype = torch.float16 if device.type == 'cuda' else torch.bfloat16
+        with torch.autocast(device.type, dtype, enabled=half):
+            return detect(frames)
+
+    return detect_in_precision
 
 
 def load_hugging_face(name: str, top: int, min_score: float, device: torch.device) -> Detector:
     """Any checkpoint that AutoModelForObjectDetection knows."""
-    try:
-        from transformers import AutoImageProcessor, AutoModelForObjectDetection
-    except ImportError as error:
-        sys.exit(f'--detector {name} needs Hugging Face transformers: pip install transformers ({error})')
-    processor = AutoImageProcessor.from_pretrained(name)
-    model = AutoModelForObjectDetection.from_pretrained(name).to(device).eval()
+    if importlib.util.find_spec('transformers') is None:
+        sys.exit(f'--detector {name} needs Hugging Face transformers: pip install transformers')
+    folder = find_checkpoint(name)
+    from transformers import AutoImageProcessor, AutoModelForObjectDetection
 
-    @torch.inference_mode()
+    processor = AutoImageProcessor.from_pretrained(folder)
+    model = AutoModelForObjectDetection.from_pretrained(folder).to(device).eval()
+
     def detect(frames: np.ndarray) -> list[Detections]:
         inputs = processor(images=list(frames), return_tensors='pt').to(device)
         sizes = [frames.shape[1:3]] * len(frames)
@@ -164,6 +210,26 @@ def load_hugging_face(name: str, top: int, min_score: float, device: torch.devic
         return [detections(result, model.config.id2label, top) for result in results]
 
     return detect
+
+
+def find_checkpoint(name: str) -> str:
+    """A folder as it is, or that of a checkpoint that was downloaded before, or the name of one that can be now."""
+    import huggingface_hub
+
+    if Path(name).is_dir():
+        return name
+    try:
+        return huggingface_hub.snapshot_download(name, local_files_only=True)
+    except Exception:  # not there, or no name of a checkpoint
+        pass
+    try:
+        huggingface_hub.model_info(name, timeout=10)  # once; transformers asks again and again for each file
+    except Exception as error:  # the hub's own, of its HTTP client, of the system
+        sys.exit(
+            f'--detector {name} is no folder, was not downloaded before and cannot be had now '
+            f'({type(error).__name__}); where there is a network run `hf download {name} --local-dir FOLDER`, and pass --detector FOLDER'
+        )
+    return name
 
 
 def load_faster_rcnn(name: str, top: int, min_score: float, device: torch.device) -> Detector:
@@ -176,10 +242,13 @@ def load_faster_rcnn(name: str, top: int, min_score: float, device: torch.device
             'torchvision from the index that torch came from, or choose a Hugging Face checkpoint'
         )
     weights = FasterRCNN_ResNet50_FPN_Weights.COCO_V1
-    model = fasterrcnn_resnet50_fpn(weights=weights, box_score_thresh=min_score).to(device).eval()
+    try:
+        model = fasterrcnn_resnet50_fpn(weights=weights, weights_backbone=None, box_score_thresh=min_score)
+    except URLError as error:
+        sys.exit(f'{weights.url} cannot be had ({error.reason}); put that file into {torch.hub.get_dir()}/checkpoints')
+    model = model.to(device).eval()
     categories = dict(enumerate(weights.meta['categories']))
 
-    @torch.inference_mode()
     def detect(frames: np.ndarray) -> list[Detections]:
         images = torch.from_numpy(frames).to(device).permute(0, 3, 1, 2) / 255
         return [detections(result, categories, top) for result in model(list(images))]
@@ -189,9 +258,9 @@ def load_faster_rcnn(name: str, top: int, min_score: float, device: torch.device
 
 def detections(result: dict[str, torch.Tensor], categories: dict[int, str], top: int) -> Detections:
     """The best boxes of a frame, best first."""
-    scores, order = result['scores'].sort(descending=True)
+    scores, order = result['scores'].float().sort(descending=True)
     order = order[:top]
-    boxes, labels = result['boxes'][order].cpu().tolist(), result['labels'][order].cpu().tolist()
+    boxes, labels = result['boxes'][order].float().cpu().tolist(), result['labels'][order].cpu().tolist()
     return [
         dict(
             box2d=dict(zip(('x1', 'y1', 'x2', 'y2'), (round(side, 2) for side in box), strict=True)),

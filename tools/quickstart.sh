@@ -15,19 +15,22 @@ step '1/5 environment'
 bash tools/setup.sh
 export PYTHON=$PWD/.venv/bin/python # from here on; before, a user's choice for setup.sh
 
+# a process for each GPU or else for each CPU core, two at most; 16 clips in a batch in any case
+PROCESSES=$($PYTHON -c 'import os, torch; print(min(2, torch.cuda.device_count() or os.cpu_count() or 1))')
+
 step "2/5 data: $DATA"
 [ -f $DATA/sthv2_val_list_videos.txt ] || $PYTHON tools/data/make_mini_something.py $DATA
 
 step "3/5 training: $RUN"
 if ! [ -f $RUN/trained ]; then
-    tools/dist_train.sh $CONFIG 2 --resume
+    tools/dist_train.sh $CONFIG "$PROCESSES" --resume --cfg-options train_dataloader.batch_size=$((16 / PROCESSES))
     touch $RUN/trained
 fi
 checkpoint=$(cat $RUN/last_checkpoint)
 
 step '4/5 test: 3 crops x 2 samplings of every held-out clip'
 if ! [ $RUN/test.txt -nt "$checkpoint" ]; then
-    tools/dist_test.sh $CONFIG "$checkpoint" 2 2>&1 | tee $RUN/test.log
+    tools/dist_test.sh $CONFIG "$checkpoint" "$PROCESSES" 2>&1 | tee $RUN/test.log
     grep -o 'acc/top1: [0-9.]*' $RUN/test.log | tail -n 1 >$RUN/test.txt
 fi
 

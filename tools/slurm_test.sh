@@ -1,7 +1,11 @@
 #!/usr/bin/env bash
-# Test under Slurm: [GPUS=8 GPUS_PER_NODE=8 CPUS_PER_TASK=5 SRUN_ARGS=...] \
+# Test under Slurm: [GPUS=8 GPUS_PER_NODE=8 CPUS_PER_TASK=5 SRUN_ARGS=...]
 #   tools/slurm_test.sh PARTITION JOB_NAME CONFIG CHECKPOINT [arguments of test.py]
 set -euo pipefail
+source "$(dirname "$0")/_launch.sh"
+
+need 4 "$@"
+need_config "$3"
 
 PARTITION=$1
 JOB_NAME=$2

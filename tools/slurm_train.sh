@@ -1,7 +1,11 @@
 #!/usr/bin/env bash
-# Train under Slurm: [GPUS=8 GPUS_PER_NODE=8 CPUS_PER_TASK=5 SRUN_ARGS=...] \
+# Train under Slurm: [GPUS=8 GPUS_PER_NODE=8 CPUS_PER_TASK=5 SRUN_ARGS=...]
 #   tools/slurm_train.sh PARTITION JOB_NAME CONFIG [arguments of train.py]
 set -euo pipefail
+source "$(dirname "$0")/_launch.sh"
+
+need 3 "$@"
+need_config "$3"
 
 PARTITION=$1
 JOB_NAME=$2

@@ -6,7 +6,9 @@ import os
 from mmengine.config import Config, DictAction
 
 import dyreg_mmaction  # noqa: F401
-from dyreg_mmaction.engine.launch import build_runner, check_data, load_config
+from dyreg_mmaction.checkpoints import load_file
+from dyreg_mmaction.engine.launch import TEST, build_runner, check_data, load_config, one_sentence
+from dyreg_mmaction.engine.processes import end_with_launcher
 
 
 def parse_args() -> argparse.Namespace:
@@ -47,17 +49,25 @@ def dump(cfg: Config, path: str) -> None:
     cfg.test_evaluator = [*evaluators, dict(type='DumpResults', out_file_path=path)]
 
 
-def main() -> None:
-    args = parse_args()
-    cfg = load_config(args)
+def settle(cfg: Config, args: argparse.Namespace) -> None:
+    """Let the command line's options change the config, and check what can be checked at once."""
     if args.show or args.show_dir:
         show(cfg, args)
     if args.dump:
         dump(cfg, args.dump)
-    cfg.load_from = args.checkpoint
-    if '://' not in args.checkpoint and not os.path.isfile(args.checkpoint):
-        raise FileNotFoundError(f'checkpoint {args.checkpoint!r} does not exist; train one with tools/train.py')
+    cfg.load_from, cfg.resume = args.checkpoint, False
+    if '://' not in args.checkpoint:
+        load_file(args.checkpoint)  # says what is wrong with it
     check_data(cfg, 'test_dataloader')
+
+
+def main() -> None:
+    args = parse_args()
+    if args.launcher != 'none':
+        end_with_launcher()
+    with one_sentence():
+        cfg = load_config(args, TEST)
+        settle(cfg, args)
     build_runner(cfg).test()
 
 

@@ -3,10 +3,24 @@
 import argparse
 import os
 
-from mmengine.config import DictAction
+from mmengine.config import Config, DictAction
 
 import dyreg_mmaction  # noqa: F401
-from dyreg_mmaction.engine.launch import build_runner, check_data, load_config
+from dyreg_mmaction.engine.launch import (
+    TRAINING,
+    build_runner,
+    check_data,
+    check_schedule,
+    check_weights,
+    load_config,
+    make_resumable,
+    one_sentence,
+    set_amp,
+    set_auto_scale_lr,
+    set_randomness,
+    set_resume,
+)
+from dyreg_mmaction.engine.processes import end_with_launcher, hold_work_dir
 
 
 def parse_args() -> argparse.Namespace:
@@ -19,7 +33,9 @@ def parse_args() -> argparse.Namespace:
         const='auto',
         help='checkpoint to resume from; without a value the latest one in the work dir, if there is one',
     )
-    parser.add_argument('--amp', action='store_true', help='train in mixed precision (GPU)')
+    parser.add_argument(
+        '--amp', action='store_true', help='train in mixed precision: float16 on a GPU, bfloat16 on a CPU'
+    )
     parser.add_argument('--no-validate', action='store_true', help='do not validate while training')
     parser.add_argument(
         '--auto-scale-lr', action='store_true', help='scale lr by batch size / auto_scale_lr.base_batch_size'
@@ -35,23 +51,36 @@ def parse_args() -> argparse.Namespace:
     return args
 
 
-def main() -> None:
-    args = parse_args()
-    cfg = load_config(args)
+def settle(cfg: Config, args: argparse.Namespace) -> str:
+    """Let the command line's options change the config, and check what can be checked at once; what to log."""
     if args.no_validate:
         cfg.val_cfg = cfg.val_dataloader = cfg.val_evaluator = None
     if args.amp:
-        cfg.optim_wrapper.type = 'AmpOptimWrapper'
-        cfg.optim_wrapper.setdefault('loss_scale', 'dynamic')
-    if args.resume:
-        cfg.resume = True
-        cfg.load_from = None if args.resume == 'auto' else args.resume
+        set_amp(cfg)
     if args.auto_scale_lr:
-        cfg.auto_scale_lr.enable = True
-    if cfg.get('randomness') is None or args.seed is not None:
-        cfg.randomness = dict(seed=args.seed, diff_rank_seed=args.diff_rank_seed, deterministic=args.deterministic)
+        set_auto_scale_lr(cfg)
+    set_randomness(cfg, args)
+    check_schedule(cfg)
+    make_resumable(cfg)
     check_data(cfg, 'train_dataloader', 'val_dataloader')
-    build_runner(cfg).train()
+    if int(os.environ.get('SLURM_PROCID', os.environ.get('RANK', 0))) == 0 or args.launcher == 'none':
+        hold_work_dir(cfg.work_dir)
+    message = set_resume(cfg, args.resume)
+    check_weights(cfg)
+    return message
+
+
+def main() -> None:
+    args = parse_args()
+    if args.launcher != 'none':
+        end_with_launcher()
+    with one_sentence():
+        cfg = load_config(args, TRAINING)
+        message = settle(cfg, args)
+    runner = build_runner(cfg)
+    if message:
+        runner.logger.info(message)
+    runner.train()
 
 
 if __name__ == '__main__':

@@ -2,7 +2,7 @@
 
 from .boxes import LoadBoxes, LoadObjects, WithBoxes
 from .mini_something import MiniSomething
-from .samplers import SpreadSampler, StreamSampler
+from .samplers import StreamSampler
 from .something import TSMCrop
 from .sync_mnist import MultiSyncMNIST, SyncMNIST
 

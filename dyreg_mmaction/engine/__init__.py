@@ -1,6 +1,6 @@
 """What a run needs besides model and data: optimiser groups, hooks, exact resume, checks of a config."""
 
-from .hooks import AttachRegionsHook, DrawRegionsHook
+from .hooks import AttachRegionsHook, DrawRegionsHook, ValidateAtStartHook
 from .interruption import SaveAndExitHook
 from .optim_groups import DyRegOptimWrapperConstructor
 from .portion_hook import PortionHook
@@ -15,4 +15,5 @@ __all__ = [
     'SaveAndExitHook',
     'SeededSampler',
     'SeededSamples',
+    'ValidateAtStartHook',
 ]

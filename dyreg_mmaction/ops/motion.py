@@ -1,4 +1,4 @@
-"""Where something moves in a clip that the camera does not move."""
+"""Where something moves in a clip, apart from what the whole frame does."""
 
 import torch
 import torch.nn.functional as F
@@ -6,39 +6,55 @@ from torch import Tensor
 
 from .resize import adaptive_avg_pool
 
-CELLS = 16  # a side of the grid on which a translation has to show its worth
+BAND = 0.1  # standard deviation of the frequencies that count, in cycles per pixel
+CELLS = 16  # a side of the grid whose median says what most of the frame does
 
 
-def motion_energy(frames: Tensor, align: bool = True) -> Tensor:
+def motion_energy(frames: Tensor, steady: bool = True) -> Tensor:
     """Difference of each frame to the one before and the one after, |f(t) - f(t-1)| + |f(t+1) - f(t)|.
 
     Args:
         frames (Tensor[B, T, C, H, W]): Clips.
-        align (bool): Whether the translation of the whole frame between two frames is taken out first, where one
-            shows (:func:`global_translation`); what has no counterpart in the other frame then has no energy.
+        steady (bool): Whether what the whole frame does is left out: a change of light (:func:`match_light`), a
+            translation (:func:`global_translation`), whatever shows no motion of a part (:func:`shows_motion`). What
+            has no counterpart in the other frame then has no energy.
 
     Returns:
         Tensor[B, T, H, W]: Mean over the channels.
     """
-    first, second = frames[:, :-1], frames[:, 1:]
-    if not align:
-        change = (second - first).abs().mean(2)  # (B,T-1,H,W)
-        return F.pad(change, (0, 0, 0, 0, 0, 1)) + F.pad(change, (0, 0, 0, 0, 1, 0))
-    pairs = first.shape[:2]
-    first, second = first.flatten(0, 1), second.flatten(0, 1)  # (M,C,H,W)
-    shift = global_translation(first, second)
-    moved, inside = translate(second, shift)
-    change = (moved - first).abs().mean(1) * inside  # (M,H,W), in the place of the first frame
-    later, _ = translate(change[:, None], -shift)  # the same in the place of the second
-    before, after = change.unflatten(0, pairs), later[:, 0].unflatten(0, pairs)
-    return F.pad(before, (0, 0, 0, 0, 0, 1)) + F.pad(after, (0, 0, 0, 0, 1, 0))
+    pairs = (len(frames), -1)
+    first, second = frames[:, :-1].flatten(0, 1), frames[:, 1:].flatten(0, 1)  # (M,C,H,W)
+    if steady:
+        second = match_light(first, second)
+        shift = global_translation(first, second)
+        moved, inside = translate(second, shift)
+        change = _difference(first, moved) * inside  # (M,H,W), at the place of the first frame
+        change = change * shows_motion(change.unflatten(0, pairs)).flatten()[:, None, None]
+        later = translate(change[:, None], -shift)[0][:, 0]  # the same at the place of the second
+    else:
+        change = later = _difference(first, second)
+    change, later = change.unflatten(0, pairs), later.unflatten(0, pairs)  # (B,T-1,H,W)
+    return F.pad(change, (0, 0, 0, 0, 0, 1)) + F.pad(later, (0, 0, 0, 0, 1, 0))
+
+
+def match_light(first: Tensor, second: Tensor) -> Tensor:
+    """The second frames with the brightness and contrast of the first, where that lowers the median difference.
+
+    Frames are Tensor[M, C, H, W].
+    """
+    (mean, spread), (other_mean, other_spread) = (
+        (x.mean((-2, -1), keepdim=True), x.std((1, 2, 3), keepdim=True).clamp(min=1e-6)) for x in (first, second)
+    )
+    matched = (second - other_mean) * (spread / other_spread) + mean
+    better = _median(_difference(first, matched)) < _median(_difference(first, second))
+    return torch.where(better[:, None, None, None], matched, second)
 
 
 def global_translation(first: Tensor, second: Tensor) -> Tensor:
     """Whole pixels s by which the frame as a whole has moved: second(p + s) = first(p), by phase correlation.
 
-    It is 0 where it would not lower the median difference of a grid of cells, i.e. where less than about half of the
-    frame goes with it: a large object that moves over a plain background is no camera.
+    It is 0 where it would not lower the median difference, i.e. where less than about half of the frame goes with it:
+    a large object that moves over a plain background is no camera.
 
     Args:
         first (Tensor[M, C, H, W]): Frames.
@@ -51,19 +67,24 @@ def global_translation(first: Tensor, second: Tensor) -> Tensor:
     """
     shift = phase_correlation(first.mean(1), second.mean(1))
     moved, inside = translate(second, shift)
-    still = (second - first).abs().mean(1)
-    aligned = torch.where(inside, (moved - first).abs().mean(1), still)
-    return shift * (_median(aligned) < 0.8 * _median(still))[:, None]
+    still = _difference(first, second)
+    aligned = torch.where(inside, _difference(first, moved), still)
+    return shift * (_median(aligned) < _median(still))[:, None]
 
 
 def phase_correlation(first: Tensor, second: Tensor) -> Tensor:
-    """The peak of the correlation of the phases of grey frames Tensor[M, H, W]: Tensor[M, 2], see above."""
+    """The peak of the correlation of the phases of grey frames Tensor[M, H, W]: Tensor[M, 2], see above.
+
+    Frames fade out over the outer 5 % of each side, as they do not go on at the other one. High frequencies count less
+    than low ones: the sharp outline of one object holds more of them than a soft background of the whole frame.
+    """
     height, width = first.shape[-2:]
-    rows, columns = (torch.hann_window(n, False, device=first.device, dtype=first.dtype) for n in (height, width))
-    window = rows[:, None] * columns  # a frame does not go on at its other side
+    window = _fade(height, first)[:, None] * _fade(width, first)
     spectra = [torch.fft.rfft2((x - x.mean((-2, -1), keepdim=True)) * window) for x in (first, second)]
     cross = spectra[0].conj() * spectra[1]
-    peak = torch.fft.irfft2(cross / cross.abs().clamp(min=1e-12), s=(height, width)).flatten(1).argmax(1)
+    rows, columns = (f(n, device=first.device) for f, n in ((torch.fft.fftfreq, height), (torch.fft.rfftfreq, width)))
+    band = torch.exp(-0.5 * (rows[:, None] ** 2 + columns**2) / BAND**2)
+    peak = torch.fft.irfft2(band * cross / cross.abs().clamp(min=1e-12), s=(height, width)).flatten(1).argmax(1)
     y, x = peak // width, peak % width
     return torch.stack((x - width * (x > width // 2), y - height * (y > height // 2)), dim=1)
 
@@ -87,7 +108,29 @@ def translate(maps: Tensor, shift: Tensor) -> tuple[Tensor, Tensor]:
     return moved.unflatten(2, (height, width)) * inside[:, None], inside
 
 
+def shows_motion(change: Tensor) -> Tensor:
+    """Whether the differences of frames are those of something that moves: Tensor[B, P] from Tensor[B, P, H, W].
+
+    Not where half of the frame has changed almost like the mean of it (noise, light); nor where much of it has changed
+    and more than in most pairs of the clip (a cut, a jerk of the camera).
+    """
+    mean, median = change.mean((-2, -1)), _median(change.flatten(0, 1)).unflatten(0, change.shape[:2])
+    usual = mean.sort(1).values[:, (mean.shape[1] - 1) // 2, None]
+    return (median < 0.7 * mean) & ~((median > 0.2 * mean) & (mean > 3 * usual))
+
+
+def _difference(first: Tensor, second: Tensor) -> Tensor:
+    return (second - first).abs().mean(1)
+
+
 def _median(change: Tensor) -> Tensor:
     """Median over the cells of a grid: Tensor[M] from Tensor[M, H, W]."""
     cells = adaptive_avg_pool(change, (min(CELLS, change.shape[-2]), min(CELLS, change.shape[-1]))).flatten(1)
     return cells.sort(1).values[:, cells.shape[1] // 2]
+
+
+def _fade(length: int, like: Tensor) -> Tensor:
+    """Tukey window."""
+    middle = torch.arange(length, device=like.device) + 0.5
+    edge = torch.minimum(middle, length - middle) / (0.05 * length)
+    return 0.5 - 0.5 * torch.cos(torch.pi * edge.clamp(max=1))

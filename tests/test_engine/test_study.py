@@ -1,5 +1,7 @@
 """A run of a study: MMEngine's runner in portions, which ends like one that was never left."""
 
+from itertools import islice
+
 import pytest
 import torch
 from mmengine.hooks import Hook
@@ -7,8 +9,9 @@ from mmengine.logging import MessageHub
 from mmengine.runner import IterBasedTrainLoop
 from study_cases import study_run
 
+from dyreg_mmaction.datasets import StreamSampler
 from dyreg_mmaction.engine.portion_hook import region_numbers
-from dyreg_mmaction.registry import HOOKS, LOOPS
+from dyreg_mmaction.registry import DATASETS, HOOKS, LOOPS
 
 seen: list = []
 
@@ -69,14 +72,22 @@ def interrupt(*args, **kwargs):
     raise KeyboardInterrupt
 
 
-def test_schedules_hooks_and_progress_are_those_of_one_long_training(tmp_path):
-    """Four epochs of a config that drops after three are eight iterations with a drop after six."""
-    settings = dict(param_scheduler=[dict(type='MultiStepLR', milestones=[3])], custom_hooks=[dict(type='Watch')])
-    finish(study_run(tmp_path, portion=5, **settings))
+@pytest.mark.parametrize(
+    'schedule, drop',
+    [
+        (dict(type='MultiStepLR', milestones=[3]), 6),  # four epochs are eight iterations
+        (dict(type='ReduceOnPlateauLR', monitor='acc/top1', rule='greater', threshold=9, patience=0), 5),
+    ],
+)
+def test_schedules_hooks_and_progress_are_those_of_one_long_training(tmp_path, schedule, drop):
+    run = study_run(tmp_path, portion=5, param_scheduler=[schedule], custom_hooks=[dict(type='Watch')])
+    finish(run)
     iterations, lengths, rates, videos = zip(*seen, strict=True)
     assert iterations == tuple(range(8)) and set(lengths) == {8}
-    assert rates == pytest.approx([0.01] * 6 + [0.001] * 2)
-    assert len({video for batch in videos for video in batch}) == 24  # none twice, whatever the portion
+    assert rates == pytest.approx([0.01] * drop + [0.001] * (8 - drop))
+    dataset = DATASETS.build(run.cfg.train_dataloader.dataset)
+    stream = islice(StreamSampler(dataset, seed=0), 24)  # none twice or left out, whatever the portion
+    assert sum(videos, []) == [dataset[index]['inputs'].numpy().tobytes() for index in stream]
     assert not [name for name in MessageHub._instance_dict if name.startswith('dynamic_seed0')]
 
 

@@ -2,8 +2,11 @@
 
 import json
 import os
+import re
 import runpy
+import shutil
 import sys
+import time
 from pathlib import Path
 
 import cv2
@@ -57,7 +60,8 @@ def videos(tmp_path) -> Path:
 
 def run(monkeypatch, videos, detector, *options):
     out = videos / 'boxes'
-    args = [TOOL, videos / 'list.txt', videos, out, '--detector', detector, '--min-score', 0, '--workers', 0, *options]
+    args = [TOOL, videos / 'list.txt', videos, out, '--detector', detector, '--min-score', 0, '--workers', 0]
+    args += ['--every', 1, *options]
     monkeypatch.setattr(sys, 'argv', list(map(str, args)))
     runpy.run_path(str(TOOL), run_name='__main__')
     return out
@@ -127,6 +131,73 @@ def test_two_videos_of_one_name_are_refused_before_anything_is_written(monkeypat
     with pytest.raises(SystemExit, match="has a/1.mp4 and b/1.mp4, whose boxes would both be those of video '1'; give"):
         run(monkeypatch, videos, 'none')
     assert not (videos / 'boxes').exists()
+
+
+@pytest.mark.parametrize('line', ['my a.avi 0', 'a.avi cat', 'a.avi,0'])
+def test_a_name_with_spaces_needs_a_tab(tool, tmp_path, line):
+    path = tmp_path / 'list.txt'
+    path.write_text(f'b.avi 1\n{line}\n')
+    if line == 'a.avi,0':
+        assert tool['read_names'](path) == ['b.avi', 'a.avi,0']  # no such video: named at the end
+        return
+    with pytest.raises(SystemExit, match=f"list.txt has '{line}': after a name come only numbers"):
+        tool['read_names'](path)
+    path.write_text('my a.avi\t0\nb.avi 1\n')
+    assert tool['read_names'](path) == ['my a.avi', 'b.avi']
+
+
+def test_a_list_without_videos_is_said(monkeypatch, videos):
+    (videos / 'list.txt').write_text('\n')
+    with pytest.raises(SystemExit, match='list.txt names no videos'):
+        run(monkeypatch, videos, 'none')
+    (videos / 'list.txt').unlink()
+    with pytest.raises(SystemExit, match='list.txt does not exist'):
+        run(monkeypatch, videos, 'none')
+
+
+@pytest.mark.parametrize('text', ['0/2', '3/2', '2', '1/0', 'a/b', '-1/2'])
+def test_a_shard_that_is_none_is_refused(monkeypatch, videos, text, capsys):
+    with pytest.raises(SystemExit):
+        run(monkeypatch, videos, 'none', f'--shard={text}')
+    assert 'should be I/N with I from 1 to N, such as 2/8' in capsys.readouterr().err
+
+
+def test_without_a_network_it_says_at_once_what_to_do(monkeypatch, videos, tmp_path):
+    """An address at which nobody listens: what a machine without network sees, or worse."""
+    import huggingface_hub
+
+    monkeypatch.setenv('HF_HUB_CACHE', str(tmp_path / 'cache'))
+    monkeypatch.setattr(huggingface_hub.constants, 'HF_HUB_CACHE', str(tmp_path / 'cache'))
+    monkeypatch.setattr(huggingface_hub.constants, 'ENDPOINT', 'http://127.0.0.1:9')
+    monkeypatch.setattr(huggingface_hub.hf_api.api, 'endpoint', 'http://127.0.0.1:9')
+    start = time.monotonic()
+    with pytest.raises(SystemExit, match=r'cannot be had now .*; where there is a network run `hf download some/model'):
+        run(monkeypatch, videos, 'some/model')
+    assert time.monotonic() - start < 15
+
+
+@pytest.mark.slow
+def test_shards_share_the_videos_and_half_precision_finds_nearly_the_same(monkeypatch, videos, checkpoint, capsys):
+    monkeypatch.setitem(os.environ, 'HF_HUB_OFFLINE', '1')
+    run(monkeypatch, videos, checkpoint, '--shard', '1/2')
+    assert {path.stem for path in (videos / 'boxes').glob('?.json')} == {'c', 'b'}
+    out = run(monkeypatch, videos, checkpoint, '--shard', '2/2', '--half')
+    assert {path.stem for path in out.glob('?.json')} == {'a', 'b', 'c'}
+    halves = json.loads((out / 'a.json').read_text())['a']
+    (videos / 'boxes').rename(videos / 'half')
+    wholes = json.loads((run(monkeypatch, videos, checkpoint) / 'a.json').read_text())['a']
+    assert halves != wholes
+    for half, whole in zip(halves, wholes, strict=True):
+        assert half['labels'][0]['score'] == pytest.approx(whole['labels'][0]['score'], abs=0.05)
+
+
+@pytest.mark.slow
+def test_the_time_of_all_is_said_early(monkeypatch, videos, checkpoint, capsys):
+    for i in range(20):
+        shutil.copy(videos / 'b.avi', videos / f'copy{i}.avi')
+    (videos / 'list.txt').write_text(''.join(f'copy{i}.avi 0\n' for i in range(20)))
+    run(monkeypatch, videos, checkpoint)
+    assert re.search(r'about [\d.e-]+ s a video, 0\.0 h for 20 videos', capsys.readouterr().out)
 
 
 def test_only_every_nth_frame_is_decoded(tool, videos):

@@ -21,13 +21,30 @@ SMALL = [
 ]
 
 
+def start(*command: str, **env: str) -> subprocess.Popen:
+    """A command run in the repository."""
+    path = f'{Path(sys.executable).parent}:{os.environ["PATH"]}'
+    paths = f'{ROOT}:{ROOT / "tests"}'
+    env = {**os.environ, 'PATH': path, 'PYTHON': sys.executable, 'PYTHONPATH': paths, 'OMP_NUM_THREADS': '1', **env}
+    return subprocess.Popen(command, cwd=ROOT, env=env, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+
+
 def run(*command: str, check: bool = True, **env: str) -> str:
     """Output of a command run in the repository."""
-    path = f'{Path(sys.executable).parent}:{os.environ["PATH"]}'
-    env = {**os.environ, 'PATH': path, 'PYTHON': sys.executable, 'PYTHONPATH': str(ROOT), 'OMP_NUM_THREADS': '1', **env}
-    result = subprocess.run(command, cwd=ROOT, env=env, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-    assert not check or result.returncode == 0, result.stdout[-4000:]
-    return result.stdout
+    process = start(*command, **env)
+    output = process.communicate()[0]
+    assert not check or process.returncode == 0, output[-4000:]
+    return output
+
+
+@pytest.fixture(scope='module')
+def mini(tmp_path_factory) -> list[str]:
+    """Options that point the quick start's config to lists of no clips."""
+    folder = tmp_path_factory.mktemp('mini')
+    for split in ('train', 'val'):
+        (folder / f'sthv2_{split}_list_videos.txt').write_text('videos/0.mp4 0')
+    (folder / 'videos').mkdir()
+    return [*SMALL, *(f'{loader}_dataloader.dataset.data_root={folder}' for loader in ('train', 'val', 'test'))]
 
 
 @pytest.fixture(scope='module')
@@ -35,7 +52,7 @@ def data(tmp_path_factory) -> list[str]:
     """Options that point the quick start's config to a handful of clips."""
     folder = tmp_path_factory.mktemp('data') / 'mini'
     run(sys.executable, 'tools/data/make_mini_something.py', str(folder), '--train', '8', '--val', '8')
-    return [*SMALL, *(f'{loader}_dataloader.dataset.data_root={folder}' for loader in ('train', 'val', 'test'))]
+    return [*SMALL, f'data_root={folder}']
 
 
 @pytest.fixture(scope='module')
@@ -85,10 +102,21 @@ def test_missing_data_says_what_to_run(tmp_path):
     assert 'no.txt' in output.splitlines()[-1] and 'tools/data/prepare_something.py' in output.splitlines()[-1]
 
 
-def test_missing_checkpoint_is_named(tmp_path):
-    arguments = ['tools/test.py', CONFIG, str(tmp_path / 'no.pth')]
-    output = run(sys.executable, *arguments, check=False)
-    assert 'no.pth' in output.splitlines()[-1] and 'FileNotFoundError' in output.splitlines()[-1]
+@pytest.mark.parametrize('content', [None, 'a text', {'conv.weight': torch.ones(1)}])
+def test_checkpoint_that_is_none_of_this_model_is_refused(content, tmp_path, mini):
+    file = tmp_path / 'some.pth'
+    if isinstance(content, str):
+        file.write_text(content)
+    elif content is not None:
+        torch.save(content, file)
+    arguments = ['tools/test.py', CONFIG, str(file), '--work-dir', str(tmp_path), '--cfg-options', *mini]
+    result = start(sys.executable, *arguments)
+    output = result.communicate()[0]
+    assert result.returncode != 0
+    if isinstance(content, dict):
+        assert 'not one of the 1 keys of the checkpoint' in output.splitlines()[-1]
+    else:
+        assert 'some.pth' in output.splitlines()[-1] and 'Traceback' not in output
 
 
 def test_print_config_merges_bases_and_options():

@@ -26,14 +26,14 @@ class MotionLikelihood(RegionLoss):
     minus its mean, clamped at 0, divided by its sum. Frames without motion teach nothing.
 
     Args:
-        align (bool): Whether the translation of the whole frame, a camera's, is taken out first.
+        steady (bool): Whether what the whole frame does (camera, light, cuts) is left out, see :func:`.motion_energy`.
 
     Raises:
         ValueError: By the call, if the clips have one frame.
     """
 
-    def __init__(self, align: bool = True) -> None:
-        self.align = align
+    def __init__(self, steady: bool = True) -> None:
+        self.steady = steady
 
     def __call__(
         self, regions: Mapping[str, Regions], frames: Tensor, data_samples: list
@@ -45,7 +45,7 @@ class MotionLikelihood(RegionLoss):
                 'least 2 (num_clips or clip_len of SampleFrames), or leave this loss out'
             )
         with torch.no_grad():
-            energy = motion_energy(frames, self.align)
+            energy = motion_energy(frames, self.steady)
             targets = {path: motion_target(energy, each) for path, each in regions.items()}
         return likelihood_loss(regions, targets)
 

@@ -6,33 +6,35 @@ import pytest
 import torch
 
 from dyreg_mmaction.models.losses import MotionLikelihood
+from dyreg_mmaction.models.losses.motion import motion_target
 from dyreg_mmaction.ops import Regions
+from dyreg_mmaction.ops.motion import global_translation, motion_energy
 
-T, SIZE, CELLS = 5, 32, 8
+T, SIZE, CELLS = 5, 64, 8
 
 
 def textured(size=2 * SIZE, seed=0):
     """A background (3, size, size) with detail of several sizes."""
     generator = torch.Generator().manual_seed(seed)
-    fields = [torch.rand(1, 3, size // k, size // k, generator=generator) for k in (1, 2, 4, 8)]
+    fields = [torch.rand(1, 3, size // k, size // k, generator=generator) for k in (2, 4, 8, 16)]
     return sum(torch.nn.functional.interpolate(field, size=(size, size), mode='nearest') for field in fields)[0]
 
 
 def clip(camera=(0, 0), path=None, background=None):
-    """A square of 6 pixels on its path (top left corners, T of them) in front of a camera that moves."""
+    """A square of 12 pixels on its path (top left corners, T of them) in front of a camera that moves."""
     background = textured() if background is None else background
     frames = []
     for t in range(T):
-        y, x = 16 + t * camera[1], 16 + t * camera[0]
+        y, x = 32 + t * camera[1], 32 + t * camera[0]
         frame = background[:, y : y + SIZE, x : x + SIZE].clone()
         if path is not None:
             left, top = path[t]
-            frame[:, top : top + 6, left : left + 6] = textured(8, seed=1)[:, :6, :6] + 1
+            frame[:, top : top + 12, left : left + 12] = textured(16, seed=1)[:, :12, :12] + 1
         frames.append(frame)
     return torch.stack(frames)[None]  # (1,T,3,H,W)
 
 
-PATH = [(4 + 4 * t, 20) for t in range(T)]
+PATH = [(8 + 8 * t, 40) for t in range(T)]
 
 
 def regions(center=None, nodes=2, time=T, half=2.0):
@@ -72,7 +74,7 @@ def test_it_is_the_formula_written_out():
                             value *= math.exp(-z * z / 2) / (std * math.sqrt(2 * math.pi))
                         density += value / 3
                     expected -= (excess[y, x] / excess.sum()).item() * math.log(density + math.exp(-2)) / (2 * T)
-    loss, measures = lose(given, frames, align=False)
+    loss, measures = lose(given, frames, steady=False)
     assert loss.item() == pytest.approx(expected, rel=1e-4)
     assert measures['disagreement'].item() == pytest.approx(math.exp(expected), rel=1e-4)
 
@@ -86,10 +88,25 @@ def test_descent_brings_a_region_to_what_moves_and_says_which():
         loss, measures = lose(given, frames)
         loss.backward()
         optimizer.step()
-    truth = (torch.tensor(PATH) + 3) / SIZE  # (T,2)
+    truth = (torch.tensor(PATH) + 6) / SIZE  # (T,2)
     nearest = (given.normalized().center[0] - truth[:, None]).norm(dim=-1).min(1).values
     assert nearest[1:-1].max() < 0.12
     assert measures['plugin/share_0'] + measures['plugin/share_1'] > 0.8
+
+
+def inside(frames, **options):
+    """Part of the target within the square's places of a frame and its neighbours, in each frame."""
+    target = target_of(frames, **options)
+    places = torch.zeros(T, SIZE, SIZE)
+    for t in range(T):
+        for left, top in PATH[max(t - 1, 0) : t + 2]:
+            places[t, top : top + 12, left : left + 12] = 1
+    cells = torch.nn.functional.adaptive_max_pool2d(places, CELLS)
+    return (target[0] * cells).sum((-2, -1))
+
+
+def target_of(frames, **options):
+    return motion_target(motion_energy(frames, **options), regions())
 
 
 def test_a_still_clip_teaches_nothing():
@@ -98,6 +115,63 @@ def test_a_still_clip_teaches_nothing():
     loss.backward()
     assert loss.item() == 0 and not given.center.grad.any()
     assert all(value.isfinite() for value in measures.values())
+
+
+@pytest.mark.parametrize('name', ['noise', 'light', 'pan', 'cut'])
+def test_nothing_is_learned_from_what_the_whole_frame_does(name):
+    generator = torch.Generator().manual_seed(0)
+    still, light = clip(), torch.randn(T, 1, 1, 1, generator=generator)
+    frames = {
+        'noise': still + 0.05 * torch.randn(still.shape, generator=generator),
+        'light': still * (1 + 0.1 * light) + 0.2 * light.flip(0),
+        'pan': clip(camera=(2, 1)),
+        'cut': torch.cat((still[:, :2], clip(background=textured(seed=5))[:, 2:]), dim=1),
+    }[name]
+    given = regions()
+    lose(given, frames)[0].backward()
+    assert not given.center.grad.any()
+    assert target_of(frames, steady=False).any()  # which is what had to be left out
+
+
+@pytest.mark.parametrize('camera', [(5, 0), (-3, 4), (0, -2)])
+def test_a_camera_is_taken_out(camera):
+    frames = clip(camera, PATH)
+    assert global_translation(frames[0, :-1], frames[0, 1:]).tolist() == [[-camera[0], -camera[1]]] * (T - 1)
+    assert inside(frames).mean() > 0.9 > 0.8 > inside(frames, steady=False).mean()
+
+
+def test_light_is_taken_out():
+    gain = torch.tensor([1, 1.4, 0.8, 1.2, 0.7]).view(T, 1, 1, 1)
+    frames = clip(path=PATH)
+    torch.testing.assert_close(inside(frames * gain - gain), inside(frames), rtol=0.05, atol=0)
+    assert inside(frames * gain - gain, steady=False).min() < 0.7
+
+
+def test_a_cut_is_left_out_and_the_motion_beside_it_is_not():
+    frames = torch.cat((clip(path=PATH)[:, :2], clip(path=PATH, background=textured(seed=5))[:, 2:]), dim=1)
+    assert inside(frames).min() > 0.9 > 0.7 > inside(frames, steady=False).min()
+
+
+def test_under_parallax_the_larger_layer_rests():
+    """The lower third is nearer to a camera that moves sideways, hence faster."""
+    frames, near = clip(camera=(3, 0)), clip(camera=(6, 0), background=textured(seed=5))
+    frames[..., 42:, :] = near[..., 42:, :]
+    far = target_of(frames)[0, :, :5]
+    assert far.sum() < 0.1 * T < 0.3 * T < target_of(frames, steady=False)[0, :, :5].sum()
+
+
+def test_a_mover_on_a_plain_ground_is_no_camera():
+    frames = clip(path=PATH, background=torch.zeros(3, 128, 128))
+    assert not global_translation(frames[0, :-1], frames[0, 1:]).any()
+    torch.testing.assert_close(target_of(frames), target_of(frames, steady=False))
+
+
+def test_a_map_with_fewer_frames_has_the_mean_of_theirs():
+    energy = motion_energy(clip(path=PATH)[:, :4])
+    few = motion_target(energy, regions(time=2))
+    assert few.shape == (1, 2, CELLS, CELLS)
+    mean = motion_target(energy.unflatten(1, (2, 2)).mean(2), regions(time=2))
+    torch.testing.assert_close(few, mean)
 
 
 def test_one_frame_is_refused():

@@ -1,0 +1,68 @@
+"""One writer for each work dir, and no worker without its launcher."""
+
+import json
+import os
+import socket
+import threading
+import time
+from pathlib import Path
+
+_locks: dict[str, object] = {}  # open for as long as the process lives
+
+
+def hold_work_dir(work_dir: str) -> None:
+    """Make this process the only one that writes to ``work_dir``, until it ends, however it ends.
+
+    The lock is the operating system's, on ``work_dir/writer.json``. Where there are no such locks (Windows), nothing is
+    locked.
+
+    Raises:
+        RuntimeError: If another process holds it.
+    """
+    try:
+        import fcntl
+    except ImportError:
+        return
+    folder = Path(work_dir)
+    folder.mkdir(parents=True, exist_ok=True)
+    path = str((folder / 'writer.json').resolve())
+    if path in _locks:
+        return
+    file = open(path, 'a+')
+    try:
+        # not flock: a lock by that is inherited by data loading workers, which outlive a killed trainer by seconds
+        fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        file.seek(0)
+        raise RuntimeError(
+            f'work_dir={work_dir!r} is being written to by {_writer(file.read())}; wait for its end, end it, or '
+            'choose another --work-dir'
+        ) from error
+    file.truncate(0)
+    file.write(json.dumps(dict(pid=os.getpid(), host=socket.gethostname())))
+    file.flush()
+    _locks[path] = file
+
+
+def _writer(text: str) -> str:
+    try:
+        writer = json.loads(text)
+        return f'process {writer["pid"]} on {writer["host"]}'
+    except (ValueError, KeyError, TypeError):  # it has not written yet
+        return 'another process'
+
+
+def end_with_launcher(interval: float = 1) -> None:
+    """Have this process end as soon as the one that has started it is gone, killed without a chance to say so.
+
+    Args:
+        interval (float): Seconds between two looks.
+    """
+    launcher = os.getppid()
+
+    def watch() -> None:
+        while os.getppid() == launcher:
+            time.sleep(interval)
+        os._exit(1)  # what is saved is whole, and collectives without the others would hang
+
+    threading.Thread(target=watch, name='watch of the launcher', daemon=True).start()

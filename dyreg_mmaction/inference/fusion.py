@@ -1,0 +1,119 @@
+"""The same network, faster, once it is only run."""
+
+import copy
+from typing import Any
+
+import torch
+from mmaction.models.backbones import resnet, resnet3d
+from mmaction.models.backbones.resnet_tsm import TemporalShift
+from mmcv.cnn import ConvModule
+from mmcv.cnn.bricks import wrappers
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+from torch.utils._pytree import tree_map_only
+
+from .layers import FusedBlock, FusedConv, FusedShift
+
+CONVOLUTIONS = (nn.Conv2d, nn.Conv3d, wrappers.Conv2d, wrappers.Conv3d)
+BLOCKS = (resnet.BasicBlock, resnet.Bottleneck, resnet3d.BasicBlock3d, resnet3d.Bottleneck3d)
+DTYPES = (torch.float32, torch.bfloat16, torch.float16)
+
+
+def fuse_for_inference(model: nn.Module, dtype: torch.dtype = torch.float32) -> nn.Module:
+    """A copy of a model that gives the same in less time, to be run without gradients.
+
+    Batch norms, ReLUs and residuals become part of the convolutions in front of them, the temporal shift copies once,
+    maps lie channels last in memory. Plugins, and whatever else is hooked to a sub-module, keep their places: where one
+    sits between a convolution and its norm, the two stay apart. A block's output is overwritten by the next block.
+
+    Args:
+        model (nn.Module): A recogniser or a backbone, plugged or plain, with the weights it is to be run with.
+        dtype (torch.dtype): What convolutions compute in. bfloat16 is a gain on CPUs with AMX or AVX512-BF16 and on
+            GPUs; regions and the head stay in float32.
+
+    Raises:
+        ValueError: If ``dtype`` is none of float32, bfloat16, float16.
+    """
+    if dtype not in DTYPES:
+        raise ValueError(f'dtype={dtype} must be one of {", ".join(map(str, DTYPES))}')
+    model = copy.deepcopy(model)
+    model.eval()  # which returns None in MMAction2's backbones
+    model.requires_grad_(False)
+    backbone = getattr(model, 'backbone', model)
+    for module in list(backbone.modules()):
+        if isinstance(module, ConvModule):
+            _fuse_convolution(module, dtype)
+        elif type(module) is TemporalShift:
+            module.__class__ = FusedShift
+    for module in backbone.modules():
+        if isinstance(module, nn.Sequential):
+            _fuse_blocks(module)
+    if dtype != torch.float32:
+        cls = type(backbone)
+        backbone.__class__ = type(cls.__name__, (LowPrecision, cls), dict(dtype=dtype, __module__=cls.__module__))
+    return model
+
+
+class LowPrecision(nn.Module):
+    """Mixin in front of a backbone: computes in ``dtype`` what takes no harm from it, and gives float32."""
+
+    dtype: torch.dtype
+
+    def forward(self, x: Tensor, *args, **kwargs):
+        """The backbone's features."""
+        with torch.autocast(x.device.type, self.dtype):
+            features = super().forward(x, *args, **kwargs)
+        return tree_map_only(Tensor, Tensor.float, features)
+
+
+def _fuse_convolution(module: ConvModule, dtype: torch.dtype) -> None:
+    """Make convolution, norm and ReLU one layer as far as nothing comes between them."""
+    holder, name = (module.conv, 'net') if isinstance(module.conv, TemporalShift) else (module, 'conv')
+    conv = getattr(holder, name)
+    if type(conv) not in CONVOLUTIONS or conv.padding_mode != 'zeros' or isinstance(conv.padding, str):
+        return
+    norm = module.norm if module.with_norm else None
+    joined = module.order == ('conv', 'norm', 'act') and not any(map(_is_hooked, module.conv.modules()))
+    folds = joined and isinstance(norm, _BatchNorm) and norm.track_running_stats
+    relu = (
+        joined
+        and (norm is None or folds and not _is_hooked(norm))
+        and module.with_activation
+        and type(module.activate) is nn.ReLU
+    )
+    _replace(holder, name, FusedConv(conv, norm if folds else None, relu, dtype))
+    if folds:
+        _replace(module, module.norm_name, nn.Identity())
+    if relu:
+        module.with_activation = False
+
+
+def _fuse_blocks(stage: nn.Sequential) -> None:
+    """Let the last convolution of each residual block add the identity."""
+    block: Any
+    for index, block in enumerate(stage):
+        if type(block) not in BLOCKS:
+            continue
+        last = block.conv3 if hasattr(block, 'conv3') else block.conv2
+        alone = not any(map(_is_hooked, last.modules())) and not last.with_activation
+        if type(last.conv) is FusedConv and isinstance(last.norm, nn.Identity) and alone:
+            last.conv.relu = True
+            block.__class__ = FusedBlock
+            block.keeps_input = index == 0  # it is a stage's output, or comes from outside
+
+
+def _is_over_time(pool: nn.MaxPool3d) -> bool:
+    sizes: Any = (pool.kernel_size, pool.stride, pool.padding)
+    if not all(isinstance(size, tuple) for size in sizes) or pool.dilation != 1:
+        return False
+    return [size[1:] for size in sizes] == [(1, 1), (1, 1), (0, 0)] and not pool.ceil_mode and not pool.return_indices
+
+
+def _replace(holder: nn.Module, name: str, module: nn.Module) -> None:
+    old = getattr(holder, name)
+    module._forward_hooks, module._forward_pre_hooks = old._forward_hooks, old._forward_pre_hooks
+    setattr(holder, name, module.train(old.training))
+
+
+def _is_hooked(module: nn.Module) -> bool:
+    return bool(module._forward_hooks or module._forward_pre_hooks)

@@ -1,0 +1,149 @@
+"""Layers of a network that is only run: convolutions with norm, ReLU and residual in them, a shift that copies once."""
+
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+from mmcv.cnn import ConvModule
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+# by the number of axes of the weight
+CONVOLUTIONS = {4: F.conv2d, 5: F.conv3d}
+MEMORY_FORMATS = {4: torch.channels_last, 5: torch.channels_last_3d}
+
+
+class FusedConv(nn.Module):
+    r"""Convolution, batch norm in eval mode, residual and ReLU in one pass over the map.
+
+    .. math::
+        y = relu(\frac{\gamma}{\sqrt{\sigma^2 + \epsilon}} (W * x + b - \mu) + \beta + r)
+
+    Args:
+        conv (nn.Conv2d | nn.Conv3d): The convolution, padded with zeros.
+        norm (_BatchNorm, optional): The norm behind it.
+        relu (bool): Whether a ReLU ends it.
+        dtype (torch.dtype): Of the weights.
+
+    Shapes:
+        x (B, C, ...), r (B, C', ...) -> (B, C', ...)
+    """
+
+    def __init__(self, conv: nn.Conv2d | nn.Conv3d, norm: _BatchNorm | None, relu: bool, dtype: torch.dtype) -> None:
+        super().__init__()
+        self.in_channels, self.out_channels = conv.in_channels, conv.out_channels
+        self.run: Callable[..., Tensor] = CONVOLUTIONS[conv.weight.ndim]
+        self.geometry = (conv.stride, conv.padding, conv.dilation, conv.groups)
+        self.relu = relu
+        weight, bias = folded(conv, norm)
+        weight = weight.to(dtype).contiguous(memory_format=MEMORY_FORMATS[weight.ndim])
+        self.weight = nn.Parameter(weight, requires_grad=False)
+        self.bias = nn.Parameter(bias.to(dtype), requires_grad=False)
+
+    def forward(self, x: Tensor, residual: Tensor | None = None) -> Tensor:
+        """The map; ``residual`` is overwritten with it."""
+        x = x.to(self.weight.dtype)
+        if x.device.type == 'cpu' and torch.backends.mkldnn.is_available() and not torch.compiler.is_compiling():
+            return self._one_pass(x, residual)
+        y = self.run(x, self.weight, self.bias, *self.geometry)
+        if residual is not None:
+            y = y.add_(residual)
+        return y.relu_() if self.relu else y
+
+    def _one_pass(self, x: Tensor, residual: Tensor | None) -> Tensor:
+        """By oneDNN, which adds and rectifies what it still holds in the cache."""
+        stride, padding, dilation, groups = self.geometry
+        where = (self.weight, self.bias, padding, stride, dilation, groups)
+        unary = 'relu' if self.relu else None
+        if residual is None:
+            return torch.ops.mkldnn._convolution_pointwise(x, *where, unary or 'none', [], None)
+        return torch.ops.mkldnn._convolution_pointwise_.binary(residual, x, *where, 'add', 1.0, unary, [], None)
+
+
+def folded(conv: nn.Conv2d | nn.Conv3d, norm: _BatchNorm | None) -> tuple[Tensor, Tensor]:
+    """Weight and bias of one convolution that does what ``conv`` and then ``norm`` in eval mode do."""
+    weight = conv.weight.double()
+    bias = weight.new_zeros(len(weight)) if conv.bias is None else conv.bias.double()
+    if norm is not None and norm.running_mean is not None and norm.running_var is not None:
+        scale = (norm.running_var.double() + norm.eps).rsqrt()
+        if norm.affine:
+            scale = scale * norm.weight.double()
+        bias = (bias - norm.running_mean.double()) * scale
+        if norm.affine:
+            bias = bias + norm.bias.double()
+        weight = weight * scale.view(-1, *[1] * (weight.ndim - 1))
+    return weight.to(conv.weight.dtype), bias.to(conv.weight.dtype)
+
+
+class FusedShift(nn.Module):
+    """MMAction2's ``TemporalShift``, which concatenates three times, with each part copied to its place once.
+
+    Shapes:
+        (B*T, C, H, W) -> what ``net`` gives for it
+    """
+
+    net: nn.Module
+    num_segments: int
+    shift_div: int
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The net on the shifted map."""
+        fold = x.shape[1] // self.shift_div
+        shifted = torch.empty_like(x)
+        old, new = (maps.unflatten(0, (-1, self.num_segments)) for maps in (x, shifted))  # (B,T,C,H,W)
+        new[:, :-1, :fold] = old[:, 1:, :fold]
+        new[:, -1, :fold] = 0
+        new[:, 1:, fold : 2 * fold] = old[:, :-1, fold : 2 * fold]
+        new[:, 0, fold : 2 * fold] = 0
+        new[:, :, 2 * fold :] = old[:, :, 2 * fold :]
+        return self.net(shifted)
+
+
+class FusedTimePool(nn.Module):
+    """``nn.MaxPool3d`` over time alone: a maximum of whole frames for each frame of the window.
+
+    Shapes:
+        (B, C, T, H, W) -> (B, C, T', H, W)
+    """
+
+    kernel_size: tuple[int, int, int]
+    stride: tuple[int, int, int]
+    padding: tuple[int, int, int]
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The maxima."""
+        (kernel, stride, padding), time = (
+            (size[0] for size in (self.kernel_size, self.stride, self.padding)),
+            x.shape[2],
+        )
+        windows = (time + 2 * padding - kernel) // stride + 1
+        y = torch.empty_like(x[:, :, :windows], memory_format=torch.channels_last_3d).fill_(-torch.inf)
+        for offset in range(-padding, kernel - padding):
+            first = max(0, -(offset // stride))  # the window of this frame would be padding before and behind
+            last = min(windows - 1, (time - 1 - offset) // stride)
+            part = y[:, :, first : last + 1]
+            torch.maximum(part, x[:, :, first * stride + offset : last * stride + offset + 1 : stride], out=part)
+        return y
+
+
+class FusedBlock(nn.Module):
+    """A residual block of MMAction2 whose last convolution adds the identity, in place where nobody else needs it."""
+
+    conv1: ConvModule
+    conv2: ConvModule
+    conv3: ConvModule  # in bottlenecks
+    downsample: nn.Module | None
+    non_local_block: nn.Module  # in 3D ones with non_local
+    keeps_input: bool
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The block's output; ``x`` is overwritten unless ``keeps_input``."""
+        out, last = self.conv1(x), self.conv2
+        if hasattr(self, 'conv3'):
+            out, last = last(out), self.conv3
+        if self.downsample is not None:
+            x = self.downsample(x)
+        elif self.keeps_input:
+            x = x.clone()
+        out = last.conv(out, x.to(out.dtype))
+        return self.non_local_block(out) if getattr(self, 'non_local', False) else out

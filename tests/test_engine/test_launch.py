@@ -1,0 +1,169 @@
+"""What the command line does to a config: each option has its effect, each mistake its sentence."""
+
+from argparse import Namespace
+
+import pytest
+import torch
+from mmengine.config import Config
+
+from dyreg_mmaction.engine.launch import (
+    FittingWeightsHook,
+    check_schedule,
+    check_weights,
+    load_config,
+    make_resumable,
+    one_sentence,
+    set_amp,
+    set_auto_scale_lr,
+    set_randomness,
+    set_resume,
+)
+
+PLATEAU = dict(type='ReduceOnPlateauLR', monitor='acc/top1')
+
+
+def arguments(**kwargs):
+    return Namespace(**{**dict(config='', work_dir=None, launcher='none', cfg_options=None), **kwargs})
+
+
+@pytest.mark.parametrize('randomness', [None, dict(seed=7), dict(seed=7, deterministic=False)])
+def test_options_of_randomness_add_to_those_of_the_config(randomness):
+    cfg = Config(dict(randomness=randomness))
+    set_randomness(cfg, Namespace(seed=None, diff_rank_seed=True, deterministic=True))
+    seed = randomness and 7
+    assert cfg.randomness == dict(seed=seed, diff_rank_seed=True, deterministic=True)
+    set_randomness(cfg, Namespace(seed=0, diff_rank_seed=False, deterministic=False))
+    assert cfg.randomness == dict(seed=0, diff_rank_seed=True, deterministic=True)
+
+
+def test_auto_scale_lr_needs_the_batch_size_of_the_learning_rate():
+    cfg = Config(dict(auto_scale_lr=dict(enable=False, base_batch_size=10)))
+    set_auto_scale_lr(cfg)
+    assert cfg.auto_scale_lr.enable
+    for settings in ({}, dict(auto_scale_lr=None), dict(auto_scale_lr=dict(enable=False))):
+        with pytest.raises(ValueError, match='auto_scale_lr.base_batch_size=N'):
+            set_auto_scale_lr(Config(settings))
+
+
+@pytest.mark.parametrize('scheduler', [PLATEAU, [dict(type='LinearLR'), PLATEAU]])
+def test_a_schedule_that_waits_for_validation_is_refused_without(scheduler):
+    cfg = Config(dict(param_scheduler=scheduler, val_cfg=None))
+    with pytest.raises(ValueError, match="ReduceOnPlateauLR waits for 'acc/top1' of validation"):
+        check_schedule(cfg)
+    cfg.val_cfg = dict(type='ValLoop')
+    check_schedule(cfg)
+    schedulers = cfg.param_scheduler if isinstance(scheduler, list) else [cfg.param_scheduler]
+    assert schedulers[-1].end == 10**9
+    for fine in (None, [], dict(type='LinearLR'), [dict(type='LinearLR')]):
+        check_schedule(Config(dict(param_scheduler=fine, val_cfg=None)))
+
+
+def test_resume_without_a_checkpoint_keeps_load_from(tmp_path):
+    cfg = Config(dict(work_dir=str(tmp_path), load_from='weights.pth'))
+    assert 'no checkpoint to resume from; starting from load_from' in set_resume(cfg, 'auto')
+    assert not cfg.resume and cfg.load_from == 'weights.pth'
+
+    torch.save(dict(weight=torch.ones(1)), tmp_path / 'epoch_1.pth')
+    (tmp_path / 'last_checkpoint').write_text(str(tmp_path / 'epoch_1.pth'))
+    assert 'epoch_1.pth' in set_resume(cfg, 'auto')
+    assert cfg.resume and cfg.load_from == str(tmp_path / 'epoch_1.pth')
+
+
+def test_only_a_restarted_process_resumes_unasked(tmp_path, monkeypatch):
+    torch.save(dict(weight=torch.ones(1)), tmp_path / 'epoch_1.pth')
+    (tmp_path / 'last_checkpoint').write_text(str(tmp_path / 'epoch_1.pth'))
+    torch.save(dict(weight=torch.ones(1)), tmp_path / 'other.pth')
+    cfg = Config(dict(work_dir=str(tmp_path)))
+    assert set_resume(cfg, None) == '' and 'resume' not in cfg
+    set_resume(cfg, str(tmp_path / 'other.pth'))
+    assert cfg.load_from == str(tmp_path / 'other.pth')
+    monkeypatch.setenv('TORCHELASTIC_RESTART_COUNT', '1')
+    for resume in (None, 'auto', str(tmp_path / 'other.pth')):
+        set_resume(cfg, resume)
+        assert cfg.load_from == str(tmp_path / 'epoch_1.pth')
+
+
+def test_resume_names_a_file_that_is_none(tmp_path):
+    (tmp_path / 'notes.txt').write_text('lr too high')
+    with pytest.raises(ValueError, match='notes.txt is'):
+        set_resume(Config(dict(work_dir=str(tmp_path))), str(tmp_path / 'notes.txt'))
+    with pytest.raises(FileNotFoundError, match='no.pth'):
+        set_resume(Config(dict(work_dir=str(tmp_path))), str(tmp_path / 'no.pth'))
+
+
+def test_weights_that_cannot_be_had_are_named_at_once(tmp_path, monkeypatch):
+    monkeypatch.setattr(torch.hub, '_hub_dir', str(tmp_path))
+    address = 'http://127.0.0.1:9/weights.pth'  # nobody listens
+    for settings in (
+        dict(model=dict(backbone=dict(pretrained=address))),
+        dict(model=dict(backbone=dict(pretrained=None)), load_from=address),
+    ):
+        with pytest.raises(FileNotFoundError) as error:
+            check_weights(Config(settings))
+        assert f'put the file of {address} at {tmp_path}/checkpoints/weights.pth' in str(error.value)
+        assert '=None' in str(error.value)
+    (tmp_path / 'checkpoints').mkdir()
+    (tmp_path / 'checkpoints' / 'weights.pth').touch()
+    check_weights(Config(settings))
+    (tmp_path / 'checkpoints' / 'resnet50-0676ba61.pth').touch()
+    check_weights(Config(dict(model=dict(backbone=dict(pretrained='torchvision://resnet50')))))
+    check_weights(Config(dict(model=dict(backbone=dict(pretrained='some/file.pth')))))
+
+
+def test_mistakes_in_a_config_are_named(tmp_path):
+    with pytest.raises(FileNotFoundError, match="config 'no.py' does not exist"):
+        load_config(arguments(config='no.py'))
+    for text, error in (('model = dict(', 'SyntaxError'), ("_base_ = 'nothing.py'", 'nothing.py'), ('a = b', 'b')):
+        file = tmp_path / 'config.py'
+        file.write_text(text)
+        with pytest.raises(ValueError, match=f'cannot be read: .*{error}'):
+            load_config(arguments(config=str(file)))
+    file.write_text('model = dict(a=[1])')
+    with pytest.raises(ValueError, match='has no train_cfg; it must have model, train_cfg'):
+        load_config(arguments(config=str(file)), ('model', 'train_cfg'))
+    with pytest.raises(ValueError, match="with --cfg-options {'model.a.4': 1} cannot be read"):
+        load_config(arguments(config=str(file), cfg_options={'model.a.4': 1}))
+
+
+@pytest.mark.parametrize('workers', [0, 2])
+def test_workers_persist_only_where_there_are_some(workers, tmp_path):
+    file = tmp_path / 'config.py'
+    file.write_text('train_dataloader = dict(num_workers=2, persistent_workers=True)')
+    cfg = load_config(arguments(config=str(file), cfg_options={'train_dataloader.num_workers': workers}))
+    assert cfg.train_dataloader.persistent_workers == (workers > 0)
+
+
+def test_amp_keeps_what_the_config_says():
+    cfg = Config(dict(optim_wrapper=dict(optimizer=dict(type='SGD'))))
+    set_amp(cfg)
+    assert cfg.optim_wrapper.type == 'AmpOptimWrapper' and cfg.optim_wrapper.loss_scale == 'dynamic'
+    with pytest.raises(ValueError, match='DeepSpeedOptimWrapper'):
+        set_amp(Config(dict(optim_wrapper=dict(type='DeepSpeedOptimWrapper'))))
+
+
+def test_only_the_loop_over_epochs_is_replaced():
+    for loop, sampler, replaced in (
+        ('EpochBasedTrainLoop', {}, True),
+        ('EpochBasedTrainLoop', dict(batch_sampler=dict(type='AspectRatioBatchSampler')), False),
+        ('IterBasedTrainLoop', {}, False),
+    ):
+        cfg = Config(dict(train_cfg=dict(type=loop, max_epochs=3), train_dataloader=dict(sampler)))
+        make_resumable(cfg)
+        assert (cfg.train_cfg.type == 'ResumableTrainLoop') == replaced
+
+
+def test_a_checkpoint_of_which_nothing_fits_is_refused():
+    runner = Namespace(model=torch.nn.Linear(1, 1))
+    hook = FittingWeightsHook()
+    hook.after_load_checkpoint(runner, dict(state_dict={'module.weight': 0, 'other': 0}))
+    hook.after_load_checkpoint(runner, dict(weight=0))
+    for foreign in (dict(state_dict={'conv1.weight': 0}), {'conv1.weight': 0}, {}):
+        with pytest.raises(ValueError, match='not one of the . keys of the checkpoint .* is one of the Linear'):
+            hook.after_load_checkpoint(runner, foreign)
+
+
+def test_a_sentence_and_no_traceback():
+    with pytest.raises(SystemExit, match='^so it is$'), one_sentence():
+        raise ValueError('so it is')
+    with pytest.raises(ZeroDivisionError), one_sentence():
+        1 / 0  # noqa: B018

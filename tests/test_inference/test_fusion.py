@@ -1,0 +1,168 @@
+"""The same network, faster: `fuse_for_inference`."""
+
+import copy
+
+import pytest
+import torch
+from backbone_cases import CASES, PLUGIN, backbone_config, backbone_of, build, inputs, logits, wake
+from mmaction.models.backbones.resnet_tsm import TemporalShift
+from mmcv.cnn import ConvModule
+from mmengine.registry import DefaultScope
+from torch import nn
+
+import dyreg_mmaction
+from dyreg_mmaction.inference.layers import FusedBlock, FusedConv, FusedShift, FusedTimePool
+from dyreg_mmaction.registry import MODELS
+
+
+def awake(name, **kwargs):
+    """A recogniser whose norms have seen something and whose plugins do something."""
+    return waken(build(name, **kwargs))
+
+
+def backbone(name, plugins, **kwargs):
+    """The backbone of a recogniser, with other plugins."""
+    with DefaultScope.overwrite_default_scope('mmaction'):
+        model = MODELS.build({**backbone_config(name), 'plugins': plugins, **kwargs})
+    model.eval()
+    return waken(model)
+
+
+def waken(model):
+    generator = torch.Generator().manual_seed(1)
+    for module in model.modules():
+        if isinstance(module, nn.modules.batchnorm._BatchNorm):
+            module.running_mean.normal_(0, 0.1, generator=generator)
+            module.running_var.uniform_(0.8, 1.2, generator=generator)
+    for plugin in getattr(backbone_of(model), 'plugins', {}).values():
+        wake(plugin)
+    return model
+
+
+@torch.no_grad()
+def run(model, name, batch=2):
+    return logits(model, inputs(name, batch))
+
+
+def difference(found, expected):
+    return ((found - expected).abs().max() / expected.abs().max()).item()
+
+
+FAST = ('TSM-R18', 'ResNet', 'C2D')
+
+
+@pytest.mark.parametrize(
+    'name', [name if name in FAST else pytest.param(name, marks=pytest.mark.slow) for name in CASES]
+)
+def test_every_backbone_gives_the_same(name):
+    model = awake(name)
+    before = copy.deepcopy(model.state_dict())
+    fused = dyreg_mmaction.fuse_for_inference(model)
+    assert difference(run(fused, name), run(model, name)) < 1e-5
+    assert all(torch.equal(value, model.state_dict()[key]) for key, value in before.items())
+    assert not any(parameter.requires_grad for parameter in fused.parameters())
+
+
+@pytest.mark.slow
+def test_what_is_fused_and_what_keeps_its_place():
+    model = awake('TSM-R50')
+    fused = dyreg_mmaction.fuse_for_inference(model).backbone
+    plugged = [path.rpartition('.')[0] for path in CASES['TSM-R50'].after]
+    for path, module in fused.named_modules():
+        if isinstance(module, ConvModule):
+            assert isinstance(module.norm, nn.Identity) == (path not in plugged), path
+    assert not any(type(module) is TemporalShift for module in fused.modules())
+    assert all(type(block) is FusedBlock for stage in fused.res_layers for block in getattr(fused, stage))
+    with dyreg_mmaction.record_regions(fused) as record, torch.no_grad():
+        fused(inputs('TSM-R50')[0])
+    assert sorted(record) == CASES['TSM-R50'].after and all(len(regions) == 1 for regions in record.values())
+
+
+@pytest.mark.parametrize(
+    'after', ['layer3.0', 'layer3.1.conv2', 'layer3.1.conv2.bn', 'layer3.1.conv1.conv.net', 'maxpool']
+)
+def test_plugins_in_other_places(after):
+    model = backbone('TSM-R18', [dict(PLUGIN, after=after)])
+    fused, x = dyreg_mmaction.fuse_for_inference(model), inputs('TSM-R18')[0]
+    with torch.no_grad():
+        expected = model(x)
+        assert difference(fused(x), expected) < 1e-5
+        for plugin in fused.plugins.values():
+            nn.init.zeros_(plugin.norm.weight), nn.init.zeros_(plugin.norm.bias)
+        assert difference(fused(x), expected) > 1e-4  # it ran
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('name', ['TSM-R50', 'I3D-R50'])
+def test_bfloat16(name):
+    model = awake(name)
+    fused = dyreg_mmaction.fuse_for_inference(model, torch.bfloat16)
+    expected, found = run(model, name), run(fused, name)
+    assert found.dtype == torch.float32
+    assert 1e-5 < difference(found, expected) < 2e-2
+    assert torch.equal(found.argmax(1), expected.argmax(1))
+
+
+def test_of_a_plain_backbone_of_mmaction():
+    model = build('TSM-R18', plugins=False)
+    fused = dyreg_mmaction.fuse_for_inference(model.backbone)
+    with torch.no_grad():
+        x = inputs('TSM-R18')[0]
+        torch.testing.assert_close(fused(x), model.backbone(x), rtol=1e-4, atol=1e-5)
+
+
+def test_input_and_outputs_of_stages_are_not_overwritten():
+    model = backbone('TSM-R18', [], out_indices=(0, 1, 2, 3))
+    fused = dyreg_mmaction.fuse_for_inference(model)
+    x = inputs('TSM-R18')[0]
+    before = x.clone()
+    with torch.no_grad():
+        for found, expected in zip(fused(x), model(x), strict=True):
+            torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
+    assert torch.equal(x, before)
+
+
+def test_other_dtypes_are_refused():
+    with pytest.raises(ValueError, match='dtype=torch.int8 must be one of torch.float32, torch.bfloat16'):
+        dyreg_mmaction.fuse_for_inference(nn.Linear(1, 1), torch.int8)
+
+
+@pytest.mark.parametrize('kernel, stride, padding', [(3, 2, 1), (2, 2, 0), (3, 1, 1), (5, 3, 2)])
+@pytest.mark.parametrize('frames', [5, 6, 7])
+def test_time_pool(kernel, stride, padding, frames):
+    pool = nn.MaxPool3d((kernel, 1, 1), (stride, 1, 1), (padding, 0, 0))
+    x = torch.randn(2, 3, frames, 4, 5)
+    expected = pool(x)
+    pool.__class__ = FusedTimePool
+    assert torch.equal(pool(x), expected)
+
+
+@pytest.mark.parametrize('frames', [1, 2, 5])
+def test_shift(frames):
+    shift = TemporalShift(nn.Identity(), num_segments=frames, shift_div=4)
+    x = torch.randn(2 * frames, 9, 3, 3)
+    expected = shift(x)
+    shift.__class__ = FusedShift
+    assert torch.equal(shift(x), expected)
+
+
+@pytest.mark.parametrize(
+    'conv', [nn.Conv2d(4, 6, 3, stride=2, groups=2), nn.Conv3d(4, 6, (1, 3, 3), padding=(0, 1, 1))]
+)
+@pytest.mark.parametrize('affine', [True, False])
+def test_convolution_norm_residual_and_relu(conv, affine):
+    norm = (nn.BatchNorm2d if conv.weight.ndim == 4 else nn.BatchNorm3d)(6, affine=affine)
+    norm.running_mean.normal_(), norm.running_var.uniform_(0.5, 2)
+    if affine:
+        nn.init.normal_(norm.weight), nn.init.normal_(norm.bias)
+    norm.eval()
+    x = torch.randn(2, 4, *[7] * (conv.weight.ndim - 2))
+    with torch.no_grad():
+        y = norm(conv(x))
+        residual = torch.randn_like(y)
+        torch.testing.assert_close(FusedConv(conv, norm, False, torch.float32)(x), y, rtol=1e-4, atol=1e-5)
+        fused = FusedConv(conv, norm, True, torch.float32)
+        torch.testing.assert_close(fused(x), y.relu(), rtol=1e-4, atol=1e-5)
+        torch.testing.assert_close(fused(x, residual.clone()), (y + residual).relu(), rtol=1e-4, atol=1e-5)
+        with torch.backends.mkldnn.flags(enabled=False):  # as on a GPU
+            torch.testing.assert_close(fused(x, residual.clone()), (y + residual).relu(), rtol=1e-4, atol=1e-5)

@@ -1,0 +1,55 @@
+"""dist_*.sh and slurm_*.sh: mistakes get one sentence, nobody an unbound variable."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+CONFIG = 'configs/tsm_r18_dyreg_mini.py'
+SCRIPTS = ['dist_train', 'dist_test', 'slurm_train', 'slurm_test']
+
+
+def run(script: str, *arguments: str, **env: str) -> subprocess.CompletedProcess:
+    command = ['bash', f'tools/{script}.sh', *arguments]
+    env = {**os.environ, 'PYTHON': sys.executable, **env}
+    return subprocess.run(command, cwd=ROOT, env=env, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+
+
+@pytest.mark.parametrize('script', SCRIPTS)
+@pytest.mark.parametrize('arguments, code', [([], 2), (['one'], 2), (['--help'], 0), (['-h'], 0), (['a', '--help'], 0)])
+def test_too_few_arguments_and_help_show_the_usage(script, arguments, code):
+    result = run(script, *arguments)
+    assert result.returncode == code
+    assert f'tools/{script}.sh' in result.stdout and 'unbound' not in result.stdout
+    assert not result.stdout.startswith('#') and 'set -' not in result.stdout
+
+
+@pytest.mark.parametrize('script', SCRIPTS)
+def test_missing_config_is_named(script):
+    before = ['partition', 'job'] if script.startswith('slurm') else []
+    result = run(script, *before, 'no.py', '1', '1')
+    assert result.returncode == 2 and result.stdout.startswith(f'{script}.sh: config no.py does not exist')
+
+
+@pytest.mark.parametrize('processes', ['0', '-1', 'two', '1.5', ''])
+def test_number_of_processes_is_checked(processes):
+    for script, before in (('dist_train', [CONFIG]), ('dist_test', [CONFIG, 'some.pth'])):
+        result = run(script, *before, processes)
+        assert result.returncode == 2
+        assert result.stdout == f'{script}.sh: NUM_PROCESSES={processes} must be a whole number, at least 1\n'
+
+
+def test_fewer_gpus_than_processes_are_named(tmp_path):
+    for name, text in (('nvidia-smi', ''), ('python', 'case $1 in -c) echo 1 ;; *) echo "started $*" ;; esac')):
+        (tmp_path / name).write_text(f'#!/bin/sh\n{text}\n')
+        (tmp_path / name).chmod(0o755)
+    machine = dict(PATH=f'{tmp_path}:{os.environ["PATH"]}', PYTHON=str(tmp_path / 'python'))
+    result = run('dist_train', CONFIG, '2', **machine)
+    assert result.returncode == 2 and 'NUM_PROCESSES=2, but there are 1 GPUs' in result.stdout
+    result = run('dist_train', CONFIG, '1', '--seed', '0', **machine)
+    assert result.returncode == 0 and 'started -m torch.distributed.run --standalone' in result.stdout
+    result = run('dist_train', CONFIG, '1', PORT='1234', NNODES='2', NODE_RANK='1', MASTER_ADDR='host', **machine)
+    assert '--nnodes=2 --node-rank=1 --master-addr=host --master-port=1234' in result.stdout

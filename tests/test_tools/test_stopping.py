@@ -1,0 +1,121 @@
+"""tools/train.py and dist_train.sh when they are stopped, killed, restarted, or started twice."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from mmengine.config import Config
+from resumable_training import assert_same, outcome, settings
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def config(tmp_path) -> str:
+    """A training of 12 iterations of at least 0.2 s."""
+    cfg = settings(tmp_path, epochs=3, workers=1, pause=0.1)
+    for key in ('work_dir', 'resume', 'log_level'):
+        del cfg[key]
+    cfg['custom_imports'] = dict(imports=['resumable_training'])
+    cfg['train_cfg'] = dict(type='EpochBasedTrainLoop', max_epochs=3)
+    cfg['default_hooks']['logger']['interval'] = 1
+    Config(cfg).dump(tmp_path / 'toy.py')
+    return str(tmp_path / 'toy.py')
+
+
+def start(*command: str, **env: str) -> subprocess.Popen:
+    path = f'{Path(sys.executable).parent}:{os.environ["PATH"]}'
+    paths = f'{ROOT}:{ROOT / "tests"}'
+    env = {**os.environ, 'PATH': path, 'PYTHON': sys.executable, 'PYTHONPATH': paths, 'OMP_NUM_THREADS': '1', **env}
+    return subprocess.Popen(command, cwd=ROOT, env=env, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+
+
+def dist_train(config: str, work_dir: Path, *arguments: str, **env: str) -> subprocess.Popen:
+    return start('bash', 'tools/dist_train.sh', config, '2', '--work-dir', str(work_dir), *arguments, **env)
+
+
+def wait_for(process: subprocess.Popen, text: str) -> str:
+    """What the process says until it says ``text``."""
+    lines = []
+    for line in process.stdout:
+        lines.append(line)
+        if text in line:
+            return ''.join(lines)
+    raise AssertionError(''.join(lines)[-4000:])
+
+
+def children(pid: int) -> list[int]:
+    return [int(child) for child in subprocess.run(['pgrep', '-P', str(pid)], capture_output=True).stdout.split()]
+
+
+def alive(pid: int) -> bool:
+    try:
+        return Path(f'/proc/{pid}/stat').read_text().rpartition(')')[2].split()[0] != 'Z'
+    except FileNotFoundError:
+        return False
+
+
+@pytest.mark.slow
+def test_workers_end_with_a_launcher_that_is_killed_and_one_writer_at_a_time(config, tmp_path):
+    launcher = dist_train(config, tmp_path / 'run', '--cfg-options', 'train_cfg.max_epochs=1000')
+    wait_for(launcher, 'Epoch(train)')
+    workers = children(launcher.pid)
+    assert len(workers) == 2
+    second = start(sys.executable, 'tools/train.py', config, '--work-dir', str(tmp_path / 'run'))
+    output = second.communicate()[0]
+    assert all(map(alive, workers))
+    assert second.returncode == 1 and 'Traceback' not in output
+    assert any(f'is being written to by process {pid} on' in output.splitlines()[-1] for pid in workers)
+    launcher.kill()
+    end = time.monotonic() + 15
+    while any(map(alive, workers)):
+        assert time.monotonic() < end
+        time.sleep(0.1)
+
+
+@pytest.mark.slow
+def test_sigterm_restarts_and_two_at_once_end_like_one_that_was_left_alone(config, tmp_path):
+    # both find a port
+    whole, parts = dist_train(config, tmp_path / 'whole'), dist_train(config, tmp_path / 'parts', '--resume')
+    wait_for(parts, 'Epoch(train) [2][3/4]')
+    parts.send_signal(signal.SIGTERM)
+    output = parts.communicate()[0]
+    assert parts.returncode != 0 and 'Stopped by SIGTERM' in output
+    assert (tmp_path / 'parts' / 'last_checkpoint').read_text().endswith('interrupted.pth')
+
+    parts = dist_train(config, tmp_path / 'parts', '--resume', MAX_RESTARTS='1')
+    output = wait_for(parts, 'Epoch(train) [3][2/4]')
+    assert 'Epoch(train) [1]' not in output and 'Epoch(train) [2][1/4]' not in output
+    os.kill(children(parts.pid)[1], signal.SIGKILL)
+    output = parts.communicate()[0]
+    assert parts.returncode == 0, output[-4000:]
+    assert 'Resuming from' in output
+
+    assert 'Epoch(val) [3]' in whole.communicate()[0]
+    state, logged = outcome(tmp_path / 'parts', epochs=3)
+    expected, expected_log = outcome(tmp_path / 'whole', epochs=3)
+    assert_same(state, expected)
+    assert logged == expected_log
+
+
+@pytest.mark.slow
+def test_amp_and_deterministic_train_on_a_cpu(config, tmp_path):
+    options = ['--amp', '--deterministic', '--cfg-options', 'train_cfg.max_epochs=1', 'optim_wrapper.clip_grad=None']
+    training = start(sys.executable, 'tools/train.py', config, '--work-dir', str(tmp_path / 'run'), *options)
+    output = training.communicate()[0]
+    assert training.returncode == 0, output[-4000:]
+    assert 'deterministic: True' in output and 'seed: 3' in output
+    weights = torch.load(tmp_path / 'run' / 'epoch_1.pth', weights_only=True)['state_dict']
+    assert all(weight.isfinite().all() for weight in weights.values())
+
+
+def test_no_validate_with_a_plateau_is_refused(config, tmp_path):
+    training = start(sys.executable, 'tools/train.py', config, '--work-dir', str(tmp_path / 'run'), '--no-validate')
+    output = training.communicate()[0]
+    assert training.returncode == 1 and 'the learning rate would never drop' in output.splitlines()[-1]
+    assert 'Traceback' not in output

@@ -1,0 +1,48 @@
+# shellcheck shell=bash
+# What dist_*.sh and slurm_*.sh share.
+
+fail() {
+    echo "$(basename "$0"): $1" >&2
+    exit 2
+}
+
+# The comment at the top of the script, for `need 3 "$@"` with fewer than 3 arguments or with --help
+need() {
+    local wanted=$1 argument status=0
+    shift
+    for argument in "$@"; do
+        case $argument in -h | --help) wanted=0 && set -- ;; esac
+    done
+    if [ $# -lt "$wanted" ] || [ "$wanted" = 0 ]; then
+        [ "$wanted" = 0 ] || status=2
+        sed -n '2,/^[^#]/ s/^# \{0,1\}//p' "$0" >&2
+        exit $status
+    fi
+}
+
+need_config() {
+    case $1 in *::*) return ;; esac
+    [ -f "$1" ] || fail "config $1 does not exist; configs/ has those of this package"
+}
+
+# launch NUM_PROCESSES SCRIPT [arguments]: by torchrun, which takes the place of this shell, so that a signal reaches it
+launch() {
+    local processes=$1 python=${PYTHON:-python} rendezvous gpus=0
+    [[ $processes =~ ^[1-9][0-9]*$ ]] || fail "NUM_PROCESSES=$processes must be a whole number, at least 1"
+    if command -v nvidia-smi >/dev/null; then
+        gpus=$($python -c 'import torch; print(torch.cuda.device_count())')
+    fi
+    if [ "$gpus" -gt 0 ] && [ "$processes" -gt "$gpus" ]; then
+        fail "NUM_PROCESSES=$processes, but there are $gpus GPUs and each process needs its own; give at most $gpus"
+    fi
+    if [ -z "${NNODES:-}${PORT:-}" ]; then
+        rendezvous=(--standalone) # on this machine alone, on any free port
+    else
+        rendezvous=(--nnodes="${NNODES:-1}" --node-rank="${NODE_RANK:-0}"
+            --master-addr="${MASTER_ADDR:-127.0.0.1}" --master-port="${PORT:-29500}")
+    fi
+    export PYTHONPATH="$(dirname "$0")/..:${PYTHONPATH:-}"
+    # shellcheck disable=SC2086  a user's PYTHON may be several words
+    exec $python -m torch.distributed.run "${rendezvous[@]}" --nproc-per-node="$processes" \
+        --max-restarts="${MAX_RESTARTS:-0}" "${@:2}"
+}
