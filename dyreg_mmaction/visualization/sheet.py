@@ -47,7 +47,9 @@ def side_by_side(clip: RegionClip, width: int = 320, style: str = 'box', bold: l
     ]
     frames = np.concatenate(panels, axis=2)
     captions = [text_bar(path, panel.shape[2]) for path, panel in zip(clip.nodes, panels, strict=True)]
-    bar = np.concatenate([text_bar(clip_caption(clip), frames.shape[2], big=True), np.concatenate(captions, axis=1)])
+    name, _, prediction = clip_caption(clip).rpartition(': ')
+    titles = [text_bar(name, frames.shape[2], big=True), text_bar(prediction, frames.shape[2])]
+    bar = np.concatenate([*titles, np.concatenate(captions, axis=1)])
     return np.concatenate([np.broadcast_to(bar, (len(frames), *bar.shape)), frames], axis=1)
 
 
