@@ -3,5 +3,5 @@ _base_ = './r18_dyreg.py'
 
 model = dict(
     type='RegionRecognizer3D',
-    region_losses=[dict(type='MotionLikelihood', weight=0.3, until=0.4, ending='linear', remain=0.1, align=False)],
+    region_losses=[dict(type='MotionLikelihood', weight=0.3, until=0.4, ending='linear', remain=0.1, steady=False)],
 )
