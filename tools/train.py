@@ -20,7 +20,7 @@ from dyreg_mmaction.engine.launch import (
     set_randomness,
     set_resume,
 )
-from dyreg_mmaction.engine.processes import end_with_launcher, hold_work_dir
+from dyreg_mmaction.engine.processes import end_with_launcher, hold_work_dir, is_first_process
 
 
 def parse_args() -> argparse.Namespace:
@@ -63,7 +63,7 @@ def settle(cfg: Config, args: argparse.Namespace) -> str:
     check_schedule(cfg)
     make_resumable(cfg)
     check_data(cfg, 'train_dataloader', 'val_dataloader')
-    if int(os.environ.get('SLURM_PROCID', os.environ.get('RANK', 0))) == 0 or args.launcher == 'none':
+    if is_first_process(args.launcher):
         hold_work_dir(cfg.work_dir)
     message = set_resume(cfg, args.resume)
     check_weights(cfg)

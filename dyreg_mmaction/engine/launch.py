@@ -188,7 +188,7 @@ def check_weights(cfg: Config) -> None:
     Raises:
         FileNotFoundError: If they are not and cannot.
     """
-    addresses = {'model.backbone.pretrained': cfg.model.get('backbone', {}).get('pretrained')}
+    addresses = {'model.backbone.pretrained': (cfg.model.get('backbone') or {}).get('pretrained')}
     addresses['load_from'] = cfg.get('load_from')
     for where, address in addresses.items():
         url = _url(address) if isinstance(address, str) else None

@@ -7,7 +7,13 @@ import threading
 import time
 from pathlib import Path
 
+RANKS = dict(pytorch='RANK', slurm='SLURM_PROCID', mpi='OMPI_COMM_WORLD_RANK')
 _locks: dict[str, object] = {}  # open for as long as the process lives
+
+
+def is_first_process(launcher: str) -> bool:
+    """Whether this process, started by ``launcher`` ('none', 'pytorch', 'slurm' or 'mpi'), has rank 0."""
+    return launcher == 'none' or int(os.environ.get(RANKS[launcher], 0)) == 0
 
 
 def hold_work_dir(work_dir: str) -> None:
