@@ -2,6 +2,7 @@
 
 import argparse
 import os
+from contextlib import nullcontext
 
 from mmengine.config import Config, DictAction
 
@@ -20,7 +21,7 @@ from dyreg_mmaction.engine.launch import (
     set_randomness,
     set_resume,
 )
-from dyreg_mmaction.engine.processes import end_with_launcher, hold_work_dir, is_first_process
+from dyreg_mmaction.engine.processes import end_with_launcher, ending_at_once, hold_work_dir, is_first_process
 
 
 def parse_args() -> argparse.Namespace:
@@ -80,7 +81,8 @@ def main() -> None:
     runner = build_runner(cfg)
     if message:
         runner.logger.info(message)
-    runner.train()
+    with nullcontext() if args.launcher == 'none' else ending_at_once():
+        runner.train()
 
 
 if __name__ == '__main__':
