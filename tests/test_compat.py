@@ -19,7 +19,15 @@ import pytest
 
 COMPAT = Path(__file__).parents[1] / 'dyreg_mmaction' / 'compat' / '__init__.py'
 # what some environments have and others lack: without these each fault is there everywhere
-HIDDEN = {'importlib_metadata', 'mmaction.models.localizers.drn', 'mmcv.ops', 'pkg_resources', 'timm', 'torchvision'}
+HIDDEN = {
+    'importlib_metadata',
+    'mmaction.models.localizers.drn',
+    'mmcv.ops',
+    'moviepy',
+    'pkg_resources',
+    'timm',
+    'torchvision',
+}
 # what the stock stack says without the remedy
 FAULTS = {
     'hide_mmcv_lite_warning': 'Fail to import ``MultiScaleDeformableAttention``',
@@ -27,6 +35,7 @@ FAULTS = {
     'alias_importlib_metadata': "No module named 'importlib_metadata'",
     'find_packages': "No module named 'pkg_resources'",
     'find_flat_configs': 'please specify the package name and relative config path',
+    'open_configs_of_packages': 'FileNotFoundError',
     'leave_out_vindlu': 'mmaction/models/multimodal/vindlu/',
     'train_from_scratch': 'TypeError: expected string or bytes-like object',
     'load_torchvision_weights': "No module named 'torchvision'",
@@ -34,6 +43,13 @@ FAULTS = {
     'init_dist_on_cpu': 'cuda',
     'wrap_models_on_cpu': 'device_ids',
     'jitter_hue': 'out of bounds for uint8',
+    'bring_back_names': '`np.Inf` was removed',
+    'take_single_elements': 'TypeError: only 0-dimensional arrays can be converted',
+    'give_probabilities': 'AssertionError: logits',
+    'name_classes': "KeyError: 'pred_names'",
+    'answer_for_all_videos': 'AssertionError: 1 of 2 videos drawn',
+    'draw_in_rgb': 'AssertionError: red is blue',
+    'write_videos': 'Please install moviepy',
     'draw_labels': 'AssertionError: no label is drawn',
     'draw_samples': "unexpected keyword argument 'show'",
     'batch_test_views': "has no attribute 'get'",
@@ -85,6 +101,19 @@ def find_flat_configs(folder: Path) -> None:
     config = folder / 'config.py'
     config.write_text("_base_ = 'dyreg_mmaction::tsm_r50_dyreg_sthv2.py'")
     assert Config.fromfile(config).model.backbone.type == 'DyRegResNetTSM'
+
+
+def open_configs_of_packages(folder: Path) -> None:
+    from mmengine.config import Config
+    from mmengine.infer import BaseInferencer
+
+    tsm = 'mmaction::recognition/tsm/tsm_imagenet-pretrained-r50_8xb16-1x1x8-50e_sthv2-rgb.py'
+    assert Config.fromfile(tsm).model.backbone.type == 'ResNetTSM'
+    assert Config.fromfile('dyreg_mmaction::tsm_r50_dyreg_sthv2.py').model.backbone.type == 'DyRegResNetTSM'
+    cfg, weights = BaseInferencer._load_model_from_metafile(None, tsm)
+    assert cfg.model.backbone.type == 'ResNetTSM' and weights is None
+    with pytest.raises(FileNotFoundError):
+        Config.fromfile('mmaction::recognition/tsm/none.py')
 
 
 def leave_out_vindlu(folder: Path) -> None:
@@ -465,6 +494,146 @@ def draw_labels(folder: Path) -> None:
         picture(predicted(0, [0.7, 0.2, 0.1])),
     }
     assert len(drawn) == 5
+
+
+def bring_back_names(folder: Path) -> None:
+    import numpy as np
+    import torch
+    from mmaction.datasets.transforms import PoseCompact
+    from mmaction.evaluation import average_recall_at_avg_proposals
+    from mmaction.evaluation.functional.ava_evaluation.metrics import compute_average_precision
+    from mmaction.evaluation.metrics import RetrievalRecall
+    from mmaction.utils import frame_extract
+
+    pose = dict(keypoint=np.full((1, 2, 3, 2), 40.0), img_shape=(100, 100))
+    assert PoseCompact(threshold=0).transform(pose)['keypoint'].shape == (1, 2, 3, 2)
+
+    truth = dict(video=np.array([[0, 10.0]]))
+    recall = average_recall_at_avg_proposals(truth, dict(video=np.array([[0, 10.0, 0.9]])), 1)
+    assert np.isfinite(recall[-1])
+
+    assert np.isnan(compute_average_precision(None, None))
+    (recall,) = RetrievalRecall.calculate(torch.tensor([[0.9, 0.1]]), torch.tensor([[1, 0]]), topk=1)
+    assert recall == 100
+
+    _write_video(folder / 'video.mp4')
+    assert frame_extract(str(folder / 'video.mp4'), short_side=32, out_dir=str(folder))[1][0].shape == (32, 48, 3)
+
+    assert not hasattr(np, 'Inf'), 'numpy itself is touched'
+
+
+def take_single_elements(folder: Path) -> None:
+    import numpy as np
+    from mmaction.evaluation.functional import multisports_utils
+
+    tube = np.array([[frame, 0, 0, 10, 10, 1.0] for frame in range(4)])
+    assert multisports_utils.iou3dt_voc(tube, tube) == 1
+    assert multisports_utils.iou3dt_voc(tube, tube[2:]) == 1 / 3
+
+
+def _write_video(path: Path, color: tuple[int, int, int] = (0, 0, 255), frames: int = 10) -> str:
+    """A video of one colour (B, G, R), 96 x 64."""
+    import cv2
+    import numpy as np
+
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*'mp4v'), 10, (96, 64))
+    for _ in range(frames):
+        writer.write(np.full((64, 96, 3), color, np.uint8))
+    writer.release()
+    return str(path)
+
+
+def _inferencer(kind: str = 'MMAction2Inferencer', **kwargs):
+    from mmaction import apis
+    from mmengine.config import Config
+
+    pipeline = [
+        dict(type='DecordInit'),
+        dict(type='SampleFrames', clip_len=1, frame_interval=1, num_clips=8, test_mode=True),
+        dict(type='DecordDecode'),
+        dict(type='Resize', scale=(-1, 32)),
+        dict(type='CenterCrop', crop_size=32),
+        dict(type='FormatShape', input_format='NCHW'),
+        dict(type='PackActionInputs'),
+    ]
+    recognizer = _recognizer()
+    recognizer['cls_head'].update(average_clips='score', init_std=1)
+    cfg = Config(
+        dict(
+            model=recognizer,
+            test_pipeline=pipeline,
+            test_dataloader=dict(
+                dataset=dict(type='VideoDataset', pipeline=pipeline, metainfo=dict(classes=['push', 'pull', 'lift']))
+            ),
+            visualizer=dict(type='ActionVisualizer'),
+        )
+    )
+    return getattr(apis, kind)(cfg, device='cpu', **kwargs)
+
+
+def give_probabilities(folder: Path) -> None:
+    video = _write_video(folder / 'video.mp4')
+    scores = _inferencer('ActionRecogInferencer')(video)['predictions'][0]['pred_scores']
+    assert min(scores) >= 0 and abs(sum(scores) - 1) < 1e-5, 'logits'
+    (scores,) = _inferencer()(video)['predictions'][0]['rec_scores']
+    assert min(scores) >= 0 and abs(sum(scores) - 1) < 1e-5
+
+
+def name_classes(folder: Path) -> None:
+    import torch
+
+    video = _write_video(folder / 'video.mp4')
+    result = _inferencer('ActionRecogInferencer')(video)['predictions'][0]
+    assert result['pred_names'] == [['push', 'pull', 'lift'][result['pred_labels'][0]]]
+
+    (folder / 'names.txt').write_text('A\nB\nC')
+    inferencer = _inferencer('ActionRecogInferencer', label_file=str(folder / 'names.txt'))
+    assert inferencer(video)['predictions'][0]['pred_names'][0] in 'ABC'
+    assert inferencer.visualizer.dataset_meta['classes'] == ['A', 'B', 'C']
+
+    meta = dict(dataset_meta=dict(classes=['x', 'y', 'z']))
+    torch.save(dict(state_dict=inferencer.model.state_dict(), meta=meta), folder / 'checkpoint.pth')
+    inferencer = _inferencer('ActionRecogInferencer', weights=str(folder / 'checkpoint.pth'))
+    assert inferencer(video)['predictions'][0]['pred_names'][0] in 'xyz'
+
+
+def answer_for_all_videos(folder: Path) -> None:
+    import json
+
+    videos = [_write_video(folder / f'{name}.mp4') for name in 'ab']
+    result = _inferencer()(videos, return_vis=True, pred_out_file=str(folder / 'out.json'))
+    assert len(result['visualization']) == 2, f'{len(result["visualization"])} of 2 videos drawn'
+    written = json.loads((folder / 'out.json').read_text())['predictions']
+    assert written == result['predictions'] and all(len(entry['rec_names'][0]) == 1 for entry in written)
+
+
+def draw_in_rgb(folder: Path) -> None:
+    import cv2
+    import numpy as np
+
+    red = _write_video(folder / 'red.mp4')
+    inferencer = _inferencer()
+    (drawn,) = inferencer(red, return_vis=True, vid_out_dir=str(folder / 'out'), out_type='img')['visualization']
+    assert drawn[0, -1, -1].argmax() == 0, 'red is blue'
+    assert cv2.imread(str(folder / 'out' / 'red.mp4' / 'frames_0' / '0.png'))[-1, -1].argmax() == 2
+    array = np.zeros((10, 64, 96, 3), np.uint8)
+    array[..., 0] = 255
+    inferencer = _inferencer(input_format='array')
+    inferencer(array, vid_out_dir=str(folder / 'array'))
+    assert cv2.VideoCapture(str(folder / 'array' / '00000000.mp4')).read()[1][-1, -1].argmax() == 2
+
+
+def write_videos(folder: Path) -> None:
+    import cv2
+    from PIL import Image
+
+    videos = [_write_video(folder / f'{name}.mp4') for name in 'ab']
+    for kind in ('video', 'gif'):
+        _inferencer()(videos, vid_out_dir=str(folder / 'out'), out_type=kind)
+    reader = cv2.VideoCapture(str(folder / 'out' / 'b.mp4'))
+    shape = [reader.get(key) for key in (cv2.CAP_PROP_FRAME_COUNT, cv2.CAP_PROP_FRAME_WIDTH, cv2.CAP_PROP_FRAME_HEIGHT)]
+    assert shape == [10, 96, 64] and reader.read()[1][-1, -1].argmax() == 2  # red
+    assert Image.open(folder / 'out' / 'a.gif').n_frames >= 1
 
 
 def batch_test_views(folder: Path) -> None:

@@ -6,7 +6,7 @@ remedy does nothing where its fault is absent. No installed file is touched.
 
 import functools
 
-from . import mmaction, mmcv, mmengine
+from . import mmaction, mmaction_inferencer, mmcv, mmengine, numpy
 
 REMEDIES = (
     mmcv.require_mmcv,
@@ -15,6 +15,7 @@ REMEDIES = (
     mmaction.alias_importlib_metadata,
     mmengine.find_packages,
     mmengine.find_flat_configs,
+    mmengine.open_configs_of_packages,
     mmaction.leave_out_vindlu,
     mmaction.train_from_scratch,
     mmengine.load_torchvision_weights,
@@ -27,8 +28,15 @@ REMEDIES = (
     mmengine.load_where_nothing_resumes,
     mmengine.mix_precision_on_cpu,
     mmaction.jitter_hue,
+    numpy.bring_back_names,
+    numpy.take_single_elements,
     mmaction.draw_labels,
     mmaction.draw_samples,
+    mmaction_inferencer.give_probabilities,
+    mmaction_inferencer.name_classes,
+    mmaction_inferencer.answer_for_all_videos,
+    mmaction_inferencer.draw_in_rgb,
+    mmaction_inferencer.write_videos,
     mmaction.batch_test_views,
     mmaction.score_in_float32,
     mmaction.group_all_parameters,

@@ -68,6 +68,33 @@ def find_flat_configs() -> None:
     _replace_in_mmengine(stock, get_package_and_cfg_path)
 
 
+def open_configs_of_packages() -> None:
+    """``package::path`` names a config for ``_base_`` and the hub, but not elsewhere: now wherever a path may stand.
+
+    ``mmengine/config/config.py:433``, and ``mmengine/infer/infer.py:186``, which takes it for a name in a metafile.
+    """
+    from mmengine.config import Config
+    from mmengine.config.utils import _get_external_cfg_base_path, _get_package_and_cfg_path
+    from mmengine.infer import BaseInferencer
+    from mmengine.utils import get_installed_path
+
+    stock_fromfile, stock_load = Config.fromfile, BaseInferencer._load_model_from_metafile
+
+    @functools.wraps(stock_fromfile)
+    def fromfile(filename: Any, *args: Any, **kwargs: Any) -> Any:
+        if '::' in str(filename):
+            package, path = _get_package_and_cfg_path(str(filename))
+            filename = _get_external_cfg_base_path(get_installed_path(package), path)
+        return stock_fromfile(filename, *args, **kwargs)
+
+    @functools.wraps(stock_load)
+    def load_model_from_metafile(self: Any, model: str) -> tuple:
+        return (Config.fromfile(model), None) if '::' in model else stock_load(self, model)
+
+    Config.fromfile = staticmethod(fromfile)
+    BaseInferencer._load_model_from_metafile = load_model_from_metafile
+
+
 def _replace_in_mmengine(stock: Callable, ours: Callable) -> None:
     """Puts ``ours`` wherever a module of mmengine has imported ``stock``."""
     for name, module in list(sys.modules.items()):

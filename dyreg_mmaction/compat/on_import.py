@@ -34,15 +34,17 @@ class _Mender(MetaPathFinder):
 _mender = _Mender()
 
 
-def mends(name: str) -> Callable[[Callable[[ModuleType], None]], Callable[[], None]]:
-    """Makes a function of the module ``name`` a remedy that waits for its import."""
+def mends(*names: str) -> Callable[[Callable[[ModuleType], None]], Callable[[], None]]:
+    """Makes a function of the modules ``names`` a remedy that waits for the import of each."""
 
     def decorate(mend: Callable[[ModuleType], None]) -> Callable[[], None]:
         @functools.wraps(mend)
         def remedy() -> None:
-            if name in sys.modules:
-                return mend(sys.modules[name])
-            _mender.remedies[name].append(mend)
+            for name in names:
+                if name in sys.modules:
+                    mend(sys.modules[name])
+                else:
+                    _mender.remedies[name].append(mend)
             if _mender not in sys.meta_path:
                 sys.meta_path.insert(0, _mender)
 

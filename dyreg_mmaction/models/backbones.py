@@ -170,7 +170,9 @@ class Plugged(nn.Module):
             self._check_shapes(state_dict, prefix)
         if 'plugins' in self._modules:
             self._unloaded = sum(
-                not any(key.startswith(f'{prefix}plugins.{name}.') for key in state_dict) for name in self.plugins
+                not any(f'{prefix}plugins.{name}.{key}' in state_dict for key in plugin.state_dict())
+                for name, plugin in self.plugins.items()
+                if plugin.state_dict()
             )
             if not self.training:
                 self._warn_if_unloaded()
@@ -187,11 +189,11 @@ class Plugged(nn.Module):
                 )
 
     def _warn_if_unloaded(self) -> None:
-        """Plugins without trained weights are the identity: a start for training, but not what a test is meant for."""
+        """A plain model's checkpoint is a start for training, but not what a plugged model is tested with."""
         if self._unloaded:
             warnings.warn(
-                f'this checkpoint has no weights for {self._unloaded} of {len(self.plugins)} plugins, which do nothing '
-                'until they are trained: results are those of a model without them',
+                f'this checkpoint has no weights for {self._unloaded} of {len(self.plugins)} plugins: they are tested '
+                "untrained, and untrained DyRegGNN and RSTG change nothing, so that results are the plain model's",
                 stacklevel=3,
             )
 

@@ -80,7 +80,11 @@ def check_num_segments(cfg: Config) -> None:
 
 @functools.lru_cache(maxsize=1)
 def _check_text(text: str) -> None:
-    check_num_segments(Config.fromstring(text, '.py'))
+    try:
+        cfg = Config.fromstring(text, '.py')
+    except Exception:  # not every object in a config can be read back; the training can go on all the same
+        return
+    check_num_segments(cfg)
 
 
 def check_running_config() -> None:

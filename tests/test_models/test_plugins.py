@@ -314,7 +314,9 @@ def test_a_plain_checkpoint_is_named_when_it_is_tested(tmp_path, recwarn):
     model.eval()
     assert not [w for w in recwarn if 'this checkpoint' in str(w.message)]
     load_checkpoint(model.train(), path)
-    with pytest.warns(UserWarning, match='this checkpoint has no weights for 2 of 2 plugins, which do nothing until'):
+    with pytest.warns(
+        UserWarning, match='this checkpoint has no weights for 2 of 2 plugins: they are tested untrained'
+    ):
         model.eval()
     with pytest.warns(UserWarning, match='no weights for 2 of 2 plugins'):
         load_checkpoint(model, path)

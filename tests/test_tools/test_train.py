@@ -52,7 +52,7 @@ def data(tmp_path_factory) -> list[str]:
     """Options that point the quick start's config to a handful of clips."""
     folder = tmp_path_factory.mktemp('data') / 'mini'
     run(sys.executable, 'tools/data/make_mini_something.py', str(folder), '--train', '8', '--val', '8')
-    return [*SMALL, *(f'{loader}_dataloader.dataset.data_root={folder}' for loader in ('train', 'val', 'test'))]
+    return [*SMALL, f'data_root={folder}']
 
 
 @pytest.fixture(scope='module')
@@ -62,6 +62,19 @@ def trained(data, tmp_path_factory) -> Path:
     options = ['--cfg-options', *data, 'train_cfg.max_epochs=1']
     run('bash', 'tools/dist_train.sh', CONFIG, '2', '--work-dir', str(work_dir), *options)
     return work_dir
+
+
+@pytest.mark.slow
+def test_fused_it_gives_the_same_scores(trained, data, tmp_path):
+    checkpoint = str(next(trained.glob('epoch_*.pth')))
+    scores = []
+    for name, options in (('plain', []), ('fused', ['--fuse'])):
+        dumped = str(tmp_path / f'{name}.pkl')
+        command = [CONFIG, checkpoint, '--work-dir', str(tmp_path), '--dump', dumped, *options, '--cfg-options', *data]
+        run(sys.executable, 'tools/test.py', *command)
+        scores.append(torch.stack([sample['pred_score'] for sample in pickle.loads(Path(dumped).read_bytes())]))
+    torch.testing.assert_close(*scores, rtol=0, atol=1e-4)
+    assert not torch.equal(*scores)
 
 
 @pytest.mark.slow
