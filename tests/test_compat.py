@@ -360,6 +360,10 @@ def mix_precision_on_cpu(folder: Path) -> None:
         assert dtypes == [torch.bfloat16] * 2
         assert runner.model.layer.weight.dtype == torch.float32
     _toy_runner(folder, optim_wrapper=optim_wrapper, resume=True, train_cfg=dict(by_epoch=True, max_epochs=3)).train()
+    runner = _toy_runner(folder, optim_wrapper=optim_wrapper)
+    runner.model.another = torch.nn.Conv3d(1, 1, 1)
+    with pytest.raises(ValueError, match='gradients of 3D convolutions in bfloat16'):
+        runner.train()
 
 
 def score_in_float32(folder: Path) -> None:

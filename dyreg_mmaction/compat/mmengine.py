@@ -330,12 +330,15 @@ def load_where_nothing_resumes() -> None:
 
 
 def mix_precision_on_cpu() -> None:
-    """``mmengine/optim/optimizer/amp_optimizer_wrapper.py:79`` asserts a GPU; on a CPU it is bfloat16 now, unscaled."""
+    """``mmengine/optim/optimizer/amp_optimizer_wrapper.py:79`` asserts a GPU; on a CPU it is bfloat16 now, unscaled.
+
+    Not so with 3D convolutions: torch 2.13 gave them gradients of 1e37 there, now and then, in a ResNet3d.
+    """
     from mmengine.device import get_device
     from mmengine.optim import AmpOptimWrapper
     from mmengine.optim.optimizer import amp_optimizer_wrapper
 
-    stock = AmpOptimWrapper.__init__
+    stock, stock_context = AmpOptimWrapper.__init__, AmpOptimWrapper.optim_context
 
     @functools.wraps(stock)
     def init(self: Any, loss_scale: Any = 'dynamic', dtype: Any = None, use_fsdp: bool = False, **kwargs: Any) -> None:
@@ -348,4 +351,12 @@ def mix_precision_on_cpu() -> None:
         finally:
             amp_optimizer_wrapper.is_cuda_available = is_cuda_available
 
-    AmpOptimWrapper.__init__ = init
+    @functools.wraps(stock_context)
+    def optim_context(self: Any, model: torch.nn.Module) -> Any:
+        if get_device() == 'cpu' and any(isinstance(module, torch.nn.Conv3d) for module in model.modules()):
+            raise ValueError(
+                'gradients of 3D convolutions in bfloat16 are not to be trusted on a CPU; train without --amp'
+            )
+        return stock_context(self, model)
+
+    AmpOptimWrapper.__init__, AmpOptimWrapper.optim_context = init, optim_context

@@ -50,7 +50,8 @@ def load_config(args: Namespace, sections: tuple[str, ...] = ()) -> Config:
         cfg = read_config(args.config, args.cfg_options)
     except Exception as error:  # whatever its Python says
         options = f' with --cfg-options {args.cfg_options}' if args.cfg_options else ''
-        raise ValueError(f'config {str(args.config)!r}{options} cannot be read: {error!r}') from error
+        reason = f'{type(error).__name__}: {error}'
+        raise ValueError(f'config {str(args.config)!r}{options} cannot be read: {reason}') from error
     missing = [section for section in sections if cfg.get(section) is None]
     if missing:
         raise ValueError(f'config {str(args.config)!r} has no {", ".join(missing)}; it must have {", ".join(sections)}')
@@ -190,7 +191,7 @@ def check_weights(cfg: Config) -> None:
     Raises:
         FileNotFoundError: If they are not and cannot.
     """
-    addresses = {'model.backbone.pretrained': cfg.model.get('backbone', {}).get('pretrained')}
+    addresses = {'model.backbone.pretrained': (cfg.model.get('backbone') or {}).get('pretrained')}
     addresses['load_from'] = cfg.get('load_from')
     for where, address in addresses.items():
         url = _url(address) if isinstance(address, str) else None
