@@ -1,6 +1,7 @@
 # TSM-R18 + DyReg-GNN on MiniSomething, small enough for two CPU cores: the model of tools/quickstart.sh.
 _base_ = ['mmaction::_base_/models/tsm_r50.py', 'mmaction::_base_/default_runtime.py']
 custom_imports = dict(imports=['dyreg_mmaction'], allow_failed_imports=False)
+data_root = 'data/mini_something'
 
 model = dict(
     backbone=dict(
@@ -21,11 +22,12 @@ model = dict(
     cls_head=dict(num_segments=8, num_classes=8, in_channels=512, dropout_ratio=0.2, init_std=0.01),
 )
 
+decoder = 'decord'  # or 'pyav', 'torchcodec'
 # no flip: it would turn left into right
 train_pipeline = [
-    dict(type='DecordInit'),
+    dict(type='VideoInit', decoder=decoder),
     dict(type='SampleFrames', clip_len=1, frame_interval=1, num_clips=8),
-    dict(type='DecordDecode'),
+    dict(type='VideoDecode'),
     dict(type='Resize', scale=(-1, 72)),
     dict(type='CenterCrop', crop_size=(80, 72)),
     dict(type='RandomCrop', size=64),
@@ -33,19 +35,22 @@ train_pipeline = [
     dict(type='PackActionInputs'),
 ]
 val_pipeline = [
-    dict(type='DecordInit'),
+    dict(type='VideoInit', decoder=decoder),
     dict(type='SampleFrames', clip_len=1, frame_interval=1, num_clips=8, test_mode=True),
-    dict(type='DecordDecode'),
-    dict(type='Resize', scale=(-1, 72)),
-    dict(type='CenterCrop', crop_size=64),
+    dict(type='VideoDecode'),
+    dict(type='LoadObjects', ann_file=f'{data_root}/bounding_box_annotations.json'),
+    dict(
+        type='WithBoxes',
+        transforms=[dict(type='Resize', scale=(-1, 72)), dict(type='CenterCrop', crop_size=64)],
+    ),
     dict(type='FormatShape', input_format='NCHW'),
-    dict(type='PackActionInputs'),
+    dict(type='PackActionInputs', algorithm_keys=('objects', 'acting')),
 ]
 # 3 crops x 2 samplings
 test_pipeline = [
-    dict(type='DecordInit'),
+    dict(type='VideoInit', decoder=decoder),
     dict(type='SampleFrames', clip_len=1, frame_interval=1, num_clips=8, twice_sample=True, test_mode=True),
-    dict(type='DecordDecode'),
+    dict(type='VideoDecode'),
     dict(type='Resize', scale=(-1, 72)),
     dict(type='CenterCrop', crop_size=(80, 64)),
     dict(type='ThreeCrop', crop_size=64),
@@ -58,23 +63,25 @@ train_dataloader = dict(
     num_workers=1,
     persistent_workers=True,
     sampler=dict(type='DefaultSampler', shuffle=True),
-    dataset=dict(type='MiniSomething', split='train', pipeline=train_pipeline),
+    dataset=dict(type='MiniSomething', data_root=data_root, split='train', pipeline=train_pipeline),
 )
 val_dataloader = dict(
     batch_size=8,
     num_workers=1,
     persistent_workers=True,
     sampler=dict(type='DefaultSampler', shuffle=False),
-    dataset=dict(type='MiniSomething', split='val', pipeline=val_pipeline, test_mode=True),
+    dataset=dict(type='MiniSomething', data_root=data_root, split='val', pipeline=val_pipeline, test_mode=True),
 )
 test_dataloader = dict(
     batch_size=2,
     num_workers=1,
     persistent_workers=True,
     sampler=dict(type='DefaultSampler', shuffle=False),
-    dataset=dict(type='MiniSomething', split='val', pipeline=test_pipeline, test_mode=True),
+    dataset=dict(type='MiniSomething', data_root=data_root, split='val', pipeline=test_pipeline, test_mode=True),
 )
-val_evaluator = dict(type='AccMetric')
+# how far the regions are from the objects, at the start and after training
+val_evaluator = [dict(type='AccMetric'), dict(type='ObjectDistance')]
+custom_hooks = [dict(type='AttachRegionsHook'), dict(type='ValidateAtStartHook')]
 test_evaluator = dict(type='AccMetric')
 
 epochs = 6

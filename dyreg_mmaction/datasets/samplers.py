@@ -1,6 +1,7 @@
 """Which videos a run of a study sees: an endless stream to train on, a fixed choice to be evaluated on."""
 
 from collections.abc import Iterator, Sized
+from itertools import islice
 
 import torch
 from torch.utils.data import Sampler
@@ -10,35 +11,30 @@ from dyreg_mmaction.registry import DATA_SAMPLERS
 
 @DATA_SAMPLERS.register_module()
 class StreamSampler(Sampler[int]):
-    """Endless indices that depend on the seed only, each epoch a permutation of its own, from the ``start``-th on.
+    """Endless indices that depend on the seed only, each epoch a permutation of its own.
 
     MMEngine's InfiniteSampler begins with its first index whenever it is built.
+
+    Args:
+        dataset (Sized): The dataset.
+        seed (int): Seed of the stream.
+        start (int): Number of indices to leave out at the beginning, at no cost.
+        num_videos (int | None): Ends after so many, or at the end of the first epoch.
     """
 
-    def __init__(self, dataset: Sized, seed: int, start: int = 0) -> None:
-        self.length, self.seed, self.start = len(dataset), seed, start
+    def __init__(self, dataset: Sized, seed: int, start: int = 0, num_videos: int | None = None) -> None:
+        self.dataset, self.seed, self.start = dataset, seed, start
+        self.stop = num_videos and min(num_videos, len(dataset))
 
     def __len__(self) -> int:
-        return self.length
+        return self.stop or len(self.dataset)
 
     def __iter__(self) -> Iterator[int]:
-        epoch, skipped = divmod(self.start, self.length)
+        return islice(self._stream(), self.stop)
+
+    def _stream(self) -> Iterator[int]:
+        epoch, skipped = divmod(self.start, len(self.dataset))
         while True:
-            order = torch.randperm(self.length, generator=torch.Generator().manual_seed(self.seed * 100_003 + epoch))
-            yield from order[skipped:].tolist()
+            generator = torch.Generator().manual_seed(self.seed * 100_003 + epoch)
+            yield from torch.randperm(len(self.dataset), generator=generator)[skipped:].tolist()
             epoch, skipped = epoch + 1, 0
-
-
-@DATA_SAMPLERS.register_module()
-class SpreadSampler(Sampler[int]):
-    """The same ``num_videos`` indices (or all), evenly spread over the dataset."""
-
-    def __init__(self, dataset: Sized, num_videos: int, **_) -> None:  # the runner gives a seed to every sampler
-        count = min(num_videos, len(dataset))
-        self.indices = [i * len(dataset) // count for i in range(count)]
-
-    def __len__(self) -> int:
-        return len(self.indices)
-
-    def __iter__(self) -> Iterator[int]:
-        return iter(self.indices)

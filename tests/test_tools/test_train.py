@@ -52,7 +52,7 @@ def data(tmp_path_factory) -> list[str]:
     """Options that point the quick start's config to a handful of clips."""
     folder = tmp_path_factory.mktemp('data') / 'mini'
     run(sys.executable, 'tools/data/make_mini_something.py', str(folder), '--train', '8', '--val', '8')
-    return [*SMALL, *(f'{loader}_dataloader.dataset.data_root={folder}' for loader in ('train', 'val', 'test'))]
+    return [*SMALL, f'data_root={folder}']
 
 
 @pytest.fixture(scope='module')

@@ -3,5 +3,7 @@
 from .attach_regions import AttachRegionsHook
 from .draw_regions import DrawRegionsHook
 from .fuse import FuseHook
+from .validate_at_start import ValidateAtStartHook
+from .watch_regions import WatchRegionsHook
 
-__all__ = ['AttachRegionsHook', 'DrawRegionsHook', 'FuseHook']
+__all__ = ['AttachRegionsHook', 'DrawRegionsHook', 'FuseHook', 'ValidateAtStartHook', 'WatchRegionsHook']
