@@ -48,7 +48,8 @@ def describe_input(cfg: Config, size: int | None = None, dataset_meta: dict | No
     Raises:
         ValueError: If the config's validation pipeline does not say it.
     """
-    steps = {step['type']: step for step in cfg.val_dataloader.dataset.pipeline}
+    pipeline = cfg.val_dataloader.dataset.pipeline
+    steps = {step['type']: step for part in pipeline for step in (part, *part.get('transforms', []))}  # WithBoxes
     sampling = steps.get('SampleFrames') or steps.get('UniformSample')
     if sampling is None or 'Resize' not in steps or 'CenterCrop' not in steps:
         raise ValueError(
