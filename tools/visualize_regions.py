@@ -12,7 +12,7 @@ from mmengine.utils import track_iter_progress
 
 from dyreg_mmaction.engine.launch import check_data
 from dyreg_mmaction.visualization import RegionClip, contact_sheet, mean_regions, side_by_side
-from dyreg_mmaction.visualization.clip import Nodes
+from dyreg_mmaction.visualization.clip import Nodes, nodes_in_view
 from dyreg_mmaction.visualization.drawing import STYLES
 from dyreg_mmaction.visualization.predict import dataset_samples, file_samples, load_model, predict_clip
 from dyreg_mmaction.visualization.report import write_report
@@ -72,6 +72,13 @@ def predict_clips(args: argparse.Namespace, cfg: Config) -> list[RegionClip]:
     return [predict_clip(model, sample, classes, args.view) for sample in track_iter_progress((samples, total))]
 
 
+def warn_of_short(clips: list[RegionClip]) -> None:
+    for clip in clips:
+        have, taken = round(clip.duration * clip.fps), len(clip.frames)
+        if have < taken:
+            print(f'{clip.name} has {have} frames, fewer than the {taken} that the model takes: some are seen twice')
+
+
 def check_nodes(clip: RegionClip, bold: list[int] | None) -> None:
     for path, nodes in clip.nodes.items():
         have = nodes.center.shape[1]
@@ -83,11 +90,9 @@ def draw_means(args: argparse.Namespace, cfg: Config, clips: list[RegionClip], p
     """Figure 5 of the paper; the start is that of the model before its first step."""
     samples, *_ = dataset_samples(cfg, args.dataset, 1, None)
     start = predict_clip(load_model(cfg, None, args.device), next(samples), view=args.view)
-    trained = {
-        name: Nodes(*(np.concatenate([getattr(clip.nodes[name], part) for clip in clips]) for part in Nodes._fields))
-        for name in clips[0].nodes
-    }
-    save(path, mean_regions(start.nodes, trained))
+    trained = {name: [nodes_in_view(clip, name) for clip in clips] for name in start.nodes}
+    joined = {name: Nodes(*map(np.concatenate, zip(*parts, strict=True))) for name, parts in trained.items()}
+    save(path, mean_regions({name: nodes_in_view(start, name) for name in joined}, joined))
 
 
 def save(path: Path, picture: np.ndarray) -> None:
@@ -103,6 +108,7 @@ def main() -> None:
     out = make_folder(args.out)
     clips = predict_clips(args, cfg)
     print()
+    warn_of_short(clips)
     check_nodes(clips[0], args.nodes)
     save(out / 'regions.png', contact_sheet(clips[:IN_SHEET], width=args.width, style=args.style, bold=args.nodes))
     if args.dataset:

@@ -109,10 +109,31 @@ def node_motion(center: np.ndarray) -> np.ndarray:
     return np.sqrt(center.var(0).sum(-1))
 
 
-def moving_nodes(center: np.ndarray, most: int = 3, least: float = 0.01) -> list[int]:
-    """The nodes that matter: at most ``most``, those of largest :func:`node_motion`, if it is above ``least``."""
+def moving_nodes(center: np.ndarray, most: int = 3, least: float = 0.01, apart: float = 0.08) -> list[int]:
+    """The nodes that matter: those of largest :func:`node_motion`, no two of which go the same way.
+
+    Args:
+        center (ndarray[T, N, 2]): Centres, in 0..1 of the frame.
+        most (int): How many at most.
+        least (float): Motion below which a node does not move.
+        apart (float): Mean distance over the frames below which two nodes go the same way.
+    """
     motion = node_motion(center)
-    return [int(i) for i in np.argsort(-motion, kind='stable')[:most] if motion[i] > least]
+    chosen: list[int] = []
+    for i in np.argsort(-motion, kind='stable').tolist():
+        distances = np.linalg.norm(center[:, [i]] - center[:, np.array(chosen, int)], axis=-1).mean(
+            0
+        )  # to those chosen
+        if motion[i] > least and len(chosen) < most and (distances >= apart).all():
+            chosen.append(i)
+    return chosen
+
+
+def nodes_in_view(clip: RegionClip, path: str) -> Nodes:
+    """Regions of a plugin in 0..1 of what the network saw."""
+    low, size = clip.view[:2], clip.view[2:] - clip.view[:2]
+    nodes = clip.nodes[path]
+    return Nodes((nodes.center - low) / size, nodes.half_size / size)
 
 
 def _seen_frames(inputs: Tensor, views: int) -> np.ndarray:

@@ -47,7 +47,9 @@ def side_by_side(clip: RegionClip, width: int = 320, style: str = 'box', bold: l
     ]
     frames = np.concatenate(panels, axis=2)
     captions = [text_bar(path, panel.shape[2]) for path, panel in zip(clip.nodes, panels, strict=True)]
-    bar = np.concatenate([text_bar(clip_caption(clip), frames.shape[2], big=True), np.concatenate(captions, axis=1)])
+    name, _, prediction = clip_caption(clip).rpartition(': ')
+    titles = [text_bar(name, frames.shape[2], big=True), text_bar(prediction, frames.shape[2])]
+    bar = np.concatenate([*titles, np.concatenate(captions, axis=1)])
     return np.concatenate([np.broadcast_to(bar, (len(frames), *bar.shape)), frames], axis=1)
 
 
@@ -105,11 +107,11 @@ def path_caption(clip: RegionClip, path: str, bold: list[int] | None = None) -> 
     motion = node_motion(center)
     chosen = moving_nodes(center) if bold is None else bold
     moves = ', '.join(f'{i} by {motion[i]:.2f}' for i in chosen)
-    what = f'bold: nodes that move most ({moves} of the frame)' if moves else 'no node moves by more than 0.01'
+    what = f'bold: the nodes that move most ({moves} of the frame)' if moves else 'no node moves by more than 0.01'
     if bold is not None:
         what = f'bold: nodes {moves} of the frame'
     distance = clip.distances.get(path)
-    near = '' if distance is None else f'; distance {distance["dist_r"]:.3f}'
+    near = '' if distance is None else f'; object to node {distance["dist_r"]:.3f}'
     return f'{path}   {what}{near}'
 
 

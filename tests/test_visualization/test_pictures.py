@@ -9,7 +9,7 @@ from region_runs import FRAMES, SIDE, digits, recognizer
 
 from dyreg_mmaction.registry import DATASETS, MODELS
 from dyreg_mmaction.visualization import contact_sheet, draw_clip, mean_regions, side_by_side
-from dyreg_mmaction.visualization.clip import Nodes, RegionClip, moving_nodes, node_motion
+from dyreg_mmaction.visualization.clip import Nodes, RegionClip, moving_nodes, node_motion, nodes_in_view
 from dyreg_mmaction.visualization.drawing import node_colors
 from dyreg_mmaction.visualization.predict import choose_clips, predict_clip
 from dyreg_mmaction.visualization.sheet import clip_caption, path_caption, text_bar
@@ -44,6 +44,10 @@ def test_the_nodes_that_move_most_matter():
     assert moving_nodes(center) == [0, 1] and moving_nodes(center, most=1) == [0]
     assert node_motion(center)[0] == pytest.approx(np.linspace(0.2, 0.8, 4).std())
     assert moving_nodes(np.full((4, 9, 2), 0.5)) == []
+    together = np.concatenate(
+        [center, center[:, :1] * [0.95, 1] + [0.05, 0.02]], axis=1
+    )  # a fifth goes where the first goes
+    assert moving_nodes(together) == [0, 1] and moving_nodes(together, apart=0.01) == [0, 4, 1]
 
 
 def test_only_they_are_drawn_boldly():
@@ -73,7 +77,7 @@ def test_a_sheet_has_a_row_of_frames_for_each_plugin():
     paths = ('layer1.0', 'layer1.1')
     picture = contact_sheet([clip(paths), clip(paths)], columns=3, width=64)
     assert picture.shape == (2 * (22 + 2 * (18 + 48)), 3 * 64, 3)
-    assert side_by_side(clip(paths), width=64).shape == (4, 22 + 18 + 48, 2 * 68, 3)
+    assert side_by_side(clip(paths), width=64).shape == (4, 22 + 2 * 18 + 48, 2 * 68, 3)
 
 
 def test_clips_of_different_lengths_share_a_sheet():
@@ -96,6 +100,13 @@ def test_mean_regions_stand_beside_those_of_the_start():
         assert abs((columns.min() + columns.max()) / 2 - place) < 2 and abs((rows.min() + rows.max()) / 2 - place) < 2
 
 
+def test_regions_in_what_the_network_saw():
+    squeezed = clip()._replace(view=np.array([0.25, 0, 0.75, 1]))
+    seen, given = nodes_in_view(squeezed, 'layer1.0'), squeezed.nodes['layer1.0']
+    np.testing.assert_allclose(seen.center[..., 0], (given.center[..., 0] - 0.25) * 2)
+    np.testing.assert_allclose(seen.half_size[0, 0], [0.2, 0.1])
+
+
 def test_frames_are_held_until_the_next():
     assert hold_frames(np.array([0.1, 0.5]), 1.0, 10).tolist() == [0, 0, 0, 0, 0, 1, 1, 1, 1, 1]
 
@@ -109,7 +120,7 @@ def test_videos_play_at_the_speed_of_the_clip(tmp_path):
         stream = container.streams.video[0]
         shown = [frame.to_ndarray(format='rgb24') for frame in container.decode(stream)]
         assert stream.average_rate == 12 and len(shown) == 12  # a second
-    left = [np.argmax((frame[60:70, :, 0].astype(int) - frame[60:70, :, 2]).sum(0)) for frame in shown]
+    left = [np.argmax((frame[78:88, :, 0].astype(int) - frame[78:88, :, 2]).sum(0)) for frame in shown]
     assert left[0] == left[2] < left[3] < left[11]  # three frames of the video to one that was sampled
     write_gif(tmp_path / 'a.gif', frames, one.times, one.duration)
     with Image.open(tmp_path / 'a.gif') as gif:

@@ -144,7 +144,7 @@ def test_the_slider_moves_the_regions(page):
         region = one(page, '.panel[data-plugin="layer2.1"] .node[data-node="0"] .region')
         assert float(region.get_attribute('x')) == pytest.approx(x - 8, abs=0.02)
         assert float(region.get_attribute('width')) == pytest.approx(16, abs=0.02)
-        pictures.append(one(page, '.panel[data-plugin="layer2.1"] image').get_attribute('href'))
+        pictures.append(one(page, '.panel[data-plugin="layer2.1"] .frame').get_attribute('href'))
         assert one(page, '#clock').text.endswith(f'frame {t + 1} of {FRAMES}')
         slider.send_keys(Keys.ARROW_RIGHT)
     assert len(set(pictures)) == FRAMES
@@ -169,6 +169,8 @@ def test_a_switch_hides_its_node_and_no_other(page):
     switch = one(page, '.panel[data-plugin="layer2.1"] input[data-node="0"]')
     switch.click()
     assert [node.is_displayed() for node in nodes] == [False, True, True]
+    veils = find(page, '.panel[data-plugin="layer2.1"] g[data-node="0"]')
+    assert len(veils) == 2 and not any(veil.is_displayed() for veil in veils)  # its soft kernel too
     one(page, '#time').send_keys('\ue014')  # the next frame does not bring it back
     assert not nodes[0].is_displayed()
     switch.click()
@@ -190,7 +192,7 @@ def test_plugins_objects_ways_and_kernels_have_switches(page):
     one(page, '#objects').click()
     assert not any(box.is_displayed() for box in boxes)
     for switch, selector in (('#ways', '.way'), ('#kernels', '.kernel')):
-        drawn = one(page, f'.panel[data-plugin="layer2.1"] .node[data-node="0"] {selector}')
+        drawn = one(page, f'.panel[data-plugin="layer2.1"] g[data-node="0"] {selector}')
         before = drawn.get_attribute('display')
         one(page, switch).click()
         assert {before, drawn.get_attribute('display')} == {'inline', 'none'}
@@ -256,5 +258,6 @@ def test_it_fits_phones_and_desks(page, width):
         panels = [panel.rect for panel in find(page, '.panel')]
         assert (panels[0]['y'] == panels[1]['y']) == (width >= 768)  # beside each other where there is room
         assert all(panel['x'] + panel['width'] <= width for panel in panels)
+        assert one(page, '#time').rect['width'] > 150
     finally:
         page.execute_cdp_cmd('Emulation.clearDeviceMetricsOverride', {})

@@ -22,13 +22,13 @@ function mean(clip, name) {
 }
 const COLUMNS = [
   {title: 'clip', value: clip => clip.name, text: true},
-  {title: 'class', value: clip => clip.truth, text: true},
-  {title: 'predicted', value: clip => clip.scores[0][0], text: true},
   {title: 'score of the class', value: clip => clip.truthScore, worst: 1},
   {title: 'object to node', value: clip => mean(clip, 'dist_r'), worst: -1},
   {title: 'acting object to node', value: clip => mean(clip, 'dist_acting'), worst: -1},
   {title: 'objects hit', value: clip => mean(clip, 'inside'), worst: 1},
   {title: 'switches', value: clip => mean(clip, 'switches'), worst: -1},
+  {title: 'class', value: clip => clip.truth, text: true},
+  {title: 'predicted', value: clip => clip.scores[0][0], text: true},
 ].filter(column => data.clips.some(clip => column.value(clip) !== null));
 const order = {column: COLUMNS.find(column => column.worst) || COLUMNS[0], direction: 1};
 order.direction = order.column.worst || 1;
@@ -96,35 +96,46 @@ function boxOf(plugin, i, t) {
   const [cx, cy] = plugin.center[t][i], [hx, hy] = plugin.halfSize[t][i];
   return rect([cx - hx, cy - hy, cx + hx, cy + hy]);
 }
-function makePanel(plugin, number) {
+function tent(color) {  // the outer product of two tents, stretched over the region
+  const side = 48, canvas = make('canvas', {width: side, height: side}), context = canvas.getContext('2d');
+  context.fillStyle = color;
+  for (let row = 0; row < side; row++) {
+    for (let column = 0; column < side; column++) {
+      const [v, h] = [row, column].map(p => 1 - Math.abs((2 * p + 1) / side - 1));
+      context.globalAlpha = .85 * v * h;
+      context.fillRect(column, row, 1, 1);
+    }
+  }
+  return canvas.toDataURL();
+}
+function makePanel(plugin) {
   const unit = clip.width / 240;  // lines are as thick in any clip
   const panel = make('section', {class: 'panel', 'data-plugin': plugin.path});
   panel.append(make('h3', {}, plugin.path));
   const svg = make('svg:svg', {viewBox: `0 0 ${clip.width} ${clip.height}`, role: 'img', 'aria-label': 'frame with regions'});
-  const image = make('svg:image', {width: clip.width, height: clip.height, preserveAspectRatio: 'none'});
+  const image = make('svg:image', {class: 'frame', width: clip.width, height: clip.height, preserveAspectRatio: 'none'});
   const [v1, v2, v3, v4] = [x(clip.view[0]), y(clip.view[1]), x(clip.view[2]), y(clip.view[3])];
   const outside = make('svg:path', {
     d: `M0 0H${clip.width}V${clip.height}H0ZM${v1} ${v2}H${v3}V${v4}H${v1}Z`, 'fill-rule': 'evenodd', fill: '#0008'});
   const objects = make('svg:g', {class: 'objects', fill: 'none', stroke: '#fff'});
   const boxes = clip.acting.map(acts => make('svg:rect', {'stroke-width': (acts ? 2.2 : 1) * unit}));
   objects.append(...boxes);
-  const defs = make('svg:defs');
-  svg.append(defs, image, outside, objects);
+  const veils = make('svg:g');
+  svg.append(image, outside, veils, objects);
   const nodes = plugin.colors.map((color, i) => {
     const bold = plugin.bold.includes(i);
     const group = make('svg:g', {class: 'node', 'data-node': i});
-    const fade = make('svg:radialGradient', {id: `fade-${number}-${i}`});
-    fade.append(make('svg:stop', {offset: 0, 'stop-color': color, 'stop-opacity': .85}),
-      make('svg:stop', {offset: 1, 'stop-color': color, 'stop-opacity': 0}));
-    defs.append(fade);
     const way = make('svg:polyline', {class: 'way', fill: 'none', stroke: color, 'stroke-width': 2 * unit});
-    const kernel = make('svg:rect', {class: 'kernel', fill: `url(#fade-${number}-${i})`});
+    const kernel = make('svg:image', {class: 'kernel', preserveAspectRatio: 'none', href: tent(color)});
+    const veil = make('svg:g', {'data-node': i});
+    veil.append(kernel);
+    veils.append(veil);
     const region = make('svg:rect', {class: 'region', fill: 'none', stroke: color, 'stroke-width': (bold ? 2 : .5) * unit});
     const dot = make('svg:circle', {
       class: 'center', r: (bold ? 4 : 2) * unit, fill: color, stroke: '#fff', 'stroke-width': bold ? unit : 0});
     if (!bold) set(region, {'stroke-opacity': .5});
-    group.append(kernel, way, region, dot);
-    return {group, way, kernel, region, dot, bold};
+    group.append(way, region, dot);
+    return {group, veil, way, kernel, region, dot, bold};
   });
   for (const node of [...nodes].reverse()) if (!node.bold) svg.append(node.group);
   for (const node of nodes) if (node.bold) svg.append(node.group);
@@ -145,7 +156,9 @@ function nodeSwitches(plugin, nodes) {
   const inputs = nodes.map((node, i) => {
     const label = make('label'), input = make('input', {type: 'checkbox', 'data-node': i});
     input.checked = true;
-    input.onchange = () => node.group.setAttribute('display', input.checked ? 'inline' : 'none');
+    input.onchange = () => {
+      for (const part of [node.group, node.veil]) part.setAttribute('display', input.checked ? 'inline' : 'none');
+    };
     const swatch = make('span', {class: 'swatch'});
     swatch.style.background = plugin.colors[i];
     const words = make('span', {}, `${i} (${plugin.motion[i].toFixed(2)})`);

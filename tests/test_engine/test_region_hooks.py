@@ -1,0 +1,54 @@
+"""Hooks that let regions be measured and seen during a run."""
+
+import cv2
+import pytest
+from mmengine.runner import Runner
+from region_runs import SIDE, config, digits, recognizer
+
+from dyreg_mmaction.engine import DrawRegionsHook
+
+
+def train(work_dir, backends, epochs=2):
+    loop = dict(batch_size=2, num_workers=0, sampler=dict(type='DefaultSampler', shuffle=False), dataset=digits())
+    runner = Runner.from_cfg(
+        config(
+            work_dir,
+            recognizer(dict(type='DynamicRegions', hidden_channels=8), dict(type='FixedRegions')),
+            digits(),
+            train_dataloader=loop,
+            val_dataloader=loop,
+            train_cfg=dict(by_epoch=True, max_epochs=epochs),
+            val_cfg=dict(),
+            val_evaluator=dict(type='AccMetric'),
+            optim_wrapper=dict(optimizer=dict(type='SGD', lr=0.01)),
+            custom_hooks=[dict(type='DrawRegionsHook', num=3, width=64)],
+            visualizer=dict(type='RegionVisualizer', name=str(work_dir), vis_backends=backends),
+        )
+    )
+    runner.train()
+    return runner
+
+
+def test_the_same_clips_are_drawn_after_every_validation(tmp_path):
+    train(tmp_path, [dict(type='LocalVisBackend')])
+    pictures = [cv2.imread(str(path)) for path in sorted(tmp_path.rglob('regions_*.png'))]
+    assert len(pictures) == 2 and len(list(tmp_path.rglob('regions_2.png'))) == 1
+    height = 3 * (22 + 2 * (18 + SIDE))  # three clips, each with its caption and two plugins
+    assert all(picture.shape == (height, 4 * 64, 3) for picture in pictures)
+    bottom = slice(22 + 18 + SIDE + 18, height // 3)  # a fixed grid over the first clip: the same each time
+    assert (pictures[0][bottom] == pictures[1][bottom]).all()
+
+
+def test_into_tensorboard(tmp_path):
+    pytest.importorskip('tensorboard', reason='NOT TESTED WITH TENSORBOARD: pip install tensorboard')
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    runner = train(tmp_path, [dict(type='TensorboardVisBackend')], epochs=1)
+    runner.visualizer.close()
+    events = EventAccumulator(str(next(tmp_path.rglob('events.out*')).parent)).Reload()
+    assert [image.step for image in events.Images('regions')] == [1]
+
+
+def test_no_clips_are_refused():
+    with pytest.raises(ValueError, match='num=0 must be at least 1'):
+        DrawRegionsHook(num=0)

@@ -1,0 +1,112 @@
+"""tools/visualize_regions.py, by its main function."""
+
+import importlib.util
+import sys
+from pathlib import Path
+
+import cv2
+import pytest
+import torch
+from mmengine.config import Config
+from mmengine.registry import init_default_scope
+
+from dyreg_mmaction.datasets.mini_something.generator import generate_mini_something
+from dyreg_mmaction.registry import MODELS
+
+ROOT = Path(__file__).parents[2]
+CONFIG = str(ROOT / 'configs/tsm_r18_dyreg_mini.py')
+
+
+@pytest.fixture(scope='module')
+def tool():
+    spec = importlib.util.spec_from_file_location('visualize_regions', ROOT / 'tools/visualize_regions.py')
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope='module')
+def root(tmp_path_factory):
+    root = tmp_path_factory.mktemp('mini')
+    generate_mini_something(root / 'data', num_train=1, num_val=4)
+    init_default_scope('mmaction')
+    state = MODELS.build(Config.fromfile(CONFIG).model).state_dict()
+    torch.save(dict(state_dict=state), root / 'model.pth')
+    torch.save(dict(state_dict={'other.weight': torch.ones(1)}), root / 'other.pth')
+    plain = {name: value for name, value in state.items() if '.plugins.' not in name}
+    torch.save(dict(state_dict=plain), root / 'plain.pth')
+    (root / 'text.pth').write_text('no checkpoint')
+    (root / 'empty.webm').write_bytes(b'')
+    return root
+
+
+@pytest.fixture
+def run(tool, root, tmp_path, monkeypatch):
+    """The tool in the folder of data and checkpoints; what it writes, by name."""
+
+    def run(*arguments, out=tmp_path / 'out'):
+        options = ['--device', 'cpu', '--cfg-options', 'val_dataloader.dataset.data_root=data']
+        monkeypatch.chdir(root)
+        monkeypatch.setattr(sys, 'argv', ['tool', CONFIG, *map(str, arguments), '--out', str(out), *options])
+        tool.main()
+        return {path.name: path for path in out.iterdir()}
+
+    return run
+
+
+@pytest.mark.slow
+def test_over_a_dataset(run):
+    written = run('model.pth', '--dataset', 'val', '--num', 4, '--html')
+    assert sorted(written) == ['mean_regions.png', 'regions.png', 'report.html']
+    text = written['report.html'].read_text()
+    assert all(f'{100_001 + i}.webm' in text for i in range(4))  # 4 of 4 clips are those 4
+    assert '"dist_acting": 0.' in text  # MiniSomething's own boxes are found
+    assert cv2.imread(str(written['regions.png'])).shape[1] == 8 * 200
+    means = cv2.imread(str(written['mean_regions.png']))
+    assert (means[20:, :280] == means[20:, 284:564]).all()  # the model has not been trained
+
+
+@pytest.mark.slow
+def test_over_a_video(run, root):
+    boxes = root / 'data/bounding_box_annotations.json'
+    options = ['--mp4', '--gif', '--style', 'kernel', '--nodes', 0, 8, '--boxes', boxes]
+    written = run('model.pth', root / 'data/videos/100001.webm', *options)
+    assert sorted(written) == ['000_100001.gif', '000_100001.mp4', 'regions.png']
+
+
+@pytest.mark.parametrize(
+    'arguments, words',
+    [
+        (['model.pth', '--dataset', 'val', '--num', 0], '--num 0 must be at least 1'),
+        (['model.pth'], 'give either videos or --dataset'),
+        (['model.pth', 'a.webm', '--dataset', 'val'], 'give either videos or --dataset'),
+        (['no.pth', 'empty.webm'], "checkpoint 'no.pth' does not exist"),
+        (['text.pth', '--dataset', 'val'], 'text.pth cannot be loaded as a checkpoint'),
+        (['other.pth', '--dataset', 'val'], 'other.pth holds nothing of this model'),
+        (['plain.pth', '--dataset', 'val'], 'plain.pth has no weights of the plugins'),
+        (['model.pth', 'empty.webm'], 'empty.webm cannot be read as a video'),
+        (['model.pth', 'no.webm'], 'no.webm does not exist'),
+        (['model.pth', 'data'], 'data is a folder, but the pipeline of this config reads video files'),
+        (['model.pth', 'data/videos/100001.webm', '--nodes', 9], '--nodes 9: layer1.1.conv2.conv has the nodes 0 to 8'),
+    ],
+)
+def test_mistakes_are_answered_in_one_sentence(run, capsys, arguments, words):
+    with pytest.raises((SystemExit, ValueError, FileNotFoundError)) as error:
+        run(*arguments)
+    assert words in f'{error.value} {capsys.readouterr().err}'
+
+
+def test_a_folder_that_cannot_be_written_to(run, root):
+    with pytest.raises(SystemExit, match='--out .* cannot be written to'):
+        run('model.pth', '--dataset', 'val', out=root / 'text.pth' / 'out')
+
+
+def test_a_clip_shorter_than_what_the_model_takes(run, root, tmp_path, capsys):
+    from dyreg_mmaction.datasets.something.video_files import write_webm
+
+    short = tmp_path / 'short.webm'
+    write_webm(short, torch.zeros(3, 240, 320, 3, dtype=torch.uint8).numpy(), 12)
+    run('model.pth', short)
+    assert (
+        'short.webm has 3 frames, fewer than the 8 that the model takes: some are seen twice' in capsys.readouterr().out
+    )
