@@ -19,6 +19,7 @@ from dyreg_mmaction.engine.launch import (
     set_auto_scale_lr,
     set_randomness,
     set_resume,
+    watch_numbers,
 )
 from dyreg_mmaction.engine.processes import end_with_launcher, hold_work_dir
 
@@ -62,6 +63,7 @@ def settle(cfg: Config, args: argparse.Namespace) -> str:
     set_randomness(cfg, args)
     check_schedule(cfg)
     make_resumable(cfg)
+    watch_numbers(cfg)
     check_data(cfg, 'train_dataloader', 'val_dataloader')
     if int(os.environ.get('SLURM_PROCID', os.environ.get('RANK', 0))) == 0 or args.launcher == 'none':
         hold_work_dir(cfg.work_dir)

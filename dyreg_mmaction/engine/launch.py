@@ -184,6 +184,13 @@ def make_resumable(cfg: Config) -> None:
         cfg.train_cfg.type = 'ResumableTrainLoop'
 
 
+def watch_numbers(cfg: Config) -> None:
+    """Stop at a loss or gradient that is not finite, where the config does not say what else to do."""
+    hooks = cfg.get('custom_hooks') or []
+    if not any(hook.get('type') == 'FiniteHook' for hook in hooks):
+        cfg.custom_hooks = [*hooks, dict(type='FiniteHook')]
+
+
 def check_weights(cfg: Config) -> None:
     """See that weights with an address are on disk or can be had, before minutes go into building the rest.
 
