@@ -102,7 +102,7 @@ def _registered() -> set[str]:
     """Registered classes by every name that a registry knows them by."""
     import mmengine.registry
 
-    names = set()
+    names: set[str] = set()
     registries = [value for value in vars(mmengine.registry).values() if isinstance(value, mmengine.registry.Registry)]
     for registry in registries:
         registries.extend(registry.children.values())

@@ -111,7 +111,11 @@ def set_resume(cfg: Config, resume: str | None) -> str:
     if resume is None and not restarted:
         return ''
     if resume not in (None, 'auto') and '://' not in resume:
-        load_file(resume)  # says what is wrong with it
+        if 'message_hub' not in load_file(resume):  # it also says what is wrong with the file
+            raise ValueError(
+                f'{resume} holds weights and no state of a training to resume; start from it with '
+                f'--cfg-options load_from={resume}'
+            )
     latest = find_latest_checkpoint(cfg.work_dir) if resume in (None, 'auto') or restarted else resume
     checkpoint = latest or (resume if resume != 'auto' else None)
     if checkpoint:
