@@ -666,7 +666,7 @@ def read_configs_of_checkpoints(folder: Path) -> None:
 
     torch.save(dict(meta=dict(cfg=text), message_hub={}, state_dict=state), folder / 'kind.pth')
     again = ActionRecogInferencer(None, weights=str(folder / 'kind.pth'), device='cpu')
-    assert again.cfg.to_dict() == inferencer.cfg.to_dict()
+    assert again.cfg.model.to_dict() == inferencer.cfg.model.to_dict()
     assert again.classes == ['push', 'pull', 'lift'], again.classes
 
 
