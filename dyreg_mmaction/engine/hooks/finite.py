@@ -42,7 +42,7 @@ class FiniteHook(Hook):
     def before_train(self, runner: Runner) -> None:
         """Watch the losses of the model and the steps of the optimisers."""
         self.runner = runner
-        self.model: nn.Module = runner.model.module if is_model_wrapper(runner.model) else runner.model
+        self.model: Any = runner.model.module if is_model_wrapper(runner.model) else runner.model
         wrappers = runner.optim_wrapper
         self.wrappers = list(wrappers.values()) if hasattr(wrappers, 'values') else [wrappers]
         self.handles = [wrapper.optimizer.register_step_pre_hook(self._before_step) for wrapper in self.wrappers]
