@@ -55,7 +55,8 @@ class FiniteHook(Hook):
 
     def before_train_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None) -> None:
         """Keep what a second pass needs, and what a skipped iteration must not have changed."""
-        self.batch, self.fault, self.losses = data_batch, '', {}
+        self.batch, self.fault = data_batch, ''
+        self.losses: dict[str, Tensor] = {}
         self.buffers = [(buffer, buffer.clone()) for buffer in self.model.buffers()] if self.skips else []
 
     def after_train_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: Any = None) -> None:
