@@ -20,6 +20,7 @@ from dyreg_mmaction.engine.launch import (
     set_auto_scale_lr,
     set_randomness,
     set_resume,
+    watch_numbers,
 )
 from dyreg_mmaction.engine.processes import end_with_launcher, ending_at_once, hold_work_dir, is_first_process
 
@@ -63,6 +64,7 @@ def settle(cfg: Config, args: argparse.Namespace) -> str:
     set_randomness(cfg, args)
     check_schedule(cfg)
     make_resumable(cfg)
+    watch_numbers(cfg)
     check_data(cfg, 'train_dataloader', 'val_dataloader')
     if is_first_process(args.launcher):
         hold_work_dir(cfg.work_dir)

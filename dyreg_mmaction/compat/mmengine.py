@@ -15,6 +15,8 @@ from typing import Any
 import numpy as np
 import torch
 
+from .config_text import read_config_text
+
 PACKAGE = 'dyreg_mmaction'
 
 
@@ -360,3 +362,29 @@ def mix_precision_on_cpu() -> None:
         return stock_context(self, model)
 
     AmpOptimWrapper.__init__, AmpOptimWrapper.optim_context = init, optim_context
+
+
+def read_configs_of_checkpoints() -> None:
+    """``mmengine/runner/runner.py:2028``, ``mmengine/infer/infer.py:476`` execute the config's text in a checkpoint."""
+    from mmengine.config import Config
+    from mmengine.infer import BaseInferencer
+    from mmengine.runner import FlexibleRunner, Runner
+
+    stock_fromstring = Config.fromstring
+
+    def fromstring(cfg_str: str, file_format: str) -> Any:
+        return read_config_text(cfg_str) if file_format == '.py' else stock_fromstring(cfg_str, file_format)
+
+    def reading(stock: Callable) -> Callable:
+        @functools.wraps(stock)
+        def method(*args: Any, **kwargs: Any) -> Any:
+            Config.fromstring = staticmethod(fromstring)
+            try:
+                return stock(*args, **kwargs)
+            finally:
+                Config.fromstring = staticmethod(stock_fromstring)
+
+        return method
+
+    Runner.resume, FlexibleRunner.resume = reading(Runner.resume), reading(FlexibleRunner.resume)
+    BaseInferencer._init_model = reading(BaseInferencer._init_model)

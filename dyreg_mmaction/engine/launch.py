@@ -112,7 +112,11 @@ def set_resume(cfg: Config, resume: str | None) -> str:
     if resume is None and not restarted:
         return ''
     if resume not in (None, 'auto') and '://' not in resume:
-        load_file(resume)  # says what is wrong with it
+        if 'message_hub' not in load_file(resume):  # it also says what is wrong with the file
+            raise ValueError(
+                f'{resume} holds weights and no state of a training to resume; start from it with '
+                f'--cfg-options load_from={resume}'
+            )
     latest = find_latest_checkpoint(cfg.work_dir) if resume in (None, 'auto') or restarted else resume
     checkpoint = latest or (resume if resume != 'auto' else None)
     if checkpoint:
@@ -183,6 +187,13 @@ def make_resumable(cfg: Config) -> None:
     """Replace MMEngine's loop over epochs by the one whose checkpoints resume exactly, where it can."""
     if cfg.train_cfg.get('type') == 'EpochBasedTrainLoop' and not cfg.train_dataloader.get('batch_sampler'):
         cfg.train_cfg.type = 'ResumableTrainLoop'
+
+
+def watch_numbers(cfg: Config) -> None:
+    """Stop at a loss or gradient that is not finite, where the config does not say what else to do."""
+    hooks = cfg.get('custom_hooks') or []
+    if not any(hook.get('type') == 'FiniteHook' for hook in hooks):
+        cfg.custom_hooks = [*hooks, dict(type='FiniteHook')]
 
 
 def check_weights(cfg: Config) -> None:
