@@ -22,11 +22,12 @@ model = dict(
     cls_head=dict(num_segments=8, num_classes=8, in_channels=512, dropout_ratio=0.2, init_std=0.01),
 )
 
+decoder = 'decord'  # or 'pyav', 'torchcodec'
 # no flip: it would turn left into right
 train_pipeline = [
-    dict(type='DecordInit'),
+    dict(type='VideoInit', decoder=decoder),
     dict(type='SampleFrames', clip_len=1, frame_interval=1, num_clips=8),
-    dict(type='DecordDecode'),
+    dict(type='VideoDecode'),
     dict(type='Resize', scale=(-1, 72)),
     dict(type='CenterCrop', crop_size=(80, 72)),
     dict(type='RandomCrop', size=64),
@@ -34,9 +35,9 @@ train_pipeline = [
     dict(type='PackActionInputs'),
 ]
 val_pipeline = [
-    dict(type='DecordInit'),
+    dict(type='VideoInit', decoder=decoder),
     dict(type='SampleFrames', clip_len=1, frame_interval=1, num_clips=8, test_mode=True),
-    dict(type='DecordDecode'),
+    dict(type='VideoDecode'),
     dict(type='LoadObjects', ann_file=f'{data_root}/bounding_box_annotations.json'),
     dict(
         type='WithBoxes',
@@ -47,9 +48,9 @@ val_pipeline = [
 ]
 # 3 crops x 2 samplings
 test_pipeline = [
-    dict(type='DecordInit'),
+    dict(type='VideoInit', decoder=decoder),
     dict(type='SampleFrames', clip_len=1, frame_interval=1, num_clips=8, twice_sample=True, test_mode=True),
-    dict(type='DecordDecode'),
+    dict(type='VideoDecode'),
     dict(type='Resize', scale=(-1, 72)),
     dict(type='CenterCrop', crop_size=(80, 64)),
     dict(type='ThreeCrop', crop_size=64),

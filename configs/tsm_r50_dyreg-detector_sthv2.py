@@ -17,9 +17,9 @@ model = dict(
 )
 
 train_pipeline = [
-    dict(type='DecordInit'),
+    dict(type='VideoInit', decoder=_base_.decoder),
     dict(type='SampleFrames', clip_len=1, frame_interval=1, num_clips=16),
-    dict(type='DecordDecode'),
+    dict(type='VideoDecode'),
     dict(type='LoadBoxes', ann_file=boxes_root),
     dict(
         type='WithBoxes',
@@ -41,9 +41,9 @@ train_pipeline = [
     dict(type='PackActionInputs', algorithm_keys=('boxes',)),
 ]
 val_pipeline = [
-    dict(type='DecordInit'),
+    dict(type='VideoInit', decoder=_base_.decoder),
     dict(type='SampleFrames', clip_len=1, frame_interval=1, num_clips=16, test_mode=True),
-    dict(type='DecordDecode'),
+    dict(type='VideoDecode'),
     dict(type='LoadBoxes', ann_file=boxes_root),
     dict(
         type='WithBoxes',
@@ -53,9 +53,9 @@ val_pipeline = [
     dict(type='PackActionInputs', algorithm_keys=('boxes',)),
 ]
 test_pipeline = [
-    dict(type='DecordInit'),
+    dict(type='VideoInit', decoder=_base_.decoder),
     dict(type='SampleFrames', clip_len=1, frame_interval=1, num_clips=16, twice_sample=True, test_mode=True),
-    dict(type='DecordDecode'),
+    dict(type='VideoDecode'),
     dict(type='LoadBoxes', ann_file=boxes_root),
     dict(
         type='WithBoxes',

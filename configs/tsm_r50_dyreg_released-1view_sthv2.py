@@ -2,9 +2,9 @@
 _base_ = './tsm_r50_dyreg_released_sthv2.py'
 
 test_pipeline = [
-    dict(type='DecordInit'),
+    dict(type='VideoInit', decoder=_base_.decoder),
     dict(type='SampleFrames', clip_len=1, frame_interval=1, num_clips=16, test_mode=True),
-    dict(type='DecordDecode'),
+    dict(type='VideoDecode'),
     dict(type='Resize', scale=(-1, 256)),
     dict(type='TSMCrop', crop_size=224),
     dict(type='FormatShape', input_format='NCHW'),

@@ -16,7 +16,7 @@ import dyreg_mmaction  # noqa: F401
 from dyreg_mmaction.engine.config_variables import read_config
 
 ROOT = Path(__file__).parents[1]
-STHV = sorted(path.stem for path in (ROOT / 'configs').glob('*_sthv?.py'))
+STHV = sorted(path.stem for path in (ROOT / 'configs').glob('*_sthv*.py'))
 
 
 @pytest.fixture(autouse=True)
@@ -108,6 +108,30 @@ def test_diff_of_neighbours_is_the_plugins():
     assert {k: v for k, v in backbone.items() if k not in ('type', 'plugins')} == {
         k: v for k, v in expected.items() if k != 'type'
     }
+
+
+@pytest.mark.parametrize('name', ['tsm_r50_dyreg_sthv1', 'tsm_r50_dyreg_sthv2', 'tsm_r18_dyreg_mini'])
+def test_the_motion_warm_start_is_all_that_it_adds(name):
+    start, _, data = name.rpartition('_')
+    plain, motion = (Config.fromfile(ROOT / 'configs' / f'{n}.py').to_dict() for n in (name, f'{start}-motion_{data}'))
+    plain['model'].update(
+        type='RegionRecognizer2D', region_losses=[dict(type='MotionLikelihood', weight=0.3, until=0.4)]
+    )
+    assert motion == plain
+
+
+def test_distillation_has_the_model_of_each_place_for_a_teacher():
+    name = 'tsm_r50_dyreg_sthv2'
+    plain, distill = (Config.fromfile(ROOT / 'configs' / f'{n}.py').to_dict() for n in (name, f'{name}_distill'))
+    teachers = distill.pop('teachers')
+    (loss,) = distill['model'].pop('region_losses')
+    assert loss == dict(type='RegionDistillation', weight=1.0, until=0.1, teachers=teachers)
+    plain['model']['type'] = 'RegionRecognizer2D'
+    assert distill == plain
+    for plugin, teacher in zip(plain['model']['backbone']['plugins'], teachers.items(), strict=True):
+        path, files = teacher
+        assert Config.fromfile(ROOT / files['config']).model.backbone.plugins == [plugin]
+        assert plugin['after'] == path and files['checkpoint'] == f'work_dirs/{Path(files["config"]).stem}/teacher.pth'
 
 
 def test_three_lines_put_the_module_into_a_config_of_mmaction2(tmp_path):

@@ -227,7 +227,8 @@ def find_checkpoint(name: str) -> str:
     except Exception as error:  # the hub's own, of its HTTP client, of the system
         sys.exit(
             f'--detector {name} is no folder, was not downloaded before and cannot be had now '
-            f'({type(error).__name__}); where there is a network run `hf download {name} --local-dir FOLDER`, and pass --detector FOLDER'
+            f'({type(error).__name__}); where there is a network run `hf download {name} --local-dir FOLDER` '
+            'and name that FOLDER'
         )
     return name
 

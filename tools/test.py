@@ -21,6 +21,13 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--show', action='store_true', help='show the labelled clips in a window')
     parser.add_argument('--interval', type=int, default=1, help='show one clip in so many')
     parser.add_argument('--wait-time', type=float, default=2, help='seconds to show each')
+    parser.add_argument(
+        '--fuse',
+        nargs='?',
+        const='float32',
+        choices=['float32', 'bfloat16', 'float16'],
+        help='test a faster copy of the model; bfloat16 for CPUs with AMX or AVX512-BF16, and GPUs (default: float32)',
+    )
     parser.add_argument('--cfg-options', nargs='+', action=DictAction, help='settings to override, as key=value')
     parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none', help='job launcher')
     parser.add_argument('--local_rank', '--local-rank', type=int, default=0)
@@ -55,6 +62,8 @@ def settle(cfg: Config, args: argparse.Namespace) -> None:
         show(cfg, args)
     if args.dump:
         dump(cfg, args.dump)
+    if args.fuse:
+        cfg.custom_hooks = [*(cfg.get('custom_hooks') or []), dict(type='FuseHook', dtype=args.fuse)]
     cfg.load_from, cfg.resume = args.checkpoint, False
     if '://' not in args.checkpoint:
         load_file(args.checkpoint)  # says what is wrong with it

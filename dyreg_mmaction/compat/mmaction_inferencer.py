@@ -42,7 +42,7 @@ def _classes(inferencer: Any) -> list[str] | None:
 
 @mends('mmaction.apis.inferencers.actionrecog_inferencer')
 def name_classes(inferencer: ModuleType) -> None:
-    """``mmaction/apis/inferencers/actionrecog_inferencer.py:68``: names came from a label file only, into pictures only.
+    """``mmaction/apis/inferencers/actionrecog_inferencer.py:68``: names came from label files only, into pictures only.
 
     ``pred_names`` now stands beside ``pred_labels`` wherever names are known.
     """

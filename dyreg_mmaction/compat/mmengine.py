@@ -69,7 +69,7 @@ def find_flat_configs() -> None:
 
 
 def open_configs_of_packages() -> None:
-    """``package::path`` is a config for ``_base_`` and the hub, but not where a config is named: now wherever a file is.
+    """``package::path`` names a config for ``_base_`` and the hub, but not elsewhere: now wherever a path may stand.
 
     ``mmengine/config/config.py:433``, and ``mmengine/infer/infer.py:186``, which takes it for a name in a metafile.
     """

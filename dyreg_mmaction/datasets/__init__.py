@@ -1,6 +1,7 @@
 """Datasets and transforms; importing this registers them."""
 
 from .boxes import LoadBoxes, LoadObjects, WithBoxes
+from .decoding import ReplaceDamaged, VideoDecode, VideoInit
 from .mini_something import MiniSomething
 from .samplers import StreamSampler
 from .something import TSMCrop
@@ -11,9 +12,11 @@ __all__ = [
     'LoadObjects',
     'MiniSomething',
     'MultiSyncMNIST',
-    'SpreadSampler',
+    'ReplaceDamaged',
     'StreamSampler',
     'SyncMNIST',
     'TSMCrop',
+    'VideoDecode',
+    'VideoInit',
     'WithBoxes',
 ]

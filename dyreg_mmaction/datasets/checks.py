@@ -27,7 +27,7 @@ def check_lists(dataset: dict, where: str, num_classes: int | None = None, unlab
         parts = dataset.get(key, [])
         for part in parts if isinstance(parts, list) else [parts]:
             check_lists(part, f'{where}.{key}', num_classes, unlabelled)
-    kind = str(dataset.get('type')).rpartition('.')[2]
+    kind = str(dataset.get('dataset_type', dataset.get('type'))).rpartition('.')[2]
     if kind in FIELDS:
         path = osp.join(dataset.get('data_root') or '', dataset['ann_file'])
         lines = [line.strip() for line in list_from_file(path)]

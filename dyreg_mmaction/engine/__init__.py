@@ -1,6 +1,7 @@
 """What a run needs besides model and data: optimiser groups, hooks, exact resume, checks of a config."""
 
-from .hooks import AttachRegionsHook, DrawRegionsHook, ValidateAtStartHook
+from .damaged_samples import DamagedSamples
+from .hooks import AttachRegionsHook, DrawRegionsHook, FuseHook, ValidateAtStartHook, WatchRegionsHook
 from .interruption import SaveAndExitHook
 from .optim_groups import DyRegOptimWrapperConstructor
 from .portion_hook import PortionHook
@@ -8,12 +9,15 @@ from .resumable import ResumableTrainLoop, SeededSampler, SeededSamples
 
 __all__ = [
     'AttachRegionsHook',
+    'DamagedSamples',
     'DrawRegionsHook',
     'DyRegOptimWrapperConstructor',
+    'FuseHook',
     'PortionHook',
     'ResumableTrainLoop',
     'SaveAndExitHook',
     'SeededSampler',
     'SeededSamples',
     'ValidateAtStartHook',
+    'WatchRegionsHook',
 ]

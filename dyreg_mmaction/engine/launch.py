@@ -21,6 +21,7 @@ from dyreg_mmaction.datasets.checks import check_lists
 from dyreg_mmaction.models.num_segments import check_num_segments
 
 from .config_variables import read_config
+from .damaged_samples import replace_damaged
 
 PREPARE = 'python tools/data/prepare_something.py prepares Something-Something (see tools/data/README.md)'
 TRAINING = ('model', 'train_dataloader', 'train_cfg', 'optim_wrapper')
@@ -88,6 +89,7 @@ class FittingWeightsHook(Hook):
 
 def build_runner(cfg: Config) -> Runner:
     """The runner that the config asks for, mmengine's by default."""
+    replace_damaged(cfg, 'train_dataloader', 'val_dataloader', 'test_dataloader')
     runner = RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
     runner.register_hook(FittingWeightsHook())
     return runner

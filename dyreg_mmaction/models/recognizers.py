@@ -7,6 +7,7 @@ from contextlib import nullcontext
 import numpy as np
 import torch
 from mmaction.models.recognizers import Recognizer2D, Recognizer3D
+from mmengine.logging import MessageHub
 from torch import Tensor
 
 from dyreg_mmaction.ops import Regions
@@ -41,6 +42,12 @@ class WithRegions:
         self.region_losses = dict(zip(_names(region_losses), losses, strict=True))
         self.takes_boxes = any(isinstance(module, BoxRegions) for module in self.modules())  # type: ignore[attr-defined]
 
+    def init_weights(self) -> None:
+        """The recogniser's, and what the region losses need in a training."""
+        super().init_weights()  # type: ignore[misc]
+        for loss in self.region_losses.values():
+            loss.loss.prepare()
+
     def forward(self, inputs: Tensor, data_samples: list | None = None, mode: str = 'tensor', **kwargs):
         """The recogniser's forward, see :class:`mmaction.models.BaseRecognizer`."""
         # without samples boxes may come from outside
@@ -59,7 +66,7 @@ class WithRegions:
             regions = {path: _learning(path, record[path][-1]) for path in loss.plugins}
             frames = clip_frames(inputs, len(next(iter(regions.values())).center))
             losses[f'loss_{name}'], measures = loss(regions, frames, data_samples)
-            losses.update({f'{name}/{key}': value for key, value in measures.items()})
+            log(losses, name, measures)
         return losses
 
 
@@ -92,6 +99,15 @@ def clip_frames(inputs: Tensor, num_clips: int) -> Tensor:
     if inputs.ndim == 6:
         return inputs.flatten(0, 1).transpose(1, 2).float()
     return inputs.flatten(0, 1).unflatten(0, (num_clips, -1)).float()
+
+
+def log(losses: dict[str, Tensor], name: str, measures: dict[str, Tensor]) -> None:
+    """Scalars to the losses, whose names the runner logs, vectors to the message hub."""
+    for key, value in measures.items():
+        if value.ndim:
+            MessageHub.get_current_instance().update_info(f'{name}/{key}', value, resumed=False)
+        else:
+            losses[f'{name}/{key}'] = value
 
 
 def _learning(path: str, regions: Regions) -> Regions:

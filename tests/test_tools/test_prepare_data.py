@@ -149,7 +149,7 @@ def test_one_frame_which_decord_does_not_find_is_too_short(v2):
         decord.VideoReader(str(video)).get_batch([0])
     with pytest.raises(ValueError, match='1 too short'):
         prepare(V2, v2)
-    assert (v2 / 'sthv2_broken.txt').read_text() == '10.webm\ttoo short: 1 frame\n'
+    assert (v2 / 'sthv2_broken.txt').read_text() == '10.webm\ttoo short: 1 frame(s)\n'
     write_webm(video, noise(0, num_frames=2), fps=12)
     assert decord.VideoReader(str(video)).get_batch([0, 1]).shape[0] == 2
     prepare(V2, v2)

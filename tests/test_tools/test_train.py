@@ -65,6 +65,19 @@ def trained(data, tmp_path_factory) -> Path:
 
 
 @pytest.mark.slow
+def test_fused_it_gives_the_same_scores(trained, data, tmp_path):
+    checkpoint = str(next(trained.glob('epoch_*.pth')))
+    scores = []
+    for name, options in (('plain', []), ('fused', ['--fuse'])):
+        dumped = str(tmp_path / f'{name}.pkl')
+        command = [CONFIG, checkpoint, '--work-dir', str(tmp_path), '--dump', dumped, *options, '--cfg-options', *data]
+        run(sys.executable, 'tools/test.py', *command)
+        scores.append(torch.stack([sample['pred_score'] for sample in pickle.loads(Path(dumped).read_bytes())]))
+    torch.testing.assert_close(*scores, rtol=0, atol=1e-4)
+    assert not torch.equal(*scores)
+
+
+@pytest.mark.slow
 def test_two_processes_train_and_validate(trained):
     log = next(trained.glob('*/*.log')).read_text()
     assert re.search(r'Epoch\(train\)\s+\[1\]\[2/2\]', log)  # 8 clips, 2 in each of 2 processes

@@ -1,8 +1,10 @@
 """Writing videos and telling whether a video, or a folder of frames, is whole."""
 
 import os
+from collections.abc import Callable, Iterable
+from io import BytesIO
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -24,7 +26,7 @@ def write_webm(path: Path, frames: np.ndarray, fps: int) -> None:
         frames: RGB, (T, H, W, 3) uint8.
         fps: Frames per second.
     """
-    av = _import_av()
+    av = import_av()
     unfinished = path.with_name(f'.{path.stem}.{os.getpid()}{path.suffix}')
     try:
         with av.open(str(unfinished), 'w', container_options={'fflags': '+bitexact'}) as container:
@@ -51,25 +53,39 @@ def find_video(path: Path) -> Inspection:
 
 def decode_video(path: Path) -> Inspection:
     """Decode a video from end to end; one cut short decodes without an error, but ends before its header says."""
-    av = _import_av()
     found = find_video(path)
-    if found.problem:
-        return found
-    num_frames, end = 0, 0.0
+    return found if found.problem else _inspect(str(path), lambda container, stream: container.decode(stream))
+
+
+def inspect_video(content: bytes) -> Inspection:
+    """Look through a video without decoding it: it cannot be opened, has less than two frames, or is truncated."""
+    if not content:
+        return Inspection(0, 'empty')
+    return _inspect(BytesIO(content), lambda container, stream: container.demux(stream))
+
+
+def _inspect(file: str | BytesIO, parts: Callable[[Any, Any], Iterable]) -> Inspection:
+    """Count the frames, or the packets that hold them, and see whether they reach to the end."""
+    av = import_av()
+    times: list[float] = []
     try:
-        with av.open(str(path)) as container:
-            stream = container.streams.video[0]
-            for frame in container.decode(stream):
-                num_frames += 1
-                end = max(end, frame.time or 0.0)
+        with av.open(file) as container:
+            stream = container.streams.best('video')
+            if stream is None:
+                return Inspection(0, 'undecodable: no video')
+            for part in parts(container, stream):
+                if part.pts is not None:
+                    times.append(float(part.pts * part.time_base))
             duration, fps = _duration(container, stream), float(stream.average_rate or 0)
-    except (av.FFmpegError, IndexError) as error:
-        return Inspection(num_frames, f'undecodable: {error}')
-    if num_frames < 2:  # decord finds no frame where there is one
-        return Inspection(num_frames, f'too short: {num_frames} frame')
-    if fps and duration - end > 2.5 / fps:  # the last frame starts 1 / fps before the end; older files are less exact
-        return Inspection(num_frames, f'truncated: {num_frames} of about {round(duration * fps)} frames')
-    return Inspection(num_frames)
+    except (av.FFmpegError, ValueError) as error:  # ValueError: parts of a file that contradict each other
+        return Inspection(len(times), f'undecodable: {error}')
+    if len(times) < 2:  # decord finds no frame where there is one
+        return Inspection(len(times), f'too short: {len(times)} frame(s)')
+    times.sort()
+    step = max(1 / fps if fps else 0, *np.diff(times))  # of a variable rate, the longest
+    if duration - times[-1] > 2.5 * step:  # the last frame starts a step before the end; older files are less exact
+        return Inspection(len(times), f'truncated: {len(times)} of about {round(duration * fps)} frames')
+    return Inspection(len(times))
 
 
 def _duration(container, stream) -> float:
@@ -79,7 +95,7 @@ def _duration(container, stream) -> float:
     if 'DURATION' in stream.metadata:  # Matroska's, as hours:minutes:seconds
         hours, minutes, seconds = map(float, stream.metadata['DURATION'].split(':'))
         return 3600 * hours + 60 * minutes + seconds
-    return (container.duration or 0) / 1e6
+    return (container.duration or 0) / 1e6 if len(container.streams) == 1 else 0.0  # sound may be longer
 
 
 def count_frames(folder: Path) -> Inspection:
@@ -113,7 +129,7 @@ def decode_frames(folder: Path) -> Inspection:
     return found
 
 
-def _import_av():
+def import_av():
     try:
         import av
     except ImportError as error:

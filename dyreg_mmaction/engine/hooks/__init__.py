@@ -2,6 +2,8 @@
 
 from .attach_regions import AttachRegionsHook
 from .draw_regions import DrawRegionsHook
+from .fuse import FuseHook
 from .validate_at_start import ValidateAtStartHook
+from .watch_regions import WatchRegionsHook
 
-__all__ = ['AttachRegionsHook', 'DrawRegionsHook', 'ValidateAtStartHook']
+__all__ = ['AttachRegionsHook', 'DrawRegionsHook', 'FuseHook', 'ValidateAtStartHook', 'WatchRegionsHook']

@@ -1,7 +1,18 @@
 """What teaches regions beside the class label; a new region loss is a new file, see :class:`.RegionLoss`."""
 
 from .base import RegionLoss
+from .boxes import BoxLikelihood
+from .distillation import RegionDistillation
 from .motion import MotionLikelihood
 from .phase import Phase, PhasedLoss
+from .repulsion import CenterRepulsion
 
-__all__ = ['MotionLikelihood', 'Phase', 'PhasedLoss', 'RegionLoss']
+__all__ = [
+    'BoxLikelihood',
+    'CenterRepulsion',
+    'MotionLikelihood',
+    'Phase',
+    'PhasedLoss',
+    'RegionDistillation',
+    'RegionLoss',
+]

@@ -12,14 +12,29 @@ class RegionLoss(ABC):
     """A scalar from the regions of a batch of clips; registered among MODELS, it is a ``type`` of ``region_losses``.
 
     It is no module: it has no weights of its own in the model's checkpoint and nothing on the model's devices.
+
+    Attributes:
+        releases (bool): Whether it measures ``disagreement``, which is what ``release=True`` asks for.
     """
 
+    releases = False
+
     def check(self, sources: Mapping[str, nn.Module]) -> None:  # noqa: B027
-        """Called once, when the model is built, with the region sources to be taught, by the path of their plugin.
+        """Called when the model is built, with the region sources to be taught, by the path of their plugin.
 
         Raises:
             ValueError: If it cannot teach them.
         """
+
+    def prepare(self) -> None:  # noqa: B027
+        """Called before a training, and never where a model is only tested.
+
+        Raises:
+            ValueError: If something that the loss needs is missing.
+        """
+
+    def finish(self) -> None:  # noqa: B027
+        """Called when the phase has ended for good: what the loss holds can go."""
 
     @abstractmethod
     def __call__(
@@ -33,6 +48,7 @@ class RegionLoss(ABC):
             data_samples (list): One a video; a video may have several of the B clips.
 
         Returns:
-            tuple: The loss, and scalars to be logged, by name (without 'loss' in it). ``disagreement``, 0 where
-            regions agree with what teaches them, is what ``release=True`` asks for.
+            tuple: The loss, and what is to be logged, by name (without 'loss' in it); vectors, such as a number for
+            each node, are logged by :class:`.WatchRegionsHook`. ``disagreement``, if any, is 0 where regions agree with
+            what teaches them.
         """

@@ -26,7 +26,7 @@ def likelihood_loss(regions: Mapping[str, Regions], targets: Mapping[str, Tensor
         targets (Mapping[str, Tensor[B, T, H, W]]): S, of the sum 1, or 0 in frames that say nothing.
 
     Returns:
-        tuple: L; and of each plugin ``share_i``, the part of S that node i answers for, its posterior in the mixture.
+        tuple: L; and of each plugin ``share``, the part of S that each node answers for, its posterior in the mixture.
         ``disagreement`` is :math:`e^L` over the frames that say something, the inverse of the regions' density (1: no
         better than chance).
     """
@@ -40,7 +40,8 @@ def likelihood_loss(regions: Mapping[str, Regions], targets: Mapping[str, Tensor
         with torch.no_grad():
             said.append(target.sum((-2, -1)).mean())
             share = (ky @ (target / mixture) * kx).sum(-1).mean((0, 1)) / each.center.shape[2]
-            measures.update({f'{path}/share_{i}': part for i, part in enumerate(share / said[-1].clamp(min=1e-6))})
+            measures[f'{path}/share'] = share / said[-1].clamp(min=1e-6)
+            measures[f'{path}/largest_share'] = measures[f'{path}/share'].max()
     loss = torch.stack(losses).sum()
     measures['disagreement'] = (loss.detach() / torch.stack(said).sum().clamp(min=1e-6)).exp()
     return loss, measures

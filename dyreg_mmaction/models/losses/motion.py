@@ -32,6 +32,8 @@ class MotionLikelihood(RegionLoss):
         ValueError: By the call, if the clips have one frame.
     """
 
+    releases = True
+
     def __init__(self, steady: bool = True) -> None:
         self.steady = steady
 

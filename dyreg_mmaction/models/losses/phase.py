@@ -2,15 +2,15 @@
 
 import math
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import torch
 from mmengine.logging import MessageHub
 from torch import Tensor, nn
 
 from dyreg_mmaction.ops import Regions
-from dyreg_mmaction.registry import MODELS
 
+from ..building import build
 from .base import RegionLoss
 
 ENDINGS = ('step', 'linear', 'cosine')
@@ -76,13 +76,20 @@ class PhasedLoss:
         self.phase.check()
         self.release = cfg.pop('release', False)
         self.plugins = _plugins(cfg.pop('plugins', None), sources)
-        self.loss: RegionLoss = MODELS.build(cfg)
+        self.loss = cast(RegionLoss, build(cfg, 'region loss'))
         self.loss.check({path: sources[path] for path in self.plugins})
+        if self.release and not self.loss.releases:
+            raise ValueError(
+                f'release=True needs a loss that measures disagreement; {type(self.loss).__name__} does not'
+            )
 
     @property
     def weight(self) -> float:
-        """The weight now; 0: the loss need not be computed."""
-        return self.phase.at(0.0 if self.phase.at(1.0) == self.phase.weight else progress())
+        """The weight now; 0: the loss need not be computed, now and for the rest of the training."""
+        weight = self.phase.at(0.0 if self.phase.at(1.0) == self.phase.weight else progress())
+        if not weight:
+            self.loss.finish()
+        return weight
 
     def __call__(
         self, regions: Mapping[str, Regions], frames: Tensor, data_samples: list

@@ -1,0 +1,73 @@
+"""Decoding of videos in a pipeline; the decoder is one word."""
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from mmcv.transforms import BaseTransform
+from mmengine import fileio
+
+from dyreg_mmaction.registry import TRANSFORMS
+
+from ..something.video_files import import_av, inspect_video
+from .readers import READERS
+
+LINE_OF_SOURCE = re.compile(r'\[\d\d:\d\d:\d\d\] \S+: ')  # as decord begins its messages
+
+
+@TRANSFORMS.register_module()
+class VideoInit(BaseTransform):
+    """MMAction2's DecordInit for any decoder; a video that is not whole is an error, not a shorter video.
+
+    Args:
+        decoder (str): 'decord', 'pyav' or 'torchcodec'.
+        num_threads (int): Threads of the decoder.
+
+    Raises:
+        ValueError: If there is no such decoder, or, with the file's name, if the video is missing, empty, broken or
+            truncated.
+    """
+
+    def __init__(self, decoder: str = 'decord', num_threads: int = 1) -> None:
+        if decoder not in READERS:
+            raise ValueError(f'decoder={decoder!r} is none of {", ".join(READERS)}')
+        import_av()  # finds truncated videos, whatever decodes
+        self.decoder = decoder
+        self.num_threads = num_threads
+
+    def transform(self, results: dict) -> dict:
+        """Add ``video_reader``, ``total_frames`` and ``avg_fps``."""
+        with _naming(results['filename']):
+            content = fileio.get(results['filename'])
+            if problem := inspect_video(content).problem:
+                raise ValueError(problem)
+            reader = READERS[self.decoder](content, self.num_threads)
+            if not len(reader):
+                raise ValueError(f'{self.decoder} finds no frame')
+        return dict(results, video_reader=reader, total_frames=len(reader), avg_fps=reader.fps)
+
+
+@TRANSFORMS.register_module()
+class VideoDecode(BaseTransform):
+    """MMAction2's DecordDecode for what :class:`VideoInit` has opened.
+
+    Raises:
+        ValueError: If the frames cannot be decoded, with the file's name.
+    """
+
+    def transform(self, results: dict) -> dict:
+        """Add ``imgs``, ``original_shape`` and ``img_shape``."""
+        with _naming(results['filename']):
+            imgs = results['video_reader'].read(results['frame_inds'].reshape(-1))
+        shape = imgs[0].shape[:2]
+        return dict(results, video_reader=None, imgs=imgs, original_shape=shape, img_shape=shape)
+
+
+@contextmanager
+def _naming(filename: str) -> Iterator[None]:
+    """Say which file cannot be read, in one line; decoders raise their own kinds with the lines of their sources."""
+    try:
+        yield
+    except Exception as error:
+        reason = LINE_OF_SOURCE.sub('', str(error).strip().partition('\n')[0])
+        raise ValueError(f'{filename} cannot be read: {reason or type(error).__name__}') from error

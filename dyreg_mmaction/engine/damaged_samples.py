@@ -1,0 +1,126 @@
+"""What becomes of samples that cannot be read: counted in training, wrong in a test."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from mmengine.dist import all_gather_object, get_world_size
+from mmengine.hooks import Hook
+from mmengine.model import is_model_wrapper
+from mmengine.runner import Runner
+from torch import nn
+
+from dyreg_mmaction.registry import HOOKS
+
+LISTED = 20  # paths in a message
+
+
+@HOOKS.register_module()
+class DamagedSamples(Hook):
+    """Log, count and limit what :class:`.ReplaceDamaged` has replaced.
+
+    In training each path is logged once, with the reason, and the number at the end of every epoch. In validation and
+    test the class of a sample that cannot be read gets the lowest score, which is wrong for every metric, and the paths
+    are listed at the end.
+
+    Args:
+        limit (float): Share of the samples of an epoch above which training stops.
+
+    Raises:
+        ValueError: If ``limit`` is not in 0..1.
+    """
+
+    def __init__(self, limit: float = 0.05) -> None:
+        if not 0 <= limit <= 1:
+            raise ValueError(f'limit={limit} is the share of damaged samples, from 0 to 1')
+        self.limit = limit
+        self.known: set[str] = set()
+        self.seen = 0
+        self.replaced: list[str] = []
+        self.handle: Any = None
+
+    def before_train_epoch(self, runner: Runner) -> None:
+        """Count from 0."""
+        self.seen, self.replaced = 0, []
+
+    def after_train_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: Any = None) -> None:
+        """Log what is new, and stop if it is too much.
+
+        Raises:
+            RuntimeError: If more samples are damaged than the limit allows.
+        """
+        self._count(runner, data_batch['data_samples'])
+        samples = max(self.seen, len(runner.train_dataloader.dataset) / get_world_size())
+        if len(self.replaced) > self.limit * samples:
+            raise RuntimeError(
+                f'{len(self.replaced)} training samples of this epoch cannot be read, more than the limit of '
+                f'{self.limit:.0%} of {samples:g}: {_list(self.replaced)}; mend them, leave them out of the list '
+                "(tools/data/prepare_something.py --drop-broken), or set custom_hooks=[dict(type='DamagedSamples', "
+                'limit=...)]'
+            )
+
+    def after_train_epoch(self, runner: Runner) -> None:
+        """Say how many were replaced."""
+        self._report(runner, f'training samples of epoch {runner.epoch + 1} cannot be read and were replaced')
+
+    def before_val_epoch(self, runner: Runner) -> None:
+        """Have predictions of what cannot be read be wrong."""
+        self.seen, self.replaced = 0, []
+        model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+        self.handle = model.register_forward_hook(self._make_wrong, with_kwargs=True)
+
+    def after_val_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: Any = None) -> None:
+        """Log what is new."""
+        self._count(runner, data_batch['data_samples'])
+
+    def after_val_epoch(self, runner: Runner, metrics: dict[str, float] | None = None) -> None:
+        """List what was wrong for this reason."""
+        self.handle.remove()
+        self._report(runner, f'samples cannot be read and count as wrong, after epoch {runner.epoch}')
+
+    before_test_epoch, after_test_iter, after_test_epoch = before_val_epoch, after_val_iter, after_val_epoch
+
+    def _count(self, runner: Runner, samples: Sequence[Any]) -> None:
+        self.seen += len(samples)
+        for damaged in (sample.get('damaged') for sample in samples):
+            if damaged:
+                self.replaced.append(next(iter(damaged)))
+                for path in damaged.keys() - self.known:
+                    runner.logger.warning(f'{path} is replaced: {damaged[path]}')
+                self.known.update(damaged)
+
+    def _report(self, runner: Runner, what: str) -> None:
+        counts = all_gather_object((self.seen, self.replaced))
+        paths = [path for _, replaced in counts for path in replaced]
+        if paths:
+            runner.logger.warning(  # which a logger says once only if its words are the same
+                f'{len(paths)} of {sum(seen for seen, _ in counts)} {what}: {_list(paths)}'
+            )
+
+    @staticmethod
+    def _make_wrong(model: nn.Module, args: Any, kwargs: dict, outputs: Any) -> None:
+        if kwargs.get('mode') != 'predict':
+            return
+        for sample in outputs:
+            if sample.get('damaged') and 'pred_score' in sample:
+                scores = sample.pred_score.clone()
+                scores[..., sample.gt_label] = scores.min() - 1
+                sample.set_pred_score(scores).set_pred_label(scores.argmax(-1, keepdim=True))
+
+
+def _list(paths: list[str]) -> str:
+    paths = list(dict.fromkeys(paths))
+    return ', '.join(paths[:LISTED]) + (f' and {len(paths) - LISTED} more' if len(paths) > LISTED else '')
+
+
+def replace_damaged(cfg: dict, *loaders: str) -> None:
+    """Have the data sets of a config replace samples that cannot be read, and the hook that watches over it.
+
+    The settings of the data sets stay where they are.
+    """
+    for loader in loaders:
+        dataset = (cfg.get(loader) or {}).get('dataset')
+        if dataset and dataset['type'] != 'ReplaceDamaged':
+            dataset['dataset_type'], dataset['type'] = dataset['type'], 'ReplaceDamaged'
+    hooks = cfg.get('custom_hooks') or []
+    if all(hook['type'] != 'DamagedSamples' for hook in hooks):
+        cfg['custom_hooks'] = [*hooks, dict(type='DamagedSamples')]

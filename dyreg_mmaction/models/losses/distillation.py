@@ -1,0 +1,149 @@
+"""Regions learn from models that have learned theirs alone."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from mmengine.config import Config
+from mmengine.runner.checkpoint import CheckpointLoader
+from torch import Tensor, nn
+
+from dyreg_mmaction.ops import Regions
+from dyreg_mmaction.registry import MODELS
+
+from ..backbones import Plugged
+from ..recording import record_regions, region_sources
+from .base import RegionLoss
+
+NUM_NODES = 9  # of a plugin whose config does not say
+
+
+@MODELS.register_module()
+class RegionDistillation(RegionLoss):
+    r"""Distance of regions to those that teachers, models with a plugin each, give to the same frames.
+
+    .. math::
+        L = |c - c'|^2 + |\log s - \log s'|^2
+
+    averaged over clips, frames and nodes, summed over plugins, with centres c and half sizes s in 0..1 of the frame.
+    Teachers are loaded when the first batch comes, run without gradient, in eval mode and only as far as the regions of
+    their plugin, are part of no checkpoint, and are let go when the phase ends. They see frames as normalised for the
+    student.
+
+    Source: DyReg-GNN (NeurIPS 2021), the section on several modules: three teachers for the first 10 % of the training.
+
+    Args:
+        teachers (dict[str, dict]): By the path of the student's plugin: ``config`` and ``checkpoint``, files of the
+            teacher, and ``plugin``, the path of its plugin where that is another.
+
+    Raises:
+        ValueError: If a plugin of the student has no teacher, or, before a training, if a teacher lacks the plugin or
+            has another number of nodes; by the call, if its frames are others.
+        FileNotFoundError: Before a training, if a file of a teacher is missing.
+    """
+
+    releases = True
+
+    def __init__(self, teachers: Mapping[str, Mapping]) -> None:
+        for path, teacher in teachers.items():
+            if not {'config', 'checkpoint'} <= teacher.keys() <= {'config', 'checkpoint', 'plugin'}:
+                raise ValueError(f'teacher of {path!r} must be dict(config=FILE, checkpoint=FILE), not {dict(teacher)}')
+        self.teachers = teachers
+        self.num_nodes: dict[str, int | None] = {}
+        self.models: dict[str, Plugged] = {}
+
+    def check(self, sources: Mapping[str, nn.Module]) -> None:
+        """See that every plugin to be taught has a teacher, and every teacher a plugin."""
+        if self.teachers.keys() != sources.keys():
+            raise ValueError(
+                f'teachers of RegionDistillation are for {list(self.teachers)}, the plugins that learn their regions '
+                f'are {list(sources)}; give each a teacher, or name those that have one by plugins=[...]'
+            )
+        self.num_nodes = {path: getattr(source, 'num_nodes', None) for path, source in sources.items()}
+
+    def prepare(self) -> None:
+        """See that the teachers' files are there and their plugins fit."""
+        for path, teacher in self.teachers.items():
+            for kind in ('config', 'checkpoint'):
+                if not Path(teacher[kind]).is_file():
+                    raise FileNotFoundError(
+                        f'{kind}={teacher[kind]!r}, the teacher of {path!r}, does not exist; tools/train_multi.sh '
+                        'trains the teachers first'
+                    )
+            plugins = {p['after']: p for p in _backbone(teacher).get('plugins', ())}
+            after = teacher.get('plugin', path)
+            if after not in plugins:
+                raise ValueError(
+                    f'{teacher["config"]}, the teacher of {path!r}, has no plugin after {after!r} but {list(plugins)}'
+                )
+            given, wanted = plugins[after].get('num_nodes', NUM_NODES), self.num_nodes.get(path)
+            if wanted not in (None, given):
+                raise ValueError(
+                    f'{teacher["config"]}, the teacher of {path!r}, has {given} nodes and the student {wanted}; make '
+                    'num_nodes agree'
+                )
+
+    def __call__(
+        self, regions: Mapping[str, Regions], frames: Tensor, data_samples: list
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """The loss of a batch, see :class:`RegionLoss`."""
+        losses, distances = [], []
+        for path, each in regions.items():
+            center, half_size, _ = each.normalized()
+            taught = self._teach(path, frames).normalized()
+            if taught.center.shape != center.shape:
+                raise ValueError(
+                    f'regions of the teacher of {path!r} are of shape {tuple(taught.center.shape)} and the '
+                    f"student's of {tuple(center.shape)}; both need the same frames and num_nodes"
+                )
+            shift, ratio = center.float() - taught.center, half_size.float().log() - taught.half_size.log()
+            losses.append((shift.square().sum(-1) + ratio.square().sum(-1)).mean())
+            distances.append((shift.detach() / taught.half_size).norm(dim=-1).mean())
+        return torch.stack(losses).sum(), dict(disagreement=torch.stack(distances).mean())
+
+    def finish(self) -> None:
+        """Let the teachers go."""
+        self.models.clear()
+
+    @torch.no_grad()
+    def _teach(self, path: str, frames: Tensor) -> Regions:
+        """Regions of a plugin's teacher."""
+        if path not in self.models:
+            self.models[path] = _load(self.teachers[path]).to(frames.device)
+        model = self.models[path]
+        after = self.teachers[path].get('plugin', path)
+        inputs = frames.transpose(1, 2) if model.takes_clips else frames.flatten(0, 1)
+        with record_regions(model) as record, torch.autocast(frames.device.type, enabled=False):
+            stop = region_sources(model)[after].register_forward_hook(_stop)
+            try:
+                model(inputs)
+            except _RegionsAreThere:
+                pass
+            finally:
+                stop.remove()
+        return record[after][-1]
+
+
+class _RegionsAreThere(Exception):
+    """The rest of a teacher need not run."""
+
+
+def _stop(*_: object) -> None:
+    raise _RegionsAreThere
+
+
+def _backbone(teacher: Mapping) -> dict:
+    return Config.fromfile(teacher['config']).model.backbone
+
+
+def _load(teacher: Mapping) -> Plugged:
+    """The backbone of a teacher, with its weights."""
+    model = MODELS.build({**_backbone(teacher), 'pretrained': None})
+    content = CheckpointLoader.load_checkpoint(teacher['checkpoint'], map_location='cpu')
+    state = content.get('state_dict', content)
+    own = {key.removeprefix('backbone.'): value for key, value in state.items() if key.startswith('backbone.')}
+    if missing := model.load_state_dict(own, strict=False).missing_keys:
+        raise ValueError(
+            f'{teacher["checkpoint"]} lacks {missing[0]!r} of {teacher["config"]}; give its own checkpoint'
+        )
+    return model.eval().requires_grad_(False)

@@ -1,0 +1,240 @@
+"""Videos that are whole give the same frames by any decoder; no damaged one gets through, hangs or ends a worker."""
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from mmengine.dataset import pseudo_collate
+from mmengine.registry import DefaultScope
+from torch.utils.data import DataLoader
+
+from dyreg_mmaction.datasets.decoding import ReplaceDamaged, VideoDecode, VideoInit
+from dyreg_mmaction.datasets.something.video_files import decode_video, import_av, inspect_video, write_webm
+
+
+@pytest.fixture(autouse=True)
+def scope():
+    import_av().logging.set_level(None)
+    with DefaultScope.overwrite_default_scope('mmaction'):
+        yield
+
+
+def moving(num_frames=20, height=48, width=64):
+    frames = np.full((num_frames, height, width, 3), (40, 90, 160), np.uint8)
+    for t, frame in enumerate(frames):
+        frame[10:30, t : t + 20] = np.random.default_rng(t).integers(0, 255, (20, 20, 1))
+    return frames
+
+
+def write(path: Path, codec: str, frames, fps=12, times=None, **options) -> Path:
+    """A video of any codec; frames may have their times, in 1 / fps."""
+    from fractions import Fraction
+
+    av = import_av()
+    with av.open(str(path), 'w') as container:
+        stream = container.add_stream(codec, rate=fps, options=options)
+        stream.height, stream.width = frames.shape[1:3]
+        stream.pix_fmt = 'yuv420p'
+        stream.time_base = stream.codec_context.time_base = Fraction(1, fps)
+        for number, array in enumerate(frames):
+            frame = av.VideoFrame.from_ndarray(array, format='rgb24')
+            frame.pts = number if times is None else times[number]
+            frame.time_base = Fraction(1, fps)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+    return path
+
+
+@pytest.fixture(scope='module')
+def video(tmp_path_factory) -> Path:
+    path = tmp_path_factory.mktemp('video') / 'whole.webm'
+    write_webm(path, moving(), fps=12)
+    return path
+
+
+def read(path, decoder='decord', numbers=(0, 7, 7, 3, 19)):
+    results = VideoInit(decoder)(dict(filename=str(path)))
+    return VideoDecode()(dict(results, frame_inds=np.array(numbers)))
+
+
+@pytest.mark.parametrize('decoder', ['pyav', 'torchcodec'])
+def test_decoders_see_the_same_frames(video, decoder):
+    if decoder == 'torchcodec':
+        pytest.importorskip('torchcodec')
+    ours, decord = read(video, decoder), read(video)
+    assert ours['total_frames'] == decord['total_frames'] == 20
+    assert ours['avg_fps'] == pytest.approx(decord['avg_fps'], rel=0.1)
+    assert ours['img_shape'] == ours['original_shape'] == decord['img_shape'] == (48, 64)
+    difference = np.abs(np.array(ours['imgs'], dtype=float) - np.array(decord['imgs']))
+    assert difference.mean() < 1 and difference.max() < 10  # they round YUV differently
+    assert not np.array_equal(ours['imgs'][0], ours['imgs'][1]) and np.array_equal(ours['imgs'][1], ours['imgs'][2])
+
+
+def test_an_unknown_decoder_is_refused():
+    with pytest.raises(ValueError, match="decoder='opencv' is none of decord, pyav, torchcodec"):
+        VideoInit('opencv')
+
+
+@pytest.mark.parametrize('decoder', ['decord', 'pyav'])
+@pytest.mark.parametrize('share', [0.3, 0.6, 0.9])
+def test_a_truncated_webm_that_decodes_short_is_found(video, tmp_path, decoder, share):
+    path = tmp_path / 'cut.webm'
+    path.write_bytes(video.read_bytes()[: int(video.stat().st_size * share)])
+    with pytest.raises(ValueError, match=r'cut.webm cannot be read: truncated: \d+ of about 20 frames'):
+        read(path, decoder)
+
+
+@pytest.mark.parametrize(
+    'content, fault',
+    [(b'', 'empty'), (b'<html>404</html>' * 100, 'undecodable'), (None, 'No such file or directory')],
+)
+def test_what_is_no_video_is_said_in_one_line_with_its_path(tmp_path, content, fault):
+    path = tmp_path / 'no.webm'
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(ValueError, match=f'no.webm cannot be read: .*{fault}') as error:
+        read(path)
+    assert '\n' not in str(error.value)
+
+
+def test_one_frame_is_too_short_and_few_are_read(tmp_path):
+    write_webm(tmp_path / 'one.webm', moving(1), fps=12)
+    with pytest.raises(ValueError, match='one.webm cannot be read: too short: 1 frame'):
+        read(tmp_path / 'one.webm')
+    write_webm(tmp_path / 'two.webm', moving(2), fps=12)
+    assert len(read(tmp_path / 'two.webm', numbers=[0, 0, 1, 1])['imgs']) == 4
+
+
+@pytest.mark.parametrize('decoder', ['decord', 'pyav'])
+def test_a_wrong_extension_does_not_matter(video, tmp_path, decoder):
+    shutil.copy(video, tmp_path / 'video.avi')
+    assert len(read(tmp_path / 'video.avi', decoder)['imgs']) == 5
+
+
+@pytest.mark.parametrize('decoder', ['decord', 'pyav'])
+@pytest.mark.parametrize('name', ['vfr.webm', 'vfr.mp4'])
+def test_a_variable_frame_rate_is_no_truncation(tmp_path, decoder, name):
+    codec = 'libvpx-vp9' if name.endswith('webm') else 'mpeg4'
+    times = [*range(10), 14, 15, 30, 31, 50, 51, 52, 53, 54, 70]  # the last frame may be seen for long
+    path = write(tmp_path / name, codec, moving(), times=times)
+    assert inspect_video(path.read_bytes()) == decode_video(path) == (20, '')
+    assert len(read(path, decoder)['imgs']) == 5
+
+
+def test_av1_needs_another_decoder_than_decord(tmp_path):
+    try:
+        path = write(tmp_path / 'av1.mp4', 'libsvtav1', moving(height=64))
+    except Exception as error:
+        pytest.skip(f'no AV1 encoder: {error}')
+    assert np.abs(np.array(read(path, 'pyav')['imgs'], dtype=float) - moving(height=64)[[0, 7, 7, 3, 19]]).mean() < 20
+    with pytest.raises(ValueError, match='av1.mp4 cannot be read'):
+        read(path, 'decord')
+
+
+def damage(content: bytes, rng: np.random.Generator) -> bytes:
+    """A file cut off, or with bytes changed, zeroed or lost, or with bits flipped in its head."""
+    damaged, kind, place = bytearray(content), rng.integers(5), rng.integers(len(content))
+    length = int(rng.integers(1, len(content) // 10))
+    if kind == 0:
+        del damaged[place:]
+    elif kind == 1:
+        for i in rng.integers(0, len(damaged), 40):
+            damaged[i] = rng.integers(256)
+    elif kind == 2:
+        damaged[place : place + length] = bytes(len(damaged[place : place + length]))
+    elif kind == 3:
+        del damaged[place : place + length]
+    else:
+        for i in rng.integers(0, 500, 8):
+            damaged[i] ^= 1 << rng.integers(8)
+    return bytes(damaged)
+
+
+PIPELINE = [
+    dict(type='SampleFrames', clip_len=1, num_clips=4),
+    dict(type='VideoDecode'),
+    dict(type='Resize', scale=(32, 32), keep_ratio=False),
+    dict(type='FormatShape', input_format='NCHW'),
+    dict(type='PackActionInputs'),
+]
+
+
+def dataset(folder, lines, decoder='decord', **settings):
+    (folder / 'list.txt').write_text(lines)
+    pipeline = [dict(type='VideoInit', decoder=decoder), *PIPELINE]
+    return ReplaceDamaged('VideoDataset', ann_file=str(folder / 'list.txt'), pipeline=pipeline,
+                          data_prefix=dict(video=str(folder)), **settings)  # fmt: skip
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('decoder', ['decord', 'pyav'])
+@pytest.mark.parametrize('codec', ['libvpx-vp9', 'mpeg4'])
+def test_no_worker_dies_or_hangs_on_damaged_files(tmp_path, decoder, codec):
+    """Of each 100 files every other one was damaged at random: 200 in all."""
+    whole = write(tmp_path / ('whole.webm' if codec == 'libvpx-vp9' else 'whole.mp4'), codec, moving())
+    rng = np.random.default_rng(0)
+    lines = ''
+    for number in range(100):
+        name = f'{number}{whole.suffix}'
+        (tmp_path / name).write_bytes(damage(whole.read_bytes(), rng) if number % 2 else whole.read_bytes())
+        lines += f'{name} {number}\n'
+    loader = DataLoader(
+        dataset(tmp_path, lines, decoder), batch_size=10, num_workers=1, collate_fn=pseudo_collate, timeout=60
+    )
+    samples = [sample for batch in loader for sample in batch['data_samples']]
+    damaged = {path: reason for sample in samples for path, reason in (sample.get('damaged') or {}).items()}
+    assert len(samples) == 100
+    assert 20 < len(damaged) <= 50  # a changed pixel is no fault that shows
+    assert all(int(Path(path).stem) % 2 and f'{Path(path).name} cannot be read' in r for path, r in damaged.items())
+
+
+def test_the_next_sample_stands_for_one_that_cannot_be_read(video, tmp_path):
+    shutil.copy(video, tmp_path / 'a.webm')
+    lines = 'a.webm 3\nno.webm 4\ncut.webm 5\n'
+    (tmp_path / 'cut.webm').write_bytes(video.read_bytes()[: video.stat().st_size // 2])
+    for test_mode, label in ((False, 3), (True, 4)):
+        sample = dataset(tmp_path, lines, test_mode=test_mode)[1]['data_samples']
+        assert sample.gt_label.item() == label
+        assert [Path(path).name for path in sample.damaged] == ['no.webm', 'cut.webm']
+        assert 'truncated' in sample.damaged[str(tmp_path / 'cut.webm')]
+    whole = dataset(tmp_path, lines)[0]['data_samples']
+    assert whole.gt_label.item() == 3 and 'damaged' not in whole
+
+
+def test_where_nothing_can_be_read_it_says_so(tmp_path):
+    with pytest.raises(
+        RuntimeError, match='none of 2 samples in a row can be read; .*no.webm: ValueError: .*No such file'
+    ):
+        dataset(tmp_path, 'no.webm 0\nneither.webm 1\n')[0]
+
+
+def test_folders_of_frames_with_gaps_are_replaced_too(tmp_path):
+    import cv2
+
+    for name in ('whole', 'gap'):
+        (tmp_path / name).mkdir()
+        for number, frame in enumerate(moving(6), start=1):
+            cv2.imwrite(str(tmp_path / name / f'{number:05}.jpg'), frame)
+    (tmp_path / 'gap/00004.jpg').unlink()
+    (tmp_path / 'list.txt').write_text('gap 6 0\nwhole 6 1\n')
+    pipeline = [dict(type='SampleFrames', clip_len=6), dict(type='RawFrameDecode'), *PIPELINE[2:]]
+    frames = ReplaceDamaged('RawframeDataset', ann_file=str(tmp_path / 'list.txt'), filename_tmpl='{:05}.jpg',
+                            data_prefix=dict(img=str(tmp_path)), pipeline=pipeline)  # fmt: skip
+    sample = frames[0]['data_samples']
+    assert sample.gt_label.item() == 1
+    assert '00004.jpg' in sample.damaged[str(tmp_path / 'gap')]
+
+
+def test_wrapping_changes_no_whole_sample_and_keeps_the_data_sets_ways(video, tmp_path):
+    shutil.copy(video, tmp_path / 'a.webm')
+    wrapped = dataset(tmp_path, 'a.webm 0\na.webm 1\n', test_mode=True, metainfo=dict(classes=['x', 'y']))
+    assert len(wrapped) == 2 and wrapped.metainfo['classes'] == ['x', 'y'] and wrapped.get_data_info(1)['label'] == 1
+    for index in range(2):
+        np.random.seed(0)
+        ours = wrapped[index]
+        np.random.seed(0)
+        theirs = wrapped.dataset[index]
+        assert (
+            ours['inputs'].equal(theirs['inputs']) and ours['data_samples'].gt_label == theirs['data_samples'].gt_label
+        )

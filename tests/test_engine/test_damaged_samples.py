@@ -1,0 +1,146 @@
+"""A training with damaged videos logs, counts and limits them; a test scores them as wrong and lists them."""
+
+import re
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from mmengine.config import Config
+from mmengine.hooks import Hook
+from mmengine.registry import DefaultScope
+
+from dyreg_mmaction.datasets.something.video_files import write_webm
+from dyreg_mmaction.engine.damaged_samples import DamagedSamples, replace_damaged
+from dyreg_mmaction.engine.launch import build_runner
+
+NUM = 20
+STAGE = dict(num_stages=1, strides=(1,), dilations=(1,), out_indices=(0,))
+
+
+@pytest.fixture(scope='module')
+def videos(tmp_path_factory) -> Path:
+    """Twenty videos of three classes; number 4 is cut off, number 9 is missing."""
+    folder = tmp_path_factory.mktemp('videos')
+    frames = np.random.default_rng(0).integers(0, 255, (8, 32, 32, 3), dtype=np.uint8)
+    write_webm(folder / '0.webm', frames, fps=12)
+    for number in range(1, NUM):
+        shutil.copy(folder / '0.webm', folder / f'{number}.webm')
+    content = (folder / '4.webm').read_bytes()
+    (folder / '4.webm').write_bytes(content[: len(content) // 2])
+    (folder / '9.webm').unlink()
+    (folder / 'list.txt').write_text(''.join(f'{number}.webm {number % 3}\n' for number in range(NUM)))
+    return folder
+
+
+def config(videos: Path, work_dir: Path, limit: float | None) -> Config:
+    pipeline = [
+        dict(type='VideoInit', decoder='pyav'),
+        dict(type='SampleFrames', clip_len=1, num_clips=2, test_mode=True),
+        dict(type='VideoDecode'),
+        dict(type='FormatShape', input_format='NCHW'),
+        dict(type='PackActionInputs'),
+    ]
+    dataset = dict(
+        type='VideoDataset', ann_file=str(videos / 'list.txt'), data_prefix=dict(video=str(videos)), pipeline=pipeline
+    )
+    loader = dict(batch_size=3, num_workers=1, sampler=dict(type='DefaultSampler', shuffle=False), dataset=dataset)
+    return Config(
+        dict(
+            default_scope='mmaction',
+            work_dir=str(work_dir),
+            model=dict(
+                type='Recognizer2D',
+                backbone=dict(type='ResNet', depth=18, pretrained=None, **STAGE),
+                cls_head=dict(type='TSNHead', num_classes=3, in_channels=64, average_clips='prob'),
+                data_preprocessor=dict(type='ActionDataPreprocessor', mean=[128] * 3, std=[50] * 3),
+            ),
+            train_dataloader=loader,
+            val_dataloader=dict(loader, dataset=dict(dataset, test_mode=True)),
+            test_dataloader=dict(loader, dataset=dict(dataset, test_mode=True)),
+            train_cfg=dict(type='EpochBasedTrainLoop', max_epochs=2, val_interval=2),
+            val_cfg=dict(type='ValLoop'),
+            test_cfg=dict(type='TestLoop'),
+            optim_wrapper=dict(optimizer=dict(type='SGD', lr=0.0)),
+            val_evaluator=dict(type='AccMetric'),
+            test_evaluator=dict(type='AccMetric', metric_list=('top_k_accuracy', 'mean_class_accuracy')),
+            custom_hooks=[] if limit is None else [dict(type='DamagedSamples', limit=limit)],
+            visualizer=None,
+        )
+    )  # fmt: skip
+
+
+class KeepScores(Hook):
+    """Keeps what the evaluator gets."""
+
+    def __init__(self):
+        self.samples = []
+
+    def after_test_iter(self, runner, batch_idx, data_batch=None, outputs=None):
+        self.samples += outputs
+
+
+def log_of(work_dir: Path) -> str:
+    return '\n'.join(path.read_text() for path in sorted(work_dir.glob('*/*.log')))
+
+
+def test_a_training_goes_on_and_says_what_it_replaced(videos, tmp_path):
+    with DefaultScope.overwrite_default_scope('mmaction'):
+        build_runner(config(videos, tmp_path, limit=0.1)).train()
+    log = log_of(tmp_path)
+    assert len(re.findall('4.webm is replaced: .*truncated: . of about 8 frames', log)) == 1  # in epochs and validation
+    assert len(re.findall('9.webm is replaced: .*No such file', log)) == 1
+    for epoch in (1, 2):
+        report = f'2 of 20 training samples of epoch {epoch} cannot be read and were replaced: .*4.webm, .*9.webm'
+        assert len(re.findall(report, log)) == 1
+    assert '2 of 20 samples cannot be read and count as wrong, after epoch 2' in log
+
+
+def test_above_the_limit_it_stops_in_a_sentence(videos, tmp_path):
+    runner = build_runner(config(videos, tmp_path, limit=None))
+    with DefaultScope.overwrite_default_scope('mmaction'):
+        with pytest.raises(
+            RuntimeError,
+            match=r'2 training samples .* cannot be read, more than the limit of 5% of 20: .*4.webm, .*9.webm; mend',
+        ):
+            runner.train()
+
+
+def test_in_a_test_they_are_wrong_whatever_the_model_says(videos, tmp_path):
+    cfg = config(videos, tmp_path, limit=None)
+    runner = build_runner(cfg)
+    with torch.no_grad():
+        runner.model.cls_head.fc_cls.weight.zero_()
+        runner.model.cls_head.fc_cls.bias.copy_(torch.tensor([0.0, 1.0, 0.0]))  # right for 1, 4, 7, ...
+    keep = KeepScores()
+    runner.register_hook(keep)
+    with DefaultScope.overwrite_default_scope('mmaction'):
+        metrics = runner.test()
+    right = len([number for number in range(NUM) if number % 3 == 1 and number != 4])
+    assert metrics['acc/top1'] == pytest.approx(right / NUM)
+    assert metrics['acc/mean1'] == pytest.approx(right / (right + 1) / 3)
+    wrong = [number for number, sample in enumerate(keep.samples) if sample.get('damaged')]
+    assert wrong == [4, 9]
+    assert [keep.samples[number].gt_label.item() for number in wrong] == [1, 0]
+    assert all(keep.samples[n].pred_score.argmin() == keep.samples[n].gt_label for n in wrong)
+    assert re.search('2 of 20 samples cannot be read and count as wrong.*: .*4.webm, .*9.webm', log_of(tmp_path))
+    assert not runner.model._forward_hooks
+
+
+def test_settings_of_data_sets_stay_in_their_place_and_a_second_time_changes_nothing(videos, tmp_path):
+    cfg = config(videos, tmp_path, limit=0.5)
+    expected = cfg.to_dict()
+    for _ in range(2):
+        replace_damaged(cfg, 'train_dataloader', 'val_dataloader', 'test_dataloader', 'no_dataloader')
+    for loader in ('train_dataloader', 'val_dataloader', 'test_dataloader'):
+        expected[loader]['dataset'].update(type='ReplaceDamaged', dataset_type='VideoDataset')
+    assert cfg.to_dict() == expected
+    cfg.custom_hooks = []
+    replace_damaged(cfg, 'train_dataloader')
+    assert cfg.custom_hooks == [dict(type='DamagedSamples')]
+
+
+def test_a_limit_that_is_no_share_is_refused():
+    with pytest.raises(ValueError, match='limit=5 is the share of damaged samples, from 0 to 1'):
+        DamagedSamples(limit=5)

@@ -1,0 +1,119 @@
+"""What the log says of the regions of a training, and its early warnings."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from mmengine.runner import Runner
+from region_runs import config, digits, recognizer
+
+from dyreg_mmaction.engine.hooks import watch_regions
+
+GRID = dict(type='DynamicRegions', hidden_channels=8, reference='grid')
+PATH = 'layer1.0'
+NUMBERS = ('shift', 'motion', 'spread', 'half_size', 'residual')
+MOTION = dict(type='MotionLikelihood', weight=1.0)
+
+
+def run(work_dir, iterations=6, regions=GRID, lr=0.05, prepare=None, **kwargs):
+    """A trained runner; ``prepare`` may change its model first."""
+    model = recognizer(regions, dict(type='FixedRegions'), region_losses=[MOTION])
+    loader = dict(dataset=digits(4), batch_size=2, num_workers=0, sampler=dict(type='DefaultSampler', shuffle=False))
+    hooks = [dict(type='WatchRegionsHook', interval=2, warn_at=0.5)]
+    cfg = config(
+        work_dir,
+        model,
+        digits(2),
+        train_dataloader=loader,
+        train_cfg=dict(type='IterBasedTrainLoop', max_iters=iterations),
+        optim_wrapper=dict(optimizer=dict(type='Adam', lr=lr)),
+        **{**dict(custom_hooks=hooks), **kwargs},
+    )
+    runner = Runner.from_cfg(cfg)
+    with torch.no_grad():
+        (prepare or (lambda plugin: None))(runner.model.backbone.plugins['layer1-0'])
+    runner.train()
+    return runner
+
+
+@pytest.fixture(scope='module')
+def trained(tmp_path_factory):
+    return run(tmp_path_factory.mktemp('run'))
+
+
+def history(runner, key):
+    return runner.message_hub.get_scalar(f'train/{PATH}/{key}').data[0].tolist()
+
+
+def test_the_numbers_of_the_plugins_that_learn_are_in_the_log(trained):
+    scalars = trained.message_hub.log_scalars
+    assert {key for key in scalars if key.startswith(f'train/{PATH}/')} == {f'train/{PATH}/{n}' for n in NUMBERS}
+    assert not any('layer1.1' in key and key.endswith(NUMBERS) for key in scalars)  # a fixed grid
+    assert all(len(history(trained, name)) == 5 for name in NUMBERS)  # iterations 1, 2, 3 to warn, 4, 6
+
+
+def test_they_start_at_the_grid_and_leave_it(trained):
+    shift, motion, spread, half, residual = (history(trained, name) for name in NUMBERS)
+    assert shift[0] == 0 < 0.005 < shift[-1]
+    assert motion[0] == 0 < motion[-1]
+    assert spread[0] == pytest.approx(0.125**0.5)  # 2 x 2 nodes, a quarter of the frame from the middle along each axis
+    assert half[0] == pytest.approx(1 / 6 + 2 / 16)
+    assert residual[0] < residual[-1]
+
+
+def test_nodes_shares_are_in_the_visual_backends_alone(trained):
+    (file,) = Path(trained.work_dir).glob('*/vis_data/scalars.json')
+    lines = [json.loads(line) for line in file.read_text().splitlines()]
+    key = f'motion_likelihood/{PATH}/share_3'
+    shares = [line[key] for line in lines if key in line]
+    assert len(shares) == 5 and all(0 <= share <= 1 for share in shares)
+    assert not any('share_3' in key for key in trained.message_hub.log_scalars)
+    assert any(f'{PATH}/shift' in line for line in lines)
+
+
+def test_between_its_looks_it_costs_nothing(tmp_path, monkeypatch):
+    looks = []
+    stock = watch_regions.record_regions
+    monkeypatch.setattr(watch_regions, 'record_regions', lambda model: looks.append(1) or stock(model))
+    run(tmp_path, iterations=6)
+    assert len(looks) == 5
+
+
+def test_a_resumed_training_goes_on_from_the_same_start(tmp_path):
+    checkpoint = dict(checkpoint=dict(type='CheckpointHook', interval=4, by_epoch=False))
+    first = run(tmp_path / 'a', iterations=4, default_hooks=checkpoint)
+    again = run(tmp_path / 'b', iterations=6, resume=True, load_from=str(tmp_path / 'a/iter_4.pth'))
+    assert again.message_hub.get_info(f'{PATH}/start') == first.message_hub.get_info(f'{PATH}/start')
+    assert history(again, 'shift')[: len(history(first, 'shift'))] == history(first, 'shift')
+    assert history(again, 'shift')[-1] > 0.005
+
+
+def test_regions_that_rest_are_named_with_what_to_try(tmp_path):
+    (sentence,) = listen(tmp_path, lr=0.0)
+    assert sentence.startswith("regions of plugin 'layer1.0' do not move: after 3 of 6 iterations no centre differs by")
+    assert "region_losses=[dict(type='MotionLikelihood', weight=0.3, until=0.4)]" in sentence
+
+
+def test_nodes_on_one_another_are_named_with_what_to_try(tmp_path):
+    def alike(plugin):
+        head = plugin.regions.heads[1].fc
+        for parameter in head.parameters():
+            parameter.copy_(parameter.unflatten(0, (4, -1))[:1].expand(4, *[-1] * parameter.ndim).flatten(0, 1))
+        plugin.regions.predictor.alpha.fill_(2)
+
+    (sentence,) = listen(tmp_path, prepare=alike, regions=dict(GRID, reference='center'), lr=0.0)
+    assert sentence.startswith("all nodes of plugin 'layer1.0' lie on one another: after 3 of 6 iterations")
+    assert "reference='grid'" in sentence and 'CenterRepulsion' in sentence
+
+
+def test_regions_that_do_well_are_not_named(tmp_path):
+    assert listen(tmp_path, prepare=lambda plugin: plugin.regions.predictor.alpha.fill_(1)) == []
+
+
+def listen(work_dir, **kwargs):
+    """Warnings of the hook in a run."""
+    run(work_dir, **kwargs)
+    (log,) = work_dir.glob('*/*.log')
+    lines = [line.partition('WARNING - ')[2] for line in log.read_text().splitlines()]
+    return [line for line in lines if 'of plugin' in line]

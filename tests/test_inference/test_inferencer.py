@@ -1,0 +1,114 @@
+"""`RegionInferencer` on videos, folders of frames and arrays; that README's lines run is in test_readme.py."""
+
+import json
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from mmaction.apis import inference_recognizer, init_recognizer
+from mmengine.config import Config
+
+from dyreg_mmaction.inference import RegionInferencer
+from dyreg_mmaction.inference.inferencer import describe
+
+CONFIG = Path(__file__).parents[2] / 'configs/tsm_r18_dyreg_mini.py'
+PLUGIN = 'layer1.1.conv2.conv'
+
+
+@pytest.fixture(scope='module')
+def clip(tmp_path_factory):
+    """Noise that changes over time: as an array, as frames and as a (lossy) video."""
+    folder = tmp_path_factory.mktemp('clip')
+    array = np.random.default_rng(0).integers(0, 255, (20, 9, 12, 3), np.uint8).repeat(8, 1).repeat(8, 2)
+    (folder / 'frames').mkdir()
+    writer = cv2.VideoWriter(str(folder / 'video.mp4'), cv2.VideoWriter.fourcc(*'mp4v'), 10, (96, 72))
+    for number, frame in enumerate(array, start=3):
+        cv2.imwrite(str(folder / f'frames/img_{number:05}.png'), frame[..., ::-1])
+        writer.write(frame[..., ::-1])
+    writer.release()
+    return dict(array=array, frames=folder / 'frames', video=folder / 'video.mp4')
+
+
+@pytest.fixture(scope='module')
+def checkpoint(tmp_path_factory):
+    path = tmp_path_factory.mktemp('checkpoint') / 'checkpoint.pth'
+    torch.manual_seed(0)
+    model = init_recognizer(str(CONFIG), device='cpu')
+    model.cls_head.fc_cls.weight.data.normal_(std=1)
+    torch.save(dict(state_dict=model.state_dict(), meta=dict()), path)
+    return str(path)
+
+
+@pytest.fixture(scope='module')
+def inferencer(checkpoint):
+    return RegionInferencer(CONFIG, checkpoint, device='cpu')
+
+
+def test_a_list_of_all_kinds(inferencer, clip):
+    result = inferencer([clip['video'], str(clip['frames']), clip['array']], batch_size=2)
+    video, frames, array = result['predictions']
+    assert frames['pred_scores'] == pytest.approx(array['pred_scores'], rel=1e-4)
+    assert video['pred_scores'] == pytest.approx(array['pred_scores'], abs=0.1)
+    for prediction in (video, frames, array):
+        assert sum(prediction['pred_scores']) == pytest.approx(1, abs=1e-5)
+        assert prediction['pred_names'] == [inferencer.classes[prediction['pred_labels'][0]]]
+        assert 'regions' not in prediction
+
+
+def test_one_path_is_as_good_as_a_list(inferencer, clip):
+    assert len(inferencer(str(clip['frames']))['predictions']) == 1
+
+
+def test_regions_beside_the_scores(inferencer, clip):
+    inputs = [clip['array'], clip['array'][::-1]]
+    both = inferencer(inputs, batch_size=2, regions=True)['predictions']
+    for entry, prediction in zip(inputs, both, strict=True):
+        (alone,) = inferencer(entry, regions=True)['predictions']
+        for name in ('center', 'half_size'):
+            values = np.array(prediction['regions'][PLUGIN][name])
+            assert values.shape == (1, 8, 9, 2) and values.min() > 0 and values.max() < 1
+            np.testing.assert_allclose(values, alone['regions'][PLUGIN][name], atol=1e-6)
+    json.dumps(both)
+
+
+def test_all_views_are_those_of_inference_recognizer(checkpoint, clip):
+    inferencer = RegionInferencer(CONFIG, checkpoint, device='cpu', test_views=True)
+    (prediction,) = inferencer(clip['video'], regions=True)['predictions']
+    assert len(prediction['regions'][PLUGIN]['center']) == 6
+    expected = inference_recognizer(init_recognizer(str(CONFIG), checkpoint, device='cpu'), str(clip['video']))
+    assert prediction['pred_scores'] == pytest.approx(expected.pred_score.tolist(), abs=1e-5)
+
+
+def test_fused(checkpoint, inferencer, clip):
+    (expected,) = inferencer(clip['array'], regions=True)['predictions']
+    for fuse, tolerance in ((True, 1e-4), ('bfloat16', 2e-2)):
+        fast = RegionInferencer(CONFIG, checkpoint, device='cpu', fuse=fuse)
+        (found,) = fast(clip['array'], regions=True)['predictions']
+        assert found['pred_scores'] == pytest.approx(expected['pred_scores'], abs=tolerance)
+        assert found['pred_scores'] != expected['pred_scores']
+        assert found['pred_labels'] == expected['pred_labels']
+
+
+def test_of_a_config_that_reads_frames_and_one_of_3d(clip):
+    cfg = Config.fromfile(CONFIG.with_name('i3d_r50_dyreg_sthv1.py'))
+    cfg.model.backbone.update(pretrained=None, base_channels=4, plugins=[])
+    cfg.model.cls_head.in_channels = 128
+    (sample,) = RegionInferencer(cfg, device='cpu')(clip['video'], return_datasamples=True)['predictions']
+    assert sample.pred_score.shape == (174,) and sample.pred_score.sum() == pytest.approx(1, abs=1e-5)
+
+
+def test_inputs_that_are_none_are_named(tmp_path):
+    for entry, message in (
+        ('nowhere.mp4', "'nowhere.mp4' does not exist; give a video"),
+        (np.zeros((4, 3, 8, 8), np.uint8), r'an array of shape \(4, 3, 8, 8\) and uint8 is no clip'),
+        (np.zeros((4, 8, 8, 3)), 'float64 is no clip; give RGB frames'),
+        (str(tmp_path), 'has no frames; their names must end in a number'),
+    ):
+        with pytest.raises(ValueError, match=message):
+            describe(entry)
+    for number in (1, 2, 4):
+        (tmp_path / f'{number:05}.jpg').touch()
+    with pytest.raises(ValueError, match='has 3 frames from 00001.jpg on, but no 00003.jpg'):
+        describe(str(tmp_path))

@@ -1,0 +1,66 @@
+"""BoxLikelihood: boxes in place of motion."""
+
+import numpy as np
+import pytest
+import torch
+from mmaction.structures import ActionDataSample
+
+from dyreg_mmaction.models.losses import BoxLikelihood
+from dyreg_mmaction.models.losses.boxes import box_target, clip_objects
+from dyreg_mmaction.ops import Regions
+
+FRAMES = torch.zeros(2, 4, 3, 32, 32)
+NONE = [np.nan] * 4
+
+
+def sample(*boxes):
+    """A video of one clip of four frames with these boxes."""
+    given = ActionDataSample()
+    given.set_field(np.array(boxes, np.float32).reshape(1, 1, -1, 4).repeat(4, axis=1), 'objects')
+    return given
+
+
+def regions(time=4):
+    center = torch.full((2, time, 1, 2), 3.5, requires_grad=True)
+    return Regions(center, torch.full_like(center, 2.0), (8, 4))
+
+
+def test_every_object_counts_the_same_and_what_is_not_there_not_at_all():
+    objects = torch.tensor([[0, 0, 0.5, 1], [0.75, 0.5, 1, 0.75], NONE, [-1, -1, -0.5, 0]]).expand(1, 4, 4, 4)
+    (target,) = box_target(objects, regions())[:, 0]
+    expected = torch.zeros(4, 8)
+    expected[:, :4] += 0.5 / 16
+    expected[2, 6:] += 0.5 / 2
+    torch.testing.assert_close(target, expected)
+
+
+def test_videos_with_different_numbers_of_objects():
+    objects = clip_objects([sample([0, 0, 1, 1]), sample([0, 0, 0.5, 0.5], [0.5, 0.5, 1, 1])])
+    assert objects.shape == (2, 4, 2, 4) and objects[0, :, 1].isnan().all() and not objects[1].isnan().any()
+
+
+@pytest.mark.parametrize('time', [4, 2])
+def test_descent_brings_the_region_into_the_box(time):
+    given = regions(time)
+    samples = [sample([0, 0, 0.25, 0.5]), sample([0.5, 0.5, 1, 1])]
+    optimizer = torch.optim.Adam([given.center], 0.1)
+    for _ in range(100):
+        optimizer.zero_grad()
+        loss, _ = BoxLikelihood()({'plugin': given}, FRAMES, samples)
+        loss.backward()
+        optimizer.step()
+    truth = torch.tensor([[0.125, 0.25], [0.75, 0.75]])
+    assert (given.normalized().center[:, :, 0] - truth[:, None]).abs().max() < 0.08
+
+
+def test_frames_without_objects_teach_nothing():
+    given = regions()
+    BoxLikelihood()({'plugin': given}, FRAMES, [sample(NONE), sample()])[0].backward()
+    assert not given.center.grad.any()
+
+
+def test_missing_objects_say_what_to_do():
+    with pytest.raises(ValueError, match='got 2 videos, 1 of them with objects; put LoadObjects into the training'):
+        BoxLikelihood()({'plugin': regions()}, FRAMES, [sample(), ActionDataSample()])
+    with pytest.raises(ValueError, match='objects of 2 clips of 4 frames came with 2 clips of 3'):
+        BoxLikelihood()({'plugin': regions()}, FRAMES[:, :3], [sample(), sample()])

@@ -1,0 +1,163 @@
+"""RegionDistillation: teachers of one plugin each, the same frames, gone when the phase ends."""
+
+import copy
+import gc
+import weakref
+
+import pytest
+import torch
+from backbone_cases import PLUGIN
+from mmaction.structures import ActionDataSample
+from mmengine.logging import MessageHub
+from mmengine.registry import DefaultScope
+
+from dyreg_mmaction.models import record_regions
+from dyreg_mmaction.registry import MODELS
+
+FIRST, SECOND = 'layer2.1.conv2.conv', 'layer3.1.conv2.conv'
+CONFIG = """
+custom_imports = dict(imports=['dyreg_mmaction'])
+model = dict(backbone=dict(
+    type='DyRegResNetTSM', depth=18, num_segments=4, pretrained='of nobody', input_size=48,
+    plugins=[dict(type='DyRegGNN', num_nodes={nodes}, node_channels=8, after='{after}',
+                  regions=dict(type='DynamicRegions', hidden_channels=8))]))
+"""
+
+
+def backbone(*plugins):
+    return dict(
+        type='DyRegResNetTSM',
+        depth=18,
+        num_segments=4,
+        pretrained=None,
+        input_size=48,
+        plugins=[dict(PLUGIN, after=after) for after in plugins],
+    )
+
+
+def build(region_losses=(), *plugins):
+    head = dict(type='TSMHead', num_classes=2, in_channels=512, num_segments=4, dropout_ratio=0)
+    cfg = dict(type='RegionRecognizer2D', backbone=backbone(*plugins), cls_head=head, region_losses=region_losses)
+    with DefaultScope.overwrite_default_scope('mmaction'):
+        model = MODELS.build(cfg)
+    for module in model.modules():
+        if hasattr(module, 'alpha'):
+            torch.nn.init.ones_(module.alpha)
+    return model
+
+
+@pytest.fixture(autouse=True)
+def hub(monkeypatch):
+    own = MessageHub('test_distillation')
+    own.update_info_dict(dict(iter=0, max_iters=100))
+    monkeypatch.setattr(MessageHub, 'get_current_instance', lambda: own)
+    return own
+
+
+def write(folder, after, nodes=4):
+    """Files of a teacher of the plugin ``after``, and the teacher."""
+    torch.manual_seed(len(after) + nodes)
+    model = build((), after)
+    config, checkpoint = folder / f'{after}{nodes}.py', folder / f'{after}{nodes}.pth'
+    config.write_text(CONFIG.format(after=after, nodes=nodes))
+    torch.save(dict(state_dict=model.state_dict()), checkpoint)
+    return dict(config=str(config), checkpoint=str(checkpoint)), model.eval()
+
+
+@pytest.fixture
+def teachers(tmp_path):
+    return {after: write(tmp_path, after) for after in (FIRST, SECOND)}
+
+
+def student(teachers, *plugins, **options):
+    torch.manual_seed(9)
+    files = {after: files for after, (files, _) in teachers.items()}
+    loss = dict(type='RegionDistillation', weight=1.0, until=0.1, teachers=files, **options)
+    return build([loss], *plugins)
+
+
+def batch():
+    torch.manual_seed(1)
+    return torch.randn(2, 4, 3, 48, 48), [ActionDataSample().set_gt_label(0) for _ in range(2)]
+
+
+def test_it_is_the_distance_to_what_the_teachers_see(teachers):
+    model = student(teachers, FIRST, SECOND)
+    frames, samples = batch()
+    with record_regions(model) as record:
+        loss = model(frames, samples, mode='loss')['loss_region_distillation']
+    expected = 0
+    for after, (_, teacher) in teachers.items():
+        with torch.no_grad(), record_regions(teacher) as taught:
+            teacher(frames)
+        given, wanted = record[after][0].normalized(), taught[after][0].normalized()
+        squares = (given.center - wanted.center) ** 2 + (given.half_size / wanted.half_size).log() ** 2
+        expected = expected + squares.sum(-1).mean()
+    torch.testing.assert_close(loss, expected)
+    loss.backward()
+    assert all(model.backbone.plugins[a.replace('.', '-')].regions.predictor.alpha.grad.any() for a in teachers)
+
+
+def test_a_student_with_its_teachers_weights_has_nothing_to_learn(teachers):
+    given = student({FIRST: teachers[FIRST]}, FIRST).eval()
+    given.backbone.load_state_dict(teachers[FIRST][1].backbone.state_dict())
+    assert given(*batch(), mode='loss')['loss_region_distillation'] == 0
+
+
+def test_teachers_are_in_no_checkpoint_and_go_when_the_phase_ends(teachers, hub):
+    model = student(teachers, FIRST, SECOND)
+    keys = list(model.state_dict())
+    model(*batch(), mode='loss')
+    assert list(model.state_dict()) == keys and len(list(model.parameters())) == len(
+        list(build((), FIRST, SECOND).parameters())
+    )
+    held = model.region_losses['region_distillation'].loss.models
+    assert not any(parameter.requires_grad for teacher in held.values() for parameter in teacher.parameters())
+    gone = [weakref.ref(teacher) for teacher in held.values()]
+    hub.update_info('iter', 10)
+    assert 'loss_region_distillation' not in model(*batch(), mode='loss')
+    gc.collect()
+    assert len(gone) == 2 and not any(teacher() for teacher in gone)
+
+
+def test_a_teacher_runs_no_further_than_its_module(teachers):
+    model = student({FIRST: teachers[FIRST]}, FIRST)
+    model(*batch(), mode='loss')
+    (teacher,) = model.region_losses['region_distillation'].loss.models.values()
+    teacher.layer3 = None  # which comes later
+    model(*batch(), mode='loss')
+    assert not teacher.training
+
+
+def test_a_model_that_is_tested_needs_no_teacher(teachers, tmp_path):
+    missing = {FIRST: (dict(config='gone.py', checkpoint='gone.pth'), None)}
+    model = student(missing, FIRST).eval()
+    assert len(model(*batch(), mode='predict')) == 2
+    copy.deepcopy(model)
+    with pytest.raises(
+        FileNotFoundError, match=r"config='gone.py', the teacher of 'layer2.1.conv2.conv', does not exist"
+    ):
+        model.init_weights()
+
+
+def test_what_does_not_fit_is_named_before_the_training(teachers, tmp_path):
+    with pytest.raises(
+        ValueError, match=r"are for \['layer2.1.conv2.conv'\], the plugins that learn their regions are"
+    ):
+        student({FIRST: teachers[FIRST]}, FIRST, SECOND)
+    with pytest.raises(ValueError, match=r"has no plugin after 'layer3.1.conv2.conv' but \['layer2.1.conv2.conv'\]"):
+        student({SECOND: teachers[FIRST]}, SECOND).init_weights()
+    with pytest.raises(ValueError, match='has 5 nodes and the student 4; make num_nodes agree'):
+        student({FIRST: write(tmp_path, FIRST, nodes=5)}, FIRST).init_weights()
+    with pytest.raises(ValueError, match=r'must be dict\(config=FILE, checkpoint=FILE\)'):
+        student({FIRST: (dict(config='a.py'), None)}, FIRST)
+    broken = dict(config=teachers[FIRST][0]['config'], checkpoint=teachers[SECOND][0]['checkpoint'])
+    with pytest.raises(ValueError, match=r"lacks 'plugins.layer2-1-conv2-conv"):
+        student({FIRST: (broken, None)}, FIRST)(*batch(), mode='loss')
+
+
+def test_the_plugin_of_a_teacher_may_have_another_path(teachers):
+    files = dict(teachers[FIRST][0], plugin=FIRST)
+    model = student({SECOND: (files, None)}, SECOND)
+    model.init_weights()
+    assert model(*batch(), mode='loss')['loss_region_distillation'] > 0

@@ -1,0 +1,127 @@
+"""Region losses in MMEngine's runner: their phase, resume, accumulation, mixed precision, several processes."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from mmengine.logging import MessageHub
+from mmengine.runner import Runner
+from region_runs import config, digits, recognizer
+
+from dyreg_mmaction.datasets.sync_mnist import MultiSyncMNIST
+from dyreg_mmaction.registry import MODELS
+
+TESTS = Path(__file__).parents[1]
+GRID = dict(type='DynamicRegions', hidden_channels=8, reference='grid')
+MOTION = dict(type='MotionLikelihood', weight=0.4, until=0.5, ending='linear')
+ITERATIONS = 8
+
+
+def model(**loss):
+    cfg = recognizer(GRID, region_losses=[{**MOTION, **loss}])
+    cfg['cls_head']['dropout_ratio'] = 0
+    return cfg
+
+
+def runner(work_dir, iterations=ITERATIONS, **kwargs):
+    loader = dict(dataset=digits(2 * ITERATIONS), batch_size=2, num_workers=0)
+    cfg = config(
+        work_dir,
+        model(),
+        digits(2),
+        train_dataloader=dict(sampler=dict(type='InfiniteSampler', shuffle=False), **loader),
+        train_cfg=dict(by_epoch=False, max_iters=iterations),
+        optim_wrapper=dict(optimizer=dict(type='SGD', lr=0.05, momentum=0.9)),
+        default_hooks=dict(checkpoint=dict(type='CheckpointHook', interval=3, by_epoch=False)),
+        randomness=dict(seed=0),
+        **{**dict(custom_hooks=[dict(type='EMAHook')]), **kwargs},
+    )
+    return Runner.from_cfg(cfg)
+
+
+def scalars(done, key):
+    return done.message_hub.get_scalar(f'train/{key}').data[0].tolist()
+
+
+@pytest.fixture(scope='module')
+def trained(tmp_path_factory):
+    done = runner(tmp_path_factory.mktemp('run'))
+    done.train()
+    return done
+
+
+def test_the_phase_runs_with_the_training_and_ends(trained):
+    assert scalars(trained, 'motion_likelihood/weight') == pytest.approx([0.4, 0.4, 0.4, 0.2])
+    assert len(scalars(trained, 'loss_cls')) == ITERATIONS
+    whole, parts = scalars(trained, 'loss'), (scalars(trained, f'loss_{n}') for n in ('cls', 'motion_likelihood'))
+    assert whole[:4] == pytest.approx([sum(pair) for pair in zip(*parts, strict=False)], abs=1e-5)
+    assert whole[4:] == scalars(trained, 'loss_cls')[4:]
+
+
+def test_the_checkpoint_is_the_plain_models(trained):
+    saved = torch.load(Path(trained.work_dir) / f'iter_{ITERATIONS // 3 * 3}.pth', weights_only=True)['state_dict']
+    plain = MODELS.build(
+        {k: v for k, v in model().items() if k != 'region_losses'} | dict(type='mmaction.Recognizer2D')
+    )
+    assert saved.keys() == plain.state_dict().keys()
+
+
+def test_resumed_in_the_middle_of_its_phase_it_goes_on(trained, tmp_path):
+    again = runner(tmp_path, resume=True, load_from=str(Path(trained.work_dir) / 'iter_3.pth'))
+    again.train()
+    assert scalars(again, 'motion_likelihood/weight') == pytest.approx([0.4, 0.4, 0.4, 0.2])
+    assert scalars(again, 'loss_motion_likelihood') == scalars(trained, 'loss_motion_likelihood')
+    for key, value in trained.model.state_dict().items():
+        assert torch.equal(again.model.state_dict()[key], value), key
+
+
+@pytest.fixture
+def built(monkeypatch):
+    """A recogniser in the middle of its phase, in eval mode so that clips do not see each other, and a batch."""
+    hub = MessageHub('test_region_loss_training')
+    hub.update_info_dict(dict(iter=0, max_iters=100))
+    monkeypatch.setattr(MessageHub, 'get_current_instance', lambda: hub)
+    torch.manual_seed(0)
+    cfg = model()
+    given = MODELS.build(cfg).eval()
+    torch.nn.init.ones_(given.backbone.plugins['layer1-0'].regions.predictor.alpha)
+    options = digits(4)
+    options.pop('type')
+    data = MultiSyncMNIST(**options)
+    samples = [data[i] for i in range(4)]
+    batch = given.data_preprocessor({key: [s[key] for s in samples] for key in samples[0]})
+    return given, batch['inputs'], batch['data_samples']
+
+
+def test_a_batch_is_the_mean_of_its_parts(built):
+    """So that accumulated gradients, and those of several processes, are those of the whole batch."""
+    given, frames, samples = built
+    whole, *parts = (
+        given(frames[a:b], samples[a:b], mode='loss')['loss_motion_likelihood'] for a, b in ((0, 4), (0, 2), (2, 4))
+    )
+    torch.testing.assert_close(whole, sum(parts) / 2)
+
+
+def test_mixed_precision_measures_in_full(built):
+    given, frames, samples = built
+    plain = given(frames, samples, mode='loss')['loss_motion_likelihood']
+    with torch.autocast('cpu', torch.bfloat16):
+        mixed = given(frames, samples, mode='loss')['loss_motion_likelihood']
+    assert mixed.dtype == torch.float32
+    torch.testing.assert_close(mixed, plain, rtol=0.02, atol=0.005)
+    mixed.backward()
+    assert all(p.grad is None or p.grad.isfinite().all() for p in given.parameters())
+
+
+@pytest.mark.slow
+def test_two_processes_learn_like_one_during_the_phase_and_after():
+    worker = [str(TESTS / 'region_loss_worker.py'), str(TESTS)]
+    command = [sys.executable, '-m', 'torch.distributed.run', '--standalone', '--nproc_per_node=2', *worker]
+    paths = [str(TESTS.parent), os.environ.get('PYTHONPATH', '')]
+    environment = {**os.environ, 'PYTHONPATH': os.pathsep.join(filter(None, paths)), 'OMP_NUM_THREADS': '1'}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert done.stdout.count('is done') == 2

@@ -1,0 +1,216 @@
+"""Time and memory beside MMAction2's own models, on this machine: medians, spreads and ratios of interleaved runs.
+
+Examples:
+    python tools/benchmark.py                                    # all parts, one thread
+    python tools/benchmark.py inference_tsm_r50 --runs 9 --json benchmark.json
+    python tools/benchmark.py training --size 112 --threads 4
+"""
+
+import argparse
+import ctypes
+import json
+import os
+import platform
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import torch
+from mmengine.config import Config
+from mmengine.registry import DefaultScope
+from torch import Tensor, nn
+
+import dyreg_mmaction
+from dyreg_mmaction.registry import MODELS
+
+CONFIGS = Path(__file__).resolve().parents[1] / 'configs'
+Cases = dict[str, Callable[[], object]]
+
+
+def build(name: str, **backbone: object) -> nn.Module:
+    """The recogniser of a config, with random weights."""
+    cfg = Config.fromfile(CONFIGS / f'{name}.py').model
+    cfg.backbone.update(pretrained=None, **backbone)
+    torch.manual_seed(0)
+    with DefaultScope.overwrite_default_scope('mmaction'):
+        return MODELS.build(cfg).to(DEVICE)
+
+
+def clips(name: str, args: argparse.Namespace) -> Tensor:
+    """Random input of a config's backbone."""
+    shape = (args.batch, 3, 16) if name.startswith('i3d') else (args.batch * 16, 3)
+    return torch.randn(*shape, args.size, args.size, device=DEVICE)
+
+
+def inference(plain: str, plugged: str, args: argparse.Namespace) -> Cases:
+    """One clip through the backbone: MMAction2's, ours with its modules, and that made faster."""
+    x = clips(plain, args)
+    models = {'MMAction2, no modules': build(plain).backbone, 'with modules': build(plugged).backbone}
+    for model in models.values():
+        model.eval()
+    for dtype in (torch.float32, torch.bfloat16):
+        models[f'with modules, fused, {str(dtype)[6:]}'] = dyreg_mmaction.fuse_for_inference(
+            models['with modules'], dtype
+        )
+
+    def run(model: nn.Module) -> None:
+        with torch.inference_mode():
+            model(x)
+
+    cases: Cases = {name: partial(run, model) for name, model in models.items()}
+    if DEVICE == 'cuda':
+        cases['MMAction2, bfloat16 autocast'] = partial(_under_autocast, cases['MMAction2, no modules'])
+    return cases
+
+
+def training(dtype: torch.dtype, args: argparse.Namespace) -> Cases:
+    """Forward and backward of the recogniser, loss included, without the optimiser."""
+    x = clips('tsm', args)
+    models = {
+        'MMAction2, no modules': build('tsm_r50_sthv2'),
+        'with modules': build('tsm_r50_dyreg_sthv2'),
+        'with modules, channels last': build('tsm_r50_dyreg_sthv2', channels_last=True),
+    }
+
+    def run(model: nn.Module) -> None:
+        model.zero_grad()
+        with torch.autocast(DEVICE, dtype, enabled=dtype != torch.float32):
+            model.cls_head(model.backbone(x), num_segs=16).float().square().mean().backward()
+
+    for model in models.values():
+        model.train()
+    return {name: partial(run, model) for name, model in models.items()}
+
+
+def _under_autocast(run: Callable[[], object]) -> None:
+    with torch.autocast(DEVICE, torch.bfloat16):
+        run()
+
+
+PARTS: dict[str, Callable[[argparse.Namespace], Cases]] = {
+    'inference_tsm_r50': partial(inference, 'tsm_r50_sthv2', 'tsm_r50_dyreg_sthv2'),
+    'inference_tsm_r18': partial(inference, 'tsm_r18_sthv1', 'tsm_r18_dyreg_sthv1'),
+    'inference_i3d_r50': partial(inference, 'i3d_r50_sthv1', 'i3d_r50_dyreg_sthv1'),
+    'training': partial(training, torch.float32),
+    'training_bf16': partial(training, torch.bfloat16),
+}
+DEVICE = 'cuda' if torch.cuda.is_available() else 'cpu'
+
+
+def clock(threads: int) -> float:
+    """Seconds. On one thread of a CPU the processor's own time, so that other programs matter less."""
+    if DEVICE == 'cuda':
+        torch.cuda.synchronize()
+    return time.process_time() if DEVICE == 'cpu' and threads == 1 else time.perf_counter()
+
+
+def peak_memory(run: Callable[[], object]) -> float | None:
+    """MiB that a run needs at its peak beyond what is held before it; None where the system does not tell."""
+    if DEVICE == 'cuda':
+        held = torch.cuda.memory_allocated()
+        torch.cuda.reset_peak_memory_stats()
+        run()
+        return (torch.cuda.max_memory_allocated() - held) / 2**20
+    if sys.platform != 'linux':
+        return None
+    ctypes.CDLL(None).malloc_trim(0)
+    Path('/proc/self/clear_refs').write_text('5')  # the peak starts again
+    held = _resident('VmRSS')
+    run()
+    return (_resident('VmHWM') - held) / 1024
+
+
+def _resident(key: str) -> int:
+    lines = Path('/proc/self/status').read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith(key))
+
+
+def measure(cases: Cases, args: argparse.Namespace) -> list[dict]:
+    """Rows of a part, taken in turns; ratios are of the runs of one turn, to the first case."""
+    memory = {name: peak_memory(run) for name, run in cases.items()}  # warms up, too
+    times: dict[str, list[float]] = {name: [] for name in cases}
+    for _ in range(args.runs):
+        for name, run in cases.items():
+            start = clock(args.threads)
+            run()
+            times[name].append(clock(args.threads) - start)
+    first = next(iter(cases))
+    rows = []
+    for name, found in times.items():
+        ratios = [stock / own for stock, own in zip(times[first], found, strict=True)]
+        rows.append(
+            dict(
+                case=name,
+                ms=1000 * statistics.median(found),
+                ms_range=[1000 * min(found), 1000 * max(found)],
+                speed=statistics.median(ratios),
+                speed_range=[min(ratios), max(ratios)],
+                memory_mib=memory[name],
+            )
+        )
+    return rows
+
+
+def machine(args: argparse.Namespace) -> dict:
+    """What the numbers depend on."""
+    name, flags = platform.processor(), ''
+    if os.path.exists('/proc/cpuinfo'):
+        lines = [line.partition(':')[::2] for line in Path('/proc/cpuinfo').read_text().splitlines()]
+        info = {key.strip(): value.strip() for key, value in lines}
+        name, flags = info.get('model name', name), info.get('flags', '')
+    if DEVICE == 'cuda':
+        name = torch.cuda.get_device_name()
+    bf16 = [flag for flag in ('amx_bf16', 'avx512_bf16') if flag in flags.split()]
+    return dict(
+        device=name,
+        bfloat16=bf16,
+        threads=args.threads,
+        torch=torch.__version__,
+        batch=args.batch,
+        size=args.size,
+        runs=args.runs,
+    )
+
+
+def print_rows(part: str, rows: list[dict]) -> None:
+    print(f'\n{part:36}{"ms":>9}{"lowest":>9}{"highest":>9}{"speed":>8}{"lowest":>8}{"highest":>8}{"MiB":>8}')
+    for row in rows:
+        memory = '-' if row['memory_mib'] is None else f'{row["memory_mib"]:.0f}'
+        numbers = f'{row["ms"]:9.1f}{row["ms_range"][0]:9.1f}{row["ms_range"][1]:9.1f}'
+        ratios = f'{row["speed"]:8.2f}{row["speed_range"][0]:8.2f}{row["speed_range"][1]:8.2f}'
+        print(f'{row["case"]:36}{numbers}{ratios}{memory:>8}', flush=True)
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('parts', nargs='*', metavar='part', help=f'parts to run (default: all): {", ".join(PARTS)}')
+    parser.add_argument('--runs', type=int, default=5, help='runs of each case, after one that does not count')
+    parser.add_argument('--batch', type=int, default=1, help='clips')
+    parser.add_argument('--size', type=int, default=224, help='side of the frames')
+    parser.add_argument('--threads', type=int, default=1, help='threads of the CPU')
+    parser.add_argument('--json', help='file to write the numbers to as well')
+    args = parser.parse_args()
+    if unknown := set(args.parts) - PARTS.keys():
+        parser.error(f'unknown part {", ".join(sorted(unknown))}; choose from {", ".join(PARTS)}')
+    if min(args.runs, args.batch, args.size, args.threads) < 1:
+        parser.error('--runs, --batch, --size and --threads must be at least 1')
+    return args
+
+
+def main() -> None:
+    args = parse_args()
+    torch.set_num_threads(args.threads)
+    found = dict(machine=machine(args), parts={})
+    print(', '.join(f'{key} {value}' for key, value in found['machine'].items()), flush=True)
+    for part in args.parts or PARTS:
+        found['parts'][part] = measure(PARTS[part](args), args)
+        print_rows(part, found['parts'][part])
+        if args.json:
+            Path(args.json).write_text(json.dumps(found, indent=1))
+
+
+if __name__ == '__main__':
+    main()
