@@ -83,6 +83,7 @@ def test_wheel_holds_the_folder_of_mim(tmp_path):
         files = [path for suffix in ('py', 'sh', 'yml') for path in (ROOT / folder).rglob(f'*.{suffix}')]
         assert {f'dyreg_mmaction/.mim/{path.relative_to(ROOT)}' for path in files} <= packed
     assert 'dyreg_mmaction/.mim/model-index.yml' in packed
+    assert {f'dyreg_mmaction/visualization/report/report.{kind}' for kind in ('html', 'css', 'js')} <= packed
     assert not any(name.startswith(('tests', 'configs', 'tools')) for name in packed)
 
 
