@@ -123,7 +123,8 @@ def file_samples(cfg: Config, videos: Sequence[str], objects: dict | None) -> It
     """
     init_default_scope(cfg.get('default_scope', 'mmaction'))
     settings = cfg.val_dataloader.dataset
-    pipeline = keep_source(settings.pipeline, objects)
+    steps = [step for step in settings.pipeline if not _misses_its_file(step)]  # a video needs no annotated dataset
+    pipeline = keep_source(steps, objects)
     run = Compose(pipeline)
     reads_frames = any(step['type'] == 'RawFrameDecode' for step in pipeline)
     for video in videos:
@@ -136,6 +137,10 @@ def file_samples(cfg: Config, videos: Sequence[str], objects: dict | None) -> It
             yield run(_describe(Path(video), settings))
         except Exception as error:
             raise ValueError(f'{video} cannot be read as a video: {error or type(error).__name__}') from error
+
+
+def _misses_its_file(step: dict) -> bool:
+    return step['type'] == 'LoadObjects' and not Path(step.get('ann_file') or '').exists()
 
 
 def _describe(path: Path, settings: dict) -> dict:

@@ -50,6 +50,8 @@ def losses(cfg: Config, data: dict, steps: int) -> list[float]:
 def test_syncmnist_config_trains_and_predicts_on_its_data(name):
     cfg = load(f'syncmnist/{name}')
     cfg.train_dataloader.dataset.num_frames = cfg.val_dataloader.dataset.num_frames = 2
+    if 'num_segments' in cfg.model.cls_head:
+        cfg.model.cls_head.num_segments = 2
     model = MODELS.build(cfg.model)
     data = model.data_preprocessor(batch(cfg, 'train', 1), training=True)
     loss = model(**data, mode='loss')['loss_cls']
