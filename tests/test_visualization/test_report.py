@@ -79,9 +79,21 @@ def center(page, node=0):
     return float(dot.get_attribute('cx')), float(dot.get_attribute('cy'))
 
 
+def until(page, condition):
+    """Waits: the browser tells the page of a new place a moment later."""
+    from selenium.webdriver.support.wait import WebDriverWait
+
+    WebDriverWait(page, 10, poll_frequency=0.05).until(lambda _: condition())
+
+
+def open_place(page, place):
+    page.execute_script(f'location.hash = "{place}"')
+    until(page, lambda: one(page, '#clip' if place else '#summary').is_displayed())
+
+
 def open_clip(page, number):
-    page.execute_script(f'location.hash = "#clip-{number}"')
-    assert one(page, '#clip').is_displayed()
+    open_place(page, f'#clip-{number}')
+    until(page, lambda: one(page, '#name').text == CLIPS[number].name)
 
 
 def press(page, key):
@@ -126,7 +138,6 @@ def test_nothing_from_files_becomes_part_of_the_page(page):
     assert page.title == f'Regions {EVIL}'
     for number in range(3):
         open_clip(page, number)
-        assert one(page, '#name').text == CLIPS[number].name
         assert EVIL in [head.text for head in find(page, '.panel h3')]
         assert not find(page, 'img[onerror]') and EVIL in one(page, '#truth').text
 
@@ -209,7 +220,7 @@ def test_it_plays_at_its_own_speed_and_stops(page):
             if (now !== last) { seen.push(performance.now() - began); last = now; }
             if (seen.length === 5) { clearInterval(look); done(seen); }
         }, 5);""")
-    assert 350 < seen[4] - seen[0] < 1500  # four frames of a tenth of a second
+    assert 350 < seen[4] - seen[0] < 4000  # four frames of a tenth of a second; later on a busy machine
     one(page, '#play').click()
     stopped = one(page, '#time').get_attribute('value')
     assert one(page, '#play').get_attribute('aria-pressed') == 'false'
@@ -228,11 +239,11 @@ def test_keys_do_what_the_mouse_does(page):
     assert one(page, '#play').get_attribute('aria-pressed') == 'true'
     press(page, ' ')
     press(page, 'n')
-    assert one(page, '#name').text == 'middle.webm'
+    until(page, lambda: one(page, '#name').text == 'middle.webm')
     press(page, 'p')
-    assert one(page, '#name').text == CLIPS[1].name
+    until(page, lambda: one(page, '#name').text == CLIPS[1].name)
     press(page, '\ue00c')
-    assert one(page, '#summary').is_displayed()
+    until(page, one(page, '#summary').is_displayed)
 
 
 def test_everything_can_be_reached_by_tab(page):
@@ -252,7 +263,7 @@ def test_it_fits_phones_and_desks(page, width):
     )
     try:
         for place in ('', '#clip-0'):
-            page.execute_script(f'location.hash = "{place}"')
+            open_place(page, place)
             overflow = page.execute_script('return document.documentElement.scrollWidth - window.innerWidth')
             assert overflow <= 0, place
         panels = [panel.rect for panel in find(page, '.panel')]
