@@ -81,7 +81,11 @@ test_dataloader = dict(
 )
 # how far the regions are from the objects, at the start and after training
 val_evaluator = [dict(type='AccMetric'), dict(type='ObjectDistance')]
-custom_hooks = [dict(type='AttachRegionsHook'), dict(type='ValidateAtStartHook')]
+custom_hooks = [
+    dict(type='AttachRegionsHook'),
+    dict(type='ValidateAtStartHook'),
+    dict(type='WatchRegionsHook', interval=5),
+]
 test_evaluator = dict(type='AccMetric')
 
 epochs = 6

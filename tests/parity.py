@@ -97,7 +97,7 @@ def build_module(state, size, anchors='center'):
 def run(module, x):
     """Runs our module on x (B, T, C, H, W): everything on the way, named and laid out as in the reference."""
     seen = {}
-    parts = dict(regions=module.regions, position=module.position, graph=module.graph, norm=module.norm)
+    parts = dict(regions=module.regions, position=module.position, graph=module.graph)
     hooks = [
         part.register_forward_hook(lambda _, args, out, name=name: seen.update({name: (args[0], out)}))
         for name, part in parts.items()
@@ -110,14 +110,18 @@ def run(module, x):
     regions = seen['regions'][1]
     center, half_size = (v.flatten(0, 1).flip(-1) for v in regions[:2])
     axes = [ops.normalize(ops.tent(center[..., i], half_size[..., i], x.shape[3 + i])) for i in (0, 1)]
+    kernel = ops.outer(*axes)
     nodes, talked = (v.transpose(2, 3) for v in seen['graph'])
+    remapped = ops.unpool(talked.transpose(2, 3).flatten(0, 1), kernel)
+    if module.project_back is not None:
+        remapped = module.project_back(remapped)
     return dict(
         region_half_size=half_size,
         region_centre=center,
-        kernel=ops.outer(*axes),
+        kernel=kernel,
         nodes_no_position=nodes - seen['position'][1].unflatten(0, x.shape[:2]).transpose(2, 3),
         nodes_position=nodes,
         nodes_out=talked,
-        remapped=seen['norm'][0].unflatten(0, x.shape[:2]),
+        remapped=remapped.unflatten(0, x.shape[:2]),
         output=output.transpose(1, 2).flatten(0, 1),
     )

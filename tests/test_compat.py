@@ -58,6 +58,7 @@ FAULTS = {
     'find_whole_checkpoint': 'AssertionError: epoch_3.pth',
     'load_where_nothing_resumes': 'AssertionError: random weights',
     'mix_precision_on_cpu': 'only available training on gpu',
+    'read_configs_of_checkpoints': 'AssertionError: executed',
     'score_in_float32': 'unsupported ScalarType BFloat16',
     'group_all_parameters': 'New atomic module type',
 }
@@ -360,6 +361,10 @@ def mix_precision_on_cpu(folder: Path) -> None:
         assert dtypes == [torch.bfloat16] * 2
         assert runner.model.layer.weight.dtype == torch.float32
     _toy_runner(folder, optim_wrapper=optim_wrapper, resume=True, train_cfg=dict(by_epoch=True, max_epochs=3)).train()
+    runner = _toy_runner(folder, optim_wrapper=optim_wrapper)
+    runner.model.another = torch.nn.Conv3d(1, 1, 1)
+    with pytest.raises(ValueError, match='gradients of 3D convolutions in bfloat16'):
+        runner.train()
 
 
 def score_in_float32(folder: Path) -> None:
@@ -630,6 +635,43 @@ def write_videos(folder: Path) -> None:
     shape = [reader.get(key) for key in (cv2.CAP_PROP_FRAME_COUNT, cv2.CAP_PROP_FRAME_WIDTH, cv2.CAP_PROP_FRAME_HEIGHT)]
     assert shape == [10, 96, 64] and reader.read()[1][-1, -1].argmax() == 2  # red
     assert Image.open(folder / 'out' / 'a.gif').n_frames >= 1
+
+
+def read_configs_of_checkpoints(folder: Path) -> None:
+    import torch
+    from mmaction.apis import ActionRecogInferencer, MMAction2Inferencer
+
+    inferencer = _inferencer('ActionRecogInferencer')
+    text, state = inferencer.cfg.pretty_text, inferencer.model.state_dict()
+    trace = folder / 'trace'
+    code = f"__import__('pathlib').Path({str(trace)!r}).touch()"
+    hub = dict(log_scalars={}, runtime_info={}, resumed_keys={})
+
+    def attempt(run, **content) -> None:
+        torch.save(dict(dict(meta={}, message_hub=hub), state_dict=state, **content), folder / 'attack.pth')
+        try:
+            with pytest.raises(ValueError, match='no Python of a checkpoint is executed|no registered class'):
+                run(str(folder / 'attack.pth'))
+        finally:
+            assert not trace.exists(), 'executed'
+
+    def infer(weights: str) -> None:
+        ActionRecogInferencer(None, weights=weights, device='cpu')
+        MMAction2Inferencer(rec=None, rec_weights=weights, device='cpu')
+
+    for attack in (f'{text}\n{code}', f"{text}\nmodel = dict(type='os.system', command='touch {trace}')"):
+        attempt(infer, message_hub=dict(runtime_info=dict(cfg=attack)))
+        attempt(infer, meta=dict(cfg=attack), message_hub={})
+
+    def resume(checkpoint: str) -> None:
+        _toy_runner(folder, load_from=checkpoint, resume=True, experiment_name='resumed').train()
+
+    attempt(resume, meta=dict(config=code, epoch=0, iter=0))
+
+    torch.save(dict(meta=dict(cfg=text), message_hub={}, state_dict=state), folder / 'kind.pth')
+    again = ActionRecogInferencer(None, weights=str(folder / 'kind.pth'), device='cpu')
+    assert again.cfg.model.to_dict() == inferencer.cfg.model.to_dict()
+    assert again.classes == ['push', 'pull', 'lift'], again.classes
 
 
 def batch_test_views(folder: Path) -> None:

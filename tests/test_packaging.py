@@ -5,14 +5,16 @@ import os
 import shutil
 import subprocess
 import sys
+import warnings
 import zipfile
 from pathlib import Path
 
 import pytest
 import yaml
 from mmaction import registry as mmaction_registry
+from mmaction.apis import MMAction2Inferencer, init_recognizer
 from mmengine.config import Config
-from mmengine.hub import get_config
+from mmengine.hub import get_config, get_model
 from mmengine.registry import METRICS as ROOT_METRICS
 from mmengine.registry import MODELS as ROOT_MODELS
 from mmengine.registry import DefaultScope
@@ -81,6 +83,7 @@ def test_wheel_holds_the_folder_of_mim(tmp_path):
         files = [path for suffix in ('py', 'sh', 'yml') for path in (ROOT / folder).rglob(f'*.{suffix}')]
         assert {f'dyreg_mmaction/.mim/{path.relative_to(ROOT)}' for path in files} <= packed
     assert 'dyreg_mmaction/.mim/model-index.yml' in packed
+    assert {f'dyreg_mmaction/visualization/report/report.{kind}' for kind in ('html', 'css', 'js')} <= packed
     assert not any(name.startswith(('tests', 'configs', 'tools')) for name in packed)
 
 
@@ -148,3 +151,15 @@ def test_datasets_register_when_first_asked_for():
         'assert DATASETS.get("VideoDataset").__module__.startswith("mmaction.datasets")'
     )
     assert run.returncode == 0, run.stderr
+
+
+def test_a_config_of_the_package_stands_wherever_a_path_may():
+    name = 'dyreg_mmaction::tsm_r18_dyreg_mini.py'
+    with warnings.catch_warnings():
+        warnings.simplefilter('ignore')
+        models = [
+            get_model(name),
+            init_recognizer(name, device='cpu'),
+            MMAction2Inferencer(name, device='cpu').actionrecog_inferencer.model,
+        ]
+    assert all(list(model.backbone.plugins) == ['layer1-1-conv2-conv'] for model in models)

@@ -19,7 +19,9 @@ from functools import partial
 from pathlib import Path
 
 import torch
+from mmaction.structures import ActionDataSample
 from mmengine.config import Config
+from mmengine.logging import MessageHub
 from mmengine.registry import DefaultScope
 from torch import Tensor, nn
 
@@ -85,6 +87,25 @@ def training(dtype: torch.dtype, args: argparse.Namespace) -> Cases:
     return {name: partial(run, model) for name, model in models.items()}
 
 
+def region_losses(args: argparse.Namespace) -> Cases:
+    """Forward and backward of the quick start's recogniser on 8 clips: without its region loss, after it, during it."""
+    x = torch.randn(8, 8, 3, 64, 64, device=DEVICE)
+    samples = [ActionDataSample().set_gt_label(i) for i in range(len(x))]
+    plain, taught = build('tsm_r18_dyreg_mini').train(), build('tsm_r18_dyreg-motion_mini').train()
+
+    def run(model: nn.Module, done: float) -> None:
+        MessageHub.get_current_instance().update_info_dict(dict(iter=done, max_iters=1))
+        model.zero_grad()
+        losses = model(x, samples, mode='loss')
+        sum(value for key, value in losses.items() if 'loss' in key).backward()
+
+    return {
+        'class loss alone': partial(run, plain, 0),
+        'after MotionLikelihood': partial(run, taught, 0.5),
+        'during MotionLikelihood': partial(run, taught, 0),
+    }
+
+
 def _under_autocast(run: Callable[[], object]) -> None:
     with torch.autocast(DEVICE, torch.bfloat16):
         run()
@@ -96,6 +117,7 @@ PARTS: dict[str, Callable[[argparse.Namespace], Cases]] = {
     'inference_i3d_r50': partial(inference, 'i3d_r50_sthv1', 'i3d_r50_dyreg_sthv1'),
     'training': partial(training, torch.float32),
     'training_bf16': partial(training, torch.bfloat16),
+    'region_losses': region_losses,
 }
 DEVICE = 'cuda' if torch.cuda.is_available() else 'cpu'
 

@@ -1,17 +1,26 @@
-"""Convert a checkpoint of the released DyReg-GNN code, or of the TSM repository, to this package and MMAction2."""
+"""Convert a checkpoint of the released DyReg-GNN code, or of the TSM repository, to this package and MMAction2.
+
+One that MMAction2 can load already changes its format only: .pth, or .safetensors, which keeps the weights and not what
+resuming needs.
+"""
 
 import argparse
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 from pprint import pformat
 
 from dyreg_mmaction.checkpoints import convert_released, load_file, save_file
 
+WRITTEN = ('mmengine_version', 'converted_from')
+
 
 def parse_args() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument('src', type=Path, help='released checkpoint, of a whole model or of one DynamicGraphWrapper')
-    parser.add_argument('dst', type=Path, help='file to write')
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument(
+        'src', type=Path, help='checkpoint: released, of a whole model or of one DynamicGraphWrapper, or ours'
+    )
+    parser.add_argument('dst', type=Path, help='file to write, .pth or .safetensors')
     parser.add_argument('--force', action='store_true', help='overwrite the file if it exists')
     return parser.parse_args()
 
@@ -23,12 +32,23 @@ def convert(src: Path, dst: Path, force: bool) -> None:
     if not dst.parent.is_dir():
         raise FileNotFoundError(f'there is no folder {dst.parent} to write to; make it first')
     source = load_file(src)
+    if _is_ours(src, source):
+        state = {key.removeprefix('module.'): value for key, value in source['state_dict'].items()}
+        save_file(dict(meta=source.get('meta', {}), state_dict=state), dst)
+        print(f'{len(state)} tensors are in {dst}')
+        return
     state, dropped, config = convert_released(source)
     save_file(dict(meta=dict(converted_from=src.name), state_dict=state), dst)
     for reason, count in Counter(dropped.values()).items():
         print(f'dropped {count} ({reason}):')
         print('\n'.join(f'  {key}' for key, why in dropped.items() if why == reason))
     print(f'{len(state)} tensors are in {dst}. They fit\n{pformat(config, sort_dicts=False, width=110)}')
+
+
+def _is_ours(path: Path, content: Mapping) -> bool:
+    """Whether this tool or MMEngine has written it."""
+    meta = content.get('meta')
+    return path.suffix == '.safetensors' or (isinstance(meta, Mapping) and not meta.keys().isdisjoint(WRITTEN))
 
 
 def main() -> None:

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 import dyreg_mmaction  # noqa: F401  (registers the models)
 from dyreg_mmaction.complexity import clip_shape, count
-from dyreg_mmaction.models import Plugged
+from dyreg_mmaction.models import DyRegGNN, Plugged
 from dyreg_mmaction.models.graphs.space_time import SpaceStage
 from dyreg_mmaction.registry import MODELS
 
@@ -50,7 +50,8 @@ TABLE_6 = (
     Row('+ DyReg', 'multisyncmnist/r18_dyreg.py', 3.08),
 )
 NOTES = """
-published: as the paper and its code count: messages are computed for each of the N x N pairs of nodes.
+published: as the paper and its code count: messages are computed for each of the N x N pairs of nodes, and the map is
+projected back to the channels of the backbone.
 run: what this package does: it projects each of the N nodes once, and adds.
 The paper's 26.1 M of Fixed r3-4-5 leaves out the 1x1 projections and the embeddings of positions."""
 
@@ -63,8 +64,8 @@ class Complexity(NamedTuple):
         params (int): Number of parameters.
         macs (int): Multiply-adds, each counted once: convolutions, matrix products, recurrent nets, and two for each
             value that a batch norm sees (as fvcore counts, and DyReg-GNN's Table 12).
-        published_macs (int): The same if messages were computed for each pair of nodes, as the equations say and the
-            released code does it. This package projects each node once instead.
+        published_macs (int): The same if messages were computed for each pair of nodes, and the map and not the nodes
+            were projected back, as the equations say and the released code does it.
         plugins (dict[str, tuple[int, int]]): Parameters and multiply-adds of each plugin, by its path.
     """
 
@@ -97,8 +98,8 @@ def measure(cfg: Config, size: Sequence[int] | None = None) -> Complexity:
         for name, plugin in backbone.plugins.items()
     }
     macs, of_modules = count(model, shape, list(plugins.values()))
-    with _messages_of_all_pairs(model) as stages:
-        published_macs = count(model, shape)[0] if stages else macs
+    with _as_published(model) as differs:
+        published_macs = count(model, shape)[0] if differs else macs
     return Complexity(
         shape,
         _params(model),
@@ -109,17 +110,29 @@ def measure(cfg: Config, size: Sequence[int] | None = None) -> Complexity:
 
 
 @contextmanager
-def _messages_of_all_pairs(model: nn.Module) -> Iterator[list[SpaceStage]]:
-    """Let every space stage project the N * N - N further vectors that it gets from N by addition."""
+def _as_published(model: nn.Module) -> Iterator[bool]:
+    """Let modules project the vectors that they get by addition too; whether there are any."""
 
-    def project(stage: SpaceStage, args: tuple[Tensor]) -> None:
+    def project_pairs(stage: SpaceStage, args: tuple[Tensor]) -> None:
+        """N * N messages; N are projected."""
         pairs = args[0][..., :, None, :] + args[0][..., None, :, :]
         stage.send(pairs.flatten(-3, -2)[..., args[0].shape[-2] :, :])
 
-    stages = [module for module in model.modules() if isinstance(module, SpaceStage)]
-    hooks = [stage.register_forward_pre_hook(project) for stage in stages]
+    def project_map(module: DyRegGNN, args: tuple[Tensor]) -> None:
+        """H * W cells of the map; N nodes are projected in their place."""
+        if module.project_back is not None:
+            batch, _, time, height, width = args[0].shape
+            cells = height * width - module.num_nodes
+            module.project_back(args[0].new_empty(batch * time, module.project_back.in_channels, cells, 1))
+
+    hooks = []
+    for module in model.modules():
+        if isinstance(module, SpaceStage):
+            hooks.append(module.register_forward_pre_hook(project_pairs))
+        if isinstance(module, DyRegGNN):
+            hooks.append(module.register_forward_pre_hook(project_map))
     try:
-        yield stages
+        yield bool(hooks)
     finally:
         for hook in hooks:
             hook.remove()

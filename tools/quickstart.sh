@@ -4,9 +4,9 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-CONFIG=configs/tsm_r18_dyreg_mini.py
+CONFIG=configs/tsm_r18_dyreg-motion_mini.py
 DATA=data/mini_something
-RUN=work_dirs/tsm_r18_dyreg_mini
+RUN=work_dirs/tsm_r18_dyreg-motion_mini
 began=$SECONDS
 
 step() { printf '\n== %s (%d s)\n' "$1" "$((SECONDS - began))"; }
@@ -40,5 +40,7 @@ step '5/5 pictures'
 
 step 'done'
 echo "held-out top-1:  $(cut -d' ' -f2 $RUN/test.txt) (chance 0.125)"
+# validated before the first iteration and after the last, in the order of the logs' names
+grep -h -o 'object/dist_acting: [0-9.]*' $RUN/*/*.log | sed -n '1s/.*: /region to actor:  /p; $s/.*: /  after training: /p'
 echo "run:             $RUN"
 echo "learned regions: $RUN/regions/report.html, $RUN/regions/regions.png"

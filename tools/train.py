@@ -2,6 +2,7 @@
 
 import argparse
 import os
+from contextlib import nullcontext
 
 from mmengine.config import Config, DictAction
 
@@ -19,8 +20,9 @@ from dyreg_mmaction.engine.launch import (
     set_auto_scale_lr,
     set_randomness,
     set_resume,
+    watch_numbers,
 )
-from dyreg_mmaction.engine.processes import end_with_launcher, hold_work_dir
+from dyreg_mmaction.engine.processes import end_with_launcher, ending_at_once, hold_work_dir, is_first_process
 
 
 def parse_args() -> argparse.Namespace:
@@ -62,8 +64,9 @@ def settle(cfg: Config, args: argparse.Namespace) -> str:
     set_randomness(cfg, args)
     check_schedule(cfg)
     make_resumable(cfg)
+    watch_numbers(cfg)
     check_data(cfg, 'train_dataloader', 'val_dataloader')
-    if int(os.environ.get('SLURM_PROCID', os.environ.get('RANK', 0))) == 0 or args.launcher == 'none':
+    if is_first_process(args.launcher):
         hold_work_dir(cfg.work_dir)
     message = set_resume(cfg, args.resume)
     check_weights(cfg)
@@ -80,7 +83,8 @@ def main() -> None:
     runner = build_runner(cfg)
     if message:
         runner.logger.info(message)
-    runner.train()
+    with nullcontext() if args.launcher == 'none' else ending_at_once():
+        runner.train()
 
 
 if __name__ == '__main__':

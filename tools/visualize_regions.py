@@ -14,7 +14,7 @@ from dyreg_mmaction.engine.launch import check_data
 from dyreg_mmaction.visualization import RegionClip, contact_sheet, mean_regions, side_by_side
 from dyreg_mmaction.visualization.clip import Nodes, nodes_in_view
 from dyreg_mmaction.visualization.drawing import STYLES
-from dyreg_mmaction.visualization.predict import dataset_samples, file_samples, load_model, predict_clip
+from dyreg_mmaction.visualization.predict import class_names, dataset_samples, file_samples, load_model, predict_clip
 from dyreg_mmaction.visualization.report import write_report
 from dyreg_mmaction.visualization.video_files import write_gif, write_mp4
 
@@ -37,6 +37,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--view', type=int, default=0, help='which view of a clip, where the pipeline makes several')
     parser.add_argument('--width', type=int, default=200, help='width of a frame in regions.png, in pixels')
     parser.add_argument('--boxes', help="objects, as JSON in Something-Else's form (default: those the dataset knows)")
+    parser.add_argument('--labels', help='names of the classes, one a line, or labels.json of Something-Something V2')
     parser.add_argument('--ann-height', type=int, help='height of the frames in which the boxes were annotated')
     parser.add_argument('--device', default='cuda:0' if torch.cuda.is_available() else 'cpu')
     parser.add_argument('--cfg-options', nargs='+', action=DictAction, help='settings to override, as key=value')
@@ -65,9 +66,10 @@ def predict_clips(args: argparse.Namespace, cfg: Config) -> list[RegionClip]:
     objects = dict(type='LoadObjects', ann_file=args.boxes, ann_height=args.ann_height) if args.boxes else None
     if args.dataset:
         check_data(cfg, f'{args.dataset}_dataloader')
-        samples, total, classes = dataset_samples(cfg, args.dataset, args.num, objects)
+        samples, total = dataset_samples(cfg, args.dataset, args.num, objects)
     else:
-        samples, total, classes = file_samples(cfg, args.videos, objects), len(args.videos), None
+        samples, total = file_samples(cfg, args.videos, objects), len(args.videos)
+    classes = class_names(cfg, args.labels)
     model = load_model(cfg, args.checkpoint, args.device)
     return [predict_clip(model, sample, classes, args.view) for sample in track_iter_progress((samples, total))]
 
@@ -88,7 +90,7 @@ def check_nodes(clip: RegionClip, bold: list[int] | None) -> None:
 
 def draw_means(args: argparse.Namespace, cfg: Config, clips: list[RegionClip], path: Path) -> None:
     """Figure 5 of the paper; the start is that of the model before its first step."""
-    samples, *_ = dataset_samples(cfg, args.dataset, 1, None)
+    samples, _ = dataset_samples(cfg, args.dataset, 1)
     start = predict_clip(load_model(cfg, None, args.device), next(samples), view=args.view)
     trained = {name: [nodes_in_view(clip, name) for clip in clips] for name in start.nodes}
     joined = {name: Nodes(*map(np.concatenate, zip(*parts, strict=True))) for name, parts in trained.items()}

@@ -28,4 +28,5 @@ sync_bn = 'torch'
 val_evaluator = dict(type='AccMetric')
 test_evaluator = dict(type='AccMetric')
 default_hooks = dict(checkpoint=dict(interval=1, max_keep_ckpts=3, save_best='acc/top1', rule='greater'))
+custom_hooks = [dict(type='WatchRegionsHook')]  # of models with regions
 custom_imports = dict(imports=['dyreg_mmaction'], allow_failed_imports=False)

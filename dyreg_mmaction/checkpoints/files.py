@@ -8,9 +8,11 @@ from pathlib import Path
 
 import torch
 
+from .safetensors import SUFFIX, load_safetensors, to_bytes
+
 
 def load_file(path: str | os.PathLike) -> Mapping:
-    """Load a checkpoint, to the CPU, without executing code from it.
+    """Load a checkpoint, to the CPU, without executing code from it; .safetensors too.
 
     Raises:
         FileNotFoundError: If there is none.
@@ -18,6 +20,8 @@ def load_file(path: str | os.PathLike) -> Mapping:
     """
     if not Path(path).is_file():
         raise FileNotFoundError(f'there is no checkpoint {path}; give the path of a file')
+    if Path(path).suffix == SUFFIX:
+        return load_safetensors(path)
     try:
         content = torch.load(path, map_location='cpu', weights_only=True)
     except pickle.UnpicklingError as error:
@@ -35,12 +39,18 @@ def load_file(path: str | os.PathLike) -> Mapping:
 
 
 def save_file(content: Mapping, path: str | os.PathLike) -> None:
-    """Save a checkpoint atomically: whatever happens, ``path`` is the old file or the whole new one."""
+    """Save a checkpoint atomically: whatever happens, ``path`` is the old file or the whole new one.
+
+    One that ends in .safetensors gets the weights and what JSON can hold of the ``meta``.
+    """
     path = Path(path)
     part = path.with_name(f'.{path.name}.{os.getpid()}.part')
     try:
         with open(part, 'wb') as file:
-            torch.save(content, file)
+            if path.suffix == SUFFIX:
+                file.write(to_bytes(content))
+            else:
+                torch.save(content, file)
             file.flush()
             os.fsync(file.fileno())
         os.replace(part, path)

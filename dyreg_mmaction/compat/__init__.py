@@ -27,6 +27,7 @@ REMEDIES = (
     mmengine.find_whole_checkpoint,
     mmengine.load_where_nothing_resumes,
     mmengine.mix_precision_on_cpu,
+    mmengine.read_configs_of_checkpoints,
     mmaction.jitter_hue,
     numpy.bring_back_names,
     numpy.take_single_elements,

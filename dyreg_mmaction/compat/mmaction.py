@@ -124,7 +124,7 @@ def _frames_of_inputs(inputs: torch.Tensor) -> np.ndarray:
     if inputs.ndim == 5:
         inputs = inputs.permute(0, 2, 3, 4, 1).flatten(0, 1)
     else:
-        inputs = inputs.permute(0, 2, 3, 1) if inputs.shape[1] == 3 else inputs.permute(1, 2, 3, 0)
+        inputs = inputs.permute(0, 2, 3, 1) if inputs.shape[1] in (1, 3) else inputs.permute(1, 2, 3, 0)
     return inputs.to(torch.uint8).numpy()
 
 

@@ -27,14 +27,13 @@ def give_probabilities(inferencer: ModuleType) -> None:
     inferencer.ActionRecogInferencer.forward = forward
 
 
-def _classes(inferencer: Any) -> list[str] | None:
-    """Class names that the checkpoint or the config's dataset knows."""
+def class_names(cfg: Any, dataset_meta: dict | None) -> list[str] | None:
+    """Class names that the checkpoint's ``dataset_meta`` or the config's dataset knows."""
     from mmaction.registry import DATASETS
 
-    meta = getattr(inferencer.model, 'dataset_meta', None) or {}
-    dataset = inferencer.cfg.get('test_dataloader', {}).get('dataset', {})
+    dataset = cfg.get('test_dataloader', {}).get('dataset', {})
     known = DATASETS.get(dataset['type']) if isinstance(dataset.get('type'), str) else dataset.get('type')
-    for source in (meta, dataset.get('metainfo') or {}, getattr(known, 'METAINFO', {})):
+    for source in (dataset_meta or {}, dataset.get('metainfo') or {}, getattr(known, 'METAINFO', {})):
         if source.get('classes'):
             return list(source['classes'])
     return None
@@ -53,7 +52,7 @@ def name_classes(inferencer: ModuleType) -> None:
     def init(self: Any, *args: Any, **kwargs: Any) -> None:
         stock_init(self, *args, **kwargs)
         given = (getattr(self.visualizer, 'dataset_meta', None) or {}).get('classes')
-        self.classes = given or _classes(self)
+        self.classes = given or class_names(self.cfg, getattr(self.model, 'dataset_meta', None))
         if self.visualizer is not None and self.classes:
             self.visualizer.dataset_meta = dict(classes=self.classes)
 

@@ -15,6 +15,8 @@ from typing import Any
 import numpy as np
 import torch
 
+from .config_text import read_config_text
+
 PACKAGE = 'dyreg_mmaction'
 
 
@@ -330,12 +332,15 @@ def load_where_nothing_resumes() -> None:
 
 
 def mix_precision_on_cpu() -> None:
-    """``mmengine/optim/optimizer/amp_optimizer_wrapper.py:79`` asserts a GPU; on a CPU it is bfloat16 now, unscaled."""
+    """``mmengine/optim/optimizer/amp_optimizer_wrapper.py:79`` asserts a GPU; on a CPU it is bfloat16 now, unscaled.
+
+    Not so with 3D convolutions: torch 2.13 gave them gradients of 1e37 there, now and then, in a ResNet3d.
+    """
     from mmengine.device import get_device
     from mmengine.optim import AmpOptimWrapper
     from mmengine.optim.optimizer import amp_optimizer_wrapper
 
-    stock = AmpOptimWrapper.__init__
+    stock, stock_context = AmpOptimWrapper.__init__, AmpOptimWrapper.optim_context
 
     @functools.wraps(stock)
     def init(self: Any, loss_scale: Any = 'dynamic', dtype: Any = None, use_fsdp: bool = False, **kwargs: Any) -> None:
@@ -348,4 +353,38 @@ def mix_precision_on_cpu() -> None:
         finally:
             amp_optimizer_wrapper.is_cuda_available = is_cuda_available
 
-    AmpOptimWrapper.__init__ = init
+    @functools.wraps(stock_context)
+    def optim_context(self: Any, model: torch.nn.Module) -> Any:
+        if get_device() == 'cpu' and any(isinstance(module, torch.nn.Conv3d) for module in model.modules()):
+            raise ValueError(
+                'gradients of 3D convolutions in bfloat16 are not to be trusted on a CPU; train without --amp'
+            )
+        return stock_context(self, model)
+
+    AmpOptimWrapper.__init__, AmpOptimWrapper.optim_context = init, optim_context
+
+
+def read_configs_of_checkpoints() -> None:
+    """``mmengine/runner/runner.py:2028``, ``mmengine/infer/infer.py:476`` execute the config's text in a checkpoint."""
+    from mmengine.config import Config
+    from mmengine.infer import BaseInferencer
+    from mmengine.runner import FlexibleRunner, Runner
+
+    stock_fromstring = Config.fromstring
+
+    def fromstring(cfg_str: str, file_format: str) -> Any:
+        return read_config_text(cfg_str) if file_format == '.py' else stock_fromstring(cfg_str, file_format)
+
+    def reading(stock: Callable) -> Callable:
+        @functools.wraps(stock)
+        def method(*args: Any, **kwargs: Any) -> Any:
+            Config.fromstring = staticmethod(fromstring)
+            try:
+                return stock(*args, **kwargs)
+            finally:
+                Config.fromstring = staticmethod(stock_fromstring)
+
+        return method
+
+    Runner.resume, FlexibleRunner.resume = reading(Runner.resume), reading(FlexibleRunner.resume)
+    BaseInferencer._init_model = reading(BaseInferencer._init_model)

@@ -1,6 +1,7 @@
 """Lists of videos looked through before a training, which a wrong line would end, or spoil, hours later."""
 
 import os.path as osp
+import re
 from collections.abc import Iterator
 
 from mmengine.fileio import list_from_file
@@ -20,8 +21,8 @@ def check_lists(dataset: dict, where: str, num_classes: int | None = None, unlab
         unlabelled (bool): Whether a list without any label is right, as for a test whose predictions are dumped.
 
     Raises:
-        ValueError: If the list is empty, a line is not of its form, a label is none of the classes, or ``LoadBoxes`` of
-            the pipeline has no boxes of a video.
+        ValueError: If the list is empty, a line is not of its form or leads out of the data folder, a label is none of
+            the classes, or ``LoadBoxes`` of the pipeline has no boxes of a video.
     """
     for key in ('dataset', 'datasets'):
         parts = dataset.get(key, [])
@@ -44,6 +45,11 @@ def check_lists(dataset: dict, where: str, num_classes: int | None = None, unlab
         _check_boxes(dataset, names, path)
 
 
+def leaves_folder(name: str) -> bool:
+    """Whether a path is absolute or goes up, on any system: what others wrote must not reach the user's other files."""
+    return bool(re.match(r'[/\\~]|[A-Za-z]:[/\\]', name)) or '..' in re.split(r'[/\\]', name)
+
+
 def _check_line(
     fields: list[str], form: tuple[str, ...], place: str, num_classes: int | None, unlabelled: bool, many: bool
 ) -> str:
@@ -59,6 +65,8 @@ def _check_line(
             f'{place}, {line!r}, should be "{" ".join(form)} label", all but the first whole numbers; names with '
             "spaces need another delimiter (delimiter='\\t' of a VideoDataset, with tabs in the list) or to be renamed"
         )
+    if leaves_folder(fields[0]):
+        raise ValueError(f'{place}: {fields[0]!r} leads out of the data folder; name what is in it, from there')
     if len(form) > 1 and int(fields[len(form) - 1]) < 1:
         raise ValueError(f'{place}: {fields[0]!r} has {fields[len(form) - 1]} frames; take it out')
     for label in map(int, labels):

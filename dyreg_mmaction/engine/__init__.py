@@ -1,7 +1,7 @@
 """What a run needs besides model and data: optimiser groups, hooks, exact resume, checks of a config."""
 
 from .damaged_samples import DamagedSamples
-from .hooks import AttachRegionsHook, DrawRegionsHook, FuseHook, ValidateAtStartHook, WatchRegionsHook
+from .hooks import AttachRegionsHook, DrawRegionsHook, FiniteHook, FuseHook, ValidateAtStartHook, WatchRegionsHook
 from .interruption import SaveAndExitHook
 from .optim_groups import DyRegOptimWrapperConstructor
 from .portion_hook import PortionHook
@@ -12,6 +12,7 @@ __all__ = [
     'DamagedSamples',
     'DrawRegionsHook',
     'DyRegOptimWrapperConstructor',
+    'FiniteHook',
     'FuseHook',
     'PortionHook',
     'ResumableTrainLoop',

@@ -3,6 +3,7 @@
 import os
 import signal
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -14,6 +15,26 @@ from dyreg_mmaction.registry import HOOKS
 
 NAME = 'interrupted.pth'
 EXIT_CODE = 128 + signal.SIGTERM
+
+
+class LeaveProcessGroup:
+    """A ``worker_init_fn`` that puts a data loading worker out of the reach of signals for the training process.
+
+    torchrun sends them to the group, and the training process needs its workers to end well. They still end with it, as
+    they watch it.
+
+    Args:
+        then (Callable, optional): Another ``worker_init_fn``, called next.
+    """
+
+    def __init__(self, then: Callable[[int], None] | None) -> None:
+        self.then = then
+
+    def __call__(self, worker_id: int) -> None:
+        if hasattr(os, 'setpgid'):
+            os.setpgid(0, 0)
+        if self.then is not None:
+            self.then(worker_id)
 
 
 @HOOKS.register_module()
@@ -30,7 +51,9 @@ class SaveAndExitHook(Hook):
         self.asked = False
 
     def before_train(self, runner: Runner) -> None:
-        """Listen."""
+        """Listen, before there are data loading workers."""
+        for loop in filter(None, (runner.train_loop, runner.val_loop)):
+            loop.dataloader.worker_init_fn = LeaveProcessGroup(loop.dataloader.worker_init_fn)
         if threading.current_thread() is threading.main_thread():
             self.previous = signal.signal(signal.SIGTERM, self._listen)
 

@@ -50,7 +50,8 @@ def load_config(args: Namespace, sections: tuple[str, ...] = ()) -> Config:
         cfg = read_config(args.config, args.cfg_options)
     except Exception as error:  # whatever its Python says
         options = f' with --cfg-options {args.cfg_options}' if args.cfg_options else ''
-        raise ValueError(f'config {str(args.config)!r}{options} cannot be read: {error!r}') from error
+        reason = f'{type(error).__name__}: {error}'
+        raise ValueError(f'config {str(args.config)!r}{options} cannot be read: {reason}') from error
     missing = [section for section in sections if cfg.get(section) is None]
     if missing:
         raise ValueError(f'config {str(args.config)!r} has no {", ".join(missing)}; it must have {", ".join(sections)}')
@@ -111,7 +112,11 @@ def set_resume(cfg: Config, resume: str | None) -> str:
     if resume is None and not restarted:
         return ''
     if resume not in (None, 'auto') and '://' not in resume:
-        load_file(resume)  # says what is wrong with it
+        if 'message_hub' not in load_file(resume):  # it also says what is wrong with the file
+            raise ValueError(
+                f'{resume} holds weights and no state of a training to resume; start from it with '
+                f'--cfg-options load_from={resume}'
+            )
     latest = find_latest_checkpoint(cfg.work_dir) if resume in (None, 'auto') or restarted else resume
     checkpoint = latest or (resume if resume != 'auto' else None)
     if checkpoint:
@@ -184,13 +189,20 @@ def make_resumable(cfg: Config) -> None:
         cfg.train_cfg.type = 'ResumableTrainLoop'
 
 
+def watch_numbers(cfg: Config) -> None:
+    """Stop at a loss or gradient that is not finite, where the config does not say what else to do."""
+    hooks = cfg.get('custom_hooks') or []
+    if not any(hook.get('type') == 'FiniteHook' for hook in hooks):
+        cfg.custom_hooks = [*hooks, dict(type='FiniteHook')]
+
+
 def check_weights(cfg: Config) -> None:
     """See that weights with an address are on disk or can be had, before minutes go into building the rest.
 
     Raises:
         FileNotFoundError: If they are not and cannot.
     """
-    addresses = {'model.backbone.pretrained': cfg.model.get('backbone', {}).get('pretrained')}
+    addresses = {'model.backbone.pretrained': (cfg.model.get('backbone') or {}).get('pretrained')}
     addresses['load_from'] = cfg.get('load_from')
     for where, address in addresses.items():
         url = _url(address) if isinstance(address, str) else None

@@ -3,11 +3,21 @@
 import json
 import os
 import socket
+import sys
 import threading
 import time
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+RANKS = dict(pytorch='RANK', slurm='SLURM_PROCID', mpi='OMPI_COMM_WORLD_RANK')
 _locks: dict[str, object] = {}  # open for as long as the process lives
+
+
+def is_first_process(launcher: str) -> bool:
+    """Whether this process, started by ``launcher`` ('none', 'pytorch', 'slurm' or 'mpi'), has rank 0."""
+    return launcher == 'none' or int(os.environ.get(RANKS[launcher], 0)) == 0
 
 
 def hold_work_dir(work_dir: str) -> None:
@@ -66,3 +76,20 @@ def end_with_launcher(interval: float = 1) -> None:
         os._exit(1)  # what is saved is whole, and collectives without the others would hang
 
     threading.Thread(target=watch, name='watch of the launcher', daemon=True).start()
+
+
+@contextmanager
+def ending_at_once() -> Iterator[None]:
+    """End the process as soon as something is raised, one of several that torchrun may want to start again.
+
+    An interpreter that ends in good order waits for workers and for processes that are gone, up to half a minute; the
+    processes of the next start then do not find each other (gloo, torch 2.13).
+    """
+    try:
+        yield
+    except BaseException as error:
+        if not isinstance(error, SystemExit):
+            traceback.print_exc()
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(error.code if isinstance(error, SystemExit) and isinstance(error.code, int) else 1)

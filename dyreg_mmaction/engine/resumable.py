@@ -4,7 +4,6 @@ The numbers that a sample needs follow from (seed, epoch, index), whatever worke
 from (seed, iteration, process). So a checkpoint holds no state of a generator, and none is lost with a process.
 """
 
-import os
 import random
 from collections.abc import Iterator
 from itertools import islice
@@ -98,22 +97,11 @@ class SeededSamples(Dataset):
         return self.dataset[index]
 
 
-def leave_process_group(worker_id: int) -> None:
-    """Put a data loading worker out of the reach of signals for the training process, which needs it to end well.
-
-    torchrun sends them to the group. The worker still ends with the training process, which it watches.
-    """
-    if hasattr(os, 'setpgid'):
-        os.setpgid(0, 0)
-
-
 def seeded(dataloader: dict) -> dict:
     """The dataloader's config with :class:`SeededSampler` and :class:`SeededSamples` in it."""
     cfg = dict(dataloader)
     cfg['dataset'] = dict(type='SeededSamples', dataset=cfg['dataset'])
     cfg['sampler'] = dict(type='SeededSampler', sampler=cfg['sampler'])
-    if cfg.get('num_workers', 0) > 0:
-        cfg.setdefault('worker_init_fn', dict(type=leave_process_group))
     return cfg
 
 

@@ -6,11 +6,11 @@ from argparse import Namespace
 from pathlib import Path
 from typing import Any
 
-import torch
 from mmengine.config import Config
 from mmengine.logging import MessageHub, MMLogger
 from mmengine.registry import DefaultScope, init_default_scope
 
+from dyreg_mmaction.checkpoints import load_file
 from dyreg_mmaction.registry import DATASETS, MODELS
 
 from .launch import build_runner
@@ -48,7 +48,7 @@ class StudyRun:
             if changed := sorted(key for key in before | now if before.get(key) != now.get(key)):
                 what = ', '.join(f'{key}={before.get(key)}, not {now.get(key)}' for key in changed[:3])
                 raise ValueError(f'{self.folder} holds a run with {what}; go on with that, or choose another --out')
-            checkpoint = torch.load(self.folder / CHECKPOINT, map_location='cpu', weights_only=True)
+            checkpoint = load_file(self.folder / CHECKPOINT)
             self.curve = checkpoint['message_hub']['runtime_info']['curve']
 
     @property

@@ -102,7 +102,9 @@ class Plugged(nn.Module):
             x = _channels_last(x)
         if not self._refinements:
             return super().forward(x, *args, **kwargs)
-        num_clips = len(x) if self.takes_clips else self._count_clips(len(x))
+        num_clips = (
+            x.shape[0] if self.takes_clips else self._count_clips(x.shape[0])
+        )  # len() would be fixed in an export
         for refinement in self._refinements:
             refinement.attach(self)
             refinement.begin(num_clips)

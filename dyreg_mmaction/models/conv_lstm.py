@@ -4,7 +4,7 @@ from torch import Tensor, nn
 
 from dyreg_mmaction.registry import MODELS
 
-from .node_rnn import run_rnn
+from .node_rnn import recurrent_net, run_rnn
 
 
 @MODELS.register_module()
@@ -35,7 +35,7 @@ class ConvLSTM(nn.Module):
         if hidden_channels < 1:
             raise ValueError(f'hidden_channels={hidden_channels} must be at least 1')
         self.encode = nn.Conv2d(in_channels, hidden_channels, 3, padding=1)
-        self.rnn = nn.LSTM(hidden_channels, hidden_channels)
+        self.rnn = recurrent_net('lstm', hidden_channels)
         self.decode = nn.Conv2d(hidden_channels, in_channels, 3, padding=1)
         self.norm = nn.GroupNorm(1, in_channels)
         nn.init.zeros_(self.norm.weight)

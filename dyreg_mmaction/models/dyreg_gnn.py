@@ -1,8 +1,10 @@
 """DyReg-GNN: a graph on regions of a feature map, added to the map as a residual."""
 
+import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
-from dyreg_mmaction.ops import unpool
+from dyreg_mmaction.ops import add_unpooled, normalize_unpooled, unpool, without_autocast
 from dyreg_mmaction.registry import MODELS
 
 from .region_graph import RegionGraph
@@ -64,8 +66,21 @@ class DyRegGNN(RegionGraph):
     def forward(self, x: Tensor) -> Tensor:
         """The refined map."""
         nodes, maps = self.encode(x)  # (B,T,N,C), (B*T,N,H,W)
-        y = unpool(nodes.flatten(0, 1), maps.to(nodes.dtype))
-        if self.project_back is not None:
-            y = self.project_back(y)  # (B*T,C',H,W)
-        y = self.norm(y).to(x.dtype)
-        return x + y.unflatten(0, (-1, x.shape[2])).transpose(1, 2)
+        with without_autocast(x):
+            nodes, maps = self._write_back(nodes.flatten(0, 1).to(maps.dtype), maps)
+            nodes, maps = nodes.to(x.dtype), maps.to(x.dtype)
+            frames = x.transpose(1, 2)  # (B,T,C',H,W)
+            if frames.stride(0) == frames.shape[1] * frames.stride(1):
+                y = add_unpooled(frames.flatten(0, 1), nodes, maps).unflatten(0, frames.shape[:2])
+            else:
+                y = frames + unpool(nodes, maps).unflatten(0, frames.shape[:2])
+        return y.transpose(1, 2)
+
+    def _write_back(self, nodes: Tensor, maps: Tensor) -> tuple[Tensor, Tensor]:
+        """Nodes (B*T,N',C') and maps (B*T,N',H,W) that are norm(project_back(y)) when they are unpooled."""
+        if self.project_back is not None:  # N nodes instead of H * W cells; the bias is that of a node seen everywhere
+            weight, bias = (parameter.to(maps.dtype) for parameter in self.project_back.parameters())
+            nodes = torch.cat((F.linear(nodes, weight.flatten(1)), bias.expand(len(nodes), 1, -1)), dim=1)
+            maps = torch.cat((maps, torch.ones_like(maps[:, :1])), dim=1)
+        weight, bias = (parameter.to(maps.dtype) for parameter in self.norm.parameters())
+        return normalize_unpooled(nodes, maps, weight, bias, self.norm.eps)

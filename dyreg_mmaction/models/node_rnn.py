@@ -2,11 +2,12 @@
 
 from contextlib import nullcontext
 
+import torch
 from torch import Tensor, nn
 
-from dyreg_mmaction.ops import without_autocast
+from dyreg_mmaction.ops import gru, lstm, without_autocast
 
-RNNS = {'gru': nn.GRU, 'lstm': nn.LSTM}
+RNNS = ('gru', 'lstm')
 
 
 class NodeRNN(nn.Module):
@@ -22,9 +23,7 @@ class NodeRNN(nn.Module):
 
     def __init__(self, channels: int, kind: str = 'gru') -> None:
         super().__init__()
-        if kind not in RNNS:
-            raise ValueError(f'rnn={kind!r} is unknown; choose one of {sorted(RNNS)}')
-        self.rnn = RNNS[kind](channels, channels)
+        self.rnn = recurrent_net(kind, channels)
 
     def forward(self, nodes: Tensor) -> Tensor:
         """Hidden states at each frame: (T, B, N, C) -> (T, B, N, C), time first as the kernels want it."""
@@ -32,10 +31,31 @@ class NodeRNN(nn.Module):
         return run_rnn(self.rnn, nodes.reshape(time, -1, channels)).reshape(time, *batch, channels)
 
 
+def recurrent_net(kind: str, channels: int) -> nn.RNNBase:
+    """Weights of a recurrent net of one layer, named and initialised as those of ``nn.GRU`` or ``nn.LSTM``.
+
+    Compilers refuse modules of these two classes as such; for what they share, their base, they do not care.
+
+    Raises:
+        ValueError: If ``kind`` is unknown.
+    """
+    if kind not in RNNS:
+        raise ValueError(f'rnn={kind!r} is unknown; choose one of {sorted(RNNS)}')
+    return nn.RNNBase(kind.upper(), channels, channels)
+
+
 def run_rnn(rnn: nn.RNNBase, sequence: Tensor) -> Tensor:
-    """Hidden states of a recurrent net: (T, B, C) -> (T, B, C'), under autocast too.
+    """Hidden states of a recurrent net of one layer, from zero: (T, B, C) -> (T, B, C'), under autocast too.
 
     cuDNN knows half precision; CPU autocast does not know these kernels, which then run in the weights' precision.
     """
+    weights: list[Tensor] = list(rnn.all_weights[0])
     with without_autocast(sequence) if sequence.device.type == 'cpu' else nullcontext():
-        return rnn(sequence.to(rnn.all_weights[0][0].dtype))[0]
+        sequence = sequence.to(weights[0].dtype)
+        if torch.compiler.is_compiling():  # PyTorch's own kernels break the graph
+            return (gru if rnn.mode == 'GRU' else lstm)(sequence, *weights)
+        start = sequence.new_zeros(1, sequence.shape[1], rnn.hidden_size)
+        options = (True, 1, 0.0, rnn.training, False, False)  # biases, layers, dropout, bidirectional, batch first
+        if rnn.mode == 'GRU':
+            return torch.gru(sequence, start, weights, *options)[0]
+        return torch.lstm(sequence, (start, start), weights, *options)[0]

@@ -8,6 +8,7 @@ from mmengine.config import Config
 from mmengine.logging import MessageHub
 from torch import Tensor
 
+from dyreg_mmaction.compat.config_text import read_config_text
 from dyreg_mmaction.registry import MODELS
 
 
@@ -81,8 +82,8 @@ def check_num_segments(cfg: Config) -> None:
 @functools.lru_cache(maxsize=1)
 def _check_text(text: str) -> None:
     try:
-        cfg = Config.fromstring(text, '.py')
-    except Exception:  # not every object in a config can be read back; the training can go on all the same
+        cfg = read_config_text(text)  # a resumed run has the text of its checkpoint
+    except ValueError:  # not every object in a config can be read back; the training can go on all the same
         return
     check_num_segments(cfg)
 

@@ -37,7 +37,7 @@ class Refinement:
         if output.ndim == 5:
             return plugin(output)
         if self.num_frames is None:
-            self._check_clips(len(output))
+            self._check_clips(output.shape[0])
         clips = (self.num_clips, -1) if self.num_frames is None else (-1, self.num_frames)
         maps = output.unflatten(0, clips).transpose(1, 2)  # (B,C,T,H,W), a view
         return plugin(maps).transpose(1, 2).flatten(0, 1)

@@ -45,6 +45,7 @@ class RegionGraph(nn.Module):
         if kernel not in KERNELS:
             raise ValueError(f'kernel={kernel!r} is unknown; choose one of {sorted(KERNELS)}')
         self.feature_size = size
+        self.num_nodes = num_nodes
         self.kernel = kernel
         self.project = None
         if node_channels != in_channels:

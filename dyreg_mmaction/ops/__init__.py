@@ -2,22 +2,27 @@
 
 from .kernels import area, normalize, outer, tent
 from .moments import map_regions, soft_argmax
-from .pool import pool, unpool
+from .pool import add_unpooled, normalize_unpooled, pool, unpool
 from .precision import at_least_float32, without_autocast
+from .recurrence import gru, lstm
 from .regions import Regions, decode_regions, each_axis, grid_regions, most_square_grid, reference_points
 from .resize import adaptive_avg_pool
 
 __all__ = [
     'Regions',
     'adaptive_avg_pool',
+    'add_unpooled',
     'area',
     'at_least_float32',
     'decode_regions',
     'each_axis',
     'grid_regions',
+    'gru',
+    'lstm',
     'map_regions',
     'most_square_grid',
     'normalize',
+    'normalize_unpooled',
     'outer',
     'pool',
     'reference_points',

@@ -1,5 +1,6 @@
 """From a config and a checkpoint to clips with regions."""
 
+import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -65,8 +66,8 @@ def choose_clips(length: int, num: int) -> list[int]:
     return sorted(np.random.default_rng(0).permutation(length)[:num].tolist())
 
 
-def dataset_samples(cfg: Config, split: str, num: int, objects: dict | None) -> tuple[Iterator[dict], int, list | None]:
-    """Samples of the dataset of a config, how many, and the names of its classes.
+def dataset_samples(cfg: Config, split: str, num: int, objects: dict | None = None) -> tuple[Iterator[dict], int]:
+    """Samples of the dataset of a config, and how many.
 
     Args:
         cfg (Config): The config.
@@ -81,7 +82,28 @@ def dataset_samples(cfg: Config, split: str, num: int, objects: dict | None) -> 
     pipeline = keep_source(settings.pipeline, objects or _known_objects(settings))
     dataset = DATASETS.build({**settings, 'pipeline': pipeline})
     indices = choose_clips(len(dataset), num)
-    return (dataset[i] for i in indices), len(indices), dataset.metainfo.get('classes')
+    return (dataset[i] for i in indices), len(indices)
+
+
+def class_names(cfg: Config, labels: str | None = None) -> list[str] | None:
+    """Names of the classes, where somebody knows them.
+
+    Args:
+        cfg (Config): Whose validation set may know them.
+        labels (str, optional): File of names, one a line, or Something-Something V2's labels.json.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+    """
+    if labels is not None:
+        text = Path(labels).read_text(encoding='utf-8')
+        if not labels.endswith('.json'):
+            return [line.strip() for line in text.splitlines() if line.strip()]
+        numbers = json.loads(text)
+        return sorted(numbers, key=lambda name: int(numbers[name]))
+    settings = cfg.val_dataloader.dataset
+    known = settings.get('metainfo') or getattr(DATASETS.get(settings['type']), 'METAINFO', {})
+    return list(known['classes']) if known.get('classes') else None
 
 
 def _known_objects(settings: dict) -> dict | None:

@@ -1,11 +1,13 @@
 """Regions among the pictures of a run."""
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from mmaction.visualization import ActionVisualizer
 from mmengine.dist import master_only
+from PIL import Image
 
 from dyreg_mmaction.registry import VISUALIZERS
 
@@ -17,8 +19,8 @@ from .sheet import contact_sheet
 class RegionVisualizer(ActionVisualizer):
     """MMAction2's visualizer that draws the regions of a data sample which has some.
 
-    They go to all visual backends as one picture, see :func:`.contact_sheet`. Arguments are those of
-    :class:`mmaction.visualization.ActionVisualizer`, ``type='RegionVisualizer'`` in place of its name.
+    They go as one picture, see :func:`.contact_sheet`, to all visual backends, or to the file ``out_path``.png.
+    Arguments are those of :class:`mmaction.visualization.ActionVisualizer`, in whose place it stands in a config.
     """
 
     @master_only
@@ -27,8 +29,8 @@ class RegionVisualizer(ActionVisualizer):
 
         Args:
             name (str): The picture's name.
-            video (Tensor | ndarray): Frames as the network got them, (V*T, C, H, W) or (V, C, T, H, W), or for one view
-                (T, H, W, C) as an array.
+            video (Tensor | ndarray): Frames as the network got them, (V*T, C, H, W) or (V, C, T, H, W), or an array
+                (V*T, H, W, C).
             data_sample (ActionDataSample, optional): The prediction.
 
         Returns:
@@ -39,5 +41,10 @@ class RegionVisualizer(ActionVisualizer):
         frames = torch.from_numpy(np.asarray(video)).permute(0, 3, 1, 2) if isinstance(video, np.ndarray) else video
         classes = (self.dataset_meta or {}).get('classes')
         picture = contact_sheet([make_clip(frames, data_sample, name, classes)])
-        self.add_image(name, picture, step=kwargs.get('step', 0))
+        if kwargs.get('out_path'):
+            path = Path(f'{kwargs["out_path"]}.png')
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(picture).save(path)
+        else:
+            self.add_image(name, picture, step=kwargs.get('step', 0))
         return picture

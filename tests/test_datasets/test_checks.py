@@ -34,6 +34,13 @@ def test_a_wrong_line_is_said(tmp_path, text, fault):
         check(tmp_path, text)
 
 
+@pytest.mark.parametrize('name', ['../a.webm', 'b/../../a.webm', '/etc/a.webm', 'C:\\a.webm', '..\\a.webm', '..'])
+@pytest.mark.parametrize('kind, rest', [('VideoDataset', '1'), ('RawframeDataset', '8 1')])
+def test_no_name_leads_out_of_the_data_folder(tmp_path, name, kind, rest):
+    with pytest.raises(ValueError, match='line 2: .* leads out of the data folder'):
+        check(tmp_path, f'a..b/c...webm {rest}\n{name} {rest}\n', kind)
+
+
 @pytest.mark.parametrize(
     'text, fault, options',
     [

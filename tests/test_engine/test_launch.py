@@ -69,10 +69,16 @@ def test_resume_without_a_checkpoint_keeps_load_from(tmp_path):
     assert cfg.resume and cfg.load_from == str(tmp_path / 'epoch_1.pth')
 
 
+def test_weights_alone_are_not_resumed(tmp_path):
+    torch.save(dict(state_dict=dict(weight=torch.ones(1))), tmp_path / 'weights.pth')
+    with pytest.raises(ValueError, match='holds weights and no state of a training to resume; start from it with'):
+        set_resume(Config(dict(work_dir=str(tmp_path))), str(tmp_path / 'weights.pth'))
+
+
 def test_only_a_restarted_process_resumes_unasked(tmp_path, monkeypatch):
     torch.save(dict(weight=torch.ones(1)), tmp_path / 'epoch_1.pth')
     (tmp_path / 'last_checkpoint').write_text(str(tmp_path / 'epoch_1.pth'))
-    torch.save(dict(weight=torch.ones(1)), tmp_path / 'other.pth')
+    torch.save(dict(message_hub={}), tmp_path / 'other.pth')
     cfg = Config(dict(work_dir=str(tmp_path)))
     assert set_resume(cfg, None) == '' and 'resume' not in cfg
     set_resume(cfg, str(tmp_path / 'other.pth'))

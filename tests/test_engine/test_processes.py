@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from dyreg_mmaction.engine.processes import hold_work_dir
+from dyreg_mmaction.engine.processes import hold_work_dir, is_first_process
 
 ROOT = Path(__file__).parents[2]
 MODULE = ROOT / 'dyreg_mmaction' / 'engine' / 'processes.py'  # alone, as importing the package takes seconds
@@ -62,3 +62,11 @@ def test_worker_ends_with_a_launcher_that_is_killed():
     while Path(f'/proc/{pid}').exists() and 'Z' not in Path(f'/proc/{pid}/stat').read_text().split()[2]:
         assert time.monotonic() < end
         time.sleep(0.05)
+
+
+def test_first_process_is_the_launchers(monkeypatch):
+    """torchrun on each node of a Slurm job: all processes of the first node have SLURM_PROCID 0."""
+    monkeypatch.setenv('SLURM_PROCID', '0')
+    monkeypatch.setenv('RANK', '1')
+    assert not is_first_process('pytorch')
+    assert is_first_process('slurm') and is_first_process('none')

@@ -199,3 +199,37 @@ def test_two_processes_give_the_numbers_of_one(tmp_path):
     )
     assert done.returncode == 0, done.stderr[-3000:]
     assert json.loads(out.read_text()) == pytest.approx(alone.test(), abs=1e-6)
+
+
+@pytest.mark.parametrize('halved', [False, True])
+def test_clips_of_3d_recognisers(tmp_path, halved):
+    """Crops of a 3D recogniser, and a backbone that halves time: its nodes are the boxes of the middle frames."""
+    dataset = digits(transforms=[dict(type='ThreeCrop', crop_size=(48, SIDE))])
+    dataset['pipeline'][-2] = dict(type='FormatShape', input_format='NCTHW')
+    plugin = dict(type='DyRegGNN', after='layer1.0', node_channels=8, num_nodes=3, regions=dict(type='BoxRegions'))
+    model = dict(
+        type='RegionRecognizer3D',
+        backbone=dict(
+            type='DyRegResNet3d',
+            depth=18,
+            pretrained=None,
+            pretrained2d=False,
+            in_channels=1,
+            base_channels=8,
+            num_stages=1,
+            spatial_strides=(1,),
+            temporal_strides=(1,),
+            dilations=(1,),
+            out_indices=(0,),
+            conv1_stride_t=2 if halved else 1,
+            pool1_stride_t=1,
+            inflate=(0,),
+            with_pool2=False,
+            input_size=(SIDE, 48),
+            plugins=[plugin],
+        ),
+        cls_head=dict(type='I3DHead', num_classes=56, in_channels=8, average_clips='prob'),
+        data_preprocessor=dict(type='ActionDataPreprocessor', mean=[127.5], std=[127.5], format_shape='NCTHW'),
+    )
+    given = run(tmp_path, model, dataset)
+    assert given['object/dist_r'] < 0.03 and given['object/frames'] == 5 * 3 * FRAMES

@@ -22,6 +22,7 @@ def awake(name, **kwargs):
 
 def backbone(name, plugins, **kwargs):
     """The backbone of a recogniser, with other plugins."""
+    torch.manual_seed(0)
     with DefaultScope.overwrite_default_scope('mmaction'):
         model = MODELS.build({**backbone_config(name), 'plugins': plugins, **kwargs})
     model.eval()
@@ -118,7 +119,7 @@ def test_input_and_outputs_of_stages_are_not_overwritten():
     before = x.clone()
     with torch.no_grad():
         for found, expected in zip(fused(x), model(x), strict=True):
-            torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
+            assert difference(found, expected) < 1e-5
     assert torch.equal(x, before)
 
 

@@ -35,10 +35,11 @@ def test_conv_lstm_is_a_residual_of_an_lstm_at_each_position():
     module, x = ConvLSTM(4, hidden_channels=6), torch.randn(2, 4, 3, 3, 5)
     torch.nn.init.ones_(module.norm.weight)
     hidden = torch.stack([module.encode(frame).relu() for frame in x.unbind(2)])  # (T,B,C',H,W)
-    states = torch.zeros_like(hidden)
+    states, rnn = torch.zeros_like(hidden), torch.nn.LSTM(6, 6)
+    rnn.load_state_dict(module.rnn.state_dict())
     for row in range(3):
         for column in range(5):
-            states[..., row, column] = module.rnn(hidden[..., row, column])[0]
+            states[..., row, column] = rnn(hidden[..., row, column])[0]
     y = torch.stack([module.norm(module.decode(frame)) for frame in states], dim=2)
     torch.testing.assert_close(module(x), x + y)
 

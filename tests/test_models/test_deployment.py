@@ -7,6 +7,8 @@ import pytest
 import torch
 from backbone_cases import PLUGIN, toy, wake
 
+from dyreg_mmaction.registry import MODELS
+
 LITE = dict(
     regions=dict(type='DynamicRegions', hidden_channels=8, heads='pool', rnn='lstm'),
     graph=dict(type='SpaceTimeGraph', rnn='lstm'),
@@ -23,6 +25,19 @@ def awake(**parts):
 
 def frames(clips):
     return torch.randn(4 * clips, 3, SIZE, SIZE, generator=torch.Generator().manual_seed(clips))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('kind', ['DyRegGNN', 'RSTG', 'ConvLSTM'])
+def test_a_module_is_one_graph(kind):
+    torch.manual_seed(0)
+    sizes = dict(in_channels=8) if kind == 'ConvLSTM' else dict(in_channels=8, feature_size=7, node_channels=4)
+    module = MODELS.build(dict(type=kind, **sizes))
+    wake(module)
+    x = torch.randn(2, 8, 3, 7, 7)
+    torch.testing.assert_close(torch.compile(module, backend='eager', fullgraph=True)(x), module(x))
+    exported = torch.export.export(torch.nn.Sequential(module), (x,))
+    torch.testing.assert_close(exported.module()(x), module(x))
 
 
 @pytest.mark.slow

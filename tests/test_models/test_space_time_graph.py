@@ -3,6 +3,7 @@ import pytest
 import reference_dyreg
 import torch
 from parity import to_ours
+from torch import nn
 
 from dyreg_mmaction.models.graphs import SpaceTimeGraph
 from dyreg_mmaction.models.graphs.space_time import SpaceStage
@@ -96,9 +97,21 @@ def test_the_joint_norm_is_a_group_norm_of_one_group():
     torch.testing.assert_close(norm(x), expected)
 
 
-@pytest.mark.parametrize('kind', ['gru', 'lstm'])
-def test_each_node_runs_through_time_alone(kind):
+@pytest.mark.parametrize('kind, pytorchs', [('gru', nn.GRU), ('lstm', nn.LSTM)])
+def test_each_node_runs_through_time_alone_as_in_pytorchs_own_net(kind, pytorchs):
     rnn, nodes = NodeRNN(6, kind), torch.randn(4, 2, 3, 6)  # (T,B,N,C)
     states = rnn(nodes)
     assert states.shape == nodes.shape
-    torch.testing.assert_close(states[:, 1, 2], rnn.rnn(nodes[:, 1, 2])[0])
+    own = pytorchs(6, 6)
+    own.load_state_dict(rnn.rnn.state_dict())
+    torch.testing.assert_close(states[:, 1, 2], own(nodes[:, 1, 2])[0])
+
+
+@pytest.mark.parametrize('kind, pytorchs', [('gru', nn.GRU), ('lstm', nn.LSTM)])
+def test_recurrent_nets_start_as_pytorchs(kind, pytorchs):
+    """The same numbers for the same seed, under the same names."""
+    torch.manual_seed(0)
+    given = NodeRNN(6, kind).rnn.state_dict()
+    torch.manual_seed(0)
+    expected = pytorchs(6, 6).state_dict()
+    assert given.keys() == expected.keys() and all(torch.equal(given[name], expected[name]) for name in given)

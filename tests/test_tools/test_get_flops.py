@@ -80,10 +80,11 @@ def test_a_clip_that_does_not_fit_is_an_error():
         measure(tiny(), (3, 3, 64, 64))
 
 
-def test_messages_are_published_per_pair_and_computed_per_node():
+def test_messages_and_projections_are_published_per_pair_and_cell_and_computed_per_node():
     found = measure(tiny())
-    # 3 rounds, 4 frames, 9 nodes of 16 channels
-    assert found.published_macs - found.macs == 3 * 4 * (81 - 9) * 16 * 16
+    # 3 rounds, 4 frames, 9 nodes of 16 channels; a map of 16 cells and 256 channels
+    messages, projections = 3 * 4 * (81 - 9) * 16 * 16, 4 * (16 - 9) * 16 * 256
+    assert found.published_macs - found.macs == messages + projections
 
 
 def test_a_plugin_costs_what_the_whole_gains():
@@ -97,16 +98,17 @@ def test_a_plugin_costs_what_the_whole_gains():
 
 
 def test_kernel_products_are_counted():
-    """With a plain grid and no embedding: pooling, unpooling, projections and the graph."""
+    """With a plain grid and no embedding: pooling, unpooling, its norm, projections and the graph."""
     regions = dict(type='FixedRegions')
     found = measure(tiny(regions=regions, kernel='area', position=False))
     frames, nodes, c, cells = 4, 9, 16, 4 * 4
-    kernels = 2 * nodes * cells * c
-    projections = 2 * cells * 256 * c
+    kernels = nodes * cells * c + (nodes + 2) * cells * 256  # two more nodes for biases
+    norm = (nodes + 1) * cells + (nodes + 1) ** 2 * (256 + cells)
+    projections = (cells + nodes) * 256 * c
     space = 3 * nodes * c * c + 2 * nodes * nodes * c  # send, query, key; their product, the gathering
     time = nodes * 6 * c * c
     graph = 3 * (time + space) + time
-    assert found.plugins['layer3.0.conv2.conv'][1] == frames * (kernels + projections + graph)
+    assert found.plugins['layer3.0.conv2.conv'][1] == frames * (kernels + norm + projections + graph)
 
 
 def test_the_size_of_frames_can_be_set():

@@ -8,7 +8,6 @@ import time
 from pathlib import Path
 
 import pytest
-import torch
 from mmengine.config import Config
 from resumable_training import assert_same, outcome, settings
 
@@ -85,7 +84,7 @@ def test_sigterm_restarts_and_two_at_once_end_like_one_that_was_left_alone(confi
     wait_for(parts, 'Epoch(train) [2][3/4]')
     parts.send_signal(signal.SIGTERM)
     output = parts.communicate()[0]
-    assert parts.returncode != 0 and 'Stopped by SIGTERM' in output
+    assert parts.returncode != 0 and 'Stopped by SIGTERM' in output, output[-4000:]
     assert (tmp_path / 'parts' / 'last_checkpoint').read_text().endswith('interrupted.pth')
 
     parts = dist_train(config, tmp_path / 'parts', '--resume', MAX_RESTARTS='1')
@@ -101,17 +100,6 @@ def test_sigterm_restarts_and_two_at_once_end_like_one_that_was_left_alone(confi
     expected, expected_log = outcome(tmp_path / 'whole', epochs=3)
     assert_same(state, expected)
     assert logged == expected_log
-
-
-@pytest.mark.slow
-def test_amp_and_deterministic_train_on_a_cpu(config, tmp_path):
-    options = ['--amp', '--deterministic', '--cfg-options', 'train_cfg.max_epochs=1', 'optim_wrapper.clip_grad=None']
-    training = start(sys.executable, 'tools/train.py', config, '--work-dir', str(tmp_path / 'run'), *options)
-    output = training.communicate()[0]
-    assert training.returncode == 0, output[-4000:]
-    assert 'deterministic: True' in output and 'seed: 3' in output
-    weights = torch.load(tmp_path / 'run' / 'epoch_1.pth', weights_only=True)['state_dict']
-    assert all(weight.isfinite().all() for weight in weights.values())
 
 
 def test_no_validate_with_a_plateau_is_refused(config, tmp_path):

@@ -85,6 +85,17 @@ def test_two_processes_train_and_validate(trained):
 
 
 @pytest.mark.slow
+def test_amp_and_deterministic_train_on_a_cpu(data, tmp_path):
+    options = ['--amp', '--deterministic', '--no-validate', '--cfg-options', *data, 'train_cfg.max_epochs=1']
+    output = run(
+        sys.executable, 'tools/train.py', CONFIG, '--work-dir', str(tmp_path), *options, CUDA_VISIBLE_DEVICES=''
+    )
+    assert 'deterministic: True' in output and 'seed: 0' in output
+    checkpoint = torch.load(tmp_path / 'epoch_1.pth', weights_only=True)
+    assert all(weight.isfinite().all() for weight in checkpoint['state_dict'].values())
+
+
+@pytest.mark.slow
 def test_training_resumes_where_it_stopped(trained, data, tmp_path):
     work_dir = shutil.copytree(trained, tmp_path / 'run')
     options = ['--cfg-options', *data, 'train_cfg.max_epochs=2']

@@ -59,7 +59,7 @@ def _read_video(video: dict, numbers: dict[str, int], path: Path) -> Sample:
 
 
 def _number(numbers: dict[str, int], label: str, video: str) -> int:
-    if len(str(video).split()) != 1 or '/' in str(video):
+    if len(str(video).split()) != 1 or '/' in str(video) or str(video) in ('.', '..'):
         raise ValueError(f'video {video!r} has no name that a list can have: no spaces, no slashes; rename it')
     if label not in numbers:
         raise ValueError(f'the label of video {video}, {label!r}, is none of the {len(numbers)} classes')
@@ -75,7 +75,7 @@ def _read_json(folder: Path, kind: str) -> tuple[Path, Any]:
     path = _find(folder, f'{kind}.json', f'something-something-v2-{kind}.json')
     try:
         return path, json.loads(path.read_text(encoding='utf-8'))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ValueError(f'{path} is not JSON ({error}): get it again') from error
 
 

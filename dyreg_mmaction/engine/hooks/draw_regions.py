@@ -6,7 +6,7 @@ from mmengine.model import is_model_wrapper
 from mmengine.runner import IterBasedTrainLoop, Runner
 
 from dyreg_mmaction.registry import HOOKS
-from dyreg_mmaction.visualization.predict import dataset_samples, predict_clip
+from dyreg_mmaction.visualization.predict import class_names, dataset_samples, predict_clip
 from dyreg_mmaction.visualization.sheet import contact_sheet
 
 
@@ -37,9 +37,9 @@ class DrawRegionsHook(Hook):
         if not is_main_process():
             return
         if not self.samples:
-            samples, _, self.classes = dataset_samples(runner.cfg, 'val', self.num, None)
-            self.samples = list(samples)
+            self.samples = list(dataset_samples(runner.cfg, 'val', self.num)[0])
         model = runner.model.module if is_model_wrapper(runner.model) else runner.model
-        clips = [predict_clip(model, sample, self.classes) for sample in self.samples]
+        classes = class_names(runner.cfg)
+        clips = [predict_clip(model, sample, classes) for sample in self.samples]
         step = runner.iter if isinstance(runner._train_loop, IterBasedTrainLoop) else runner.epoch
         runner.visualizer.add_image('regions', contact_sheet(clips, width=self.width), step=step)

@@ -82,7 +82,7 @@ class SpaceStage(nn.Module):
     def _messages(self, nodes: Tensor) -> Tensor:
         """relu(S (v_i + v_j) + s), (..., N, N, C), from N projections instead of N * N."""
         sent = nn.functional.linear(nodes, self.send.weight)
-        return ((sent + self.send.bias)[..., :, None, :] + sent[..., None, :, :]).relu()
+        return ((sent + self.send.bias)[..., :, None, :] + sent[..., None, :, :]).relu_()
 
     def _gather(self, messages: Tensor, attention: Tensor) -> Tensor:
         """sum_j a_ij LN(m_ij): as sum_j a_ij = 1, its scale and bias may follow the sum, on N instead of N * N."""

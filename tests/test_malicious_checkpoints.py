@@ -1,0 +1,151 @@
+"""No place that loads a checkpoint executes a pickle from it; .safetensors hold nothing that could be executed."""
+
+import io
+import os
+import pickle
+import runpy
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from mmengine.logging import HistoryBuffer
+from mmengine.runner import CheckpointLoader, load_checkpoint
+from torch import nn
+
+from dyreg_mmaction.checkpoints import load_file, save_file
+from dyreg_mmaction.visualization import predict
+
+TOOL = Path(__file__).parents[1] / 'tools' / 'convert_checkpoint.py'
+CODE = "__import__('pathlib').Path('trace').touch()"
+
+
+class Call:
+    """Pickled, it asks for a call; what it calls may be asked for by another."""
+
+    def __init__(self, function, *args):
+        self.call = function, args
+
+    def __reduce__(self):
+        return self.call
+
+
+def stored(content) -> bytes:
+    file = io.BytesIO()
+    torch.save(content, file)
+    return file.getvalue()
+
+
+def chain(name: str) -> Call:
+    """From a method that checkpoints may ask for to the globals of its module, to their builtins, to ``name``."""
+    scope = Call(getattr, Call(getattr, HistoryBuffer, 'mean'), '__globals__')
+    return Call(dict.__getitem__, Call(dict.__getitem__, scope, '__builtins__'), name)
+
+
+GADGETS = {
+    'os.system': Call(os.system, 'touch trace'),
+    'eval': Call(eval, CODE),
+    'exec': Call(exec, CODE),
+    'getattr': Call(getattr, HistoryBuffer, '__init__'),
+    'getattr of getattr': chain('eval'),
+    'torch.load inside': Call(torch.storage._load_from_bytes, stored(Call(eval, CODE))),
+}
+WRITERS = {
+    'zip': lambda content, path: torch.save(content, path),
+    'legacy': lambda content, path: torch.save(content, path, _use_new_zipfile_serialization=False),
+    'bare pickle': lambda content, path: path.write_bytes(pickle.dumps(content)),
+}
+
+
+def convert(path: str) -> None:
+    arguments, sys.argv = sys.argv, [str(TOOL), path, f'{path}.converted']
+    try:
+        runpy.run_path(str(TOOL), run_name='__main__')
+    finally:
+        sys.argv = arguments
+
+
+LOADERS = {
+    'load_file': load_file,
+    'load_from and --resume, inferencers, teachers': CheckpointLoader.load_checkpoint,
+    'init_recognizer': lambda path: load_checkpoint(nn.Linear(1, 1), path),
+    'visualize_regions.py': lambda path: predict._load(nn.Linear(1, 1), path),
+    'convert_checkpoint.py': convert,
+}
+
+
+@pytest.mark.parametrize('writer', WRITERS)
+@pytest.mark.parametrize('gadget', GADGETS)
+def test_no_pickle_is_executed(gadget, writer, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    path = tmp_path / 'evil.pth'
+    WRITERS[writer](dict(state_dict=dict(weight=torch.ones(1)), extra=GADGETS[gadget]), path)
+    for load in LOADERS.values():
+        with pytest.raises((ValueError, pickle.UnpicklingError, RuntimeError, SystemExit)):
+            load(str(path))
+        assert not (tmp_path / 'trace').exists()
+
+
+@pytest.mark.parametrize('gadget', ['os.system', 'eval', 'exec', 'torch.load inside'])
+def test_the_pickles_are_malicious(gadget, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    torch.load(io.BytesIO(stored(GADGETS[gadget])), weights_only=False)
+    assert (tmp_path / 'trace').exists()
+
+
+def test_a_script_module_is_no_checkpoint(tmp_path):
+    torch.jit.save(torch.jit.script(nn.Linear(1, 1)), tmp_path / 'script.pth')
+    for load in (load_file, CheckpointLoader.load_checkpoint):
+        with pytest.raises((ValueError, RuntimeError)):
+            load(str(tmp_path / 'script.pth'))
+
+
+# --- safetensors
+
+
+@pytest.fixture
+def trained(tmp_path) -> Path:
+    """A checkpoint as MMEngine writes them, with tensors that share memory and have gaps."""
+    weight = torch.arange(6.0).view(2, 3)
+    state = {'module.fc.weight': weight, 'module.tied.weight': weight, 'module.turned.weight': weight.T}
+    classes = dict(classes=['push', 'pull'], other=torch.ones(1))
+    meta = dict(mmengine_version='0.10.7', cfg='a = 1', epoch=3, dataset_meta=classes)
+    torch.save(dict(meta=meta, state_dict=state, message_hub={}, optimizer={}), tmp_path / 'trained.pth')
+    return tmp_path / 'trained.pth'
+
+
+def test_weights_go_to_safetensors_and_back(trained, monkeypatch):
+    there, back = trained.with_suffix('.safetensors'), trained.with_name('back.pth')
+    for paths in ((trained, there), (there, back)):
+        monkeypatch.setattr(sys, 'argv', [str(TOOL), *map(str, paths)])
+        runpy.run_path(str(TOOL), run_name='__main__')
+    expected = torch.load(trained)['state_dict']
+    for content in (load_file(there), load_file(back), CheckpointLoader.load_checkpoint(str(there))):
+        assert all(torch.equal(content['state_dict'][key.removeprefix('module.')], expected[key]) for key in expected)
+        assert content['meta']['dataset_meta'] == dict(classes=['push', 'pull'])
+        assert content['meta']['cfg'] == 'a = 1' and content['meta']['epoch'] == 3
+
+
+def test_mmengine_loads_safetensors_of_anyone_into_a_model(tmp_path):
+    from safetensors.torch import save_file as save_of_others
+
+    model, other = nn.Linear(2, 3), nn.Linear(2, 3)
+    save_of_others(other.state_dict(), tmp_path / 'other.safetensors')
+    load_checkpoint(model, str(tmp_path / 'other.safetensors'), map_location='cpu', strict=True)
+    assert torch.equal(model.weight, other.weight)
+
+
+def test_safetensors_that_are_none_get_a_sentence(tmp_path):
+    path = tmp_path / 'a.safetensors'
+    with pytest.raises(FileNotFoundError, match=r'there is no checkpoint .*a\.safetensors'):
+        load_file(path)
+    torch.save(Call(eval, CODE), path)  # a pickle by another name
+    with pytest.raises(ValueError, match=r'a\.safetensors is damaged or no checkpoint'):
+        load_file(path)
+    save_file(dict(state_dict=dict(weight=torch.ones(100))), path)
+    path.write_bytes(path.read_bytes()[:-50])
+    with pytest.raises(ValueError, match='is damaged or no checkpoint'):
+        load_file(path)
+    with pytest.raises(ValueError, match='give a checkpoint with a state_dict of nothing but tensors'):
+        save_file(dict(state_dict=dict(weight=[1])), tmp_path / 'b.safetensors')
+    assert not (tmp_path / 'b.safetensors').exists()

@@ -1,0 +1,81 @@
+"""Every line of Python in README.md runs, and every command in it names what there is."""
+
+import os
+import re
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from mmaction.apis import init_recognizer
+from mmengine.config import Config
+
+import dyreg_mmaction  # noqa: F401
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / 'README.md').read_text()
+# a smaller model in the place of README's
+SMALLER = {
+    "'configs/tsm_r50_dyreg_sthv2.py'": repr(str(ROOT / 'configs/tsm_r18_dyreg_mini.py')),
+    'layer3.4.conv2.conv': 'layer1.1.conv2.conv',
+}
+
+
+def blocks(language):
+    return re.findall(rf'```{language}\n(.*?)```', README, re.S)
+
+
+@pytest.fixture(scope='module')
+def folder(tmp_path_factory):
+    """A folder with the files that README's lines name."""
+    folder = tmp_path_factory.mktemp('readme')
+    frames = np.random.default_rng(0).integers(0, 255, (16, 72, 96, 3), np.uint8)
+    writer = cv2.VideoWriter(str(folder / 'video.mp4'), cv2.VideoWriter.fourcc(*'mp4v'), 10, (96, 72))
+    (folder / 'frames').mkdir()
+    for number, frame in enumerate(frames, start=1):
+        writer.write(frame)
+        cv2.imwrite(str(folder / f'frames/{number:05}.jpg'), frame)
+    writer.release()
+    model = init_recognizer(str(ROOT / 'configs/tsm_r18_dyreg_mini.py'), device='cpu')
+    torch.save(dict(state_dict=model.state_dict(), meta=dict()), folder / 'checkpoint.pth')
+    return folder
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('code', [code for code in blocks('python') if 'checkpoint.pth' in code])
+def test_python_runs(code, folder, monkeypatch, capsys):
+    monkeypatch.chdir(folder)
+    for old, new in SMALLER.items():
+        code = code.replace(old, new)
+    exec(code, {})
+    printed = capsys.readouterr().out
+    assert 'print' not in code or printed
+
+
+def test_every_python_block_is_run_or_is_a_config():
+    rest = [code for code in blocks('python') if 'checkpoint.pth' not in code]
+    (config,) = rest
+    assert Config.fromstring(config, '.py').model.backbone.type == 'DyRegResNetTSM'
+
+
+def test_backbones_are_registered():
+    from dyreg_mmaction.registry import MODELS
+
+    (listed,) = re.findall(r'- Backbones: `DyReg` \+ (.*?)\. Those', README, re.S)
+    names = re.findall(r'`(\w+)`', listed.replace('`MobileOneTSM` (needs\n  mmpretrain)', ''))
+    assert len(names) > 10 and all(MODELS.get(f'DyReg{name}') for name in names)
+
+
+@pytest.mark.parametrize(
+    'line', sorted({line for code in blocks('shell') for line in code.splitlines() if 'tools/' in line})
+)
+def test_commands_name_tools_and_options_that_there_are(line):
+    command = line.partition('#')[0]
+    named = re.findall(r'(?<!\S)(?:\.\./)*(?:tools|configs)/\S+\.(?:py|sh)', command)
+    folder = ROOT / 'configs/multisyncmnist/reduced' if '../tools' in command else ROOT
+    paths = [Path(os.path.normpath(folder / path)) for path in named]
+    assert paths and all(path.is_file() for path in paths), paths
+    source = paths[0].read_text() + (ROOT / 'dyreg_mmaction/engine/launch.py').read_text()
+    for option in re.findall(r'--[a-z-]+', line):
+        assert paths[0].suffix == '.sh' or option in source, option

@@ -1,0 +1,60 @@
+"""Plot how far regions are from objects over a training, from the logs of runs with ObjectDistance."""
+
+import argparse
+import json
+from pathlib import Path
+
+import matplotlib
+
+matplotlib.use('Agg')
+from matplotlib import pyplot as plt  # noqa: E402
+
+NAMES = {
+    'object/dist': 'harmonic mean of both ways',
+    'object/dist_acting': 'from what acts to the nearest node',
+}
+PAPER = (0.201, 0.129)  # at the start and after training, on Something-Something V2
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('runs', nargs='+', type=Path, help='work dirs, validated after every epoch (val_interval=1)')
+    parser.add_argument('--out', type=Path, required=True, help='picture to write, such as distance.png')
+    return parser.parse_args()
+
+
+def read_curve(run: Path, name: str) -> list[tuple[int, float]]:
+    """Epochs and values that a run has logged; of an epoch that was done twice, the later.
+
+    Raises:
+        ValueError: If there are none.
+    """
+    points: dict[int, float] = {}
+    for log in sorted(run.glob('*/vis_data/scalars.json')):
+        for line in log.read_text().splitlines():
+            values = json.loads(line)
+            if name in values:
+                points[values['step']] = values[name]
+    if not points:
+        raise ValueError(f'{run} has logged no {name}; train with ObjectDistance in val_evaluator')
+    return sorted(points.items())
+
+
+def main() -> None:
+    args = parse_args()
+    figure, axes = plt.subplots(figsize=(7, 4), layout='constrained')
+    for color, run in enumerate(args.runs):
+        for style, (name, words) in zip(('-', '--'), NAMES.items(), strict=True):
+            steps, values = zip(*read_curve(run, name), strict=True)
+            axes.plot(steps, values, style, marker='o', color=f'C{color}', label=f'{run.name}: {words}')
+    for value, when in zip(PAPER, ('start', 'end'), strict=True):
+        axes.axhline(value, color='0.7', linewidth=1, label=f"{when} of the paper's training: {value}")
+    axes.set(xlabel='epoch', ylabel='distance, in parts of the frame', ylim=(0, None))
+    axes.legend(fontsize=8)
+    args.out.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(args.out, dpi=120)
+    print(args.out)
+
+
+if __name__ == '__main__':
+    main()
