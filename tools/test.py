@@ -7,7 +7,8 @@ from mmengine.config import Config, DictAction
 
 import dyreg_mmaction  # noqa: F401
 from dyreg_mmaction.checkpoints import load_file
-from dyreg_mmaction.engine.launch import TEST, build_runner, check_data, load_config, one_sentence
+from dyreg_mmaction.engine.launch import TEST, build_runner, load_config, one_sentence
+from dyreg_mmaction.engine.named_files import check_data
 from dyreg_mmaction.engine.processes import end_with_launcher
 
 

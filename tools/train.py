@@ -7,15 +7,11 @@ from contextlib import nullcontext
 from mmengine.config import Config, DictAction
 
 import dyreg_mmaction  # noqa: F401
-from dyreg_mmaction.engine.launch import (
-    TRAINING,
-    build_runner,
-    check_data,
+from dyreg_mmaction.engine.launch import TRAINING, build_runner, load_config, one_sentence
+from dyreg_mmaction.engine.named_files import check_data, check_weights
+from dyreg_mmaction.engine.options import (
     check_schedule,
-    check_weights,
-    load_config,
     make_resumable,
-    one_sentence,
     set_amp,
     set_auto_scale_lr,
     set_randomness,

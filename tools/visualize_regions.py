@@ -11,7 +11,7 @@ from mmengine.config import Config, DictAction
 from mmengine.utils import track_iter_progress
 
 from dyreg_mmaction.engine.config_variables import read_config
-from dyreg_mmaction.engine.launch import check_data
+from dyreg_mmaction.engine.named_files import check_data
 from dyreg_mmaction.visualization import RegionClip, contact_sheet, mean_regions, side_by_side
 from dyreg_mmaction.visualization.clip import Nodes, nodes_in_view
 from dyreg_mmaction.visualization.drawing import STYLES

@@ -6,13 +6,12 @@ import pytest
 import torch
 from mmengine.config import Config
 
-from dyreg_mmaction.engine.launch import (
-    FittingWeightsHook,
+from dyreg_mmaction.engine.hooks.fitting_weights import FittingWeightsHook
+from dyreg_mmaction.engine.launch import load_config, one_sentence
+from dyreg_mmaction.engine.named_files import check_weights
+from dyreg_mmaction.engine.options import (
     check_schedule,
-    check_weights,
-    load_config,
     make_resumable,
-    one_sentence,
     set_amp,
     set_auto_scale_lr,
     set_randomness,

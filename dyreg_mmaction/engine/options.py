@@ -1,0 +1,109 @@
+"""What the options of tools/train.py change in a config."""
+
+import os
+from argparse import Namespace
+
+from mmengine.config import Config
+from mmengine.runner import find_latest_checkpoint
+
+from dyreg_mmaction.checkpoints import load_file
+
+
+def set_resume(cfg: Config, resume: str | None) -> str:
+    """Resume from the checkpoint ``resume``, or with 'auto' from the last one of the work dir where there is one.
+
+    A process that torchrun has started again resumes of its own accord. Without a checkpoint ``load_from`` is kept.
+
+    Returns:
+        str: What to log.
+
+    Raises:
+        FileNotFoundError: If the checkpoint that is named does not exist.
+        ValueError: If it is none.
+    """
+    restarted = int(os.environ.get('TORCHELASTIC_RESTART_COUNT', 0)) > 0
+    if resume is None and not restarted:
+        return ''
+    if resume not in (None, 'auto') and '://' not in resume:
+        if 'message_hub' not in load_file(resume):  # it also says what is wrong with the file
+            raise ValueError(
+                f'{resume} holds weights and no state of a training to resume; start from it with '
+                f'--cfg-options load_from={resume}'
+            )
+    latest = find_latest_checkpoint(cfg.work_dir) if resume in (None, 'auto') or restarted else resume
+    checkpoint = latest or (resume if resume != 'auto' else None)
+    if checkpoint:
+        cfg.resume, cfg.load_from = True, checkpoint
+        return f'Resuming from {checkpoint}.'
+    cfg.resume = False
+    start = f'load_from={cfg.load_from!r}' if cfg.get('load_from') else 'the first weights of the model'
+    return f'{cfg.work_dir} has no checkpoint to resume from; starting from {start}.'
+
+
+def set_randomness(cfg: Config, args: Namespace) -> None:
+    """Let ``seed``, ``diff_rank_seed`` and ``deterministic`` of a command line add to the config's ``randomness``."""
+    cfg.randomness = dict(dict(seed=None), **(cfg.get('randomness') or {}))
+    if args.seed is not None:
+        cfg.randomness.seed = args.seed
+    for option in ('diff_rank_seed', 'deterministic'):
+        if getattr(args, option):
+            cfg.randomness[option] = True
+
+
+def set_amp(cfg: Config) -> None:
+    """Train in mixed precision: float16 with scaled losses on a GPU, bfloat16 on a CPU.
+
+    Raises:
+        ValueError: If the optimiser's wrapper is one that cannot.
+    """
+    kind = cfg.optim_wrapper.get('type', 'OptimWrapper')
+    if kind not in ('OptimWrapper', 'AmpOptimWrapper'):
+        raise ValueError(f'--amp needs optim_wrapper.type OptimWrapper, not {kind!r}')
+    cfg.optim_wrapper.type = 'AmpOptimWrapper'
+    cfg.optim_wrapper.setdefault('loss_scale', 'dynamic')
+
+
+def set_auto_scale_lr(cfg: Config) -> None:
+    """Scale the learning rate by the batch size.
+
+    Raises:
+        ValueError: If the config does not say for which one its learning rate is.
+    """
+    if not (cfg.get('auto_scale_lr') or {}).get('base_batch_size'):
+        raise ValueError(
+            '--auto-scale-lr needs the batch size, of all processes together, that the learning rate of the config is '
+            'for; give it with --cfg-options auto_scale_lr.base_batch_size=N'
+        )
+    cfg.auto_scale_lr.enable = True
+
+
+def check_schedule(cfg: Config) -> None:
+    """See that schedulers that wait for validation get one, for as long as the training lasts.
+
+    Raises:
+        ValueError: If there is no validation.
+    """
+    schedulers = cfg.get('param_scheduler') or []
+    for scheduler in [schedulers] if isinstance(schedulers, dict) else schedulers:
+        if 'ReduceOnPlateau' not in str(scheduler.get('type')):
+            continue
+        if cfg.get('val_cfg') is None:
+            raise ValueError(
+                f'{scheduler["type"]} waits for {scheduler.get("monitor", "loss")!r} of validation, and without '
+                'validation the learning rate would never drop; leave --no-validate out, or give the config another '
+                'param_scheduler'
+            )
+        scheduler.setdefault('end', 10**9)  # MMEngine's is max_epochs, which a resumed run does not raise
+
+
+def make_resumable(cfg: Config) -> None:
+    """Replace MMEngine's loop over epochs by the one whose checkpoints resume exactly, where it can."""
+    if cfg.train_cfg.get('type') == 'EpochBasedTrainLoop' and not cfg.train_dataloader.get('batch_sampler'):
+        cfg.train_cfg.type = 'ResumableTrainLoop'
+
+
+def watch_numbers(cfg: Config) -> None:
+    """Stop at a loss or gradient that is not finite, where the config does not say what else to do."""
+    hooks = cfg.get('custom_hooks') or []
+    if not any(hook.get('type') == 'FiniteHook' for hook in hooks):
+        cfg.custom_hooks = [*hooks, dict(type='FiniteHook')]
