@@ -10,7 +10,8 @@ import torch
 from mmengine.config import Config, DictAction
 from mmengine.utils import track_iter_progress
 
-from dyreg_mmaction.engine.launch import check_data
+from dyreg_mmaction.engine.config_variables import read_config
+from dyreg_mmaction.engine.launch import check_data, one_sentence
 from dyreg_mmaction.visualization import RegionClip, contact_sheet, mean_regions, side_by_side
 from dyreg_mmaction.visualization.clip import Nodes, nodes_in_view
 from dyreg_mmaction.visualization.drawing import STYLES
@@ -104,9 +105,7 @@ def save(path: Path, picture: np.ndarray) -> None:
 
 def main() -> None:
     args = parse_args()
-    cfg = Config.fromfile(args.config)
-    if args.cfg_options is not None:
-        cfg.merge_from_dict(args.cfg_options)
+    cfg = read_config(args.config, args.cfg_options)
     out = make_folder(args.out)
     clips = predict_clips(args, cfg)
     print()
@@ -129,4 +128,5 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    main()
+    with one_sentence():
+        main()

@@ -45,7 +45,7 @@ def run(tool, root, tmp_path, monkeypatch):
     """The tool in the folder of data and checkpoints; what it writes, by name."""
 
     def run(*arguments, out=tmp_path / 'out'):
-        options = ['--device', 'cpu', '--cfg-options', 'val_dataloader.dataset.data_root=data']
+        options = ['--device', 'cpu', '--cfg-options', 'data_root=data']
         monkeypatch.chdir(root)
         monkeypatch.setattr(sys, 'argv', ['tool', CONFIG, *map(str, arguments), '--out', str(out), *options])
         tool.main()
