@@ -11,6 +11,7 @@ from mmengine.config import Config, DictAction
 from mmengine.utils import track_iter_progress
 
 from dyreg_mmaction.engine.config_variables import read_config
+from dyreg_mmaction.engine.launch import one_sentence
 from dyreg_mmaction.engine.named_files import check_data
 from dyreg_mmaction.visualization import RegionClip, contact_sheet, mean_regions, side_by_side
 from dyreg_mmaction.visualization.clip import Nodes, nodes_in_view
@@ -128,4 +129,5 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    main()
+    with one_sentence():
+        main()

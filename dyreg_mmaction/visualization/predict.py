@@ -73,13 +73,14 @@ def dataset_samples(cfg: Config, split: str, num: int, objects: dict | None = No
         cfg (Config): The config.
         split (str): 'train', 'val' or 'test'.
         num (int): How many at most, see :func:`choose_clips`.
-        objects (dict, optional): LoadObjects for its pipeline; None: the boxes that the dataset itself knows.
+        objects (dict, optional): LoadObjects for its pipeline; None: its own, or the boxes that the dataset knows.
     """
     init_default_scope(cfg.get('default_scope', 'mmaction'))
     if cfg.get(f'{split}_dataloader') is None:
         raise ValueError(f'--dataset {split}: the config has no {split}_dataloader')
     settings = cfg[f'{split}_dataloader'].dataset
-    pipeline = keep_source(settings.pipeline, objects or _known_objects(settings))
+    loads = any(step['type'] == 'LoadObjects' for step in settings.pipeline)
+    pipeline = keep_source(settings.pipeline, objects or (None if loads else _known_objects(settings)))
     dataset = DATASETS.build({**settings, 'pipeline': pipeline})
     indices = choose_clips(len(dataset), num)
     return (dataset[i] for i in indices), len(indices)
@@ -123,7 +124,8 @@ def file_samples(cfg: Config, videos: Sequence[str], objects: dict | None) -> It
     """
     init_default_scope(cfg.get('default_scope', 'mmaction'))
     settings = cfg.val_dataloader.dataset
-    steps = [step for step in settings.pipeline if not _misses_its_file(step)]  # a video needs no annotated dataset
+    # the boxes of its dataset are not those of any file
+    steps = [step for step in settings.pipeline if step['type'] != 'LoadObjects' or _files_exist(step)]
     pipeline = keep_source(steps, objects)
     run = Compose(pipeline)
     reads_frames = any(step['type'] == 'RawFrameDecode' for step in pipeline)
@@ -139,8 +141,10 @@ def file_samples(cfg: Config, videos: Sequence[str], objects: dict | None) -> It
             raise ValueError(f'{video} cannot be read as a video: {error or type(error).__name__}') from error
 
 
-def _misses_its_file(step: dict) -> bool:
-    return step['type'] == 'LoadObjects' and not Path(step.get('ann_file') or '').exists()
+def _files_exist(step: dict) -> bool:
+    files = step.get('ann_file') or []
+    files = [files] if isinstance(files, str) else files
+    return bool(files) and all(Path(file).exists() for file in files)
 
 
 def _describe(path: Path, settings: dict) -> dict:

@@ -39,7 +39,7 @@ def keep_source(pipeline: Sequence[dict], objects: dict | None = None) -> list[d
 
     Args:
         pipeline (Sequence[dict]): Of a dataset, up to PackActionInputs.
-        objects (dict, optional): LoadObjects to put there too, unless there is one.
+        objects (dict, optional): LoadObjects to put there too, in place of what there is.
     """
     steps = copy.deepcopy(list(pipeline))
     decoding = [i for i, step in enumerate(steps) if 'Decode' in str(step['type'])]
@@ -48,8 +48,9 @@ def keep_source(pipeline: Sequence[dict], objects: dict | None = None) -> list[d
     if None in traced:
         return steps
     load = [dict(type='KeepSource')]
-    if objects is not None and not any(step['type'] == 'LoadObjects' for step in steps):
+    if objects is not None:
         load.append(objects)
+        traced = [step for step in traced if step is not None and step['type'] != 'LoadObjects']
     steps = [*steps[:start], *load, *(step for step in traced if step is not None)]
     steps[-1] = _pack_more(steps[-1])
     return steps

@@ -181,7 +181,10 @@ def test_without_a_known_source_the_input_is_drawn():
     assert clip.frames.shape == (4, 20, 30, 3) and (clip.frames == 7).all() and clip.view.tolist() == [0, 0, 1, 1]
 
 
-def test_a_pipeline_that_loads_objects_already_loads_no_others():
+def test_objects_that_are_given_stand_in_for_those_of_the_pipeline():
     pipeline = Config(dict(pipeline=[*INIT, dict(type='LoadObjects', ann_file='own.json'), *PACK])).pipeline
-    kept = [step['type'] for step in keep_source(pipeline, dict(type='LoadObjects', ann_file='other.json'))]
-    assert kept == ['ArrayDecode', 'KeepSource', 'LoadObjects', 'FormatShape', 'PackActionInputs']
+    for given, used in ((None, 'own.json'), (dict(type='LoadObjects', ann_file='other.json'), 'other.json')):
+        kept = keep_source(pipeline, given)
+        types = [step['type'] for step in kept]
+        assert types == ['ArrayDecode', 'KeepSource', 'LoadObjects', 'FormatShape', 'PackActionInputs']
+        assert kept[2]['ann_file'] == used
