@@ -124,8 +124,11 @@ def _spread(points: list[dict[str, float]], key: str) -> str:
 
 def plot(runs: list[StudyRun], metric: str, path: Path) -> None:
     """Curves of the metric and, where there are regions, of their shift and motion: a line for each seed."""
-    from matplotlib.figure import Figure  # slow to import
-
+    try:
+        from matplotlib.figure import Figure
+    except ImportError:
+        print(f'matplotlib is not installed, so {path.name} is not drawn: pip install matplotlib')
+        return
     keys = [metric] + [key for key in ('shift', 'motion') if any(key in run.curve[-1] for run in runs)]
     names = list(dict.fromkeys(run.name for run in runs))
     figure = Figure(figsize=(6 * len(keys), 4.5), layout='constrained')
