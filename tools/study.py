@@ -61,8 +61,7 @@ def main() -> None:
 
 def run_study(runs: list[StudyRun], args: argparse.Namespace) -> None:
     """Turns of all runs until the next portion would not fit into the time."""
-    end = time.monotonic() + 60 * args.minutes
-    longest = 0.0
+    end, longest = time.monotonic() + 60 * args.minutes, 0.0
     while going := [run for run in runs if not run.finished]:
         if time.monotonic() + longest >= end:
             break
@@ -77,8 +76,10 @@ def run_study(runs: list[StudyRun], args: argparse.Namespace) -> None:
             if args.metric not in point:
                 raise ValueError(f'--metric {args.metric} is not measured; choose one of {", ".join(point)}')
             numbers = ' '.join(f'{key} {value:.4g}' for key, value in point.items())
-            left = max(0, end - time.monotonic()) / 60
-            print(f'{run.name} seed {run.seed}: {numbers} | {left:.0f} min left', flush=True)
+            print(
+                f'{run.name} seed {run.seed}: {numbers} | {max(0, end - time.monotonic()) / 60:.0f} min left',
+                flush=True,
+            )
         write_report(runs, args)
     write_report(runs, args)
 
@@ -116,10 +117,8 @@ def table(runs: list[StudyRun], metric: str) -> str:
 
 def _spread(points: list[dict[str, float]], key: str) -> str:
     values = [point[key] for point in points if key in point]
-    if not values:
-        return '-'
     spread = f' ± {np.std(values, ddof=1):.2g}' if len(values) > 1 else ''
-    return f'{np.mean(values):.4g}{spread}'
+    return f'{np.mean(values):.4g}{spread}' if values else '-'
 
 
 def plot(runs: list[StudyRun], metric: str, path: Path) -> None:
@@ -140,9 +139,8 @@ def plot(runs: list[StudyRun], metric: str, path: Path) -> None:
                 axes.plot(x, y, color=f'C{names.index(run.name)}', label=label)
         axes.set(xlabel='videos', title=key if key == metric else f'region {key} (cells)')
         axes.legend()
-    temporary = path.with_suffix('.new.png')
-    figure.savefig(temporary, dpi=100)
-    os.replace(temporary, path)
+    figure.savefig(new := path.with_suffix('.new.png'), dpi=100)
+    os.replace(new, path)
 
 
 def _write(path: Path, text: str) -> None:
