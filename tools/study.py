@@ -76,10 +76,7 @@ def run_study(runs: list[StudyRun], args: argparse.Namespace) -> None:
             if args.metric not in point:
                 raise ValueError(f'--metric {args.metric} is not measured; choose one of {", ".join(point)}')
             numbers = ' '.join(f'{key} {value:.4g}' for key, value in point.items())
-            print(
-                f'{run.name} seed {run.seed}: {numbers} | {max(0, end - time.monotonic()) / 60:.0f} min left',
-                flush=True,
-            )
+            print(f'{run.name} seed {run.seed}: {numbers} | {(end - time.monotonic()) / 60:.0f} min left', flush=True)
         write_report(runs, args)
     write_report(runs, args)
 
