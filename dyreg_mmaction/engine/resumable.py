@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 from mmengine.dist import broadcast, get_dist_info
+from mmengine.hooks import CheckpointHook
 from mmengine.runner import EpochBasedTrainLoop, Runner
 from torch.utils.data import Dataset, Sampler
 
@@ -135,13 +136,20 @@ class ResumableTrainLoop(EpochBasedTrainLoop):
         self.dataloader.sampler.set_seed(self.seed)
         self.runner.call_hook('before_train')
         if self.runner.message_hub.get_info('validation_due', False):
-            self.runner.val_loop.run()
+            self._make_up_for_validation()
         while self._epoch < self._max_epochs and not self.stop_training:
             self.run_epoch()
             if self._validation_due(self._epoch):
                 self.runner.val_loop.run()
         self.runner.call_hook('after_train')
         return self.runner.model
+
+    def _make_up_for_validation(self) -> None:
+        """Validate what was saved before it; a CheckpointHook that has saved nothing yet would not save it again."""
+        for hook in self.runner.hooks:
+            if isinstance(hook, CheckpointHook):
+                hook.last_ckpt = self.runner.message_hub.get_info('last_ckpt')
+        self.runner.val_loop.run()
 
     def run_epoch(self) -> None:
         """Train on what is left of the epoch."""

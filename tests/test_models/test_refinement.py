@@ -72,8 +72,8 @@ def test_norms_are_converted_and_plugins_stay(how, through, frames):
     for module in converted.modules():  # new norms are in training mode; eval() would already attach the plugins
         module.training = False
     converted = through(converted)
-    assert torch.equal(converted(frames), expected)
-    assert torch.equal(converted(frames), expected)
+    torch.testing.assert_close(converted(frames), expected)  # compiled GRUs add in another order
+    torch.testing.assert_close(converted(frames), expected)  # compiled GRUs add in another order
 
 
 def test_a_converted_copy_leaves_the_original_alone(frames):
