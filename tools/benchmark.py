@@ -19,6 +19,7 @@ from functools import partial
 from pathlib import Path
 
 import torch
+from benchmarks.plain import PlainDyRegGNN  # beside this file
 from mmaction.structures import ActionDataSample
 from mmengine.config import Config
 from mmengine.logging import MessageHub
@@ -26,6 +27,7 @@ from mmengine.registry import DefaultScope
 from torch import Tensor, nn
 
 import dyreg_mmaction
+from dyreg_mmaction.models import DyRegGNN
 from dyreg_mmaction.registry import MODELS
 
 CONFIGS = Path(__file__).resolve().parents[1] / 'configs'
@@ -106,6 +108,49 @@ def region_losses(args: argparse.Namespace) -> Cases:
     }
 
 
+def module(channels: int, side: int, backward: bool, args: argparse.Namespace) -> Cases:
+    """The module alone on clips of 16 frames: its equations written down line by line, and ours."""
+    ours = wake(DyRegGNN(channels, side)).to(DEVICE)
+    plain = PlainDyRegGNN(ours, 16)
+    frames = torch.randn(args.batch * 16, channels, side, side, device=DEVICE)
+
+    def run(call: Callable[[Tensor], Tensor]) -> None:
+        if not backward:
+            with torch.inference_mode():
+                call(frames)
+            return
+        ours.zero_grad()
+        x = frames.clone().requires_grad_()
+        call(x).backward(frames)
+
+    def on_frames(x: Tensor) -> Tensor:
+        return ours(x.unflatten(0, (-1, 16)).transpose(1, 2)).transpose(1, 2).flatten(0, 1)
+
+    return {'line by line': partial(run, plain), 'ours': partial(run, on_frames)}
+
+
+def scaling(args: argparse.Namespace) -> Cases:
+    """Forward of the module at r3 with more nodes, more frames, larger frames; the first case is the paper's."""
+    cases: Cases = {}
+    grown = [dict(), *(dict(num_nodes=n) for n in (36, 100)), *(dict(frames=n) for n in (8, 32, 64))]
+    for case in (*grown, *(dict(side=n) for n in (40, 56))):
+        case = dict(num_nodes=9, frames=16, side=28) | case
+        ours = wake(DyRegGNN(128, case['side'], case['num_nodes'])).to(DEVICE).eval()
+        x = torch.randn(args.batch, case['frames'], 128, case['side'], case['side'], device=DEVICE)
+        name = f'{case["num_nodes"]} nodes, {case["frames"]} frames of {8 * case["side"]}'
+        cases[name] = partial(torch.inference_mode()(ours), x.transpose(1, 2))
+    return cases
+
+
+def wake(model: nn.Module) -> nn.Module:
+    """Random numbers in place of the zeros that a module starts with."""
+    torch.manual_seed(0)
+    for parameter in model.parameters():
+        if not parameter.count_nonzero():
+            nn.init.normal_(parameter, std=0.1)
+    return model
+
+
 def _under_autocast(run: Callable[[], object]) -> None:
     with torch.autocast(DEVICE, torch.bfloat16):
         run()
@@ -117,6 +162,13 @@ PARTS: dict[str, Callable[[argparse.Namespace], Cases]] = {
     'inference_i3d_r50': partial(inference, 'i3d_r50_sthv1', 'i3d_r50_dyreg_sthv1'),
     'training': partial(training, torch.float32),
     'training_bf16': partial(training, torch.bfloat16),
+    'module_r3': partial(module, 128, 28, False),
+    'module_r4': partial(module, 256, 14, False),
+    'module_r5': partial(module, 512, 7, False),
+    'module_r3_training': partial(module, 128, 28, True),
+    'module_r4_training': partial(module, 256, 14, True),
+    'module_r5_training': partial(module, 512, 7, True),
+    'scaling': scaling,
     'region_losses': region_losses,
 }
 DEVICE = 'cuda' if torch.cuda.is_available() else 'cpu'

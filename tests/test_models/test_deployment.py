@@ -44,7 +44,7 @@ def test_a_module_is_one_graph(kind):
 @pytest.mark.parametrize('parts', [{}, LITE])
 def test_traced_by_dynamo_it_computes_the_same(parts):
     model = awake(**parts)
-    compiled = torch.compile(model, backend='eager')
+    compiled = torch.compile(model, backend='eager', fullgraph=True)
     for clips in (2, 1, 3):
         torch.testing.assert_close(compiled(frames(clips)), model(frames(clips)))
 

@@ -81,10 +81,12 @@ def stage(layers: nn.Sequential, x: Tensor) -> Tensor:
     return joint_norm(layers[0](x).relu(), layers[2].weight, layers[2].bias)
 
 
-def recurrence(rnn: nn.Module, x: Tensor) -> Tensor:
-    """Over the frames of each node: (B, T, N, C) -> the same."""
-    sequence = x.transpose(0, 1)  # (T,B,N,C)
-    return rnn(sequence.flatten(1, 2))[0].unflatten(1, sequence.shape[1:3]).transpose(0, 1)
+def recurrence(rnn: nn.RNNBase, x: Tensor) -> Tensor:
+    """PyTorch's own GRU over the frames of each node: (B, T, N, C) -> the same."""
+    sequence = x.transpose(0, 1).flatten(1, 2)  # (T,B*N,C)
+    start = sequence.new_zeros(1, *sequence.shape[1:])
+    states = torch.gru(sequence, start, list(rnn.all_weights[0]), True, 1, 0.0, rnn.training, False, False)[0]
+    return states.unflatten(1, (len(x), -1)).transpose(0, 1)
 
 
 def axis(shift: Tensor, growth: Tensor, cells: int) -> Tensor:

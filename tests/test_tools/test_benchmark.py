@@ -1,0 +1,30 @@
+"""What tools/benchmark.py compares computes the same."""
+
+import runpy
+from argparse import Namespace
+from pathlib import Path
+
+import pytest
+import torch
+
+TOOLS = Path(__file__).parents[2] / 'tools'
+
+
+@pytest.fixture
+def tool(monkeypatch):
+    monkeypatch.syspath_prepend(str(TOOLS))
+    return runpy.run_path(str(TOOLS / 'benchmark.py'))
+
+
+@pytest.mark.parametrize('channels, side', [(128, 28), (256, 14), (512, 7)])
+def test_the_module_is_compared_with_its_own_equations(tool, channels, side):
+    cases = tool['module'](channels, side, False, Namespace(batch=1))
+    x = torch.randn(16, channels, side, side)
+    plain, ours = (case.args[0](x) - x for case in cases.values())
+    assert plain.abs().max() > 1e-3
+    torch.testing.assert_close(ours, plain, rtol=1e-5, atol=1e-5 * plain.abs().max().item())
+
+
+def test_scaling_starts_with_the_papers_module(tool):
+    cases = tool['scaling'](Namespace(batch=1))
+    assert next(iter(cases)) == '9 nodes, 16 frames of 224' and len(cases) == 8
