@@ -13,6 +13,6 @@ class ValidateAtStartHook(Hook):
     priority = 'LOWEST'  # once the others are ready for a validation
 
     def before_train(self, runner: Runner) -> None:
-        """Run the validation loop."""
-        if runner.iter == 0:
-            runner.val_loop.run()  # type: ignore[union-attr]
+        """Run the validation loop, if there is one."""
+        if runner.iter == 0 and runner.val_loop is not None:
+            runner.val_loop.run()
