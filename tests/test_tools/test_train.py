@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 import torch
 
+from dyreg_mmaction.checkpoints import load_file
+
 ROOT = Path(__file__).parents[2]
 CONFIG = 'configs/tsm_r18_dyreg_mini.py'
 SMALL = [
@@ -91,7 +93,7 @@ def test_amp_and_deterministic_train_on_a_cpu(data, tmp_path):
         sys.executable, 'tools/train.py', CONFIG, '--work-dir', str(tmp_path), *options, CUDA_VISIBLE_DEVICES=''
     )
     assert 'deterministic: True' in output and 'seed: 0' in output
-    checkpoint = torch.load(tmp_path / 'epoch_1.pth', weights_only=True)
+    checkpoint = load_file(tmp_path / 'epoch_1.pth')
     assert all(weight.isfinite().all() for weight in checkpoint['state_dict'].values())
 
 
