@@ -78,24 +78,22 @@ def test_workers_end_with_a_launcher_that_is_killed_and_one_writer_at_a_time(con
 
 
 @pytest.mark.slow
-def test_sigterm_restarts_and_two_at_once_end_like_one_that_was_left_alone(config, tmp_path):
+def test_sigterm_and_two_at_once_end_like_one_that_was_left_alone(config, tmp_path):
     # both find a port
     whole, parts = dist_train(config, tmp_path / 'whole'), dist_train(config, tmp_path / 'parts', '--resume')
     wait_for(parts, 'Epoch(train) [2][3/4]')
     parts.send_signal(signal.SIGTERM)
-    output = parts.communicate()[0]
+    output = parts.communicate(timeout=300)[0]
     assert parts.returncode != 0 and 'Stopped by SIGTERM' in output, output[-4000:]
     assert (tmp_path / 'parts' / 'last_checkpoint').read_text().endswith('interrupted.pth')
 
-    parts = dist_train(config, tmp_path / 'parts', '--resume', MAX_RESTARTS='1')
-    output = wait_for(parts, 'Epoch(train) [3][2/4]')
-    assert 'Epoch(train) [1]' not in output and 'Epoch(train) [2][1/4]' not in output
-    os.kill(children(parts.pid)[1], signal.SIGKILL)
-    output = parts.communicate()[0]
+    parts = dist_train(config, tmp_path / 'parts', '--resume')
+    output = parts.communicate(timeout=300)[0]
     assert parts.returncode == 0, output[-4000:]
+    assert 'Epoch(train) [1]' not in output and 'Epoch(train) [2][1/4]' not in output
     assert 'Resuming from' in output
 
-    assert 'Epoch(val) [3]' in whole.communicate()[0]
+    assert 'Epoch(val) [3]' in whole.communicate(timeout=300)[0]
     state, logged = outcome(tmp_path / 'parts', epochs=3)
     expected, expected_log = outcome(tmp_path / 'whole', epochs=3)
     assert_same(state, expected)
