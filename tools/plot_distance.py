@@ -27,16 +27,19 @@ def read_curve(run: Path, name: str) -> list[tuple[int, float]]:
     """Epochs and values that a run has logged; of an epoch that was done twice, the later.
 
     Raises:
-        ValueError: If there are none.
+        SystemExit: If there are none.
     """
     points: dict[int, float] = {}
     for log in sorted(run.glob('*/vis_data/scalars.json')):
         for line in log.read_text().splitlines():
-            values = json.loads(line)
+            try:
+                values = json.loads(line)
+            except json.JSONDecodeError:  # cut when the run was killed
+                continue
             if name in values:
                 points[values['step']] = values[name]
     if not points:
-        raise ValueError(f'{run} has logged no {name}; train with ObjectDistance in val_evaluator')
+        raise SystemExit(f'{run} has logged no {name}; train with ObjectDistance in val_evaluator')
     return sorted(points.items())
 
 

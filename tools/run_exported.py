@@ -31,7 +31,11 @@ def load_clip(video: str, spec: dict) -> np.ndarray:
 
 
 def main() -> None:
+    if len(sys.argv) != 3:
+        raise SystemExit('usage: python tools/run_exported.py MODEL.onnx VIDEO')
     model, video = sys.argv[1:]
+    if not (Path(model).is_file() and Path(model).with_suffix('.json').is_file()):
+        raise SystemExit(f'{model} and its .json must be there, side by side; tools/export_model.py writes both')
     spec = json.loads(Path(model).with_suffix('.json').read_text())
     logits = onnxruntime.InferenceSession(model).run(None, {'clips': load_clip(video, spec)})[0][0]
     scores = np.exp(logits - logits.max())

@@ -74,6 +74,14 @@ def test_the_example_says_of_a_video_what_the_model_says(tmp_path):
     assert float(score) == pytest.approx(max(expected['pred_scores']), abs=0.02)  # another decoder
 
 
+@pytest.mark.parametrize('arguments, words', [((), 'usage: '), (('no.onnx', 'v.mp4'), 'must be there, side by side')])
+def test_mistakes_of_the_example_get_a_sentence(arguments, words, tmp_path):
+    pytest.importorskip('onnxruntime')
+    command = [sys.executable, str(ROOT / 'tools/run_exported.py'), *arguments]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 1 and words in done.stderr and 'Traceback' not in done.stderr
+
+
 def test_mistakes_get_a_sentence(tmp_path):
     cfg = Config.fromfile(MINI)
     with pytest.raises(ValueError, match=r"'model.pth' must end in .onnx \(ONNX\) or .pt2"):

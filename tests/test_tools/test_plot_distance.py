@@ -38,7 +38,14 @@ def test_a_resumed_run_is_one_curve(tool, tmp_path, monkeypatch):
     assert cv2.imread(str(tmp_path / 'a/b.png')).std() > 10
 
 
+def test_a_line_that_a_kill_has_cut_is_left_out(tool, tmp_path):
+    log(tmp_path / 'run', '1', entry(0, 0.2), entry(1, 0.1))
+    (path,) = tmp_path.glob('run/1/vis_data/scalars.json')
+    path.write_text(path.read_text()[:-5])
+    assert tool.read_curve(tmp_path / 'run', 'object/dist') == [(0, 0.2)]
+
+
 def test_a_run_that_measured_nothing_is_named(tool, tmp_path):
     log(tmp_path / 'run', '1', dict(loss=1.0, step=30))
-    with pytest.raises(ValueError, match='run has logged no object/dist; train with ObjectDistance'):
+    with pytest.raises(SystemExit, match='run has logged no object/dist; train with ObjectDistance'):
         tool.read_curve(tmp_path / 'run', 'object/dist')
