@@ -4,6 +4,7 @@ import os.path as osp
 from argparse import Namespace
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 
 import torch
 from mmaction.registry import RUNNERS
@@ -52,13 +53,27 @@ def load_config(args: Namespace, sections: tuple[str, ...] = ()) -> Config:
         cfg.work_dir = args.work_dir
     elif cfg.get('work_dir') is None:
         cfg.work_dir = osp.join('work_dirs', osp.splitext(osp.basename(args.config))[0])
-    if not torch.cuda.is_available():
-        cfg.sync_bn = None  # exists for GPUs only
+    check_sync_bn(cfg)
     for loader in ('train_dataloader', 'val_dataloader', 'test_dataloader'):
         if cfg.get(loader) is not None and not cfg[loader].get('num_workers'):
             cfg[loader].persistent_workers = False  # there are none
     check_num_segments(cfg)
     return cfg
+
+
+def check_sync_bn(cfg: Config) -> None:
+    """See that the norms of several processes can be synchronised as the config says.
+
+    Raises:
+        ValueError: If not.
+    """
+    kind = cfg.get('sync_bn')
+    if kind not in (None, 'torch', 'mmcv'):
+        raise ValueError(f"sync_bn={kind!r} is none of 'torch', 'mmcv' and None")
+    if kind == 'mmcv' and not (torch.cuda.is_available() and find_spec('mmcv.ops')):
+        raise ValueError(
+            "sync_bn='mmcv' needs a GPU and an mmcv with its operators, not mmcv-lite; take --cfg-options sync_bn=torch"
+        )
 
 
 def build_runner(cfg: Config) -> Runner:

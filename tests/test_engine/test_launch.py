@@ -7,7 +7,7 @@ import torch
 from mmengine.config import Config
 
 from dyreg_mmaction.engine.hooks.fitting_weights import FittingWeightsHook
-from dyreg_mmaction.engine.launch import load_config, one_sentence
+from dyreg_mmaction.engine.launch import check_sync_bn, load_config, one_sentence
 from dyreg_mmaction.engine.named_files import check_weights
 from dyreg_mmaction.engine.options import (
     check_schedule,
@@ -136,6 +136,16 @@ def test_workers_persist_only_where_there_are_some(workers, tmp_path):
     file.write_text('train_dataloader = dict(num_workers=2, persistent_workers=True)')
     cfg = load_config(arguments(config=str(file), cfg_options={'train_dataloader.num_workers': workers}))
     assert cfg.train_dataloader.persistent_workers == (workers > 0)
+
+
+def test_what_cannot_synchronise_norms_is_refused(monkeypatch):
+    monkeypatch.setattr(torch.cuda, 'is_available', lambda: False)
+    for kind in (None, 'torch'):
+        check_sync_bn(Config(dict(sync_bn=kind)))
+    with pytest.raises(ValueError, match="sync_bn='mmcv' needs a GPU and .* take --cfg-options sync_bn=torch"):
+        check_sync_bn(Config(dict(sync_bn='mmcv')))
+    with pytest.raises(ValueError, match="sync_bn=True is none of 'torch', 'mmcv' and None"):
+        check_sync_bn(Config(dict(sync_bn=True)))
 
 
 def test_amp_keeps_what_the_config_says():
