@@ -9,7 +9,7 @@ import dyreg_mmaction  # noqa: F401
 from dyreg_mmaction.checkpoints import load_file
 from dyreg_mmaction.engine.launch import TEST, build_runner, load_config, one_sentence
 from dyreg_mmaction.engine.named_files import check_data
-from dyreg_mmaction.engine.processes import end_with_launcher
+from dyreg_mmaction.engine.processes import one_of_several
 
 
 def parse_args() -> argparse.Namespace:
@@ -71,14 +71,18 @@ def settle(cfg: Config, args: argparse.Namespace) -> None:
     check_data(cfg, 'test_dataloader')
 
 
-def main() -> None:
-    args = parse_args()
-    if args.launcher != 'none':
-        end_with_launcher()
+def test(args: argparse.Namespace) -> None:
+    """Build the runner and let it run."""
     with one_sentence():
         cfg = load_config(args, TEST)
         settle(cfg, args)
     build_runner(cfg).test()
+
+
+def main() -> None:
+    args = parse_args()
+    with one_of_several(args.launcher):
+        test(args)
 
 
 if __name__ == '__main__':

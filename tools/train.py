@@ -2,7 +2,6 @@
 
 import argparse
 import os
-from contextlib import nullcontext
 
 from mmengine.config import Config, DictAction
 
@@ -18,7 +17,7 @@ from dyreg_mmaction.engine.options import (
     set_resume,
     watch_numbers,
 )
-from dyreg_mmaction.engine.processes import end_with_launcher, ending_at_once, hold_work_dir, is_first_process
+from dyreg_mmaction.engine.processes import hold_work_dir, is_first_process, one_of_several
 
 
 def parse_args() -> argparse.Namespace:
@@ -69,18 +68,21 @@ def settle(cfg: Config, args: argparse.Namespace) -> str:
     return message
 
 
-def main() -> None:
-    args = parse_args()
-    if args.launcher != 'none':
-        end_with_launcher()
+def train(args: argparse.Namespace) -> None:
+    """Build the runner and let it run."""
     with one_sentence():
         cfg = load_config(args, TRAINING)
         message = settle(cfg, args)
     runner = build_runner(cfg)
     if message:
         runner.logger.info(message)
-    with nullcontext() if args.launcher == 'none' else ending_at_once():
-        runner.train()
+    runner.train()
+
+
+def main() -> None:
+    args = parse_args()
+    with one_of_several(args.launcher):
+        train(args)
 
 
 if __name__ == '__main__':

@@ -79,17 +79,32 @@ def end_with_launcher(interval: float = 1) -> None:
 
 
 @contextmanager
-def ending_at_once() -> Iterator[None]:
-    """End the process as soon as something is raised, one of several that torchrun may want to start again.
+def one_of_several(launcher: str) -> Iterator[None]:
+    """Be one of the processes of ``launcher``: end with it, and end at once, with a reason, when something is raised.
 
     An interpreter that ends in good order waits for workers and for processes that are gone, up to half a minute; the
-    processes of the next start then do not find each other (gloo, torch 2.13).
+    others wait for it, and those of a next start do not find each other (gloo, torch 2.13). What was raised is printed
+    in one piece, as all write to one screen, and reported to torchrun, whose last words name it. Nothing is done where
+    ``launcher`` is 'none'.
     """
+    if launcher == 'none':
+        yield
+        return
+    end_with_launcher()
     try:
         yield
     except BaseException as error:
+        code = 1
         if not isinstance(error, SystemExit):
-            traceback.print_exc()
+            from torch.distributed.elastic.multiprocessing.errors import ErrorHandler
+
+            ErrorHandler().record_exception(error)
+            rank = os.environ.get(RANKS[launcher])
+            sys.stderr.write(f'The process of rank {rank} failed:\n{traceback.format_exc()}')
+        elif isinstance(error.code, int):
+            code = error.code
+        else:
+            print(error.code, file=sys.stderr)
         sys.stdout.flush()
         sys.stderr.flush()
-        os._exit(error.code if isinstance(error, SystemExit) and isinstance(error.code, int) else 1)
+        os._exit(code)
