@@ -1,13 +1,8 @@
 """A small training with all that is random, in processes of their own that may be killed: for tests of resuming."""
 
 import json
-import os
 import random
-import signal
-import socket
-import sys
 import time
-import traceback
 from pathlib import Path
 
 # the first two for all forks at once: they take seconds
@@ -16,12 +11,14 @@ import mmaction.datasets  # noqa: F401
 import numpy as np
 import torch
 import torch._dynamo
+from forks import Forks, launcher
 from mmaction.structures import ActionDataSample
+from mmengine.config import Config
 from mmengine.dataset import BaseDataset
 from mmengine.runner import Runner
 
 import dyreg_mmaction.engine  # noqa: F401
-from dyreg_mmaction.registry import DATASETS
+from dyreg_mmaction.registry import DATASETS, MODELS
 
 
 @DATASETS.register_module()
@@ -31,32 +28,39 @@ class NoisyClips(BaseDataset):
     def load_data_list(self):
         return [dict(label=i % 3) for i in range(self.length)]
 
-    def __init__(self, length=14, pause=0.0, **kwargs):
-        self.length, self.pause = length, pause
+    def __init__(self, length=14, shape=(1, 3, 4, 32, 32), pause=0.0, **kwargs):
+        self.length, self.shape, self.pause = length, shape, pause
         super().__init__(**kwargs)
 
     def prepare_data(self, index):
         time.sleep(self.pause)
         label = self.get_data_info(index)['label']
-        clip = torch.randn(1, 3, 4, 32, 32, generator=torch.Generator().manual_seed(index)) + label
+        clip = torch.randn(self.shape, generator=torch.Generator().manual_seed(index)) + label
         if not self.test_mode:
             clip = clip * random.random() + np.random.rand() + 0.1 * torch.randn(clip.shape)
         return dict(inputs=clip, data_samples=ActionDataSample().set_gt_label(label))
 
 
-def settings(work_dir: Path, epochs: int = 4, workers: int = 0, pause: float = 0.0, **changes) -> dict:
-    """Of a runner that trains to the end, or on to the end."""
-    backbone = dict(
-        type='DyRegResNet3d',
-        depth=18,
-        pretrained=None,
-        base_channels=4,
-        conv1_stride_t=1,
-        pool1_stride_t=1,
-        input_size=32,
-        plugins=[dict(type='DyRegGNN', after='layer2.1.conv2.conv', num_nodes=2, node_channels=8,
-                      regions=dict(type='DynamicRegions', hidden_channels=8))],
-    )  # fmt: skip
+PLACE = 'layer2.1.conv2.conv'
+BACKBONE = dict(
+    type='DyRegResNet3d',
+    depth=18,
+    pretrained=None,
+    base_channels=4,
+    conv1_stride_t=1,
+    pool1_stride_t=1,
+    input_size=32,
+    plugins=[dict(type='DyRegGNN', after=PLACE, num_nodes=2, node_channels=8,
+                  regions=dict(type='DynamicRegions', hidden_channels=8))],
+)  # fmt: skip
+
+
+def settings(work_dir: Path, epochs: int = 4, workers: int = 0, clips: dict | None = None, **changes) -> dict:
+    """Of a runner that trains to the end, or on to the end; regions learn from a teacher where one has been written."""
+    losses = [dict(type='MotionLikelihood', weight=0.5, until=0.8, ending='cosine')]
+    if (work_dir / 'teacher.pth').exists():
+        teacher = dict(config=str(work_dir / 'teacher.py'), checkpoint=str(work_dir / 'teacher.pth'))
+        losses.append(dict(type='RegionDistillation', until=0.6, release=True, teachers={PLACE: teacher}))
     head = dict(type='I3DHead', num_classes=3, in_channels=32, dropout_ratio=0.5, average_clips='prob')
 
     def loader(test_mode):
@@ -65,11 +69,11 @@ def settings(work_dir: Path, epochs: int = 4, workers: int = 0, pause: float = 0
             num_workers=workers,
             persistent_workers=workers > 0,
             sampler=dict(type='DefaultSampler', shuffle=not test_mode),
-            dataset=dict(type='NoisyClips', test_mode=test_mode, pause=pause),
+            dataset=dict(type='NoisyClips', test_mode=test_mode, **(clips or {})),
         )
 
     config = dict(
-        model=dict(type='Recognizer3D', backbone=backbone, cls_head=head),
+        model=dict(type='RegionRecognizer3D', backbone=BACKBONE, cls_head=head, region_losses=losses),
         work_dir=str(work_dir),
         train_dataloader=loader(False),
         val_dataloader=loader(True),
@@ -103,50 +107,23 @@ def settings(work_dir: Path, epochs: int = 4, workers: int = 0, pause: float = 0
     return {**config, **changes}
 
 
-class Training:
-    """A training in one or more forked processes.
+def write_teacher(work_dir: Path) -> None:
+    """The same one every time."""
+    work_dir.mkdir(exist_ok=True)
+    Config(dict(model=dict(backbone=BACKBONE))).dump(work_dir / 'teacher.py')
+    with torch.random.fork_rng(), torch.no_grad():
+        torch.manual_seed(0)
+        model = MODELS.build(dict(BACKBONE, _scope_='mmaction'))
+        for weight in model.plugins.parameters():
+            weight.add_(0.1 * torch.randn_like(weight))
+    torch.save(dict(state_dict={f'backbone.{name}': value for name, value in model.state_dict().items()}),
+               work_dir / 'teacher.pth')  # fmt: skip
 
-    Args:
-        work_dir (Path): Where it writes.
-        processes (int): How many.
-        **kwargs: Of :func:`settings`.
-    """
 
-    def __init__(self, work_dir: Path, processes: int = 1, **kwargs):
-        self.work_dir = work_dir
-        work_dir.mkdir(exist_ok=True)
-        with socket.socket() as probe:
-            probe.bind(('127.0.0.1', 0))
-            port = probe.getsockname()[1]
-        environment = dict(MASTER_ADDR='127.0.0.1', MASTER_PORT=str(port), WORLD_SIZE=str(processes))
-        self.pids = []
-        for rank in range(processes):
-            pid = os.fork()
-            if pid:
-                self.pids.append(pid)
-                continue
-            code = 1
-            try:
-                os.environ.update(environment, RANK=str(rank), LOCAL_RANK=str(rank))
-                sys.stdout = sys.stderr = open(work_dir / f'output{rank}.txt', 'a', buffering=1)
-                launcher = 'pytorch' if processes > 1 else 'none'
-                Runner(**settings(work_dir, launcher=launcher, **kwargs)).train()
-                code = 0
-            except SystemExit as exit:
-                code = exit.code
-            except BaseException:
-                traceback.print_exc()
-            finally:
-                os._exit(code)
-
-    def kill(self, sign: int = signal.SIGKILL):
-        """Send a signal to all processes."""
-        for pid in self.pids:
-            os.kill(pid, sign)
-
-    def wait(self) -> list[int]:
-        """Exit codes."""
-        return [os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) for pid in self.pids]
+def training(work_dir: Path, processes: int = 1, **kwargs) -> Forks:
+    """One of :func:`settings`, with a teacher, in forked processes."""
+    write_teacher(work_dir)
+    return Forks(lambda: Runner(**settings(work_dir, launcher=launcher(), **kwargs)).train(), work_dir, processes)
 
 
 def outcome(work_dir: Path, epochs: int = 4) -> tuple[dict, dict]:

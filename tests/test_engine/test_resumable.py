@@ -9,7 +9,7 @@ from itertools import islice
 import pytest
 import torch
 from mmengine.hooks import Hook
-from resumable_training import Training, assert_same, outcome
+from resumable_training import assert_same, outcome, training
 
 from dyreg_mmaction.engine import SeededSampler, SeededSamples
 from dyreg_mmaction.registry import DATASETS
@@ -34,10 +34,13 @@ class SignalItself(Hook):
 def uninterrupted(tmp_path_factory):
     """What one process without an interruption arrives at."""
     work_dir = tmp_path_factory.mktemp('whole')
-    assert Training(work_dir).wait() == [0]
+    assert training(work_dir).wait() == [0]
     state, logged = outcome(work_dir)
     rates = [numbers['lr'] for (kind, step), numbers in logged.items() if kind == 'train' and step > 5]
     assert max(rates) > min(rates)  # the plateau was seen, so that a drop that is forgotten would show
+    for loss in ('loss_motion_likelihood', 'loss_region_distillation'):
+        lasts = [loss in numbers for (kind, _), numbers in sorted(logged.items()) if kind == 'train']
+        assert lasts[0] and not lasts[-1]  # it was seen to end
     return state, logged
 
 
@@ -50,10 +53,10 @@ def check(work_dir, uninterrupted):
 @pytest.mark.slow
 def test_sigterm_saves_in_the_middle_of_an_epoch(uninterrupted, tmp_path):
     term = dict(type=SignalItself, sign=signal.SIGTERM, train_iter=10)
-    assert Training(tmp_path / 'run', custom_hooks=[term]).wait() == [143]
+    assert training(tmp_path / 'run', custom_hooks=[term]).wait() == [143]
     meta = torch.load(tmp_path / 'run' / 'interrupted.pth', weights_only=True)['meta']
     assert (meta['epoch'], meta['iter']) == (1, 11)
-    assert Training(tmp_path / 'run').wait() == [0]
+    assert training(tmp_path / 'run').wait() == [0]
     check(tmp_path / 'run', uninterrupted)
     assert not (tmp_path / 'run' / 'interrupted.pth').exists()
 
@@ -64,15 +67,15 @@ def test_validation_that_was_cut_short_is_made_up_for(sign, code, uninterrupted,
     """The epoch's checkpoint was saved before it, and the drop of the learning rate follows from it."""
     for epoch in (2, 3):
         hook = dict(type=SignalItself, sign=sign, val_epoch=epoch)
-        assert Training(tmp_path / 'run', custom_hooks=[hook]).wait() == [code]
-    assert Training(tmp_path / 'run').wait() == [0]
+        assert training(tmp_path / 'run', custom_hooks=[hook]).wait() == [code]
+    assert training(tmp_path / 'run').wait() == [0]
     check(tmp_path / 'run', uninterrupted)
 
 
 @pytest.mark.slow
 def test_epoch_by_epoch_as_in_one_go_and_whatever_the_workers(uninterrupted, tmp_path):
     for epochs, workers in ((1, 2), (3, 0), (4, 1)):
-        assert Training(tmp_path / 'run', epochs=epochs, workers=workers).wait() == [0]
+        assert training(tmp_path / 'run', epochs=epochs, workers=workers).wait() == [0]
     check(tmp_path / 'run', uninterrupted)
 
 
@@ -80,32 +83,32 @@ def test_epoch_by_epoch_as_in_one_go_and_whatever_the_workers(uninterrupted, tmp
 def test_killed_at_twenty_random_moments(uninterrupted, tmp_path):
     moments, kills, run, progress = random.Random(0), 0, 0, set()
     began = time.monotonic()
-    assert Training(tmp_path / 'timed').wait() == [0]
+    assert training(tmp_path / 'timed').wait() == [0]
     duration = time.monotonic() - began
     while kills < 20:
-        training = Training(tmp_path / str(run))
+        process = training(tmp_path / str(run))
         time.sleep(moments.uniform(0, duration))
-        training.kill()
-        if training.wait() == [0]:
+        process.kill()
+        if process.wait() == [0]:
             check(tmp_path / str(run), uninterrupted)
             run += 1
         else:
             kills += 1
             pointer = tmp_path / str(run) / 'last_checkpoint'
             progress.add(pointer.read_text()[-11:] if pointer.exists() else '')
-    assert Training(tmp_path / str(run)).wait() == [0]
+    assert training(tmp_path / str(run)).wait() == [0]
     check(tmp_path / str(run), uninterrupted)
     assert len(progress) > 1
 
 
 @pytest.mark.slow
 def test_two_processes_end_alike_too(tmp_path):
-    assert Training(tmp_path / 'whole', 2).wait() == [0, 0]
+    assert training(tmp_path / 'whole', 2).wait() == [0, 0]
     term = dict(type=SignalItself, sign=signal.SIGTERM, train_iter=6)
-    assert Training(tmp_path / 'parts', 2, custom_hooks=[term]).wait() == [143, 143]
+    assert training(tmp_path / 'parts', 2, custom_hooks=[term]).wait() == [143, 143]
     kill = dict(type=SignalItself, sign=signal.SIGKILL, val_epoch=3)
-    assert Training(tmp_path / 'parts', 2, custom_hooks=[kill]).wait() == [-9, -9]
-    assert Training(tmp_path / 'parts', 2).wait() == [0, 0]
+    assert training(tmp_path / 'parts', 2, custom_hooks=[kill]).wait() == [-9, -9]
+    assert training(tmp_path / 'parts', 2).wait() == [0, 0]
     check(tmp_path / 'parts', outcome(tmp_path / 'whole'))
 
 

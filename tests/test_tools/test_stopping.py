@@ -1,6 +1,5 @@
 """tools/train.py and dist_train.sh when they are stopped, killed, restarted, or started twice."""
 
-import os
 import signal
 import subprocess
 import sys
@@ -10,14 +9,13 @@ from pathlib import Path
 import pytest
 from mmengine.config import Config
 from resumable_training import assert_same, outcome, settings
-
-ROOT = Path(__file__).parents[2]
+from tool_runs import dist_train, start, wait_for
 
 
 @pytest.fixture
 def config(tmp_path) -> str:
     """A training of 12 iterations of at least 0.2 s."""
-    cfg = settings(tmp_path, epochs=3, workers=1, pause=0.1)
+    cfg = settings(tmp_path, epochs=3, workers=1, clips=dict(pause=0.1))
     for key in ('work_dir', 'resume', 'log_level'):
         del cfg[key]
     cfg['custom_imports'] = dict(imports=['resumable_training'])
@@ -25,27 +23,6 @@ def config(tmp_path) -> str:
     cfg['default_hooks']['logger']['interval'] = 1
     Config(cfg).dump(tmp_path / 'toy.py')
     return str(tmp_path / 'toy.py')
-
-
-def start(*command: str, **env: str) -> subprocess.Popen:
-    path = f'{Path(sys.executable).parent}:{os.environ["PATH"]}'
-    paths = f'{ROOT}:{ROOT / "tests"}'
-    env = {**os.environ, 'PATH': path, 'PYTHON': sys.executable, 'PYTHONPATH': paths, 'OMP_NUM_THREADS': '1', **env}
-    return subprocess.Popen(command, cwd=ROOT, env=env, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-
-
-def dist_train(config: str, work_dir: Path, *arguments: str, **env: str) -> subprocess.Popen:
-    return start('bash', 'tools/dist_train.sh', config, '2', '--work-dir', str(work_dir), *arguments, **env)
-
-
-def wait_for(process: subprocess.Popen, text: str) -> str:
-    """What the process says until it says ``text``."""
-    lines = []
-    for line in process.stdout:
-        lines.append(line)
-        if text in line:
-            return ''.join(lines)
-    raise AssertionError(''.join(lines)[-4000:])
 
 
 def children(pid: int) -> list[int]:

@@ -1,19 +1,17 @@
 """The command-line tools on real videos: training and testing in two processes, resuming, pictures, errors."""
 
-import os
 import pickle
 import re
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 import torch
+from tool_runs import ROOT, run, start
 
 from dyreg_mmaction.checkpoints import load_file
 
-ROOT = Path(__file__).parents[2]
 CONFIG = 'configs/tsm_r18_dyreg_mini.py'
 SMALL = [
     'train_dataloader.batch_size=2',
@@ -21,22 +19,6 @@ SMALL = [
     *(f'{loader}_dataloader.num_workers=0' for loader in ('train', 'val', 'test')),
     *(f'{loader}_dataloader.persistent_workers=False' for loader in ('train', 'val', 'test')),
 ]
-
-
-def start(*command: str, **env: str) -> subprocess.Popen:
-    """A command run in the repository."""
-    path = f'{Path(sys.executable).parent}:{os.environ["PATH"]}'
-    paths = f'{ROOT}:{ROOT / "tests"}'
-    env = {**os.environ, 'PATH': path, 'PYTHON': sys.executable, 'PYTHONPATH': paths, 'OMP_NUM_THREADS': '1', **env}
-    return subprocess.Popen(command, cwd=ROOT, env=env, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-
-
-def run(*command: str, check: bool = True, **env: str) -> str:
-    """Output of a command run in the repository."""
-    process = start(*command, **env)
-    output = process.communicate()[0]
-    assert not check or process.returncode == 0, output[-4000:]
-    return output
 
 
 @pytest.fixture(scope='module')

@@ -1,0 +1,63 @@
+"""Several processes forked from a test, which start at once, as all that is slow to import has been: for tests."""
+
+import os
+import signal
+import socket
+import sys
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+
+
+class Forks:
+    """A function in one or more processes that find each other as those of torchrun do.
+
+    Args:
+        run (Callable): The function, called without arguments; ``launcher()`` is how its processes were launched.
+        folder (Path): Where what they print is written.
+        processes (int): How many.
+    """
+
+    def __init__(self, run: Callable[[], object], folder: Path, processes: int = 1):
+        folder.mkdir(exist_ok=True)
+        with socket.socket() as probe:
+            probe.bind(('127.0.0.1', 0))
+            port = probe.getsockname()[1]
+        environment = dict(MASTER_ADDR='127.0.0.1', MASTER_PORT=str(port), WORLD_SIZE=str(processes))
+        self.pids, self.folder = [], folder
+        for rank in range(processes):
+            pid = os.fork()
+            if pid:
+                self.pids.append(pid)
+                continue
+            code = 1
+            try:
+                os.environ.update(environment, RANK=str(rank), LOCAL_RANK=str(rank))
+                sys.stdout = sys.stderr = open(folder / f'output{rank}.txt', 'a', buffering=1)
+                run()
+                code = 0
+            except SystemExit as exit:
+                code = exit.code
+            except BaseException:
+                traceback.print_exc()
+            finally:
+                os._exit(code)
+
+    def kill(self, sign: int = signal.SIGKILL):
+        """Send a signal to all processes."""
+        for pid in self.pids:
+            os.kill(pid, sign)
+
+    def wait(self) -> list[int]:
+        """Exit codes."""
+        return [os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) for pid in self.pids]
+
+    def succeed(self):
+        """Wait, and have all of them succeed."""
+        codes = self.wait()
+        assert not any(codes), [path.read_text()[-4000:] for path in sorted(self.folder.glob('output*.txt'))]
+
+
+def launcher() -> str:
+    """As tools/train.py is told: 'pytorch' in one of several processes."""
+    return 'pytorch' if int(os.environ['WORLD_SIZE']) > 1 else 'none'
