@@ -36,11 +36,12 @@ class DamagedSamples(Hook):
         self.known: set[str] = set()
         self.seen = 0
         self.replaced: list[str] = []
+        self.positions: list[int] = []  # of those among the samples of this process
         self.handle: Any = None
 
     def before_train_epoch(self, runner: Runner) -> None:
         """Count from 0."""
-        self.seen, self.replaced = 0, []
+        self.seen, self.replaced, self.positions = 0, [], []
 
     def after_train_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: Any = None) -> None:
         """Log what is new, and stop if it is too much.
@@ -64,7 +65,7 @@ class DamagedSamples(Hook):
 
     def before_val_epoch(self, runner: Runner) -> None:
         """Have predictions of what cannot be read be wrong."""
-        self.seen, self.replaced = 0, []
+        self.before_train_epoch(runner)
         model = runner.model.module if is_model_wrapper(runner.model) else runner.model
         self.handle = model.register_forward_hook(self._make_wrong, with_kwargs=True)
 
@@ -74,26 +75,40 @@ class DamagedSamples(Hook):
 
     def after_val_epoch(self, runner: Runner, metrics: dict[str, float] | None = None) -> None:
         """List what was wrong for this reason."""
-        self.handle.remove()
-        self._report(runner, f'samples cannot be read and count as wrong, after epoch {runner.epoch}')
+        self._after_evaluation(runner, len(runner.val_dataloader.dataset))
 
-    before_test_epoch, after_test_iter, after_test_epoch = before_val_epoch, after_val_iter, after_val_epoch
+    before_test_epoch, after_test_iter = before_val_epoch, after_val_iter
+
+    def after_test_epoch(self, runner: Runner, metrics: dict[str, float] | None = None) -> None:
+        """List what was wrong for this reason."""
+        self._after_evaluation(runner, len(runner.test_dataloader.dataset))
+
+    def _after_evaluation(self, runner: Runner, size: int) -> None:
+        self.handle.remove()
+        self._report(runner, f'samples cannot be read and count as wrong, after epoch {runner.epoch}', size)
 
     def _count(self, runner: Runner, samples: Sequence[Any]) -> None:
-        self.seen += len(samples)
-        for damaged in (sample.get('damaged') for sample in samples):
+        for position, damaged in enumerate((sample.get('damaged') for sample in samples), self.seen):
             if damaged:
                 self.replaced.append(next(iter(damaged)))
+                self.positions.append(position)
                 for path in damaged.keys() - self.known:
                     runner.logger.warning(f'{path} is replaced: {damaged[path]}')
                 self.known.update(damaged)
+        self.seen += len(samples)
 
-    def _report(self, runner: Runner, what: str) -> None:
-        counts = all_gather_object((self.seen, self.replaced))
-        paths = [path for _, replaced in counts for path in replaced]
+    def _report(self, runner: Runner, what: str, size: int | None = None) -> None:
+        """Of ``size`` samples, as the last of some processes may be first ones again, to make them as many."""
+        shards = all_gather_object((self.seen, self.replaced, self.positions))
+        paths = [
+            path
+            for rank, (_, replaced, positions) in enumerate(shards)
+            for path, position in zip(replaced, positions, strict=True)
+            if size is None or position * len(shards) + rank < size
+        ]
         if paths:
             runner.logger.warning(  # which a logger says once only if its words are the same
-                f'{len(paths)} of {sum(seen for seen, _ in counts)} {what}: {_list(paths)}'
+                f'{len(paths)} of {size or sum(seen for seen, _, _ in shards)} {what}: {_list(paths)}'
             )
 
     @staticmethod

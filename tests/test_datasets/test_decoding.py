@@ -212,18 +212,39 @@ def test_where_nothing_can_be_read_it_says_so(tmp_path):
 def test_folders_of_frames_with_gaps_are_replaced_too(tmp_path):
     import cv2
 
-    for name in ('whole', 'gap'):
+    for name in ('whole', 'gap', 'first', 'last'):
         (tmp_path / name).mkdir()
         for number, frame in enumerate(moving(6), start=1):
             cv2.imwrite(str(tmp_path / name / f'{number:05}.jpg'), frame)
     (tmp_path / 'gap/00004.jpg').unlink()
-    (tmp_path / 'list.txt').write_text('gap 6 0\nwhole 6 1\n')
+    (tmp_path / 'first/00001.jpg').write_bytes(b'<html>404</html>')
+    (tmp_path / 'last/00006.jpg').write_bytes(b'<html>404</html>')
+    (tmp_path / 'list.txt').write_text('gap 6 0\nwhole 6 1\nfirst 6 2\nlast 6 3\nnowhere 6 4\n')
     pipeline = [dict(type='SampleFrames', clip_len=6), dict(type='RawFrameDecode'), *PIPELINE[2:]]
     frames = ReplaceDamaged('RawframeDataset', ann_file=str(tmp_path / 'list.txt'), filename_tmpl='{:05}.jpg',
                             data_prefix=dict(img=str(tmp_path)), pipeline=pipeline)  # fmt: skip
-    sample = frames[0]['data_samples']
-    assert sample.gt_label.item() == 1
-    assert '00004.jpg' in sample.damaged[str(tmp_path / 'gap')]
+    samples = [frames[index]['data_samples'] for index in (0, 2)]
+    assert [sample.gt_label.item() for sample in samples] == [1, 1]
+    assert '00004.jpg' in samples[0].damaged[str(tmp_path / 'gap')]
+    assert [Path(path).name for path in samples[1].damaged] == ['first', 'last', 'nowhere', 'gap']
+
+
+class Fails:
+    """A transform with a fault of its own."""
+
+    def __call__(self, results):
+        return results['no such key']
+
+
+def test_a_fault_of_a_transform_is_no_damage(video, tmp_path):
+    shutil.copy(video, tmp_path / 'a.webm')
+    videos = dataset(tmp_path, 'no.webm 0\na.webm 1\n')
+    transforms = videos.dataset.pipeline.transforms
+    for place in (3, len(transforms) - 1):  # behind decoding
+        videos.dataset.pipeline.transforms = [*transforms[:place], Fails(), *transforms[place:]]
+        for index in range(2):
+            with pytest.raises(KeyError, match='no such key'):
+                videos[index]
 
 
 def test_wrapping_changes_no_whole_sample_and_keeps_the_data_sets_ways(video, tmp_path):

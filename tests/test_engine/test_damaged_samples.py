@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from forks import Forks, launcher
 from mmengine.config import Config
 from mmengine.hooks import Hook
 from mmengine.registry import DefaultScope
@@ -126,6 +127,23 @@ def test_in_a_test_they_are_wrong_whatever_the_model_says(videos, tmp_path):
     assert all(keep.samples[n].pred_score.argmin() == keep.samples[n].gt_label for n in wrong)
     assert re.search('2 of 20 samples cannot be read and count as wrong.*: .*4.webm, .*9.webm', log_of(tmp_path))
     assert not runner.model._forward_hooks
+
+
+@pytest.mark.slow
+def test_three_processes_list_each_once(videos, tmp_path):
+    """The twenty-first sample, of the third process, is the first one again."""
+    (tmp_path / 'list.txt').write_text('9.webm 0\n' + (videos / 'list.txt').read_text().partition('\n')[2])
+    cfg = config(videos, tmp_path, limit=None)
+    cfg.test_dataloader.dataset.ann_file = str(tmp_path / 'list.txt')
+
+    def test():
+        cfg.launcher = launcher()
+        with DefaultScope.overwrite_default_scope('mmaction'):
+            build_runner(cfg).test()
+
+    Forks(test, tmp_path, 3).succeed()
+    paths = ', '.join(str(videos / f'{number}.webm') for number in (9, 4))
+    assert f'3 of 20 samples cannot be read and count as wrong, after epoch 0: {paths}' in log_of(tmp_path)
 
 
 def test_settings_of_data_sets_stay_in_their_place_and_a_second_time_changes_nothing(videos, tmp_path):

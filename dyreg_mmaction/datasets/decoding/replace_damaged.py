@@ -1,6 +1,9 @@
 """Samples that cannot be read give way to others, and say so."""
 
+from traceback import walk_tb
 from typing import Any
+
+from mmengine.dataset import Compose
 
 from dyreg_mmaction.registry import DATASETS
 
@@ -13,7 +16,8 @@ class ReplaceDamaged:
 
     What stands for another has ``damaged`` in the metainfo of its data sample: by path, why it and those between could
     not be read. The hook :class:`.DamagedSamples` counts these, stops a training in which they are many, and has those
-    of a test scored as wrong. In test mode the label is that of the sample that cannot be read.
+    of a test scored as wrong. In test mode the label is that of the sample that cannot be read. What a transform raises
+    when it has got its frames is no damage, and is raised.
 
     Args:
         dataset_type (str): The type of the dataset; its own settings follow, at the place where they would be without
@@ -46,6 +50,8 @@ class ReplaceDamaged:
                 sample = self.dataset[other % len(self)]
                 break
             except Exception as error:  # every decoder has its own kinds
+                if _has_frames(error):
+                    raise
                 reason = f'{type(error).__name__}: {error}'.splitlines()[0]
                 damaged[self._path(other % len(self))] = reason
         else:
@@ -59,6 +65,13 @@ class ReplaceDamaged:
     def _path(self, index: int) -> str:
         info = self.get_data_info(index)
         return str(info.get('filename') or info.get('frame_dir') or f'sample {index}')
+
+
+def _has_frames(error: Exception) -> bool:
+    """Whether a pipeline raised the error when all frames of the sample were there."""
+    calls = [frame.f_locals for frame, _ in walk_tb(error.__traceback__) if frame.f_code is Compose.__call__.__code__]
+    images = calls[0]['data'].get('imgs') if calls else None
+    return images is not None and all(image is not None for image in images)  # OpenCV's word for what it cannot decode
 
 
 def _first(damaged: dict[str, str]) -> str:
