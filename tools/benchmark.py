@@ -19,7 +19,8 @@ from functools import partial
 from pathlib import Path
 
 import torch
-from benchmarks.plain import PlainDyRegGNN  # beside this file
+from benchmarks import data  # beside this file
+from benchmarks.plain import PlainDyRegGNN
 from mmaction.structures import ActionDataSample
 from mmengine.config import Config
 from mmengine.logging import MessageHub
@@ -170,6 +171,8 @@ PARTS: dict[str, Callable[[argparse.Namespace], Cases]] = {
     'module_r5_training': partial(module, 512, 7, True),
     'scaling': scaling,
     'region_losses': region_losses,
+    'data_decoders': data.decoders,
+    'data_stages': data.stages,
 }
 DEVICE = 'cuda' if torch.cuda.is_available() else 'cpu'
 
