@@ -45,6 +45,7 @@ FAULTS = {
     'jitter_hue': 'out of bounds for uint8',
     'bring_back_names': '`np.Inf` was removed',
     'take_single_elements': 'TypeError: only 0-dimensional arrays can be converted',
+    'bring_back_find_loader': "has no attribute 'find_loader'",
     'give_probabilities': 'AssertionError: logits',
     'name_classes': "KeyError: 'pred_names'",
     'answer_for_all_videos': 'AssertionError: 1 of 2 videos drawn',
@@ -521,6 +522,17 @@ def bring_back_names(folder: Path) -> None:
     assert frame_extract(str(folder / 'video.mp4'), short_side=32, out_dir=str(folder))[1][0].shape == (32, 48, 3)
 
     assert not hasattr(np, 'Inf'), 'numpy itself is touched'
+
+
+def bring_back_find_loader(folder: Path) -> None:
+    import pkgutil
+
+    from mmcv.utils.ext_loader import check_ops_exist
+    from mmengine.utils.dl_utils import mmcv_full_available
+
+    vars(pkgutil).pop('find_loader', None)  # as in Python 3.14
+    is_full = importlib.util.find_spec('mmcv._ext') is not None
+    assert mmcv_full_available() == check_ops_exist() == is_full
 
 
 def take_single_elements(folder: Path) -> None:

@@ -6,7 +6,7 @@ remedy does nothing where its fault is absent. No installed file is touched.
 
 import functools
 
-from . import mmaction, mmaction_inferencer, mmcv, mmengine, numpy
+from . import mmaction, mmaction_inferencer, mmcv, mmengine, numpy, python
 
 REMEDIES = (
     mmcv.require_mmcv,
@@ -31,6 +31,7 @@ REMEDIES = (
     mmaction.jitter_hue,
     numpy.bring_back_names,
     numpy.take_single_elements,
+    python.bring_back_find_loader,
     mmaction.draw_labels,
     mmaction.draw_samples,
     mmaction_inferencer.give_probabilities,

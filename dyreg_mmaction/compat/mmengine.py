@@ -141,7 +141,6 @@ def trust_logs_in_checkpoints() -> None:
     methods of HistoryBuffer are pickled, reaches nothing but them.
     """
     from mmengine.logging import HistoryBuffer
-    from numpy._core.multiarray import _reconstruct, scalar
 
     def getattr_of_history_buffer(obj: Any, name: str) -> Callable:
         if obj is HistoryBuffer and name in ('min', 'max', 'current', 'mean'):
@@ -157,7 +156,7 @@ def trust_logs_in_checkpoints() -> None:
             # written by numpy 1 (core) and numpy 2 (_core)
             *(
                 (function, f'numpy.{core}.multiarray.{function.__name__}')
-                for function in (_reconstruct, scalar)
+                for function in (np.empty(0).__reduce__()[0], np.float64().__reduce__()[0])  # _reconstruct, scalar
                 for core in ('core', '_core')
             ),
             (getattr_of_history_buffer, 'builtins.getattr'),
