@@ -6,11 +6,13 @@ remedy does nothing where its fault is absent. No installed file is touched.
 
 import functools
 
-from . import mmaction, mmaction_inferencer, mmcv, mmengine, numpy, python
+from . import mmaction, mmaction_inferencer, mmcv, mmengine, numpy, python, torch
 
 REMEDIES = (
     mmcv.require_mmcv,
     mmcv.hide_mmcv_lite_warning,
+    torch.load_weights_only,
+    torch.bring_forward_names,
     mmaction.supply_drn,
     mmaction.alias_importlib_metadata,
     mmengine.find_packages,
