@@ -54,7 +54,7 @@ class WithNeighbours(BaseTransform):
             results[key] = results[key][:, ::2]
         imgs = results['imgs']
         time = (slice(None),) * TIME[imgs.ndim]
-        imgs, neighbours = (np.ascontiguousarray(imgs[(*time, slice(start, None, 2))]) for start in (0, 1))
+        imgs, neighbours = (np.ascontiguousarray(imgs[time + (slice(start, None, 2),)]) for start in (0, 1))
         return dict(results, **sampling, imgs=imgs, neighbours=neighbours, input_shape=imgs.shape)
 
     def _with_neighbours(self, results: dict) -> np.ndarray:
