@@ -101,7 +101,7 @@ def compiled(train: bool, args: argparse.Namespace) -> Cases:
 
     def run(model: nn.Module) -> None:
         with torch.set_grad_enabled(train), torch._inductor.config.patch(freezing=not train):
-            logits = model(x, stage='head')[0]
+            logits = model(x, stage='head')
         if train:
             model.zero_grad()
             logits.square().mean().backward()

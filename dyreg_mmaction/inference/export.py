@@ -49,7 +49,7 @@ class ClipClassifier(nn.Module):
         """The logits."""
         if isinstance(self.recognizer, Recognizer3D):
             clips = clips.transpose(1, 2).unsqueeze(1)  # (B,1,3,T,H,W)
-        return self.recognizer(clips, stage='head')[0]
+        return self.recognizer(clips, stage='head')
 
 
 def check_weights(model: nn.Module, checkpoint: Mapping) -> None:

@@ -70,6 +70,7 @@ def test_the_same_logits_for_any_number_of_clips(name, size, suffix, tmp_path):
     with torch.no_grad():
         expected = ClipClassifier(model)(clips)
     given = run(tmp_path / f'model{suffix}', clips)
+    assert given.shape == (3, len(description['classes']))
     torch.testing.assert_close(given, expected, rtol=0, atol=1e-4 * expected.abs().max().item())
     assert json.loads((tmp_path / 'model.json').read_text()) == description
 
