@@ -20,7 +20,8 @@ from pathlib import Path
 
 import torch
 import torch._inductor.config
-from benchmarks.plain import PlainDyRegGNN  # beside this file
+from benchmarks.exported import exported_cases  # beside this file
+from benchmarks.plain import PlainDyRegGNN
 from mmaction.structures import ActionDataSample
 from mmengine.config import Config
 from mmengine.logging import MessageHub
@@ -28,6 +29,7 @@ from mmengine.registry import DefaultScope
 from torch import Tensor, nn
 
 import dyreg_mmaction
+from dyreg_mmaction.inference.export import ClipClassifier
 from dyreg_mmaction.models import DyRegGNN
 from dyreg_mmaction.registry import MODELS
 
@@ -109,6 +111,18 @@ def compiled(train: bool, args: argparse.Namespace) -> Cases:
     return {case: partial(run, model) for case, model in (models | compiled).items()}
 
 
+def exported(plain: str, plugged: str, args: argparse.Namespace) -> Cases:
+    """One clip through the recogniser: MMAction2's, ours made faster, and ours as a file for other programs."""
+    x = torch.randn(args.batch, 16, 3, args.size, args.size)
+    model = wake(build(plugged)).cpu().eval()
+    models = {
+        'MMAction2, no modules': build(plain).cpu().eval(),
+        'with modules, fused, float32': dyreg_mmaction.fuse_for_inference(model),
+    }
+    run = torch.inference_mode()(lambda model: ClipClassifier(model)(x))
+    return {name: partial(run, model) for name, model in models.items()} | exported_cases(model, x, args.threads)
+
+
 def region_losses(args: argparse.Namespace) -> Cases:
     """Forward and backward of the quick start's recogniser on 8 clips: without its region loss, after it, during it."""
     x = torch.randn(8, 8, 3, 64, 64, device=DEVICE)
@@ -184,6 +198,8 @@ PARTS: dict[str, Callable[[argparse.Namespace], Cases]] = {
     'training_bf16': partial(training, torch.bfloat16),
     'compile_inference': partial(compiled, False),
     'compile_training': partial(compiled, True),
+    'export_tsm_r50': partial(exported, 'tsm_r50_sthv2', 'tsm_r50_dyreg_sthv2'),
+    'export_i3d_r50': partial(exported, 'i3d_r50_sthv1', 'i3d_r50_dyreg_sthv1'),
     'module_r3': partial(module, 128, 28, False),
     'module_r4': partial(module, 256, 14, False),
     'module_r5': partial(module, 512, 7, False),
