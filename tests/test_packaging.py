@@ -105,6 +105,21 @@ def test_ends_of_the_ranges_were_run(required, setup):
     assert {classified[0], classified[-1]} <= {*run} <= {*classified}
 
 
+def test_setup_installs_no_second_build_of_what_is_there(tmp_path):
+    shutil.copytree(ROOT / 'tools', tmp_path / 'tools')
+    for name in ('setup.cfg', 'pyproject.toml'):
+        shutil.copy(ROOT / name, tmp_path)
+    python = tmp_path / '.venv/bin/python'  # pip of an environment with these three, which tells what it would install
+    python.parent.mkdir(parents=True)
+    python.write_text(
+        '#!/bin/sh\ncase "$*" in *" torch"|*" opencv-python"|*" mmcv") ;; *show*) exit 1 ;; *) echo "$*" ;; esac'
+    )
+    python.chmod(0o755)
+    run = subprocess.run(['bash', 'tools/setup.sh'], cwd=tmp_path, capture_output=True, text=True)
+    (installed,) = [line for line in run.stdout.splitlines() if 'install --' in line]
+    assert installed.endswith('--editable .[tests]')
+
+
 def test_readme_names_all_that_is_needed_beside_another_opencv(required):
     without, rest = re.search(r'pip install --no-deps (.*) -e \.\npip install (.*)\n', README).groups()
     pinned = {Requirement(text).name for text in without.split()}
