@@ -9,13 +9,15 @@ ROOT=$PWD
 ENVS=${ENVS:-$ROOT/envs}
 TESTS='tests/test_models/test_dyreg_gnn.py tests/test_ops/test_kernels.py tests/test_ops/test_regions.py
     tests/test_config_text.py tests/test_malicious_checkpoints.py tests/test_packaging.py tests/test_compat.py'
-# name, Python, and what somebody has there before this package comes, which must stay
-ENVIRONMENTS='
-default  3.11 torch==2.13.0
-oldest   3.10 torch==2.6.0 numpy==1.26.4 scipy==1.11.4 opencv-python==4.8.1.78 opencv-contrib-python==4.8.1.78 mmengine==0.10.3
-headless 3.12 torch opencv-python-headless
-newest   3.14 torch numpy scipy opencv-python opencv-contrib-python
-'
+# name, Python, and what somebody has there before this package comes, which must stay; "distribution" is made by hand, with
+# python3 -m venv --system-site-packages, where Debian 13 has python3-torch and python3-opencv
+OPENCV='opencv-python==4.8.1.78 opencv-contrib-python==4.8.1.78'
+ENVIRONMENTS="
+oldest       3.10 torch==2.1.2 numpy==1.26.4 scipy==1.11.4 $OPENCV
+lowest       3.11 torch==2.13.0 numpy==1.26.0 scipy==1.11.4 mmengine==0.10.0 mmcv-lite==2.0.0 $OPENCV
+distribution 3.13
+newest       3.14 torch numpy scipy opencv-python opencv-contrib-python
+"
 
 install() { "$python" -m pip install --quiet --disable-pip-version-check "$@"; }
 packages() { "$python" -m pip list --format=freeze --exclude-editable --disable-pip-version-check | sort; }
@@ -24,9 +26,9 @@ packages() { "$python" -m pip list --format=freeze --exclude-editable --disable-
 prepare() {
     [ -x "$python" ] || "python$1" -m venv "$ENVS/$name" || return
     shift
-    install "$@" || return
+    [ $# -eq 0 ] || install "$@" || return
     packages >"$ENVS/$name.had"
-    if "$python" -c 'import cv2' && ! "$python" -m pip show --quiet opencv-python; then
+    if "$python" -c 'import cv2' 2>/dev/null && ! "$python" -m pip show --quiet opencv-python; then
         install --no-deps mmaction2==1.2.0 mmengine==0.10.7 mmcv-lite==2.1.0 --editable . &&
             install addict av decord einops filelock matplotlib packaging pillow pyyaml rich safetensors scipy termcolor yapf
     else
@@ -46,22 +48,10 @@ train() {
 }
 
 row() {
-    "$python" - <<'PY'
-import importlib.metadata as metadata
-import platform
-
-def version(*names):
-    for name in names:
-        try:
-            return metadata.version(name)
-        except metadata.PackageNotFoundError:
-            pass
-    return '-'
-
-packages = ['torch', 'numpy', 'scipy', ('opencv-contrib-python', 'opencv-python-headless'), 'mmengine', ('mmcv', 'mmcv-lite')]
-cells = [platform.python_version(), *(version(*([names] if isinstance(names, str) else names)) for names in packages)]
-print('| ' + ' | '.join(cells), end=' | ')
-PY
+    "$python" -W ignore -c "
+import platform, torch, numpy, scipy, cv2, mmengine, mmcv
+libraries = [torch, numpy, scipy, cv2, mmengine, mmcv]
+print('| ' + ' | '.join([platform.python_version(), *(library.__version__ for library in libraries)]), end=' | ')"
 }
 
 try() {

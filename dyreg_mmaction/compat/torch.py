@@ -1,5 +1,6 @@
 """PyTorch before 2.6: its ``torch.load`` executes what a checkpoint names, and it lacks names that are used here."""
 
+import codecs
 import functools
 import pickle
 from _compat_pickle import IMPORT_MAPPING  # type: ignore[import-not-found]
@@ -43,6 +44,8 @@ def load_weights_only() -> None:
 
     stock = torch.load
     _allowed.update(_get_allowed_globals())
+    # what PyTorch 2.6 allows besides: sets and bytes, as pickle writes them
+    _allowed.update({'builtins.set': set, 'builtins.bytearray': bytearray, '_codecs.encode': codecs.encode})
 
     @functools.wraps(stock)
     def load(file: Any, map_location: Any = None, pickle_module: Any = None, *args: Any, **kwargs: Any) -> Any:
