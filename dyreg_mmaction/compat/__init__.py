@@ -6,11 +6,13 @@ remedy does nothing where its fault is absent. No installed file is touched.
 
 import functools
 
-from . import mmaction, mmaction_inferencer, mmcv, mmengine, numpy, torch_distributed
+from . import mmaction, mmaction_inferencer, mmcv, mmengine, numpy, python, torch, torch_distributed
 
 REMEDIES = (
     mmcv.require_mmcv,
     mmcv.hide_mmcv_lite_warning,
+    torch.load_weights_only,
+    torch.bring_forward_names,
     mmaction.supply_drn,
     mmaction.alias_importlib_metadata,
     mmengine.find_packages,
@@ -32,6 +34,7 @@ REMEDIES = (
     numpy.bring_back_names,
     numpy.take_single_elements,
     torch_distributed.sync_norms_on_cpu,
+    python.bring_back_find_loader,
     mmaction.draw_labels,
     mmaction.draw_samples,
     mmaction_inferencer.give_probabilities,
