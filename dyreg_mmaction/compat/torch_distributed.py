@@ -23,7 +23,7 @@ def sync_norms_on_cpu() -> None:
         is_ours = x.device.type == 'cpu' and self.training and dist.is_available() and dist.is_initialized()
         return _sync_norm(self, x) if is_ours else stock(self, x)
 
-    SyncBatchNorm.forward = forward  # type: ignore[method-assign]
+    SyncBatchNorm.forward = forward  # type: ignore[method-assign, assignment]
     DistributedDataParallel._passing_sync_batchnorm_handle = lambda self, module: None  # type: ignore[method-assign]
 
 
@@ -42,7 +42,7 @@ class _Sum(torch.autograd.Function):
         return _Sum.apply(gradient, ctx.group), None
 
 
-def _sync_norm(norm: SyncBatchNorm, x: Tensor) -> Tensor:
+def _sync_norm(norm: Any, x: Tensor) -> Tensor:
     """Batch norm of x (B, C, ...) in training, by mean and variance of the batches of all processes."""
     axes = [axis for axis in range(x.ndim) if axis != 1]
     shape = [1 if axis in axes else -1 for axis in range(x.ndim)]
