@@ -412,7 +412,7 @@ def score_in_float32(folder: Path) -> None:
     from mmaction.structures import ActionDataSample
 
     head = TSNHead(num_classes=3, in_channels=4)
-    losses = head.loss_by_feat(torch.eye(2, 3, dtype=torch.bfloat16), [ActionDataSample().set_gt_label(0)] * 2)
+    losses = head.loss_by_feat(torch.eye(2, 3).bfloat16(), [ActionDataSample().set_gt_label(0)] * 2)
     assert losses['top1_acc'] == 0.5 and losses['loss_cls'].dtype == torch.float32
 
 
