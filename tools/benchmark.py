@@ -20,7 +20,8 @@ from pathlib import Path
 
 import torch
 import torch._inductor.config
-from benchmarks.exported import exported_cases  # beside this file
+from benchmarks import data  # beside this file
+from benchmarks.exported import exported_cases
 from benchmarks.plain import PlainDyRegGNN
 from mmaction.structures import ActionDataSample
 from mmengine.config import Config
@@ -123,14 +124,22 @@ def exported(plain: str, plugged: str, args: argparse.Namespace) -> Cases:
     return {name: partial(run, model) for name, model in models.items()} | exported_cases(model, x, args.threads)
 
 
-def region_losses(args: argparse.Namespace) -> Cases:
-    """Forward and backward of the quick start's recogniser on 8 clips: without its region loss, after it, during it."""
-    x = torch.randn(8, 8, 3, 64, 64, device=DEVICE)
-    samples = [ActionDataSample().set_gt_label(i) for i in range(len(x))]
-    plain, taught = build('tsm_r18_dyreg_mini').train(), build('tsm_r18_dyreg-motion_mini').train()
+def region_losses(test: bool, args: argparse.Namespace) -> Cases:
+    """The quick start's recogniser on a clip, without its region loss, after it, during it; or all three at a test.
+
+    They share their weights: at this size it matters where these lie.
+    """
+    x, samples = torch.randn(args.batch, 8, 3, 64, 64, device=DEVICE), [ActionDataSample().set_gt_label(0)] * args.batch
+    plain, taught = build('tsm_r18_dyreg_mini'), build('tsm_r18_dyreg-motion_mini')
+    taught.backbone, taught.cls_head = plain.backbone, plain.cls_head
 
     def run(model: nn.Module, done: float) -> None:
         MessageHub.get_current_instance().update_info_dict(dict(iter=done, max_iters=1))
+        model.train(not test)
+        if test:
+            with torch.inference_mode():
+                model(x, samples, mode='predict')
+            return
         model.zero_grad()
         losses = model(x, samples, mode='loss')
         sum(value for key, value in losses.items() if 'loss' in key).backward()
@@ -207,7 +216,10 @@ PARTS: dict[str, Callable[[argparse.Namespace], Cases]] = {
     'module_r4_training': partial(module, 256, 14, True),
     'module_r5_training': partial(module, 512, 7, True),
     'scaling': scaling,
-    'region_losses': region_losses,
+    'region_losses': partial(region_losses, False),
+    'region_losses_test': partial(region_losses, True),
+    'data_decoders': data.decoders,
+    'data_stages': data.stages,
 }
 DEVICE = 'cuda' if torch.cuda.is_available() else 'cpu'
 
