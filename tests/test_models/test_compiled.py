@@ -48,11 +48,11 @@ def check_against_eager(compiled, model, x, rtol):
 @pytest.mark.parametrize('name', NAMES)
 def test_it_is_one_graph_made_once(name, training, monkeypatch):
     torch._dynamo.reset()
-    model = awake(name, training, monkeypatch)
+    model = awake(name, training, monkeypatch).double()  # rounding grows through 50 norms of a few numbers each
     counter = CompileCounter()
     compiled = torch.compile(model, backend=counter, fullgraph=True)  # a graph break would raise
     for seed in range(3):
-        check_against_eager(compiled, model, inputs(name, 2, seed), rtol=1e-5)
+        check_against_eager(compiled, model, inputs(name, 2, seed).double(), rtol=1e-6)
     assert counter.frame_count == 1
 
 
