@@ -40,6 +40,7 @@ class WithRegions:
         sources = region_sources(self) if region_losses else {}  # type: ignore[arg-type]
         losses = [PhasedLoss(cfg, sources, self.data_preprocessor) for cfg in region_losses]  # type: ignore[attr-defined]
         self.region_losses = dict(zip(_names(region_losses), losses, strict=True))
+        self.forgotten: set[str] = set()
         self.takes_boxes = any(isinstance(module, BoxRegions) for module in self.modules())  # type: ignore[attr-defined]
 
     def init_weights(self) -> None:
@@ -58,6 +59,9 @@ class WithRegions:
     def loss(self, inputs: Tensor, data_samples: list, **kwargs) -> dict[str, Tensor]:
         """Losses of the head, and region losses whose phase has not ended, with what they want to be logged."""
         active = {name: loss for name, loss in self.region_losses.items() if loss.weight}
+        for name in self.region_losses.keys() - active.keys() - self.forgotten:
+            forget(name)
+            self.forgotten.add(name)
         if not active:
             return super().loss(inputs, data_samples, **kwargs)  # type: ignore[misc]
         with record_regions(self) as record:  # type: ignore[arg-type]
@@ -96,6 +100,13 @@ def log(losses: dict[str, Tensor], name: str, measures: dict[str, Tensor]) -> No
             MessageHub.get_current_instance().update_info(f'{name}/{key}', value, resumed=False)
         else:
             losses[f'{name}/{key}'] = value
+
+
+def forget(name: str) -> None:
+    """Take a loss that has ended out of the runner's log, which would go on to show the last it has heard of it."""
+    logged = MessageHub.get_current_instance().log_scalars
+    for key in [key for key in logged if key == f'train/loss_{name}' or key.startswith(f'train/{name}/')]:
+        del logged[key]
 
 
 def _learning(path: str, regions: Regions) -> Regions:

@@ -1,5 +1,6 @@
 """Region losses in MMEngine's runner: their phase, resume, accumulation, mixed precision, several processes."""
 
+import json
 import os
 import subprocess
 import sys
@@ -7,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from mmengine.hooks import Hook
 from mmengine.logging import MessageHub
 from mmengine.runner import Runner
 from region_runs import config, digits, recognizer
@@ -32,17 +34,33 @@ def runner(work_dir, iterations=ITERATIONS, **kwargs):
         train_dataloader=dict(sampler=dict(type='InfiniteSampler', shuffle=False), **loader),
         train_cfg=dict(by_epoch=False, max_iters=iterations),
         optim_wrapper=dict(optimizer=dict(type='SGD', lr=0.05, momentum=0.9)),
-        default_hooks=dict(checkpoint=dict(type='CheckpointHook', interval=3, by_epoch=False)),
+        default_hooks=dict(
+            checkpoint=dict(type='CheckpointHook', interval=3, by_epoch=False),
+            logger=dict(type='LoggerHook', interval=1),
+        ),
         randomness=dict(seed=0),
         custom_hooks=[dict(type='EMAHook')],
         model=model(),
     )
     settings |= kwargs
-    return Runner.from_cfg(config(work_dir, settings.pop('model'), digits(2), **settings))
+    made = Runner.from_cfg(config(work_dir, settings.pop('model'), digits(2), **settings))
+    made.register_hook(Outputs())
+    return made
+
+
+class Outputs(Hook):
+    """Keeps all that the model gives the log."""
+
+    def before_train(self, runner):
+        self.given = []
+
+    def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None):
+        self.given.append({key: value.item() for key, value in outputs.items()})
 
 
 def scalars(done, key):
-    return done.message_hub.get_scalar(f'train/{key}').data[0].tolist()
+    (outputs,) = (hook for hook in done.hooks if isinstance(hook, Outputs))
+    return [given[key] for given in outputs.given if key in given]
 
 
 @pytest.fixture(scope='module')
@@ -60,6 +78,12 @@ def test_the_phase_runs_with_the_training_and_ends(trained):
     assert whole[4:] == scalars(trained, 'loss_cls')[4:]
 
 
+def test_the_log_says_no_more_of_a_loss_that_has_ended(trained):
+    (file,) = Path(trained.work_dir).glob('*/vis_data/scalars.json')
+    told = [any('motion_likelihood' in key for key in json.loads(line)) for line in file.read_text().splitlines()]
+    assert told == [True] * 4 + [False] * 4
+
+
 def test_the_checkpoint_is_the_plain_models(trained):
     saved = torch.load(Path(trained.work_dir) / f'iter_{ITERATIONS // 3 * 3}.pth', weights_only=True)['state_dict']
     plain = MODELS.build(
@@ -71,8 +95,9 @@ def test_the_checkpoint_is_the_plain_models(trained):
 def test_resumed_in_the_middle_of_its_phase_it_goes_on(trained, tmp_path):
     again = runner(tmp_path, resume=True, load_from=str(Path(trained.work_dir) / 'iter_3.pth'))
     again.train()
-    assert scalars(again, 'motion_likelihood/weight') == pytest.approx([0.4, 0.4, 0.4, 0.2])
-    assert scalars(again, 'loss_motion_likelihood') == scalars(trained, 'loss_motion_likelihood')
+    assert scalars(again, 'motion_likelihood/weight') == pytest.approx([0.2])
+    assert scalars(again, 'loss_motion_likelihood') == scalars(trained, 'loss_motion_likelihood')[3:]
+    assert scalars(again, 'loss') == scalars(trained, 'loss')[3:]
     for key, value in trained.model.state_dict().items():
         assert torch.equal(again.model.state_dict()[key], value), key
 

@@ -1,6 +1,7 @@
 """tools/train_multi.sh: teachers, then the student; what is trained is not trained again."""
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -17,30 +18,73 @@ model = dict(type='RegionRecognizer2D', region_losses=[
 """
 
 
-@pytest.mark.slow
-def test_teachers_are_trained_once_and_the_student_learns_from_them(tmp_path):
-    (tmp_path / 'student.py').write_text(STUDENT.format(root=ROOT))
-    env = {**os.environ, 'PATH': f'{Path(sys.executable).parent}:{os.environ["PATH"]}', 'PYTHONPATH': str(ROOT)}
-
-    def run(*command):
-        done = subprocess.run(
-            command, cwd=tmp_path, env=env, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
-        )
-        assert done.returncode == 0, done.stdout[-4000:]
-        return done.stdout
-
-    run(sys.executable, str(ROOT / 'tools/data/make_mini_something.py'), 'data', '--train', '4', '--val', '2')
-    options = ['data_root=data', 'epochs=2', 'train_dataloader.batch_size=2', 'val_dataloader.batch_size=2']
-    workers = [
+OPTIONS = [
+    'data_root=data',
+    'epochs=2',
+    'default_hooks.logger.interval=1',
+    *(
         f'{loader}_dataloader.{option}'
         for loader in ('train', 'val')
-        for option in ('num_workers=0', 'persistent_workers=False')
-    ]
-    command = ['bash', str(ROOT / 'tools/train_multi.sh'), 'student.py', '1', '--cfg-options', *options, *workers]
-    first = run(*command)
-    assert 'loss_region_distillation' in first.rpartition('Epoch(train) [2]')[0]
-    assert (tmp_path / 'student/epoch_2.pth').is_file()
-    teacher = (tmp_path / 'teacher/teacher.pth').stat().st_mtime_ns
-    again = run(*command)
-    assert (tmp_path / 'teacher/teacher.pth').stat().st_mtime_ns == teacher
-    assert 'Epoch(train)' not in again  # nor is the student trained again
+        for option in ('batch_size=2', 'num_workers=0', 'persistent_workers=False')
+    ),
+]
+COMMAND = ['bash', str(ROOT / 'tools/train_multi.sh'), 'student.py', '1', '--cfg-options', *OPTIONS]
+
+
+@pytest.fixture(scope='module')
+def folder(tmp_path_factory):
+    """A data set of 4 clips, beside the student's config."""
+    path = tmp_path_factory.mktemp('multi')
+    (path / 'student.py').write_text(STUDENT.format(root=ROOT))
+    make = [sys.executable, str(ROOT / 'tools/data/make_mini_something.py'), 'data', '--train', '4', '--val', '2']
+    subprocess.run(make, cwd=path, env=environment(), check=True, capture_output=True)
+    return path
+
+
+def environment():
+    return {**os.environ, 'PATH': f'{Path(sys.executable).parent}:{os.environ["PATH"]}', 'PYTHONPATH': str(ROOT)}
+
+
+def run(folder, at=None, first_on_path=''):
+    """What the script prints and returns; with ``at``, all its processes are killed at the line that has it."""
+    env = environment()
+    env['PATH'] = f'{first_on_path}:{env["PATH"]}'
+    streams = dict(text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    script = subprocess.Popen(COMMAND, cwd=folder, env=env, start_new_session=True, **streams)
+    printed = ''
+    for line in script.stdout:
+        printed += line
+        if at is not None and at in line:
+            os.killpg(script.pid, signal.SIGKILL)
+            at = None
+    assert at is None, printed[-4000:]
+    return printed, script.wait()
+
+
+@pytest.mark.slow
+def test_killed_in_the_middle_of_each_step_it_goes_on(folder, tmp_path):
+    teacher, student = folder / 'teacher', folder / 'student'
+    _, code = run(folder, at='Epoch(train) [2][1/2]')  # of the teacher
+    assert code == -signal.SIGKILL and (teacher / 'epoch_1.pth').is_file() and not student.exists()
+
+    (tmp_path / 'mv').write_text('#!/bin/sh\nkill -9 0\n')  # when the teacher has been copied, in part
+    (tmp_path / 'mv').chmod(0o755)
+    printed, code = run(folder, first_on_path=str(tmp_path))
+    assert code == -signal.SIGKILL, printed[-4000:]
+    assert 'Epoch(train) [1][' not in printed and 'Epoch(train) [2][' in printed  # the teacher went on
+    assert (teacher / 'teacher.pth.part').is_file() and not (teacher / 'teacher.pth').exists() and not student.exists()
+    (teacher / 'teacher.pth.part').write_bytes(b'half')
+
+    printed, _ = run(folder, at='Epoch(train) [2][1/2]')  # of the student, behind the end of the phase
+    assert printed.count('Epoch(train) [1][') == printed.count('loss_region_distillation') == 2  # the teacher is ready
+    assert (student / 'epoch_1.pth').is_file()
+    made = (teacher / 'teacher.pth').stat().st_mtime_ns
+
+    printed, code = run(folder)
+    assert code == 0, printed[-4000:]
+    assert 'Epoch(train) [1][' not in printed and printed.count('Epoch(train) [2][') == 2
+    assert 'loss_region_distillation' not in printed and (student / 'epoch_2.pth').is_file()
+    assert (teacher / 'teacher.pth').stat().st_mtime_ns == made
+
+    printed, code = run(folder)
+    assert code == 0 and 'Epoch(train)' not in printed  # what is trained is not trained again
