@@ -19,7 +19,7 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     Returns:
         Tensor[..., C]
     """
-    if x.device.type != 'cpu' or torch.is_autocast_enabled('cpu') or torch.compiler.is_compiling():
+    if torch.compiler.is_compiling() or x.device.type != 'cpu' or torch.is_autocast_enabled('cpu'):
         return F.linear(x, weight, bias)
     if not torch.is_grad_enabled():
         return product(x, weight, bias)
