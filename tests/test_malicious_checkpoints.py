@@ -86,7 +86,10 @@ def test_no_pickle_is_executed(gadget, writer, tmp_path, monkeypatch):
         assert not (tmp_path / 'trace').exists()
 
 
-@pytest.mark.parametrize('gadget', ['os.system', 'eval', 'exec', 'torch.load inside'])
+# before PyTorch 2.6 the inner one is loaded as compat/torch.py has it, and refused
+@pytest.mark.parametrize(
+    'gadget', ['os.system', 'eval', 'exec', *(['torch.load inside'] if torch.__version__ >= '2.6' else [])]
+)
 def test_the_pickles_are_malicious(gadget, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     torch.load(io.BytesIO(stored(GADGETS[gadget])), weights_only=False)

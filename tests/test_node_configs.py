@@ -125,19 +125,35 @@ def test_other_numbers_of_digits_change_nothing_else(model, num_digits):
     assert load(f'r18_{model}_{num_digits}digits').to_dict() == expected
 
 
-def test_reduced_models_differ_in_nothing_but_their_plugin():
-    baseline = load('multisyncmnist/reduced/r18').to_dict()
-    for name in set(REDUCED) - {'r18', 'r18_dyreg-motion'}:
-        cfg = load(f'multisyncmnist/reduced/{name}').to_dict()
+@pytest.mark.parametrize('folder, place', [('multisyncmnist', 'layer2.1'), ('mini_something', 'layer1.1')])
+def test_reduced_models_differ_in_nothing_but_their_plugin_and_its_evaluation(folder, place):
+    baseline = load(f'{folder}/reduced/r18').to_dict()
+    for name in ('r18_fixed', 'r18_fixed-tent', 'r18_dyreg'):
+        cfg = load(f'{folder}/reduced/{name}').to_dict()
         (plugin,) = cfg['model']['backbone'].pop('plugins')
-        assert cfg == baseline and plugin['after'] == 'layer2.1', name
+        assert plugin['after'] == place, name
+        for key in ('val_evaluator', 'test_evaluator'):
+            assert cfg.pop(key) == [dict(type='AccMetric'), dict(type='ObjectDistance')]
+        cfg.pop('custom_hooks')
+        assert cfg == {key: value for key, value in baseline.items() if key in cfg}, name
 
 
-def test_the_warm_start_is_the_same_model_with_one_more_loss():
-    plain, warm = (load(f'multisyncmnist/reduced/{name}').to_dict() for name in ('r18_dyreg', 'r18_dyreg-motion'))
-    assert [loss['type'] for loss in warm['model'].pop('region_losses')] == ['MotionLikelihood']
-    assert (plain['model'].pop('type'), warm['model'].pop('type')) == ('Recognizer3D', 'RegionRecognizer3D')
-    assert warm == plain
+@pytest.mark.parametrize(
+    'name, kind',
+    [
+        ('multisyncmnist/reduced/r18_dyreg-motion', 'MotionLikelihood'),
+        ('multisyncmnist/reduced/r18_dyreg-motion-ends', 'MotionLikelihood'),
+        ('multisyncmnist/reduced/r18_dyreg-boxes', 'BoxLikelihood'),
+        ('mini_something/reduced/r18_dyreg-motion', 'MotionLikelihood'),
+        ('mini_something/reduced/r18_dyreg-motion-stays', 'MotionLikelihood'),
+        ('mini_something/reduced/r18_dyreg-boxes', 'BoxLikelihood'),
+    ],
+)
+def test_a_region_loss_is_the_same_model_with_one_more_loss(name, kind):
+    plain, taught = load(f'{name.rpartition("-")[0].removesuffix("-motion")}').to_dict(), load(name).to_dict()
+    assert [loss['type'] for loss in taught['model'].pop('region_losses')] == [kind]
+    assert (plain['model'].pop('type'), taught['model'].pop('type')) == ('Recognizer3D', 'RegionRecognizer3D')
+    assert taught == plain
 
 
 @pytest.mark.parametrize('name', ['multisyncmnist/reduced/r18', 'syncmnist/reduced/rstg_all-temp'])
@@ -153,13 +169,15 @@ def test_reduced_backbones_see_every_frame_on_its_own(name):
 
 def half_size(name: str, side: int) -> torch.Tensor:
     """Half sizes of a new model's regions on a map of so many cells a side."""
-    model = MODELS.build(load(name).model)
-    return model.backbone.plugins['layer2-1'].regions(torch.randn(1, 1, 32, side, side)).half_size
+    (plugin,) = MODELS.build(load(name).model).backbone.plugins.values()
+    return plugin.regions(torch.randn(1, 1, 32, side, side)).half_size
 
 
-@pytest.mark.parametrize('folder, side', [('', 16), ('multisyncmnist/reduced/', 8)])
+@pytest.mark.parametrize(
+    'folder, side', [('multisyncmnist', 16), ('multisyncmnist/reduced', 8), ('mini_something/reduced', 16)]
+)
 def test_fixed_tents_are_those_that_dyreg_starts_with(folder, side):
-    fixed, start = (half_size(f'{folder}{name}', side) for name in ('r18_fixed-tent', 'r18_dyreg'))
+    fixed, start = (half_size(f'{folder}/{name}', side) for name in ('r18_fixed-tent', 'r18_dyreg'))
     torch.testing.assert_close(fixed, start)
 
 

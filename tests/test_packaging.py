@@ -2,11 +2,13 @@
 
 import configparser
 import os
+import re
 import shutil
 import subprocess
 import sys
 import warnings
 import zipfile
+from importlib.metadata import requires
 from pathlib import Path
 
 import pytest
@@ -18,11 +20,16 @@ from mmengine.hub import get_config, get_model
 from mmengine.registry import METRICS as ROOT_METRICS
 from mmengine.registry import MODELS as ROOT_MODELS
 from mmengine.registry import DefaultScope
+from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
+from packaging.utils import canonicalize_name
+from packaging.version import Version
 from torch import nn
 
 from dyreg_mmaction import registry
 
 ROOT = Path(__file__).parents[1]
+README = (ROOT / 'README.md').read_text()
 ENVIRONMENT = {**os.environ, 'PYTHONPATH': os.pathsep.join([str(ROOT), *filter(None, sys.path)])}
 # with the remedies without which it fails on this stack
 IMPORT_MMACTION = """
@@ -52,11 +59,79 @@ def test_without_mmcv_the_import_says_what_to_install():
     )
 
 
-def test_no_requirement_can_overwrite_a_full_mmcv():
+@pytest.fixture(scope='module')
+def setup():
     parser = configparser.ConfigParser()
     parser.read(ROOT / 'setup.cfg')
-    assert 'mmcv' not in parser['options']['install_requires']
-    assert parser['options.extras_require']['lite'].strip() == 'mmcv-lite==2.1.0'
+    return parser
+
+
+@pytest.fixture(scope='module')
+def required(setup):
+    found = map(Requirement, setup['options']['install_requires'].strip().splitlines())
+    return {requirement.name: requirement.specifier for requirement in found}
+
+
+def test_no_requirement_overwrites_a_build_of_mmcv_or_opencv(required, setup):
+    assert not [name for name in required if name.startswith(('mmcv', 'opencv'))]
+    lite = Requirement(setup['options.extras_require']['lite'].strip())
+    assert lite.name == 'mmcv-lite' and '2.1.0' in lite.specifier and '2.2.0' not in lite.specifier
+
+
+def test_new_releases_are_refused_only_of_what_is_mended(required, setup):
+    newer = '999'
+    assert [name for name, versions in required.items() if newer not in versions] == ['mmaction2', 'mmengine']
+    assert newer in SpecifierSet(setup['options']['python_requires'])
+
+
+def test_readme_says_from_which_versions_on(required, setup):
+    python, torch = re.search(r'Python (\S+) or newer, PyTorch (\S+) or newer', README).groups()
+    assert SpecifierSet(f'>={python}') == SpecifierSet(setup['options']['python_requires'])
+    assert SpecifierSet(f'>={torch}') == required['torch']
+
+
+def test_ends_of_the_ranges_were_run(required, setup):
+    table = README.partition('| Python | torch')[2].partition('\n\n')[0].splitlines()[2:]
+    rows = [[cell.split()[0] for cell in line.strip('| ').split(' | ')] for line in table]
+    pythons, *columns = zip(*rows, strict=True)
+    for name, versions in zip(('torch', 'numpy', 'scipy', 'OpenCV', 'mmengine', 'mmcv-lite'), columns, strict=True):
+        specifier = required.get(name, SpecifierSet())
+        assert all(version in specifier for version in versions), name
+        assert all(
+            f'{bound.version}.' in f'{min(map(Version, versions))}.' for bound in specifier if bound.operator == '>='
+        )
+    classified = re.findall(r'Python :: (3\.\d+)', setup['metadata']['classifiers'])
+    run = [version.rpartition('.')[0] for version in pythons]
+    assert {classified[0], classified[-1]} <= {*run} <= {*classified}
+
+
+def test_setup_installs_no_second_build_of_what_is_there(tmp_path):
+    shutil.copytree(ROOT / 'tools', tmp_path / 'tools')
+    for name in ('setup.cfg', 'pyproject.toml'):
+        shutil.copy(ROOT / name, tmp_path)
+    python = tmp_path / '.venv/bin/python'  # pip of an environment with these three, which tells what it would install
+    python.parent.mkdir(parents=True)
+    python.write_text(
+        '#!/bin/sh\ncase "$*" in *" torch"|*" opencv-python"|*" mmcv") ;; *show*) exit 1 ;; *) echo "$*" ;; esac'
+    )
+    python.chmod(0o755)
+    run = subprocess.run(['bash', 'tools/setup.sh'], cwd=tmp_path, capture_output=True, text=True)
+    (installed,) = [line for line in run.stdout.splitlines() if 'install --' in line]
+    assert installed.endswith('--editable .[tests]')
+
+
+def test_readme_names_all_that_is_needed_beside_another_opencv(required):
+    without, rest = re.search(r'pip install --no-deps (.*) -e \.\npip install (.*)\n', README).groups()
+    pinned = {Requirement(text).name for text in without.split()}
+    needed = {'mmcv-lite', 'mmaction2', *required}
+    for name in pinned:
+        needed |= {found.name for found in map(Requirement, requires(name)) if _wanted(found)}
+    given = pinned | {'torch', 'numpy'} | {canonicalize_name(name) for name in rest.split()}
+    assert {canonicalize_name(name) for name in needed} - given == {'opencv-python', 'opencv-contrib-python'}
+
+
+def _wanted(requirement):
+    return requirement.marker is None or requirement.marker.evaluate(dict(extra=''))
 
 
 def test_import_takes_little_longer_than_mmaction_models():

@@ -19,7 +19,10 @@ from functools import partial
 from pathlib import Path
 
 import torch
-from benchmarks.plain import PlainDyRegGNN  # beside this file
+import torch._inductor.config
+from benchmarks import data  # beside this file
+from benchmarks.exported import exported_cases
+from benchmarks.plain import PlainDyRegGNN
 from mmaction.structures import ActionDataSample
 from mmengine.config import Config
 from mmengine.logging import MessageHub
@@ -27,6 +30,7 @@ from mmengine.registry import DefaultScope
 from torch import Tensor, nn
 
 import dyreg_mmaction
+from dyreg_mmaction.inference.export import ClipClassifier
 from dyreg_mmaction.models import DyRegGNN
 from dyreg_mmaction.registry import MODELS
 
@@ -89,14 +93,53 @@ def training(dtype: torch.dtype, args: argparse.Namespace) -> Cases:
     return {name: partial(run, model) for name, model in models.items()}
 
 
-def region_losses(args: argparse.Namespace) -> Cases:
-    """Forward and backward of the quick start's recogniser on 8 clips: without its region loss, after it, during it."""
-    x = torch.randn(8, 8, 3, 64, 64, device=DEVICE)
-    samples = [ActionDataSample().set_gt_label(i) for i in range(len(x))]
-    plain, taught = build('tsm_r18_dyreg_mini').train(), build('tsm_r18_dyreg-motion_mini').train()
+def compiled(train: bool, args: argparse.Namespace) -> Cases:
+    """Whole recognisers as they are and as one graph of torch.compile, which is made in the run that does not count."""
+    x = torch.randn(args.batch, 16, 3, args.size, args.size, device=DEVICE)
+    names = {'MMAction2, no modules': 'tsm_r50_sthv2', 'with modules': 'tsm_r50_dyreg_sthv2'}
+    models = {case: build(name).train(train) for case, name in names.items()}
+    if not train:
+        models['with modules, fused, float32'] = dyreg_mmaction.fuse_for_inference(models['with modules'])
+    compiled = {f'{case}, compiled': torch.compile(model, fullgraph=True) for case, model in models.items()}
+
+    def run(model: nn.Module) -> None:
+        with torch.set_grad_enabled(train), torch._inductor.config.patch(freezing=not train):
+            logits = model(x, stage='head')
+        if train:
+            model.zero_grad()
+            logits.square().mean().backward()
+
+    return {case: partial(run, model) for case, model in (models | compiled).items()}
+
+
+def exported(plain: str, plugged: str, args: argparse.Namespace) -> Cases:
+    """One clip through the recogniser: MMAction2's, ours made faster, and ours as a file for other programs."""
+    x = torch.randn(args.batch, 16, 3, args.size, args.size)
+    model = wake(build(plugged)).cpu().eval()
+    models = {
+        'MMAction2, no modules': build(plain).cpu().eval(),
+        'with modules, fused, float32': dyreg_mmaction.fuse_for_inference(model),
+    }
+    run = torch.inference_mode()(lambda model: ClipClassifier(model)(x))
+    return {name: partial(run, model) for name, model in models.items()} | exported_cases(model, x, args.threads)
+
+
+def region_losses(test: bool, args: argparse.Namespace) -> Cases:
+    """The quick start's recogniser on a clip, without its region loss, after it, during it; or all three at a test.
+
+    They share their weights: at this size it matters where these lie.
+    """
+    x, samples = torch.randn(args.batch, 8, 3, 64, 64, device=DEVICE), [ActionDataSample().set_gt_label(0)] * args.batch
+    plain, taught = build('tsm_r18_dyreg_mini'), build('tsm_r18_dyreg-motion_mini')
+    taught.backbone, taught.cls_head = plain.backbone, plain.cls_head
 
     def run(model: nn.Module, done: float) -> None:
         MessageHub.get_current_instance().update_info_dict(dict(iter=done, max_iters=1))
+        model.train(not test)
+        if test:
+            with torch.inference_mode():
+                model(x, samples, mode='predict')
+            return
         model.zero_grad()
         losses = model(x, samples, mode='loss')
         sum(value for key, value in losses.items() if 'loss' in key).backward()
@@ -162,6 +205,10 @@ PARTS: dict[str, Callable[[argparse.Namespace], Cases]] = {
     'inference_i3d_r50': partial(inference, 'i3d_r50_sthv1', 'i3d_r50_dyreg_sthv1'),
     'training': partial(training, torch.float32),
     'training_bf16': partial(training, torch.bfloat16),
+    'compile_inference': partial(compiled, False),
+    'compile_training': partial(compiled, True),
+    'export_tsm_r50': partial(exported, 'tsm_r50_sthv2', 'tsm_r50_dyreg_sthv2'),
+    'export_i3d_r50': partial(exported, 'i3d_r50_sthv1', 'i3d_r50_dyreg_sthv1'),
     'module_r3': partial(module, 128, 28, False),
     'module_r4': partial(module, 256, 14, False),
     'module_r5': partial(module, 512, 7, False),
@@ -169,7 +216,10 @@ PARTS: dict[str, Callable[[argparse.Namespace], Cases]] = {
     'module_r4_training': partial(module, 256, 14, True),
     'module_r5_training': partial(module, 512, 7, True),
     'scaling': scaling,
-    'region_losses': region_losses,
+    'region_losses': partial(region_losses, False),
+    'region_losses_test': partial(region_losses, True),
+    'data_decoders': data.decoders,
+    'data_stages': data.stages,
 }
 DEVICE = 'cuda' if torch.cuda.is_available() else 'cpu'
 

@@ -2,19 +2,24 @@
 
 Examples:
     python tools/export_model.py configs/tsm_r50_dyreg_sthv2.py checkpoint.pth model.onnx
+    python tools/export_model.py configs/tsm_r50_dyreg_sthv2.py checkpoint.pth model.onnx --int8 videos/*.mp4
     python tools/export_model.py configs/i3d_r50_dyreg_sthv1.py checkpoint.pth model.pt2 --size 256
 
-tools/run_exported.py runs a video through the ONNX file; it needs no MMAction2 and no PyTorch.
+tools/run_exported.py runs a video through the file; it needs no MMAction2, and for ONNX no PyTorch.
 """
 
 import argparse
+from pathlib import Path
 
+import torch
 from mmaction.apis import init_recognizer
 from mmengine.fileio import list_from_file
 from mmengine.runner import CheckpointLoader
+from run_exported import load_clip  # beside this file
 
 import dyreg_mmaction  # noqa: F401  (registers the models)
-from dyreg_mmaction.inference.export import describe_input, export
+from dyreg_mmaction.inference.description import describe_input
+from dyreg_mmaction.inference.export import check_weights, export, quantize
 
 
 def parse_args() -> argparse.Namespace:
@@ -26,21 +31,38 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--label-file', help='class names, one a line (default: those the checkpoint or data set knows)'
     )
-    return parser.parse_args()
+    parser.add_argument(
+        '--int8',
+        nargs='+',
+        metavar='VIDEO',
+        help='write OUT.int8.onnx as well, its convolutions in int8, with ranges from these training videos (some 50)',
+    )
+    args = parser.parse_args()
+    if args.int8 and not args.out.endswith('.onnx'):
+        parser.error('--int8 needs an .onnx file')
+    return args
 
 
 def main() -> None:
     args = parse_args()
     try:
         model = init_recognizer(args.config, args.checkpoint, device='cpu')
-        meta = CheckpointLoader.load_checkpoint(args.checkpoint, map_location='cpu').get('meta', {}).get('dataset_meta')
+        checkpoint = CheckpointLoader.load_checkpoint(args.checkpoint, map_location='cpu')
+        check_weights(model, checkpoint)
+        meta = checkpoint.get('meta', {}).get('dataset_meta')
         if args.label_file:
             meta = dict(classes=list_from_file(args.label_file))
         description = describe_input(model.cfg, args.size, meta)
         difference = export(model, description, args.out)
+        print(
+            f'{args.out}: logits differ by {difference:.1e} of the largest; the JSON file beside it says how to feed it'
+        )
+        if args.int8:
+            out = Path(args.out).with_suffix('.int8.onnx')
+            quantize(args.out, (torch.from_numpy(load_clip(video, description)) for video in args.int8), out)
+            print(f'{out}: the same with convolutions in int8')
     except (ValueError, OSError, RuntimeError, ImportError) as error:
         raise SystemExit(f'export_model.py: {error}') from error
-    print(f'{args.out}: logits differ by {difference:.1e} of the largest; the JSON file beside it says how to feed it')
 
 
 if __name__ == '__main__':

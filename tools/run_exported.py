@@ -1,6 +1,6 @@
 """Classes of a video, by a file of tools/export_model.py: python tools/run_exported.py model.onnx video.mp4.
 
-Needs numpy, opencv-python and onnxruntime, and nothing else.
+Needs numpy and opencv-python, and onnxruntime for .onnx or PyTorch for .pt2; nothing else.
 """
 
 import json
@@ -9,35 +9,62 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-import onnxruntime
+
+
+def positions(total: int, spec: dict) -> np.ndarray:
+    """Numbers of the frames of a clip, of so many of a video."""
+    frames, i = spec['frames'], np.arange(spec['frames'])
+    if spec['sampling'] == 'middles':
+        return ((i + 0.5) * total / frames).astype(int)
+    if spec['sampling'] == 'uniform':
+        part = (total - 1) / frames
+        return np.round(i * part).astype(int) + int(part / 2)
+    return (max(total - (frames - 1) * spec['interval'] - 1, 0) // 2 + i * spec['interval']) % total
 
 
 def load_clip(video: str, spec: dict) -> np.ndarray:
     """Normalised clip (1, frames, 3, size, size) of a video."""
-    reader, frames = cv2.VideoCapture(video), []
-    while (read := reader.read())[0]:
-        frames.append(read[1])
-    if not frames:
+    reader, total = cv2.VideoCapture(video), 0
+    while reader.grab():
+        total += 1
+    if not total:
         raise SystemExit(f'{video!r} is no video that OpenCV can read')
-    clip = []
-    for part in range(spec['frames']):
-        frame = frames[int((part + 0.5) * len(frames) / spec['frames'])]
-        scale = spec['short_side'] / min(frame.shape[:2])
-        frame = cv2.resize(frame, (int(frame.shape[1] * scale + 0.5), int(frame.shape[0] * scale + 0.5)))
-        top, left = (frame.shape[0] - spec['size']) // 2, (frame.shape[1] - spec['size']) // 2
-        clip.append(frame[top : top + spec['size'], left : left + spec['size'], ::-1])  # BGR -> RGB
-    clip = (np.stack(clip) - np.float32(spec['mean'])) / np.float32(spec['std'])
+    reader, wanted, frames = cv2.VideoCapture(video), positions(total, spec), {}
+    for index in range(max(wanted) + 1):
+        if reader.grab() and index in wanted:
+            frames[index] = crop(reader.retrieve()[1], spec)
+    clip = (np.stack([frames[index] for index in wanted]) - np.float32(spec['mean'])) / np.float32(spec['std'])
     return clip.transpose(0, 3, 1, 2)[None].astype(np.float32)
+
+
+def crop(frame: np.ndarray, spec: dict) -> np.ndarray:
+    """The middle of a frame of OpenCV, which is BGR, as the model takes it."""
+    scale = spec['short_side'] / min(frame.shape[:2])
+    frame = cv2.resize(frame, (int(frame.shape[1] * scale + 0.5), int(frame.shape[0] * scale + 0.5)))
+    top, left = (frame.shape[0] - spec['size']) // 2, (frame.shape[1] - spec['size']) // 2
+    frame = frame[top : top + spec['size'], left : left + spec['size']]
+    return frame if 'BGR' in spec['input'] else frame[..., ::-1]
+
+
+def run(model: str, clips: np.ndarray) -> np.ndarray:
+    """Logits of clips."""
+    if model.endswith('.pt2'):
+        import torch
+
+        return torch.export.load(model).module()(torch.from_numpy(clips)).detach().numpy()
+    import onnxruntime
+
+    return onnxruntime.InferenceSession(model).run(None, {'clips': clips})[0]
 
 
 def main() -> None:
     if len(sys.argv) != 3:
-        raise SystemExit('usage: python tools/run_exported.py MODEL.onnx VIDEO')
+        raise SystemExit('usage: python tools/run_exported.py MODEL.onnx|MODEL.pt2 VIDEO')
     model, video = sys.argv[1:]
     if not (Path(model).is_file() and Path(model).with_suffix('.json').is_file()):
         raise SystemExit(f'{model} and its .json must be there, side by side; tools/export_model.py writes both')
     spec = json.loads(Path(model).with_suffix('.json').read_text())
-    logits = onnxruntime.InferenceSession(model).run(None, {'clips': load_clip(video, spec)})[0][0]
+    (logits,) = run(model, load_clip(video, spec))
     scores = np.exp(logits - logits.max())
     scores /= scores.sum()
     for label in scores.argsort()[::-1][:5]:

@@ -9,14 +9,14 @@ if [ "$(cat .venv/.wanted 2>/dev/null || true)" = "$wanted" ]; then
 fi
 
 if [ ! -x .venv/bin/python ]; then
-    for python in ${PYTHON:-python3 python3.12 python3.11 python3.10}; do
-        if "$python" -c 'import sys; sys.exit(not (3, 10) <= sys.version_info < (3, 13))' 2>/dev/null; then
+    for python in ${PYTHON:-python3 python3.14 python3.13 python3.12 python3.11 python3.10}; do
+        if "$python" -c 'import sys; sys.exit(sys.version_info < (3, 10))' 2>/dev/null; then
             found=$python
             break
         fi
     done
     if [ -z "${found:-}" ]; then
-        echo "Python 3.10, 3.11 or 3.12 is needed; install one, or name it: PYTHON=/path/to/python bash $0" >&2
+        echo "Python 3.10 or newer is needed; install one, or name it: PYTHON=/path/to/python bash $0" >&2
         exit 1
     fi
     echo "== making .venv with $("$found" --version)"
@@ -27,10 +27,18 @@ if [ ! -x .venv/bin/python ]; then
     }
 fi
 
-echo "== installing PyTorch"
-.venv/bin/python -m pip install --quiet --disable-pip-version-check 'torch==2.13.0'
+has() { .venv/bin/python -m pip show --quiet "$1" 2>/dev/null; }
+install() { .venv/bin/python -m pip install --quiet --disable-pip-version-check "$@"; }
+
+# what is there stays: PyTorch, OpenCV and mmcv exist in several builds
+if ! has torch; then
+    echo "== installing PyTorch"
+    install torch==2.13.0
+fi
 echo "== installing dyreg_mmaction and what it needs"
-extras=tests
-.venv/bin/python -m pip show --quiet mmcv 2>/dev/null || extras=lite,tests # a full mmcv is never overwritten
-.venv/bin/python -m pip install --quiet --disable-pip-version-check --editable ".[$extras]"
+# one version: MMAction2 asks for the one and mmengine for the other, and both write cv2/
+has opencv-python || has opencv-contrib-python || install opencv-python==4.13.0.92 opencv-contrib-python==4.13.0.92
+extras=lite,tests
+if has mmcv; then extras=tests; fi
+install --editable ".[$extras]"
 echo "$wanted" >.venv/.wanted

@@ -36,7 +36,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--out', type=Path, default=Path('work_dirs/study'), help='folder of the study')
     parser.add_argument('--portion', type=int, default=200, help='iterations from one evaluation to the next')
     parser.add_argument('--val-videos', type=int, default=1000, help='videos to evaluate on')
-    parser.add_argument('--metric', default='acc/top1', help='metric of table and plot')
+    parser.add_argument('--metrics', nargs='+', default=['acc/top1'], help='metrics of table and plot')
     parser.add_argument('--threads', type=int, help='threads of this process; by default as many as there are cores')
     parser.add_argument('--cfg-options', nargs='+', action=DictAction, help='settings of all configs, k=v')
     args = parser.parse_args()
@@ -73,8 +73,8 @@ def run_study(runs: list[StudyRun], args: argparse.Namespace) -> None:
             print(run.diverged, flush=True)
         else:
             point = run.curve[-1]
-            if args.metric not in point:
-                raise ValueError(f'--metric {args.metric} is not measured; choose one of {", ".join(point)}')
+            if missing := [metric for metric in args.metrics if metric not in point]:
+                raise ValueError(f'--metrics {missing[0]} is not measured; choose from {", ".join(point)}')
             numbers = ' '.join(f'{key} {value:.4g}' for key, value in point.items())
             print(f'{run.name} seed {run.seed}: {numbers} | {(end - time.monotonic()) / 60:.0f} min left', flush=True)
         write_report(runs, args)
@@ -89,24 +89,24 @@ def write_report(runs: list[StudyRun], args: argparse.Namespace) -> None:
         return
     keys = ('name', 'seed', 'num_parameters', 'diverged', 'curve')
     _write(args.out / 'study.json', json.dumps([{key: getattr(run, key) for key in keys} for run in runs], indent=1))
-    _write(args.out / 'study.md', table(runs, args.metric))
-    plot([run for run in runs if run.curve], args.metric, args.out / 'study.png')
+    _write(args.out / 'study.md', table(runs, args.metrics))
+    plot([run for run in runs if run.curve], args.metrics, args.out / 'study.png')
 
 
-def table(runs: list[StudyRun], metric: str) -> str:
+def table(runs: list[StudyRun], metrics: list[str]) -> str:
     """Markdown table: each config at the largest number of videos that all runs have seen, mean and spread of seeds."""
     videos = min((run.videos for run in runs if not run.diverged), default=0)
     lines = [
         f'At the first evaluation after {videos:,} videos, mean ± standard deviation over the seeds; '
         'shift and motion of the regions in cells.\n',
-        f'| config | parameters | seeds | {metric} | loss | region shift | region motion | seconds |',
-        '|---|---|---|---|---|---|---|---|',
+        f'| config | parameters | seeds | {" | ".join(metrics)} | loss | region shift | region motion | seconds |',
+        f'|---|---|---|{"---|" * len(metrics)}---|---|---|---|',
     ]
     for name in dict.fromkeys(run.name for run in runs):
         of_name = [run for run in runs if run.name == name]
         going = [run for run in of_name if not run.diverged]
         points = [next(p for p in run.curve if p['videos'] >= videos) for run in going]
-        cells = [_spread(points, key) for key in (metric, 'loss', 'shift', 'motion', 'seconds')]
+        cells = [_spread(points, key) for key in (*metrics, 'loss', 'shift', 'motion', 'seconds')]
         seeds = f'{len(going)}' if going == of_name else f'{len(going)}, {len(of_name) - len(going)} diverged'
         lines.append(f'| {name} | {of_name[0].num_parameters:,} | {seeds} | {" | ".join(cells)} |')
     return '\n'.join(lines) + '\n'
@@ -118,14 +118,14 @@ def _spread(points: list[dict[str, float]], key: str) -> str:
     return f'{np.mean(values):.4g}{spread}' if values else '-'
 
 
-def plot(runs: list[StudyRun], metric: str, path: Path) -> None:
-    """Curves of the metric and, where there are regions, of their shift and motion: a line for each seed."""
+def plot(runs: list[StudyRun], metrics: list[str], path: Path) -> None:
+    """Curves of the metrics and, where there are regions, of their shift and motion: a line for each seed."""
     try:
         from matplotlib.figure import Figure
     except ImportError:
         print(f'matplotlib is not installed, so {path.name} is not drawn: pip install matplotlib')
         return
-    keys = [metric] + [key for key in ('shift', 'motion') if any(key in run.curve[-1] for run in runs)]
+    keys = metrics + [key for key in ('shift', 'motion') if any(key in run.curve[-1] for run in runs)]
     names = list(dict.fromkeys(run.name for run in runs))
     figure = Figure(figsize=(6 * len(keys), 4.5), layout='constrained')
     for axes, key in zip(np.atleast_1d(figure.subplots(1, len(keys))), keys, strict=True):
@@ -134,7 +134,7 @@ def plot(runs: list[StudyRun], metric: str, path: Path) -> None:
                 x, y = ([point[k] for point in run.curve] for k in ('videos', key))
                 label = run.name if run.seed == runs[0].seed else None
                 axes.plot(x, y, color=f'C{names.index(run.name)}', label=label)
-        axes.set(xlabel='videos', title=key if key == metric else f'region {key} (cells)')
+        axes.set(xlabel='videos', title=key if key in metrics else f'region {key} (cells)')
         axes.legend()
     figure.savefig(new := path.with_suffix('.new.png'), dpi=100)
     os.replace(new, path)

@@ -6,11 +6,13 @@ remedy does nothing where its fault is absent. No installed file is touched.
 
 import functools
 
-from . import mmaction, mmaction_inferencer, mmcv, mmengine, numpy
+from . import mmaction, mmaction_inferencer, mmcv, mmengine, numpy, python, torch
 
 REMEDIES = (
     mmcv.require_mmcv,
     mmcv.hide_mmcv_lite_warning,
+    torch.load_weights_only,
+    torch.bring_forward_names,
     mmaction.supply_drn,
     mmaction.alias_importlib_metadata,
     mmengine.find_packages,
@@ -31,6 +33,7 @@ REMEDIES = (
     mmaction.jitter_hue,
     numpy.bring_back_names,
     numpy.take_single_elements,
+    python.bring_back_find_loader,
     mmaction.draw_labels,
     mmaction.draw_samples,
     mmaction_inferencer.give_probabilities,

@@ -27,7 +27,7 @@ def read_config_text(text: Any) -> Any:
     """
     from mmengine.config import Config
 
-    if not isinstance(text, str) or len(text) > MAX_LENGTH:
+    if not isinstance(text, str) or len(text) > MAX_LENGTH or '\0' in text:
         raise ValueError(f'the config in a checkpoint must be a text of at most {MAX_LENGTH} characters; {REMEDY}')
     try:
         content = {name: value for node in ast.parse(text).body for name, value in [_assignment(node)]}

@@ -86,7 +86,7 @@ def train_from_scratch(backbones: ModuleType) -> None:
 
 @mends('mmaction.datasets.transforms.processing')
 def jitter_hue(processing: ModuleType) -> None:
-    """``mmaction/datasets/transforms/processing.py:979``: in numpy 2 a hue in uint8 takes no negative offset."""
+    """``mmaction/datasets/transforms/processing.py:979``: a hue in uint8 takes no negative offset and ends at 255."""
     import cv2
 
     def adjust_hue(img: np.ndarray, factor: float) -> np.ndarray:
@@ -94,8 +94,7 @@ def jitter_hue(processing: ModuleType) -> None:
         hsv[..., 0] = (hsv[..., 0].astype(np.int16) + int(factor * 255)) % 180
         return cv2.cvtColor(hsv, cv2.COLOR_HSV2RGB).astype(np.float32)
 
-    if int(np.__version__.partition('.')[0]) >= 2:
-        processing.ColorJitter.adjust_hue = staticmethod(adjust_hue)
+    processing.ColorJitter.adjust_hue = staticmethod(adjust_hue)
 
 
 @mends('mmaction.visualization.action_visualizer')
@@ -163,7 +162,8 @@ def batch_test_views(recognizer2d: ModuleType) -> None:
 
     @functools.wraps(stock)
     def extract_feat(self: Any, *args: Any, **kwargs: Any) -> Any:
-        if not hasattr(self.backbone, 'get'):
+        # not in other forwards: what a compiled one has changed makes it compile again
+        if (self.test_cfg or {}).get('max_testing_views') and not hasattr(self.backbone, 'get'):
             type(self.backbone).get = get
         return stock(self, *args, **kwargs)
 

@@ -141,13 +141,14 @@ def trust_logs_in_checkpoints() -> None:
     methods of HistoryBuffer are pickled, reaches nothing but them.
     """
     from mmengine.logging import HistoryBuffer
-    from numpy._core.multiarray import _reconstruct, scalar
 
     def getattr_of_history_buffer(obj: Any, name: str) -> Callable:
         if obj is HistoryBuffer and name in ('min', 'max', 'current', 'mean'):
             return getattr(obj, name)
         raise RuntimeError(f'The checkpoint asks for the attribute {name!r} of {obj!r}, which is not safe to load.')
 
+    reconstruct: Any = np.empty(0).__reduce__()[0]
+    scalar: Any = np.float64().__reduce__()[0]
     torch.serialization.add_safe_globals(
         [
             HistoryBuffer,
@@ -157,7 +158,7 @@ def trust_logs_in_checkpoints() -> None:
             # written by numpy 1 (core) and numpy 2 (_core)
             *(
                 (function, f'numpy.{core}.multiarray.{function.__name__}')
-                for function in (_reconstruct, scalar)
+                for function in (reconstruct, scalar)
                 for core in ('core', '_core')
             ),
             (getattr_of_history_buffer, 'builtins.getattr'),

@@ -15,7 +15,7 @@ class _Numpy(ModuleType):
     Inf = np.inf
     NAN = np.nan
     in1d = staticmethod(np.isin)
-    trapz = staticmethod(np.trapezoid)
+    trapz = staticmethod(getattr(np, 'trapezoid', None) or np.trapz)  # type: ignore[attr-defined]
 
     def __getattr__(self, name: str) -> Any:
         return getattr(np, name)

@@ -1,7 +1,7 @@
 """Datasets and transforms; importing this registers them."""
 
 from .boxes import LoadBoxes, LoadObjects, WithBoxes
-from .decoding import ReplaceDamaged, VideoDecode, VideoInit
+from .decoding import ReplaceDamaged, VideoDecode, VideoInit, WithNeighbours
 from .mini_something import MiniSomething
 from .samplers import StreamSampler
 from .something import TSMCrop
@@ -19,4 +19,5 @@ __all__ = [
     'VideoDecode',
     'VideoInit',
     'WithBoxes',
+    'WithNeighbours',
 ]

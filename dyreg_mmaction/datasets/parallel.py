@@ -35,7 +35,7 @@ def map_in_processes(function: Callable[[Task], Result], tasks: Sequence[Task], 
         return
     threads = cv2.getNumThreads()
     cv2.setNumThreads(1)  # OpenCV's threads do not survive a fork, and the processes share the cores
-    executor = ProcessPoolExecutor(workers, initializer=_leave_stopping_to_the_parent)
+    executor = ProcessPoolExecutor(workers, initializer=_start_worker)
     try:
         results = executor.map(function, tasks, chunksize=max(1, min(32, len(tasks) // (8 * workers))))
         yield from track_iter_progress((results, len(tasks)), file=sys.stdout)
@@ -44,6 +44,7 @@ def map_in_processes(function: Callable[[Task], Result], tasks: Sequence[Task], 
         cv2.setNumThreads(threads)
 
 
-def _leave_stopping_to_the_parent() -> None:
+def _start_worker() -> None:
+    cv2.setNumThreads(1)  # not inherited where processes do not start by a fork, as from Python 3.14 on
     for stop in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(stop, signal.SIG_IGN)
+        signal.signal(stop, signal.SIG_IGN)  # stopping is the parent's

@@ -2,18 +2,20 @@
 
 import copy
 import json
+from collections.abc import Iterable, Mapping
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from mmengine.config import Config
+from mmaction.models.recognizers import Recognizer2D, Recognizer3D
+from mmengine.utils import digit_version
 from torch import Tensor, nn
 
-from dyreg_mmaction.compat.mmaction_inferencer import class_names
 from dyreg_mmaction.models.backbones import Plugged
 
 TOLERANCE = 1e-4
+ONNXSCRIPT = '0.7.1'  # earlier versions write a wrong GRU without a word
 
 
 class ClipClassifier(nn.Module):
@@ -24,51 +26,50 @@ class ClipClassifier(nn.Module):
 
     Shapes:
         normalised RGB clips (B, T, 3, H, W) -> logits (B, classes)
+
+    Raises:
+        ValueError: If it is another recogniser, or one that needs more than clips.
     """
 
     def __init__(self, recognizer: nn.Module) -> None:
         super().__init__()
+        if not isinstance(recognizer, Recognizer2D | Recognizer3D):
+            raise ValueError(
+                f'{type(recognizer).__name__} cannot be exported; only a Recognizer2D or Recognizer3D can, or a '
+                'RegionRecognizer2D or RegionRecognizer3D'
+            )
+        if getattr(recognizer, 'takes_boxes', False):
+            raise ValueError(
+                'this model needs the boxes of its nodes beside the clips (BoxRegions), and an exported file takes '
+                'clips alone; export one whose regions come from the clip, such as DynamicRegions'
+            )
         self.recognizer = recognizer
 
     def forward(self, clips: Tensor) -> Tensor:
         """The logits."""
-        if 'Recognizer3D' in {cls.__name__ for cls in type(self.recognizer).__mro__}:
+        if isinstance(self.recognizer, Recognizer3D):
             clips = clips.transpose(1, 2).unsqueeze(1)  # (B,1,3,T,H,W)
-        return self.recognizer.extract_feat(clips, stage='head')[0]  # type: ignore[operator]
+        return self.recognizer(clips, stage='head')
 
 
-def describe_input(cfg: Config, size: int | None = None, dataset_meta: dict | None = None) -> dict:
-    """How clips are made of a video: frames, sizes and order of pixels, their mean and deviation, and the class names.
-
-    Args:
-        cfg (Config): Config of the recogniser.
-        size (int, optional): Side of the crop; None: that of validation.
-        dataset_meta (dict, optional): Of the checkpoint.
+def check_weights(model: nn.Module, checkpoint: Mapping) -> None:
+    """See that a checkpoint has every weight of a model; MMEngine only logs it.
 
     Raises:
-        ValueError: If the config's validation pipeline does not say it.
+        ValueError: If one is missing or has another shape.
     """
-    pipeline = cfg.val_dataloader.dataset.pipeline
-    steps = {step['type']: step for part in pipeline for step in (part, *part.get('transforms', []))}  # WithBoxes
-    sampling = steps.get('SampleFrames') or steps.get('UniformSample')
-    if sampling is None or 'Resize' not in steps or 'CenterCrop' not in steps:
+    weights = {key.removeprefix('module.'): value for key, value in checkpoint.get('state_dict', checkpoint).items()}
+    own = model.state_dict()
+    wrong = [
+        key
+        for key, value in own.items()
+        if not key.endswith('num_batches_tracked') and getattr(weights.get(key), 'shape', None) != value.shape
+    ]
+    if wrong:
         raise ValueError(
-            f'the validation pipeline has {", ".join(steps)}, but must have SampleFrames or UniformSample, Resize and '
-            'CenterCrop to be written down for other programs'
+            f'{len(wrong)} of the {len(own)} weights of the {type(model).__name__} of the config (such as {wrong[0]!r})'
+            ' are not in the checkpoint, or have another shape there; give a checkpoint of this config'
         )
-    preprocessor = cfg.model.data_preprocessor
-    classes = class_names(cfg, dataset_meta)
-    return dict(
-        input='clips: float32 (batch, frames, 3, size, size), RGB, (pixel - mean) / std',
-        output='logits: float32 (batch, classes)',
-        frames=sampling.get('clip_len', 1) * (sampling.get('num_clips', 1) if 'SampleFrames' in steps else 1),
-        sampling='the middle of each of so many equal parts of the video',
-        short_side=max(steps['Resize']['scale']),
-        size=size or int(np.max(steps['CenterCrop']['crop_size'])),
-        mean=list(preprocessor.mean),
-        std=list(preprocessor.std),
-        classes=classes or [str(label) for label in range(cfg.model.cls_head.num_classes)],
-    )
 
 
 def export(recognizer: nn.Module, description: dict, path: str | Path) -> float:
@@ -76,19 +77,22 @@ def export(recognizer: nn.Module, description: dict, path: str | Path) -> float:
 
     Args:
         recognizer (nn.Module): The recogniser, on the CPU.
-        description (dict): From :func:`describe_input`.
+        description (dict): From :func:`.describe_input`.
         path (str | Path): '.onnx' for ONNX, '.pt2' for torch.export.
 
     Returns:
         float: Largest difference of logits, as a part of the largest logit.
 
     Raises:
-        ValueError: If the ending is another one.
+        ValueError: If the ending is another one, or the recogniser cannot be exported.
+        ImportError: If ONNX is asked for and onnxscript is missing or older than 0.7.1.
         RuntimeError: If the logits differ by more than 1e-4.
     """
     path = Path(path)
     if path.suffix not in ('.onnx', '.pt2'):
         raise ValueError(f'{path.name!r} must end in .onnx (ONNX) or .pt2 (torch.export)')
+    if path.suffix == '.onnx':
+        _check_onnxscript()
     model = ClipClassifier(_in_rows(recognizer))
     shape = (description['frames'], 3, description['size'], description['size'])
     clips = torch.randn(2, *shape, generator=torch.Generator().manual_seed(0))
@@ -111,6 +115,46 @@ def export(recognizer: nn.Module, description: dict, path: str | Path) -> float:
     if not difference < TOLERANCE:
         raise RuntimeError(f"{path.name}'s logits differ from the model's by {difference:.1e} of the largest")
     return difference
+
+
+def quantize(path: str | Path, clips: Iterable[Tensor], out: str | Path) -> None:
+    """Write an ONNX file of :func:`export` anew with convolutions in int8; the rest stays in float32.
+
+    Args:
+        path (str | Path): The file; its description is copied.
+        clips (Iterable[Tensor]): Normalised clips (B, T, 3, H, W), from which the ranges of the maps are taken.
+        out (str | Path): The file to write.
+    """
+    from onnxruntime import quantization
+
+    class Reader(quantization.CalibrationDataReader):
+        batches = iter(clips)
+
+        def get_next(self) -> dict | None:
+            batch = next(self.batches, None)
+            return None if batch is None else {'clips': batch.numpy()}
+
+    quantization.quantize_static(
+        path,
+        out,
+        Reader(),
+        op_types_to_quantize=['Conv'],
+        per_channel=True,
+        activation_type=quantization.QuantType.QUInt8,
+    )
+    Path(out).with_suffix('.json').write_text(Path(path).with_suffix('.json').read_text())
+
+
+def _check_onnxscript() -> None:
+    try:
+        found = version('onnxscript')
+    except PackageNotFoundError:
+        found = 'none'
+    if found == 'none' or digit_version(found) < digit_version(ONNXSCRIPT):
+        raise ImportError(
+            f'ONNX needs onnxscript {ONNXSCRIPT} or later, as earlier ones write a wrong GRU, and there is {found}; '
+            "run pip install 'dyreg_mmaction[export]'"
+        )
 
 
 def _in_rows(recognizer: nn.Module) -> nn.Module:

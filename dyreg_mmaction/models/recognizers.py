@@ -13,7 +13,7 @@ from torch import Tensor
 from dyreg_mmaction.ops import Regions
 from dyreg_mmaction.registry import MODELS
 
-from .losses import PhasedLoss
+from .losses import PhasedLoss, clip_frames
 from .num_segments import TakesFrames
 from .recording import record_regions, region_sources
 from .regions.boxes import BoxRegions, use_boxes
@@ -38,7 +38,7 @@ class WithRegions:
     def __init__(self, *args, region_losses: Sequence[dict] = (), **kwargs) -> None:
         super().__init__(*args, **kwargs)
         sources = region_sources(self) if region_losses else {}  # type: ignore[arg-type]
-        losses = [PhasedLoss(cfg, sources) for cfg in region_losses]
+        losses = [PhasedLoss(cfg, sources, self.data_preprocessor) for cfg in region_losses]  # type: ignore[attr-defined]
         self.region_losses = dict(zip(_names(region_losses), losses, strict=True))
         self.takes_boxes = any(isinstance(module, BoxRegions) for module in self.modules())  # type: ignore[attr-defined]
 
@@ -87,18 +87,6 @@ def clip_boxes(inputs: Tensor, data_samples: list) -> Tensor:
         )
     boxes = np.concatenate([np.asarray(sample.boxes, np.float32) for sample in data_samples])
     return torch.from_numpy(boxes).to(inputs.device, non_blocking=True)
-
-
-def clip_frames(inputs: Tensor, num_clips: int) -> Tensor:
-    """Frames of all clips of a batch, Tensor[B, T, C, H, W] in float32, from what a recogniser takes.
-
-    Args:
-        inputs (Tensor): (videos, clips * T, C, H, W) of a 2D recogniser, (videos, clips, C, T, H, W) of a 3D one.
-        num_clips (int): Number B of clips that the backbone has made of them.
-    """
-    if inputs.ndim == 6:
-        return inputs.flatten(0, 1).transpose(1, 2).float()
-    return inputs.flatten(0, 1).unflatten(0, (num_clips, -1)).float()
 
 
 def log(losses: dict[str, Tensor], name: str, measures: dict[str, Tensor]) -> None:

@@ -10,7 +10,7 @@ BAND = 0.1  # standard deviation of the frequencies that count, in cycles per pi
 CELLS = 16  # a side of the grid whose median says what most of the frame does
 
 
-def motion_energy(frames: Tensor, steady: bool = True) -> Tensor:
+def motion_energy(frames: Tensor, steady: bool = True, neighbours: Tensor | None = None) -> Tensor:
     """Difference of each frame to the one before and the one after, |f(t) - f(t-1)| + |f(t+1) - f(t)|.
 
     Args:
@@ -18,23 +18,30 @@ def motion_energy(frames: Tensor, steady: bool = True) -> Tensor:
         steady (bool): Whether what the whole frame does is left out: a change of light (:func:`match_light`), a
             translation (:func:`global_translation`), whatever shows no motion of a part (:func:`shows_motion`). What
             has no counterpart in the other frame then has no energy.
+        neighbours (Tensor[B, T, C, H, W], optional): A frame g(t) near to each: then it is |g(t) - f(t)|.
 
     Returns:
         Tensor[B, T, H, W]: Mean over the channels.
     """
-    pairs = (len(frames), -1)
-    first, second = frames[:, :-1].flatten(0, 1), frames[:, 1:].flatten(0, 1)  # (M,C,H,W)
-    if steady:
-        second = match_light(first, second)
-        shift = global_translation(first, second)
-        moved, inside = translate(second, shift)
-        change = _difference(first, moved) * inside  # (M,H,W), at the place of the first frame
-        change = change * shows_motion(change.unflatten(0, pairs)).flatten()[:, None, None]
-        later = translate(change[:, None], -shift)[0][:, 0]  # the same at the place of the second
-    else:
-        change = later = _difference(first, second)
-    change, later = change.unflatten(0, pairs), later.unflatten(0, pairs)  # (B,T-1,H,W)
+    if neighbours is not None:
+        return _change(frames, neighbours, steady)[0]
+    change, shift = _change(frames[:, :-1], frames[:, 1:], steady)  # at the place of the first frame
+    later, _ = translate(change.flatten(0, 1)[:, None], -shift)  # at the place of the second
+    later = later.view_as(change)
     return F.pad(change, (0, 0, 0, 0, 0, 1)) + F.pad(later, (0, 0, 0, 0, 1, 0))
+
+
+def _change(first: Tensor, second: Tensor, steady: bool) -> tuple[Tensor, Tensor]:
+    """Difference of frames (B, P, C, H, W), (B, P, H, W), and the translation between them, (B * P, 2)."""
+    pairs = first.shape[:2]
+    first, second = first.flatten(0, 1), second.flatten(0, 1)  # (M,C,H,W)
+    if not steady:
+        return _difference(first, second).unflatten(0, pairs), torch.zeros(len(first), 2, device=first.device).long()
+    second = match_light(first, second)
+    shift = global_translation(first, second)
+    moved, inside = translate(second, shift)
+    change = (_difference(first, moved) * inside).unflatten(0, pairs)
+    return change * shows_motion(change)[..., None, None], shift
 
 
 def match_light(first: Tensor, second: Tensor) -> Tensor:

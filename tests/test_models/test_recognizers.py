@@ -2,16 +2,19 @@
 
 import copy
 
+import numpy as np
 import pytest
 import torch
 from backbone_cases import CASES, backbone_config, inputs
 from mmaction.structures import ActionDataSample
+from mmengine.dataset import Compose, pseudo_collate
 from mmengine.logging import MessageHub
 from mmengine.registry import DefaultScope
+from torch.utils._python_dispatch import TorchDispatchMode
 
+from dyreg_mmaction.datasets.something.video_files import write_webm
 from dyreg_mmaction.models import RegionRecognizer2D, RegionRecognizer3D
-from dyreg_mmaction.models.losses import RegionLoss
-from dyreg_mmaction.models.recognizers import clip_frames
+from dyreg_mmaction.models.losses import RegionLoss, clip_frames
 from dyreg_mmaction.registry import MODELS
 
 MOTION = dict(type='MotionLikelihood', weight=0.3, until=0.4)
@@ -73,21 +76,50 @@ def test_the_class_loss_stays_and_so_do_the_weights():
     assert losses(plain).keys() == {'loss_cls', 'top1_acc', 'top5_acc'}
 
 
-def test_after_its_end_nothing_is_recorded_or_computed(hub, monkeypatch):
-    model = recognizer('TSM-R18', MOTION)
+class Operators(TorchDispatchMode):
+    """Names of all that torch computes."""
+
+    def __init__(self):
+        super().__init__()
+        self.names = []
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        self.names.append(str(function))
+        return function(*args, **(kwargs or {}))
+
+
+def operators(model, mode, name='TSM-R18'):
+    """Of a forward, and of the backward where there are losses."""
+    frames, samples = batch(name)
+    model.train(mode == 'loss')
+    with Operators() as seen:
+        given = model(frames, samples, mode=mode)
+        if mode == 'loss':
+            sum(value for key, value in given.items() if 'loss' in key).backward()
+    return seen.names
+
+
+@pytest.mark.parametrize('loss', [MOTION, dict(type='CenterRepulsion', until=0.4, ending='cosine')])
+def test_after_its_end_the_training_is_that_of_the_class_loss_to_the_operator(hub, loss):
+    taught, plain = recognizer('TSM-R18', loss), recognizer('TSM-R18')
+    assert len(operators(taught, 'loss')) > len(operators(plain, 'loss'))
     hub.update_info('iter', 40)
-    monkeypatch.setattr(model.region_losses['motion_likelihood'].loss, '__call__', None)
+    assert operators(taught, 'loss') == operators(plain, 'loss')
+
+
+@pytest.mark.parametrize('mode', ['predict', 'tensor'])
+def test_a_test_is_that_of_the_plain_model_to_the_operator(mode):
+    assert operators(recognizer('TSM-R18', MOTION), mode) == operators(recognizer('TSM-R18'), mode)
+
+
+def test_after_its_end_and_at_test_time_nothing_is_recorded(hub, monkeypatch):
+    model = recognizer('TSM-R18', MOTION)
     monkeypatch.setattr('dyreg_mmaction.models.recognizers.record_regions', None)
-    assert losses(model).keys() == {'loss_cls', 'top1_acc', 'top5_acc'}
-    hub.update_info('iter', 39)
     with pytest.raises(TypeError):
         losses(model)
-
-
-def test_nothing_is_paid_at_test_time(monkeypatch):
-    model = recognizer('TSM-R18', MOTION).eval()
-    monkeypatch.setattr('dyreg_mmaction.models.recognizers.record_regions', None)
-    assert len(model(*batch('TSM-R18'), mode='predict')) == 2
+    assert len(model.eval()(*batch('TSM-R18'), mode='predict')) == 2
+    hub.update_info('iter', 40)
+    assert losses(model.train()).keys() == {'loss_cls', 'top1_acc', 'top5_acc'}
 
 
 def test_two_losses_of_a_type_have_names_of_their_own():
@@ -111,6 +143,32 @@ def test_frames_of_every_clip_in_their_order():
     given = clip_frames(frames.flatten(1, 2), 6), clip_frames(frames.permute(0, 1, 3, 2, 4, 5), 6)
     for each in given:
         assert torch.equal(each, torch.arange(24.0).view(6, 4, 1, 1, 1))
+
+
+@pytest.mark.parametrize(('name', 'frames', 'layout'), [('TSM-R18', 4, 'NCHW'), ('I3D-R50', 8, 'NCTHW')])
+def test_neighbours_of_a_video_reach_the_regions_of_frames_and_of_clips(tmp_path, name, frames, layout):
+    background = np.random.default_rng(0).integers(60, 120, (64, 64, 1), np.uint8)
+    scene = np.broadcast_to(background, (24, 64, 64, 3)).copy()
+    for t, frame in enumerate(scene):
+        frame[40:56, 2 * t : 2 * t + 12] = 250
+    write_webm(tmp_path / 'mover.webm', scene, fps=12)
+    num_clips, clip_len = (frames, 1) if layout == 'NCHW' else (1, frames)
+    steps = [dict(type='VideoDecode'), dict(type='FormatShape', input_format=layout)]
+    pipeline = [
+        dict(type='VideoInit'),
+        dict(type='SampleFrames', clip_len=clip_len, num_clips=num_clips, frame_interval=1),
+        dict(type='WithNeighbours', transforms=steps),
+        dict(type='PackActionInputs', algorithm_keys=('neighbours',)),
+    ]
+    with DefaultScope.overwrite_default_scope('mmaction'):
+        read = Compose(pipeline)
+    video = dict(filename=str(tmp_path / 'mover.webm'), label=0, start_index=0, modality='RGB')
+    data = pseudo_collate([read(dict(video)) for _ in range(2)])
+    model = recognizer(name, dict(MOTION, neighbours=True))
+    given = model(**model.data_preprocessor(data, training=True), mode='loss')
+    given['loss_motion_likelihood'].backward()
+    for path in CASES[name].after:
+        assert model.backbone.plugins[path.replace('.', '-')].regions.predictor.fc.weight.grad.any()
 
 
 def test_a_copy_teaches_its_own_regions():

@@ -28,18 +28,17 @@ def model(**loss):
 
 def runner(work_dir, iterations=ITERATIONS, **kwargs):
     loader = dict(dataset=digits(2 * ITERATIONS), batch_size=2, num_workers=0)
-    cfg = config(
-        work_dir,
-        model(),
-        digits(2),
+    settings = dict(
         train_dataloader=dict(sampler=dict(type='InfiniteSampler', shuffle=False), **loader),
         train_cfg=dict(by_epoch=False, max_iters=iterations),
         optim_wrapper=dict(optimizer=dict(type='SGD', lr=0.05, momentum=0.9)),
         default_hooks=dict(checkpoint=dict(type='CheckpointHook', interval=3, by_epoch=False)),
         randomness=dict(seed=0),
-        **{**dict(custom_hooks=[dict(type='EMAHook')]), **kwargs},
+        custom_hooks=[dict(type='EMAHook')],
+        model=model(),
     )
-    return Runner.from_cfg(cfg)
+    settings |= kwargs
+    return Runner.from_cfg(config(work_dir, settings.pop('model'), digits(2), **settings))
 
 
 def scalars(done, key):
@@ -76,6 +75,61 @@ def test_resumed_in_the_middle_of_its_phase_it_goes_on(trained, tmp_path):
     assert scalars(again, 'loss_motion_likelihood') == scalars(trained, 'loss_motion_likelihood')
     for key, value in trained.model.state_dict().items():
         assert torch.equal(again.model.state_dict()[key], value), key
+
+
+def frozen(kind):
+    """A model whose losses are of single clips: norms take what they have, and its regions are awake."""
+    cfg = model(type=kind, until=0.5, ending='step')
+    cfg['backbone']['norm_eval'] = True
+    return cfg
+
+
+def train(work_dir, kind='MotionLikelihood', batch_size=2, lr=0.05, **optim_wrapper):
+    """The weights after the training, and its runner."""
+    done = runner(
+        work_dir,
+        16 // batch_size,
+        model=frozen(kind),
+        train_dataloader=dict(
+            dataset=digits(16),
+            batch_size=batch_size,
+            num_workers=0,
+            sampler=dict(type='InfiniteSampler', shuffle=False),
+        ),
+        optim_wrapper=dict(optimizer=dict(type='SGD', lr=lr, momentum=0.9), **optim_wrapper),
+        custom_hooks=[],
+    )
+    torch.nn.init.ones_(done.model.backbone.plugins['layer1-0'].regions.predictor.alpha)
+    done.train()
+    return done.model.state_dict(), done
+
+
+KINDS = dict(MotionLikelihood='motion_likelihood', BoxLikelihood='box_likelihood', CenterRepulsion='center_repulsion')
+
+
+@pytest.mark.parametrize('kind', KINDS)
+def test_accumulated_gradients_are_those_of_the_whole_batch(tmp_path, kind):
+    """Through the end of the phase, which comes after the same clips."""
+    whole, one = train(tmp_path / 'whole', kind, batch_size=4)
+    parts, two = train(tmp_path / 'parts', kind, batch_size=2, accumulative_counts=2)
+    for key, steps in (f'loss_{KINDS[kind]}', 2), ('loss_cls', 4):
+        losses, halves = scalars(one, key), scalars(two, key)
+        assert len(losses) == steps and len(halves) == 2 * steps
+        assert [sum(pair) / 2 for pair in zip(halves[::2], halves[1::2], strict=True)] == pytest.approx(
+            losses, rel=1e-3
+        )
+    for key, value in whole.items():
+        torch.testing.assert_close(parts[key], value, rtol=0, atol=3e-4, msg=key)
+
+
+def test_a_training_in_mixed_precision_goes_the_way_of_the_full_one(tmp_path):
+    _, full = train(tmp_path / 'full', lr=2e-4)
+    _, mixed = train(tmp_path / 'mixed', lr=2e-4, type='AmpOptimWrapper', dtype='bfloat16')
+    for key in ('motion_likelihood/weight', 'loss_motion_likelihood', 'loss_cls'):
+        expected = scalars(full, key)
+        assert len(expected) == (8 if key == 'loss_cls' else 4)
+        assert scalars(mixed, key) == pytest.approx(expected, rel=0.05, abs=0.01)
+    assert scalars(mixed, 'loss_cls') != scalars(full, 'loss_cls')  # it was mixed
 
 
 @pytest.fixture

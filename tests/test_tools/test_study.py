@@ -67,12 +67,12 @@ def test_table_compares_at_equally_many_videos(tool):
     runs = [
         finished('a', [dict(acc=0.1), dict(acc=0.2), dict(acc=0.9)], parameters=7),
         finished('a', [dict(acc=0.3), dict(acc=0.4)], seed=1, parameters=7),
-        finished('b', [dict(acc=0.5, shift=0.0, motion=0.0), dict(acc=0.6, shift=1.5, motion=0.5)], parameters=1234),
+        finished('b', [dict(acc=0.5), dict(acc=0.6, far=0.2, shift=1.5, motion=0.5)], parameters=1234),
     ]
-    text = tool['table'](runs, 'acc')
-    assert 'after 20 videos' in text
-    assert '| a | 7 | 2 | 0.3 ± 0.14 | 1 ± 0 | - | - | 2 ± 0 |' in text
-    assert '| b | 1,234 | 1 | 0.6 | 1 | 1.5 | 0.5 | 2 |' in text
+    text = tool['table'](runs, ['acc', 'far'])
+    assert 'after 20 videos' in text and '| acc | far | loss |' in text
+    assert '| a | 7 | 2 | 0.3 ± 0.14 | - | 1 ± 0 | - | - | 2 ± 0 |' in text
+    assert '| b | 1,234 | 1 | 0.6 | 0.2 | 1 | 1.5 | 0.5 | 2 |' in text
 
 
 class Run:
@@ -96,12 +96,12 @@ class Run:
             self.curve.append(dict(videos=self.videos + self.step, seconds=1.0, loss=1.0, acc=0.5))
 
 
-def study(tool, monkeypatch, tmp_path, *names, minutes=60.0, metric='acc'):
+def study(tool, monkeypatch, tmp_path, *names, minutes=60.0, metrics=('acc',)):
     """Videos of all points of each run after a study, and the table."""
     monkeypatch.setattr(Run, 'now', 0.0)
     monkeypatch.setattr('time.monotonic', lambda: Run.now)
     runs = [Run(name) for name in names]
-    tool['run_study'](runs, Namespace(minutes=minutes, out=tmp_path, portion=2, metric=metric))
+    tool['run_study'](runs, Namespace(minutes=minutes, out=tmp_path, portion=2, metrics=list(metrics)))
     return {run.name: [point['videos'] for point in run.curve] for run in runs}, (tmp_path / 'study.md').read_text()
 
 
@@ -124,13 +124,13 @@ def test_a_run_that_diverges_stops_alone(tool, monkeypatch, tmp_path, capsys):
 
 
 def test_a_metric_that_nobody_measures_is_named(tool, monkeypatch, tmp_path):
-    with pytest.raises(ValueError, match='--metric accuracy is not measured; choose one of videos, seconds, loss, acc'):
-        study(tool, monkeypatch, tmp_path, 'a', metric='accuracy')
+    with pytest.raises(ValueError, match='--metrics accuracy is not measured; choose from videos, seconds, loss, acc'):
+        study(tool, monkeypatch, tmp_path, 'a', metrics=['accuracy'])
 
 
 def test_without_matplotlib_there_is_no_plot_but_all_else(tool, monkeypatch, tmp_path, capsys):
     monkeypatch.setitem(sys.modules, 'matplotlib.figure', None)
-    tool['write_report']([finished('a', [dict(acc=0.5)])], Namespace(out=tmp_path, metric='acc'))
+    tool['write_report']([finished('a', [dict(acc=0.5)])], Namespace(out=tmp_path, metrics=['acc']))
     assert sorted(path.name for path in tmp_path.iterdir()) == ['study.json', 'study.md']
     assert 'matplotlib is not installed' in capsys.readouterr().out
 

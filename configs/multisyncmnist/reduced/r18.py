@@ -7,7 +7,11 @@ _base_ = [
     '../_base_/schedule.py',
 ]
 
-pipeline = [dict(type='FormatShape', input_format='NCTHW'), dict(type='PackActionInputs')]
+pipeline = [
+    dict(type='LoadObjects'),
+    dict(type='FormatShape', input_format='NCTHW'),
+    dict(type='PackActionInputs', algorithm_keys=('objects',)),
+]
 digits = dict(
     num_digits=2,
     digit_classes=(0, 1, 7),

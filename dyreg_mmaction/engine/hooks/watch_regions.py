@@ -8,6 +8,7 @@ from mmengine.runner import Runner
 from torch import Tensor, nn
 
 from dyreg_mmaction.models.recording import record_regions, region_sources
+from dyreg_mmaction.models.regions import StaticRegions
 from dyreg_mmaction.ops import Regions
 from dyreg_mmaction.registry import HOOKS
 
@@ -93,12 +94,19 @@ class WatchRegionsHook(Hook):
         center = regions.center.detach().flatten(0, 1)  # over clips and frames, so that one set a clip may move too
         moves = center.std(0, correction=0).norm(dim=-1).max().item()
         after = f'after {runner.iter + 1} of {runner.max_iters} iterations'
-        if moves < REST:
+        source = self.plugins[path].regions
+        if moves < REST and not isinstance(source, StaticRegions):  # which are the same for all clips
+            advice = (
+                'a larger weight of region_losses'
+                if getattr(_unwrapped(runner), 'region_losses', None)
+                else "model.type='RegionRecognizer2D' (or 3D) with "
+                "region_losses=[dict(type='MotionLikelihood', weight=0.3, until=0.4)]"
+            )
+            if hasattr(source, 'predictor'):
+                advice += ', or a higher learning rate of regions.predictor.alpha'
             runner.logger.warning(
                 f'regions of plugin {path!r} do not move: {after} no centre differs by more than {moves:.4f} of the '
-                "frame between clips and frames; try model.type='RegionRecognizer2D' (or 3D) with "
-                "region_losses=[dict(type='MotionLikelihood', weight=0.3, until=0.4)], or a higher learning rate of "
-                'regions.predictor.alpha'
+                f'frame between clips and frames; try {advice}'
             )
         elif len(regions.center[0, 0]) > 1 and (spread := numbers['spread'].item()) < HEAP:
             runner.logger.warning(

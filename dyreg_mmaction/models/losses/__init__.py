@@ -3,6 +3,7 @@
 from .base import RegionLoss
 from .boxes import BoxLikelihood
 from .distillation import RegionDistillation
+from .frames import clip_frames
 from .motion import MotionLikelihood
 from .phase import Phase, PhasedLoss
 from .repulsion import CenterRepulsion
@@ -15,4 +16,5 @@ __all__ = [
     'PhasedLoss',
     'RegionDistillation',
     'RegionLoss',
+    'clip_frames',
 ]

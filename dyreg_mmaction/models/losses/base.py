@@ -19,8 +19,12 @@ class RegionLoss(ABC):
 
     releases = False
 
-    def check(self, sources: Mapping[str, nn.Module]) -> None:  # noqa: B027
-        """Called when the model is built, with the region sources to be taught, by the path of their plugin.
+    def check(self, sources: Mapping[str, nn.Module], preprocessor: nn.Module) -> None:  # noqa: B027
+        """Called when the model is built.
+
+        Args:
+            sources (Mapping[str, nn.Module]): The region sources to be taught, by the path of their plugin.
+            preprocessor (nn.Module): The model's data preprocessor, which normalises the frames.
 
         Raises:
             ValueError: If it cannot teach them.

@@ -16,6 +16,7 @@ from ..recording import record_regions, region_sources
 from .base import RegionLoss
 
 NUM_NODES = 9  # of a plugin whose config does not say
+PREPROCESSOR = dict(type='ActionDataPreprocessor')  # likewise, of a model
 
 
 @MODELS.register_module()
@@ -26,9 +27,9 @@ class RegionDistillation(RegionLoss):
         L = |c - c'|^2 + |\log s - \log s'|^2
 
     averaged over clips, frames and nodes, summed over plugins, with centres c and half sizes s in 0..1 of the frame.
-    Teachers are loaded when the first batch comes, run without gradient, in eval mode and only as far as the regions of
-    their plugin, are part of no checkpoint, and are let go when the phase ends. They see frames as normalised for the
-    student.
+    Teachers are tried before the training and loaded when the first batch comes. They run without gradient, in eval
+    mode and only as far as the regions of their plugin, are part of no checkpoint, and are let go when the phase ends.
+    They see the frames that the student sees.
 
     Source: DyReg-GNN (NeurIPS 2021), the section on several modules: three teachers for the first 10 % of the training.
 
@@ -37,8 +38,9 @@ class RegionDistillation(RegionLoss):
             teacher, and ``plugin``, the path of its plugin where that is another.
 
     Raises:
-        ValueError: If a plugin of the student has no teacher, or, before a training, if a teacher lacks the plugin or
-            has another number of nodes; by the call, if its frames are others.
+        ValueError: If a plugin of the student has no teacher, or, before a training, if a teacher lacks the plugin, has
+            another number of nodes or of frames, normalises frames otherwise, or its checkpoint is of another model; by
+            the call, if its regions are of another shape.
         FileNotFoundError: Before a training, if a file of a teacher is missing.
     """
 
@@ -50,9 +52,10 @@ class RegionDistillation(RegionLoss):
                 raise ValueError(f'teacher of {path!r} must be dict(config=FILE, checkpoint=FILE), not {dict(teacher)}')
         self.teachers = teachers
         self.num_nodes: dict[str, int | None] = {}
+        self.normalization: dict = {}
         self.models: dict[str, Plugged] = {}
 
-    def check(self, sources: Mapping[str, nn.Module]) -> None:
+    def check(self, sources: Mapping[str, nn.Module], preprocessor: nn.Module) -> None:
         """See that every plugin to be taught has a teacher, and every teacher a plugin."""
         if self.teachers.keys() != sources.keys():
             raise ValueError(
@@ -60,9 +63,10 @@ class RegionDistillation(RegionLoss):
                 f'are {list(sources)}; give each a teacher, or name those that have one by plugins=[...]'
             )
         self.num_nodes = {path: getattr(source, 'num_nodes', None) for path, source in sources.items()}
+        self.normalization = _normalization(preprocessor)
 
     def prepare(self) -> None:
-        """See that the teachers' files are there and their plugins fit."""
+        """See that the teachers' files are there and fit."""
         for path, teacher in self.teachers.items():
             for kind in ('config', 'checkpoint'):
                 if not Path(teacher[kind]).is_file():
@@ -70,18 +74,24 @@ class RegionDistillation(RegionLoss):
                         f'{kind}={teacher[kind]!r}, the teacher of {path!r}, does not exist; tools/train_multi.sh '
                         'trains the teachers first'
                     )
-            plugins = {p['after']: p for p in _backbone(teacher).get('plugins', ())}
-            after = teacher.get('plugin', path)
-            if after not in plugins:
-                raise ValueError(
-                    f'{teacher["config"]}, the teacher of {path!r}, has no plugin after {after!r} but {list(plugins)}'
-                )
-            given, wanted = plugins[after].get('num_nodes', NUM_NODES), self.num_nodes.get(path)
-            if wanted not in (None, given):
-                raise ValueError(
-                    f'{teacher["config"]}, the teacher of {path!r}, has {given} nodes and the student {wanted}; make '
-                    'num_nodes agree'
-                )
+            self._check_config(path, teacher)
+            _load(teacher)  # not kept: a copy of the student, such as an average, would hold on to it
+
+    def _check_config(self, path: str, teacher: Mapping) -> None:
+        model, name = Config.fromfile(teacher['config']).model, f'{teacher["config"]}, the teacher of {path!r},'
+        plugins = {plugin['after']: plugin for plugin in model.backbone.get('plugins', ())}
+        after = teacher.get('plugin', path)
+        if after not in plugins:
+            raise ValueError(f'{name} has no plugin after {after!r} but {list(plugins)}')
+        given, wanted = plugins[after].get('num_nodes', NUM_NODES), self.num_nodes[path]
+        if wanted not in (None, given):
+            raise ValueError(f'{name} has {given} nodes and the student {wanted}; make num_nodes agree')
+        own = _normalization(MODELS.build({**PREPROCESSOR, **(model.get('data_preprocessor') or {})}))
+        if own != self.normalization:
+            raise ValueError(
+                f'{name} takes frames normalised by {own}, and the student by {self.normalization}; make '
+                'data_preprocessor agree'
+            )
 
     def __call__(
         self, regions: Mapping[str, Regions], frames: Tensor, data_samples: list
@@ -132,18 +142,28 @@ def _stop(*_: object) -> None:
     raise _RegionsAreThere
 
 
-def _backbone(teacher: Mapping) -> dict:
-    return Config.fromfile(teacher['config']).model.backbone
+def _normalization(preprocessor: nn.Module) -> dict:
+    """What a data preprocessor does to the values of a frame."""
+    mean, std = (getattr(preprocessor, name, None) for name in ('mean', 'std'))
+    return dict(
+        mean=None if mean is None else mean.flatten().tolist(),
+        std=None if std is None else std.flatten().tolist(),
+        to_rgb=getattr(preprocessor, 'to_rgb', False),
+    )
 
 
 def _load(teacher: Mapping) -> Plugged:
     """The backbone of a teacher, with its weights."""
-    model = MODELS.build({**_backbone(teacher), 'pretrained': None})
+    model = MODELS.build({**Config.fromfile(teacher['config']).model.backbone, 'pretrained': None})
     content = CheckpointLoader.load_checkpoint(teacher['checkpoint'], map_location='cpu')
-    state = content.get('state_dict', content)
-    own = {key.removeprefix('backbone.'): value for key, value in state.items() if key.startswith('backbone.')}
-    if missing := model.load_state_dict(own, strict=False).missing_keys:
-        raise ValueError(
-            f'{teacher["checkpoint"]} lacks {missing[0]!r} of {teacher["config"]}; give its own checkpoint'
-        )
+    given, own = content.get('state_dict', content), model.state_dict()
+    state = {key.removeprefix('backbone.'): value for key, value in given.items() if key.startswith('backbone.')}
+    for key, value in own.items():
+        if key not in state or state[key].shape != value.shape:
+            found = f'of shape {tuple(state[key].shape)}' if key in state else 'missing'
+            raise ValueError(
+                f'{key!r} of {teacher["config"]}, of shape {tuple(value.shape)}, is {found} in '
+                f'{teacher["checkpoint"]}; give the checkpoint of this config'
+            )
+    model.load_state_dict({key: state[key] for key in own})
     return model.eval().requires_grad_(False)

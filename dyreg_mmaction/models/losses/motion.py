@@ -4,13 +4,14 @@ from collections.abc import Mapping
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from dyreg_mmaction.ops import Regions
 from dyreg_mmaction.ops.motion import motion_energy
 from dyreg_mmaction.registry import MODELS
 
 from .base import RegionLoss
+from .frames import clip_frames
 from .likelihood import likelihood_loss
 
 
@@ -21,35 +22,61 @@ class MotionLikelihood(RegionLoss):
     .. math::
         L = - \sum_p S_t(p) \log\left(\frac1N \sum_i G_i(p) + e^{-2}\right)
 
-    averaged over clips and frames, summed over plugins, with G_i the gaussian of a region (:func:`region_likelihood`)
+    averaged over clips and frames, summed over plugins, with G_i the gaussian of a region (:func:`.likelihood_loss`)
     and S_t the motion energy :math:`|f_t - f_{t-1}| + |f_{t+1} - f_t|` (:func:`.motion_energy`), averaged to the map,
     minus its mean, clamped at 0, divided by its sum. Frames without motion teach nothing.
 
     Args:
         steady (bool): Whether what the whole frame does (camera, light, cuts) is left out, see :func:`.motion_energy`.
+        neighbours (bool): Whether S is instead of the difference between each frame and the one beside it in the video,
+            which :class:`.WithNeighbours` of the training pipeline gives. As what moves has moved little between them,
+            its energy lies closer around it, while a camera that shakes shakes as much.
 
     Raises:
-        ValueError: By the call, if the clips have one frame.
+        ValueError: By the call, if the clips have one frame, or no neighbours where these are to be used.
     """
 
     releases = True
 
-    def __init__(self, steady: bool = True) -> None:
+    def __init__(self, steady: bool = True, neighbours: bool = False) -> None:
         self.steady = steady
+        self.neighbours = neighbours
+        self.preprocessor: nn.Module | None = None
+
+    def check(self, sources: Mapping[str, nn.Module], preprocessor: nn.Module) -> None:
+        """Neighbours are normalised as the frames are."""
+        self.preprocessor = preprocessor
 
     def __call__(
         self, regions: Mapping[str, Regions], frames: Tensor, data_samples: list
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """The loss of a batch, see :class:`RegionLoss`."""
+        with torch.no_grad():
+            energy = self._energy(frames, data_samples)
+            targets = {path: motion_target(energy, each) for path, each in regions.items()}
+        return likelihood_loss(regions, targets)
+
+    def _energy(self, frames: Tensor, data_samples: list) -> Tensor:
+        if self.neighbours:
+            return motion_energy(frames, self.steady, self._neighbours(frames, data_samples))
         if frames.shape[1] < 2:
             raise ValueError(
                 f'MotionLikelihood sees motion between frames, but the clips are of {frames.shape[1]} frame; sample at '
                 'least 2 (num_clips or clip_len of SampleFrames), or leave this loss out'
             )
-        with torch.no_grad():
-            energy = motion_energy(frames, self.steady)
-            targets = {path: motion_target(energy, each) for path, each in regions.items()}
-        return likelihood_loss(regions, targets)
+        return motion_energy(frames, self.steady)
+
+    def _neighbours(self, frames: Tensor, data_samples: list) -> Tensor:
+        """Those of all frames, Tensor[B, T, C, H, W], normalised like them."""
+        given = [torch.as_tensor(sample.neighbours) for sample in data_samples if 'neighbours' in sample]
+        if len(given) < len(data_samples):
+            raise ValueError(
+                f'MotionLikelihood(neighbours=True) got {len(data_samples)} videos, {len(given)} of them with '
+                'neighbours; put WithNeighbours behind SampleFrames of the training pipeline, around all from the '
+                "decoding to FormatShape, and algorithm_keys=('neighbours',) into PackActionInputs"
+            )
+        inputs = self.preprocessor(dict(inputs=given, data_samples=[]))['inputs']  # type: ignore[misc]
+        return clip_frames(inputs, len(frames))
 
 
 def motion_target(energy: Tensor, regions: Regions) -> Tensor:

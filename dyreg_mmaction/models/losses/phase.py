@@ -65,19 +65,20 @@ class PhasedLoss:
             :class:`Phase`; ``plugins``, the paths of those to be taught (default: all that can learn); ``release``,
             whether the weight falls as regions come to agree with what teaches them, by 1 - 2^-disagreement.
         sources (Mapping[str, nn.Module]): Region sources of the model, by the path of their plugin.
+        preprocessor (nn.Module): The model's data preprocessor.
 
     Raises:
         ValueError: If the phase is not one, or there is no such plugin, or none that learns its regions.
     """
 
-    def __init__(self, cfg: dict, sources: Mapping[str, nn.Module]) -> None:
+    def __init__(self, cfg: dict, sources: Mapping[str, nn.Module], preprocessor: nn.Module) -> None:
         cfg = dict(cfg)
         self.phase = Phase(**{key: cfg.pop(key) for key in Phase._fields if key in cfg})
         self.phase.check()
         self.release = cfg.pop('release', False)
         self.plugins = _plugins(cfg.pop('plugins', None), sources)
         self.loss = cast(RegionLoss, build(cfg, 'region loss'))
-        self.loss.check({path: sources[path] for path in self.plugins})
+        self.loss.check({path: sources[path] for path in self.plugins}, preprocessor)
         if self.release and not self.loss.releases:
             raise ValueError(
                 f'release=True needs a loss that measures disagreement; {type(self.loss).__name__} does not'

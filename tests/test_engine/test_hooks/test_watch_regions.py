@@ -16,9 +16,9 @@ NUMBERS = ('shift', 'motion', 'spread', 'half_size', 'residual')
 MOTION = dict(type='MotionLikelihood', weight=1.0)
 
 
-def run(work_dir, iterations=6, regions=GRID, lr=0.05, prepare=None, **kwargs):
+def run(work_dir, iterations=6, regions=GRID, lr=0.05, prepare=None, region_losses=(MOTION,), **kwargs):
     """A trained runner; ``prepare`` may change its model first."""
-    model = recognizer(regions, dict(type='FixedRegions'), region_losses=[MOTION])
+    model = recognizer(regions, dict(type='FixedRegions'), region_losses=region_losses)
     loader = dict(dataset=digits(4), batch_size=2, num_workers=0, sampler=dict(type='DefaultSampler', shuffle=False))
     hooks = [dict(type='WatchRegionsHook', interval=2, warn_at=0.5)]
     cfg = config(
@@ -89,10 +89,24 @@ def test_a_resumed_training_goes_on_from_the_same_start(tmp_path):
     assert history(again, 'shift')[-1] > 0.005
 
 
-def test_regions_that_rest_are_named_with_what_to_try(tmp_path):
-    (sentence,) = listen(tmp_path, lr=0.0)
+@pytest.mark.parametrize(
+    ('losses', 'advice'),
+    [
+        (
+            (),
+            "try model.type='RegionRecognizer2D' (or 3D) with region_losses=[dict(type='MotionLikelihood', weight=0.3",
+        ),
+        ((MOTION,), 'try a larger weight of region_losses, or a higher learning rate of regions.predictor.alpha'),
+    ],
+)
+def test_regions_that_rest_are_named_with_what_to_try(tmp_path, losses, advice):
+    (sentence,) = listen(tmp_path, lr=0.0, region_losses=losses)
     assert sentence.startswith("regions of plugin 'layer1.0' do not move: after 3 of 6 iterations no centre differs by")
-    assert "region_losses=[dict(type='MotionLikelihood', weight=0.3, until=0.4)]" in sentence
+    assert advice in sentence
+
+
+def test_regions_that_are_to_rest_are_not_named(tmp_path):
+    assert listen(tmp_path, lr=0.0, regions=dict(type='StaticRegions', hidden_channels=8, reference='grid')) == []
 
 
 def test_nodes_on_one_another_are_named_with_what_to_try(tmp_path):

@@ -3,6 +3,7 @@
 import copy
 import gc
 import weakref
+from pathlib import Path
 
 import pytest
 import torch
@@ -35,9 +36,11 @@ def backbone(*plugins):
     )
 
 
-def build(region_losses=(), *plugins):
+def build(region_losses=(), *plugins, **kwargs):
     head = dict(type='TSMHead', num_classes=2, in_channels=512, num_segments=4, dropout_ratio=0)
-    cfg = dict(type='RegionRecognizer2D', backbone=backbone(*plugins), cls_head=head, region_losses=region_losses)
+    cfg = dict(
+        type='RegionRecognizer2D', backbone=backbone(*plugins), cls_head=head, region_losses=region_losses, **kwargs
+    )
     with DefaultScope.overwrite_default_scope('mmaction'):
         model = MODELS.build(cfg)
     for module in model.modules():
@@ -69,11 +72,11 @@ def teachers(tmp_path):
     return {after: write(tmp_path, after) for after in (FIRST, SECOND)}
 
 
-def student(teachers, *plugins, **options):
+def student(teachers, *plugins, preprocessor=None):
     torch.manual_seed(9)
     files = {after: files for after, (files, _) in teachers.items()}
-    loss = dict(type='RegionDistillation', weight=1.0, until=0.1, teachers=files, **options)
-    return build([loss], *plugins)
+    loss = dict(type='RegionDistillation', weight=1.0, until=0.1, teachers=files)
+    return build([loss], *plugins, data_preprocessor=preprocessor)
 
 
 def batch():
@@ -151,9 +154,45 @@ def test_what_does_not_fit_is_named_before_the_training(teachers, tmp_path):
         student({FIRST: write(tmp_path, FIRST, nodes=5)}, FIRST).init_weights()
     with pytest.raises(ValueError, match=r'must be dict\(config=FILE, checkpoint=FILE\)'):
         student({FIRST: (dict(config='a.py'), None)}, FIRST)
-    broken = dict(config=teachers[FIRST][0]['config'], checkpoint=teachers[SECOND][0]['checkpoint'])
-    with pytest.raises(ValueError, match=r"lacks 'plugins.layer2-1-conv2-conv"):
-        student({FIRST: (broken, None)}, FIRST)(*batch(), mode='loss')
+
+
+@pytest.mark.parametrize('fault', ['missing', 'shape', 'empty'])
+def test_a_checkpoint_of_another_model_is_named_before_the_training(teachers, tmp_path, fault):
+    files, model = teachers[FIRST]
+    state, key = model.state_dict(), 'backbone.plugins.layer2-1-conv2-conv.regions.predictor.fc.weight'
+    if fault == 'missing':
+        del state[key]
+    elif fault == 'shape':
+        state[key] = state[key][:-1]
+    torch.save({} if fault == 'empty' else dict(state_dict=state), tmp_path / 'other.pth')
+    given = student({FIRST: (dict(files, checkpoint=str(tmp_path / 'other.pth')), None)}, FIRST)
+    with pytest.raises(
+        ValueError, match=r'of shape \(.*\), is (missing|of shape \(.*\)) in .*other.pth; give the'
+    ) as told:
+        given.init_weights()
+    assert fault == 'empty' or 'predictor.fc.weight' in str(told.value)
+
+
+@pytest.mark.parametrize('own', [dict(mean=[127.5] * 3, std=[127.5] * 3), dict(to_rgb=True)])
+def test_a_teacher_of_other_normalisation_is_named_before_the_training(teachers, tmp_path, own):
+    files, _ = teachers[FIRST]
+    text = Path(files['config']).read_text()
+    preprocessor = dict(type='ActionDataPreprocessor', format_shape='NCHW', **own)
+    (tmp_path / 'other.py').write_text(f'{text}\nmodel.update(data_preprocessor={preprocessor})\n')
+    teacher = {FIRST: (dict(files, config=str(tmp_path / 'other.py')), None)}
+    with pytest.raises(
+        ValueError, match=r'frames normalised by .*, and the student by .*; make data_preprocessor agree'
+    ):
+        student(teacher, FIRST).init_weights()
+    alike = student(teacher, FIRST, preprocessor=preprocessor)
+    alike.init_weights()
+
+
+def test_a_copy_of_the_student_holds_no_teacher(teachers):
+    """An average of the weights is such a copy, made before the training."""
+    model = student(teachers, FIRST, SECOND)
+    model.init_weights()
+    assert not copy.deepcopy(model).region_losses['region_distillation'].loss.models
 
 
 def test_the_plugin_of_a_teacher_may_have_another_path(teachers):

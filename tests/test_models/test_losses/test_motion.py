@@ -2,10 +2,14 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
+from mmaction.models.data_preprocessors import ActionDataPreprocessor
+from mmaction.structures import ActionDataSample
 
 from dyreg_mmaction.models.losses import MotionLikelihood
+from dyreg_mmaction.models.losses.likelihood import likelihood_loss
 from dyreg_mmaction.models.losses.motion import motion_target
 from dyreg_mmaction.ops import Regions
 from dyreg_mmaction.ops.motion import global_translation, motion_energy
@@ -177,3 +181,56 @@ def test_a_map_with_fewer_frames_has_the_mean_of_theirs():
 def test_one_frame_is_refused():
     with pytest.raises(ValueError, match='MotionLikelihood sees motion between frames, but the clips are of 1 frame'):
         lose(regions(time=1), clip()[:, :1])
+
+
+def with_neighbours(frames, layout='NCHW'):
+    """Data samples as the pipeline packs them, uint8 in the layout of a recogniser's input."""
+    samples = [ActionDataSample() for _ in frames]
+    for sample, each in zip(samples, frames, strict=True):
+        each = each.transpose(0, 1)[None] if layout == 'NCTHW' else each
+        sample.set_field(np.ascontiguousarray(each.numpy()), 'neighbours')
+    return samples
+
+
+@pytest.mark.parametrize('layout', ['NCHW', 'NCTHW'])
+@pytest.mark.parametrize('time', [1, T])
+def test_neighbours_say_what_moves_even_in_a_single_frame(layout, time):
+    """They come as they are decoded, and are normalised like the frames."""
+    raw = (60 * clip(path=PATH)).byte()
+    beside = (60 * clip(path=[(left + 2, top) for left, top in PATH])).byte()
+    preprocessor = ActionDataPreprocessor([100, 110, 120], [50, 60, 70], format_shape=layout)
+    mean, std = (value.view(3, 1, 1) for value in (preprocessor.mean, preprocessor.std))
+    loss = MotionLikelihood(neighbours=True)
+    loss.check({}, preprocessor)
+    given = regions(time=time)
+    value, _ = loss({'plugin': given}, (raw[:, :time] - mean) / std, with_neighbours(beside[:, :time], layout))
+    value.backward()
+    assert given.center.grad.any(-1).all()
+    energy = motion_energy((raw - mean) / std, neighbours=(beside - mean) / std)
+    targets = motion_target(energy[:, :time], given)
+    torch.testing.assert_close(value, likelihood_loss({'plugin': given}, {'plugin': targets})[0])
+
+
+def test_between_neighbours_the_energy_is_where_the_mover_is_now():
+    """Between sampled frames it is also where the mover was and will be."""
+    frames, beside = clip(path=PATH), clip(path=[(left + 1, top) for left, top in PATH])
+    places = torch.zeros(T, SIZE, SIZE)
+    for t, (left, top) in enumerate(PATH):
+        places[t, top : top + 12, left : left + 13] = 1
+    energies = motion_energy(frames), motion_energy(frames, neighbours=beside)
+    far, near = ((energy[0] * places).sum((-2, -1)) / energy[0].sum((-2, -1)) for energy in energies)
+    assert near.min() == 1 and far.max() < 0.8
+
+
+def test_neighbours_of_a_camera_that_moves():
+    frames, beside = clip((5, 0), PATH), clip((5, 0), [(left + 2, top) for left, top in PATH]).roll(-3, -1)
+    target = motion_target(motion_energy(frames, neighbours=beside), regions())
+    assert target[0, :, 4:7].sum() > 0.9 * T  # the rows of the mover
+
+
+def test_a_pipeline_without_neighbours_is_named():
+    loss = MotionLikelihood(neighbours=True)
+    loss.check({}, ActionDataPreprocessor())
+    samples = with_neighbours(clip().byte()) + [ActionDataSample()]
+    with pytest.raises(ValueError, match='got 2 videos, 1 of them with neighbours; put WithNeighbours behind SampleF'):
+        loss({'plugin': regions()}, clip().expand(2, -1, -1, -1, -1), samples)

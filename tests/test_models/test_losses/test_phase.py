@@ -37,7 +37,7 @@ def test_endings_differ_on_their_way():
 
 
 def test_the_weight_follows_the_runner(hub):
-    loss = PhasedLoss(dict(type=MotionLikelihood, weight=0.3, until=0.4), SOURCES)
+    loss = PhasedLoss(dict(type=MotionLikelihood, weight=0.3, until=0.4), SOURCES, nn.Identity())
     hub.update_info_dict(dict(iter=39, max_iters=100))
     assert loss.weight == 0.3
     hub.update_info('iter', 40)
@@ -46,13 +46,13 @@ def test_the_weight_follows_the_runner(hub):
 
 def test_a_phase_without_a_training_is_named_and_an_endless_one_needs_none(hub):
     with pytest.raises(RuntimeError, match='asks how much of the training is done, and nobody says; train with MMEng'):
-        _ = PhasedLoss(dict(type=MotionLikelihood, until=0.4), SOURCES).weight
-    assert PhasedLoss(dict(type=MotionLikelihood, weight=0.1), SOURCES).weight == 0.1
+        _ = PhasedLoss(dict(type=MotionLikelihood, until=0.4), SOURCES, nn.Identity()).weight
+    assert PhasedLoss(dict(type=MotionLikelihood, weight=0.1), SOURCES, nn.Identity()).weight == 0.1
 
 
 def test_plugins_are_those_that_learn_or_those_named():
-    assert PhasedLoss(dict(type=MotionLikelihood), SOURCES).plugins == ['a', 'b']
-    assert PhasedLoss(dict(type=MotionLikelihood, plugins=['b']), SOURCES).plugins == ['b']
+    assert PhasedLoss(dict(type=MotionLikelihood), SOURCES, nn.Identity()).plugins == ['a', 'b']
+    assert PhasedLoss(dict(type=MotionLikelihood, plugins=['b']), SOURCES, nn.Identity()).plugins == ['b']
 
 
 @pytest.mark.parametrize(
@@ -68,10 +68,10 @@ def test_plugins_are_those_that_learn_or_those_named():
 )
 def test_wrong_options_are_named(cfg, sentence):
     with pytest.raises(ValueError, match=sentence):
-        PhasedLoss(dict(type=MotionLikelihood, **cfg), SOURCES)
+        PhasedLoss(dict(type=MotionLikelihood, **cfg), SOURCES, nn.Identity())
 
 
 @pytest.mark.parametrize('sources', [{}, {'grid': FixedRegions()}])
 def test_a_model_that_learns_no_regions_is_named(sources: dict[str, nn.Module]):
     with pytest.raises(ValueError, match='region_losses need a plugin that learns its regions'):
-        PhasedLoss(dict(type=MotionLikelihood), sources)
+        PhasedLoss(dict(type=MotionLikelihood), sources, nn.Identity())

@@ -1,0 +1,15 @@
+# DyReg-GNN after stage 1, on maps of 16 x 16: regions predicted from each frame, learned from the class alone.
+_base_ = './r18.py'
+
+model = dict(
+    backbone=dict(
+        plugins=[
+            dict(
+                type='DyRegGNN',
+                after='layer1.1',
+                node_channels=32,
+                regions=dict(type='DynamicRegions', hidden_channels=32, reference='grid'),
+            )
+        ]
+    )
+)

@@ -1,0 +1,15 @@
+# Fixed, with the tents that DyReg-GNN starts with, on a 3 x 3 grid.
+_base_ = './r18.py'
+
+model = dict(
+    backbone=dict(
+        plugins=[
+            dict(
+                type='DyRegGNN',
+                after='layer1.1',
+                node_channels=32,
+                regions=dict(type='FixedRegions', half_size=1 / 6 + 2 / 16),
+            )
+        ]
+    )
+)

@@ -1,0 +1,7 @@
+# The motion warm start, which ends at 40 % of the training.
+_base_ = './r18_dyreg.py'
+
+model = dict(
+    type='RegionRecognizer3D',
+    region_losses=[dict(type='MotionLikelihood', weight=0.3, until=0.4, ending='linear', steady=False)],
+)

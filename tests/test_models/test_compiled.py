@@ -1,0 +1,64 @@
+"""Whole recognisers, backbone and head, as one graph of torch.compile."""
+
+import shutil
+
+import pytest
+import torch
+from backbone_cases import CASES, build, inputs, wake
+from torch._dynamo.testing import CompileCounter
+
+NAMES = {
+    'ResNet': 'RegionRecognizer2D',
+    'TSM-R18': 'RegionRecognizer2D',
+    'TSM-R50': 'Recognizer2D',
+    'I3D-R50': 'RegionRecognizer3D',
+}
+
+
+def awake(name, training, monkeypatch):
+    """A recogniser whose plugins do something, and nothing of which is random."""
+    monkeypatch.setitem(CASES, name, CASES[name]._replace(recognizer=NAMES[name]))
+    model = build(name, **(dict(num_segments='batch') if name == 'ResNet' else {})).train(training)
+    wake(model.backbone.plugins)
+    for module in model.modules():
+        if isinstance(module, torch.nn.Dropout):
+            module.p = 0
+    return model
+
+
+def logits_and_gradients(module, model, x):
+    with torch.set_grad_enabled(model.training):
+        logits = module(x, stage='head')
+    if not model.training:
+        return logits, []
+    model.zero_grad()
+    logits.square().sum().backward()
+    return logits.detach(), [parameter.grad for parameter in model.parameters()]
+
+
+def check_against_eager(compiled, model, x, rtol):
+    (given, gradients), (expected, right) = (logits_and_gradients(module, model, x) for module in (compiled, model))
+    torch.testing.assert_close(given, expected, rtol=rtol, atol=rtol * expected.abs().max().item())
+    atol = rtol * max((gradient.abs().max().item() for gradient in right), default=0)  # some are zero but for rounding
+    torch.testing.assert_close(gradients, right, rtol=10 * rtol, atol=atol)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('training', [False, True])
+@pytest.mark.parametrize('name', NAMES)
+def test_it_is_one_graph_made_once(name, training, monkeypatch):
+    torch._dynamo.reset()
+    model = awake(name, training, monkeypatch)
+    counter = CompileCounter()
+    compiled = torch.compile(model, backend=counter, fullgraph=True)  # a graph break would raise
+    for seed in range(3):
+        check_against_eager(compiled, model, inputs(name, 2, seed), rtol=1e-5)
+    assert counter.frame_count == 1
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not any(map(shutil.which, ('c++', 'g++', 'clang++', 'cl'))), reason='no C++ compiler')
+def test_compiled_it_gives_the_same(monkeypatch):
+    torch._dynamo.reset()
+    model = awake('TSM-R18', False, monkeypatch)
+    check_against_eager(torch.compile(model, fullgraph=True), model, inputs('TSM-R18', 2), rtol=1e-4)
