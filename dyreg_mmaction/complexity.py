@@ -49,11 +49,13 @@ def count(
 
 
 class _Counter(FlopCounterMode):
-    """torch's counter, with batch norms, and with the recurrent nets that torch fuses on the CPU."""
+    """torch's counter, with batch norms, and with the recurrent nets and the products that oneDNN takes on the CPU."""
 
     def __init__(self) -> None:
         norms = (aten.native_batch_norm, aten._native_batch_norm_legit_no_training)
-        mapping = {**dict.fromkeys(norms, _batch_norm), aten.mkldnn_rnn_layer: _fused_rnn}
+        mapping: dict = {**dict.fromkeys(norms, _batch_norm), aten.mkldnn_rnn_layer: _fused_rnn}
+        if torch.backends.mkldnn.is_available():
+            mapping[torch.ops.mkldnn._linear_pointwise] = _linear
         super().__init__(display=False, custom_mapping=mapping)
 
     @property
@@ -64,6 +66,10 @@ class _Counter(FlopCounterMode):
 
 def _batch_norm(shape: torch.Size, *args: object, **kwargs: object) -> int:
     return 2 * 2 * shape.numel()
+
+
+def _linear(shape: torch.Size, weight: torch.Size, *args: object, **kwargs: object) -> int:
+    return 2 * shape.numel() * weight[0]
 
 
 def _fused_rnn(shape: torch.Size, weight_ih: torch.Size, weight_hh: torch.Size, *args: object, **kwargs: object) -> int:

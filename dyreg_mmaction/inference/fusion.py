@@ -12,7 +12,9 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.utils._pytree import tree_map_only
 
-from .layers import FusedBlock, FusedConv, FusedShift
+from dyreg_mmaction.models.shift import copy_once
+
+from .layers import FusedBlock, FusedConv
 
 CONVOLUTIONS = (nn.Conv2d, nn.Conv3d, wrappers.Conv2d, wrappers.Conv3d)
 BLOCKS = (resnet.BasicBlock, resnet.Bottleneck, resnet3d.BasicBlock3d, resnet3d.Bottleneck3d)
@@ -40,11 +42,10 @@ def fuse_for_inference(model: nn.Module, dtype: torch.dtype = torch.float32) -> 
     model.eval()  # which returns None in MMAction2's backbones
     model.requires_grad_(False)
     backbone = getattr(model, 'backbone', model)
+    copy_once(backbone)
     for module in list(backbone.modules()):
         if isinstance(module, ConvModule):
             _fuse_convolution(module, dtype)
-        elif type(module) is TemporalShift:
-            module.__class__ = FusedShift
     for module in backbone.modules():
         if isinstance(module, nn.Sequential):
             _fuse_blocks(module)

@@ -1,4 +1,4 @@
-"""Layers of a network that is only run: convolutions with norm, ReLU and residual in them, a shift that copies once."""
+"""Layers of a network that is only run: convolutions with norm, ReLU and residual in them."""
 
 from collections.abc import Callable
 
@@ -73,30 +73,6 @@ def folded(conv: nn.Conv2d | nn.Conv3d, norm: _BatchNorm | None) -> tuple[Tensor
             bias = bias + norm.bias.double()
         weight = weight * scale.view(-1, *[1] * (weight.ndim - 1))
     return weight.to(conv.weight.dtype), bias.to(conv.weight.dtype)
-
-
-class FusedShift(nn.Module):
-    """MMAction2's ``TemporalShift``, which concatenates three times, with each part copied to its place once.
-
-    Shapes:
-        (B*T, C, H, W) -> what ``net`` gives for it
-    """
-
-    net: nn.Module
-    num_segments: int
-    shift_div: int
-
-    def forward(self, x: Tensor) -> Tensor:
-        """The net on the shifted map."""
-        fold = x.shape[1] // self.shift_div
-        shifted = torch.empty_like(x)
-        old, new = (maps.unflatten(0, (-1, self.num_segments)) for maps in (x, shifted))  # (B,T,C,H,W)
-        new[:, :-1, :fold] = old[:, 1:, :fold]
-        new[:, -1, :fold] = 0
-        new[:, 1:, fold : 2 * fold] = old[:, :-1, fold : 2 * fold]
-        new[:, 0, fold : 2 * fold] = 0
-        new[:, :, 2 * fold :] = old[:, :, 2 * fold :]
-        return self.net(shifted)
 
 
 class FusedTimePool(nn.Module):

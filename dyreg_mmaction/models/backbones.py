@@ -15,6 +15,7 @@ from dyreg_mmaction.registry import MODELS
 from .num_segments import check_running_config
 from .plugins import insert_plugins
 from .refinement import Refinement
+from .shift import copy_once
 from .size import height_and_width
 
 # What their forward takes: frames (B*T,C,H,W), or clips (B,C,T,H,W).
@@ -71,6 +72,7 @@ class Plugged(nn.Module):
         if num_segments is not None and of_parent:
             kwargs['num_segments'] = num_segments
         super().__init__(*args, **kwargs)
+        copy_once(self)
         if plugins and not self.takes_clips and not of_parent:
             if num_segments is None:
                 raise ValueError(

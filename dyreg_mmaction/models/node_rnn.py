@@ -50,9 +50,10 @@ def run_rnn(rnn: nn.RNNBase, sequence: Tensor) -> Tensor:
     cuDNN knows half precision; CPU autocast does not know these kernels, which then run in the weights' precision.
     """
     weights: list[Tensor] = list(rnn.all_weights[0])
-    with without_autocast(sequence) if sequence.device.type == 'cpu' else nullcontext():
+    on_cpu = sequence.device.type == 'cpu'
+    with without_autocast(sequence) if on_cpu else nullcontext():
         sequence = sequence.to(weights[0].dtype)
-        if torch.compiler.is_compiling():  # PyTorch's own kernels break the graph
+        if torch.compiler.is_compiling() or rnn.mode == 'GRU' and on_cpu:  # PyTorch's own kernels would break the graph
             return (gru if rnn.mode == 'GRU' else lstm)(sequence, *weights)
         start = sequence.new_zeros(1, sequence.shape[1], rnn.hidden_size)
         options = (True, 1, 0.0, rnn.training, False, False)  # biases, layers, dropout, bidirectional, batch first

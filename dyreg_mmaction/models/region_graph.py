@@ -5,6 +5,7 @@ from torch import Tensor, nn
 from dyreg_mmaction.ops import adaptive_avg_pool, pool
 
 from .building import build
+from .linear import Linear
 from .node_maps import KERNELS
 from .size import height_and_width
 
@@ -51,7 +52,7 @@ class RegionGraph(nn.Module):
         if node_channels != in_channels:
             self.project = nn.Sequential(nn.Conv2d(in_channels, node_channels, 1), nn.GroupNorm(1, node_channels))
         self.regions = _build(regions, 'regions', in_channels=node_channels, feature_size=size, num_nodes=num_nodes)
-        self.position = nn.Linear(size[0] * size[1], node_channels) if position else None
+        self.position = Linear(size[0] * size[1], node_channels) if position else None
         self.graph = _build(graph, 'graph', channels=node_channels)
 
     def encode(self, x: Tensor) -> tuple[Tensor, Tensor]:

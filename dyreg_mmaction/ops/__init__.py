@@ -1,12 +1,15 @@
 """Pure functions on tensors: regions, kernels, pooling. They import nothing else of this package."""
 
 from .kernels import area, normalize, outer, tent
+from .linear import linear
+from .messages import gather_messages
 from .moments import map_regions, soft_argmax
 from .pool import add_unpooled, normalize_unpooled, pool, unpool
 from .precision import at_least_float32, without_autocast
 from .recurrence import gru, lstm
 from .regions import Regions, decode_regions, each_axis, grid_regions, most_square_grid, reference_points
 from .resize import adaptive_avg_pool
+from .shift import temporal_shift
 
 __all__ = [
     'Regions',
@@ -17,7 +20,9 @@ __all__ = [
     'decode_regions',
     'each_axis',
     'grid_regions',
+    'gather_messages',
     'gru',
+    'linear',
     'lstm',
     'map_regions',
     'most_square_grid',
@@ -27,6 +32,7 @@ __all__ = [
     'pool',
     'reference_points',
     'soft_argmax',
+    'temporal_shift',
     'tent',
     'unpool',
     'without_autocast',

@@ -11,7 +11,7 @@ from mmengine.registry import DefaultScope
 from torch import nn
 
 import dyreg_mmaction
-from dyreg_mmaction.inference.layers import FusedBlock, FusedConv, FusedShift, FusedTimePool
+from dyreg_mmaction.inference.layers import FusedBlock, FusedConv, FusedTimePool
 from dyreg_mmaction.registry import MODELS
 
 
@@ -136,15 +136,6 @@ def test_time_pool(kernel, stride, padding, frames):
     expected = pool(x)
     pool.__class__ = FusedTimePool
     assert torch.equal(pool(x), expected)
-
-
-@pytest.mark.parametrize('frames', [1, 2, 5])
-def test_shift(frames):
-    shift = TemporalShift(nn.Identity(), num_segments=frames, shift_div=4)
-    x = torch.randn(2 * frames, 9, 3, 3)
-    expected = shift(x)
-    shift.__class__ = FusedShift
-    assert torch.equal(shift(x), expected)
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
+from dyreg_mmaction.models import node_rnn
 from dyreg_mmaction.models.node_rnn import NodeRNN
 from dyreg_mmaction.models.regions import use_boxes
 from dyreg_mmaction.ops import map_regions
@@ -122,13 +123,14 @@ def test_weights_in_half_precision_leave_regions_in_float32(case, dtype):
 @pytest.mark.parametrize('device, in_autocast', [('cpu', False), ('meta', True)])
 def test_recurrent_nets_leave_autocast_on_cpus_alone(device, in_autocast, monkeypatch):
     """cuDNN's know half precision; the meta device stands for all that is no CPU."""
-    seen, kernel = [], torch.gru
+    holder = node_rnn if device == 'cpu' else torch
+    seen, kernel = [], holder.gru
 
     def watched(*args):
         seen.append(torch.is_autocast_enabled('cpu'))
         return kernel(*args)
 
-    monkeypatch.setattr(torch, 'gru', watched)
+    monkeypatch.setattr(holder, 'gru', watched)
     with torch.autocast('cpu', torch.bfloat16):
         NodeRNN(4).to(device)(torch.empty(2, 1, 3, 4, device=device))
     assert seen == [in_autocast]

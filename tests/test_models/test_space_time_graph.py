@@ -42,19 +42,15 @@ def test_gradients_in_float64():
     assert torch.autograd.gradcheck(call, (nodes, *parameters), fast_mode=True)
 
 
-def test_messages_are_those_of_every_pair():
-    stage, nodes = SpaceStage(4), torch.randn(2, 3, 4)
-    pairs = stage.send(nodes[:, :, None] + nodes[:, None]).relu()
-    torch.testing.assert_close(stage._messages(nodes), pairs)
-
-
 def test_the_norm_of_messages_may_follow_their_sum():
-    stage = SpaceStage(4).double()
-    torch.nn.init.normal_(stage.message_norm.weight)
-    torch.nn.init.normal_(stage.message_norm.bias)
-    messages, attention = torch.rand(2, 3, 3, 4).double(), torch.randn(2, 3, 3).double().softmax(-1)
+    stage, nodes = SpaceStage(4).double(), torch.randn(2, 3, 4).double()
+    for parameter in (stage.message_norm.weight, stage.message_norm.bias, stage.gather_bias):
+        torch.nn.init.normal_(parameter)
+    messages = stage.send(nodes[:, :, None] + nodes[:, None]).relu()
     normed = torch.nn.functional.layer_norm(messages, (3, 3, 4)) * stage.message_norm.weight + stage.message_norm.bias
-    torch.testing.assert_close(stage._gather(messages, attention), torch.einsum('bij,bijc->bic', attention, normed))
+    attention = (stage.query(nodes) @ stage.key(nodes).transpose(1, 2)).softmax(-1)
+    gathered = torch.einsum('bij,bijc->bic', attention, normed) + stage.gather_bias
+    torch.testing.assert_close(stage(nodes), stage.norm(nodes + gathered.relu()))
 
 
 def test_nodes_have_no_order():

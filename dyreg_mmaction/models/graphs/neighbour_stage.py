@@ -4,8 +4,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from dyreg_mmaction.ops import linear
 from dyreg_mmaction.ops.adjacency import with_frames_beside
 
+from ..linear import Linear
 from ..norm import JointLayerNorm
 
 ATTENTIONS = ('dot', 'simple')
@@ -53,17 +55,17 @@ class NeighbourStage(nn.Module):
         self.simple = attention == 'simple'
         self.mask = adjacency == 'mask'
         self.across_frames = across_frames
-        self.send_in = nn.Linear(2 * (channels + position_channels), channels)
-        self.send_out = nn.Linear(channels, channels)
-        self.query = nn.Linear(channels, 1 if self.simple else channels)
+        self.send_in = Linear(2 * (channels + position_channels), channels)
+        self.send_out = Linear(channels, channels)
+        self.query = Linear(channels, 1 if self.simple else channels)
         # r raises all linked logits of a node alike: it tells only beside zero logits; 'simple' has its share in q
         key_bias = adjacency == 'multiply' and not self.simple
-        self.key = nn.Linear(channels, 1 if self.simple else channels, bias=key_bias)
+        self.key = Linear(channels, 1 if self.simple else channels, bias=key_bias)
         self.gather_norm = JointLayerNorm(channels) if joint_norm else nn.Identity()
         self.update = nn.Sequential(
-            nn.Linear(2 * channels, channels),
+            Linear(2 * channels, channels),
             nn.ReLU(inplace=True),
-            nn.Linear(channels, channels),
+            Linear(channels, channels),
             nn.ReLU(inplace=True),
         )
         self.norm = JointLayerNorm(channels) if joint_norm else nn.Identity()
@@ -72,7 +74,7 @@ class NeighbourStage(nn.Module):
     def _init_weights(self) -> None:
         """As released; PyTorch's own, three times smaller, lets the signal die over the rounds."""
         for module in self.modules():
-            if isinstance(module, nn.Linear):
+            if isinstance(module, Linear):
                 nn.init.xavier_uniform_(module.weight)
                 if module.bias is not None:
                     nn.init.zeros_(module.bias)
@@ -96,8 +98,8 @@ class NeighbourStage(nn.Module):
     def _messages(self, nodes: Tensor) -> Tensor:
         """MLP_s, (T, B, N, M, C), its first layer from N projections: W [v_j | v_i] = W1 v_j + W2 v_i."""
         to_send, to_receive = self.send_in.weight.chunk(2, dim=1)
-        sent = self._senders(F.linear(nodes, to_send))
-        received = F.linear(nodes, to_receive, self.send_in.bias)
+        sent = self._senders(linear(nodes, to_send))
+        received = linear(nodes, to_receive, self.send_in.bias)
         return self.send_out((received[..., :, None, :] + sent[..., None, :, :]).relu_()).relu_()
 
     def _senders(self, nodes: Tensor) -> Tensor:

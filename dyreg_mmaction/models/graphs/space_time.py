@@ -3,9 +3,10 @@
 import torch
 from torch import Tensor, nn
 
-from dyreg_mmaction.ops import Regions
+from dyreg_mmaction.ops import Regions, gather_messages, linear
 from dyreg_mmaction.registry import MODELS
 
+from ..linear import Linear
 from ..node_rnn import NodeRNN
 from ..norm import JointLayerNorm
 
@@ -66,26 +67,18 @@ class SpaceStage(nn.Module):
 
     def __init__(self, channels: int) -> None:
         super().__init__()
-        self.send = nn.Linear(channels, channels)
+        self.send = Linear(channels, channels)
         self.message_norm = JointLayerNorm(channels)
-        self.query = nn.Linear(channels, channels)
-        self.key = nn.Linear(channels, channels)
+        self.query = Linear(channels, channels)
+        self.key = Linear(channels, channels)
         self.gather_bias = nn.Parameter(torch.zeros(channels))
         self.norm = JointLayerNorm(channels)
 
     def forward(self, nodes: Tensor) -> Tensor:
         """One space stage."""
-        logits = self.query(nodes) @ self.key(nodes).transpose(-1, -2)  # (...,N,N)
-        gathered = self._gather(self._messages(nodes), logits.softmax(-1))
+        attention = (self.query(nodes) @ self.key(nodes).transpose(-1, -2)).softmax(-1)  # (...,N,N)
+        sent = linear(nodes, self.send.weight)  # N projections instead of N * N
+        gathered = gather_messages(sent + self.send.bias, sent, attention)
+        # as the attention sums to 1, scale and bias of the messages' norm may follow the sum
+        gathered = torch.addcmul(self.message_norm.bias, gathered, self.message_norm.weight)
         return self.norm(nodes + (gathered + self.gather_bias).relu())
-
-    def _messages(self, nodes: Tensor) -> Tensor:
-        """relu(S (v_i + v_j) + s), (..., N, N, C), from N projections instead of N * N."""
-        sent = nn.functional.linear(nodes, self.send.weight)
-        return ((sent + self.send.bias)[..., :, None, :] + sent[..., None, :, :]).relu_()
-
-    def _gather(self, messages: Tensor, attention: Tensor) -> Tensor:
-        """sum_j a_ij LN(m_ij): as sum_j a_ij = 1, its scale and bias may follow the sum, on N instead of N * N."""
-        normed = nn.functional.layer_norm(messages, messages.shape[-3:])
-        gathered = (attention[..., None, :] @ normed).squeeze(-2)  # (...,N,C)
-        return torch.addcmul(self.message_norm.bias, gathered, self.message_norm.weight)

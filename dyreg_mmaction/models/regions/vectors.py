@@ -8,6 +8,8 @@ from torch.nn import functional as F
 
 from dyreg_mmaction.ops import at_least_float32, pool
 
+from ..linear import Linear
+
 
 class FCVectors(nn.Module):
     """g_i of eq. 2 as released: one fully connected layer per node on f's features, all in one product.
@@ -25,7 +27,7 @@ class FCVectors(nn.Module):
     def __init__(self, in_channels: int, size: tuple[int, int], num_nodes: int, channels: int) -> None:
         super().__init__()
         self.num_nodes = num_nodes
-        self.fc = nn.Linear(in_channels * size[0] * size[1], num_nodes * channels)
+        self.fc = Linear(in_channels * size[0] * size[1], num_nodes * channels)
 
     def forward(self, features: Tensor) -> Tensor:
         """Vectors m_i."""
@@ -62,7 +64,7 @@ class PoolVectors(nn.Module):
             )
         self.mask = nn.Conv2d(in_channels, num_nodes, 1)
         self.position = nn.Conv2d(in_channels, in_channels, 1)
-        self.fc = nn.Linear(in_channels, channels)
+        self.fc = Linear(in_channels, channels)
 
     def forward(self, z: Tensor) -> Tensor:
         """Vectors m_i."""

@@ -1,0 +1,13 @@
+"""The linear layer of nodes."""
+
+from torch import Tensor, nn
+
+from dyreg_mmaction.ops import linear
+
+
+class Linear(nn.Linear):
+    """``nn.Linear`` by :func:`dyreg_mmaction.ops.linear`, which is faster on CPUs."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """x W^T + b."""
+        return linear(x, self.weight, self.bias)

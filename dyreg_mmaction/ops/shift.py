@@ -1,0 +1,44 @@
+"""The temporal shift of TSM (ICCV 2019)."""
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+
+def temporal_shift(x: Tensor, time: int, part: int) -> Tensor:
+    """The first 1/part of the channels come from the next frame, as many after them from the last; zeros at the ends.
+
+    Args:
+        x (Tensor[B * T, C, H, W]): Maps.
+        time (int): Frames T of a clip.
+        part (int): Part of the channels that is shifted in each direction, as its inverse.
+
+    Returns:
+        Tensor[B * T, C, H, W]: In the memory layout of x; each value has been copied once.
+    """
+    return _Shift.apply(x, time, x.shape[1] // part)
+
+
+class _Shift(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x: Tensor, time: int, fold: int) -> Tensor:
+        ctx.sizes = time, fold
+        return _copy(x, time, slice(0, fold), slice(fold, 2 * fold))
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, grad: Tensor):
+        time, fold = ctx.sizes
+        return _copy(grad, time, slice(fold, 2 * fold), slice(0, fold)), None, None
+
+
+def _copy(x: Tensor, time: int, from_next: slice, from_last: slice) -> Tensor:
+    shifted = torch.empty_like(x)
+    old, new = (maps.unflatten(0, (-1, time)) for maps in (x, shifted))  # (B,T,C,H,W)
+    new[:, :-1, from_next] = old[:, 1:, from_next]
+    new[:, -1, from_next] = 0
+    new[:, 1:, from_last] = old[:, :-1, from_last]
+    new[:, 0, from_last] = 0
+    rest = slice(max(from_next.stop, from_last.stop), None)
+    new[:, :, rest] = old[:, :, rest]
+    return shifted

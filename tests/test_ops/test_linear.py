@@ -1,0 +1,45 @@
+import pytest
+import torch
+from torch.nn import functional as F
+
+from dyreg_mmaction.ops import linear
+from dyreg_mmaction.ops.linear import SMALL
+
+
+@pytest.mark.parametrize('bias', [True, False])
+@pytest.mark.parametrize('shape', [(5,), (4, 5), (2, 3, 5), (4, 8, 512)])
+def test_values_and_gradients_are_pytorchs(shape, bias):
+    x = torch.randn(shape, requires_grad=True)
+    weight = torch.randn(SMALL // (32 * 512), shape[-1], requires_grad=True)
+    leaves = [x, weight, *([torch.randn(len(weight), requires_grad=True)] if bias else [])]
+    results = [[y, *torch.autograd.grad(y.square().sum(), leaves)] for y in (linear(*leaves), F.linear(*leaves))]
+    for given, expected in zip(*results, strict=True):
+        torch.testing.assert_close(given, expected, rtol=1e-4, atol=1e-2)
+
+
+def test_large_products_take_onednns_kernel():
+    x, weight = torch.randn(32, 512), torch.randn(SMALL // (32 * 512), 512)
+    with torch.profiler.profile() as profile, torch.no_grad():
+        linear(x, weight)
+        linear(x[:1], weight)
+    names = [event.name for event in profile.events() if event.name in ('aten::linear', 'mkldnn::_linear_pointwise')]
+    assert names == (
+        ['mkldnn::_linear_pointwise', 'aten::linear'] if torch.backends.mkldnn.is_available() else ['aten::linear'] * 2
+    )
+
+
+def test_what_is_not_asked_for_gets_no_gradient():
+    x, weight = torch.randn(2, 3), torch.randn(4, 3, requires_grad=True)
+    linear(x, weight).sum().backward()
+    assert x.grad is None and weight.grad is not None
+
+
+def test_gradients_in_float64():
+    leaves = [torch.randn(shape, dtype=torch.float64, requires_grad=True) for shape in ((2, 3, 5), (4, 5), (4,))]
+    assert torch.autograd.gradcheck(linear, leaves)
+
+
+def test_autocast_is_pytorchs():
+    x, weight = torch.randn(2, 3), torch.randn(4, 3)
+    with torch.autocast('cpu', torch.bfloat16):
+        assert linear(x, weight).dtype == torch.bfloat16
