@@ -34,6 +34,7 @@ REMEDIES = (
     numpy.bring_back_names,
     numpy.take_single_elements,
     torch_distributed.sync_norms_on_cpu,
+    torch_distributed.forget_processes_that_ended,
     python.bring_back_find_loader,
     mmaction.draw_labels,
     mmaction.draw_samples,

@@ -1,6 +1,8 @@
 """torch.distributed of PyTorch 2."""
 
 import functools
+import importlib
+import os
 from typing import Any
 
 import torch
@@ -25,6 +27,23 @@ def sync_norms_on_cpu() -> None:
 
     SyncBatchNorm.forward = forward  # type: ignore[method-assign, assignment]
     DistributedDataParallel._passing_sync_batchnorm_handle = lambda self, module: None  # type: ignore[method-assign]
+
+
+def forget_processes_that_ended() -> None:
+    """``torch/distributed/rendezvous.py:190``: processes that torchrun has restarted read where the dead ones listened.
+
+    torchrun keeps one store through all restarts, so that a process may find the address of its neighbour before the
+    restart, and wait for it for good. Now each start has keys of its own.
+    """
+    rendezvous: Any = importlib.import_module('torch.distributed.rendezvous')  # a function has taken its name
+    stock = rendezvous._create_c10d_store
+
+    @functools.wraps(stock)
+    def create(*args: Any, **kwargs: Any) -> dist.Store:
+        start = os.environ.get('TORCHELASTIC_RESTART_COUNT', '0')
+        return dist.PrefixStore(f'start_{start}', stock(*args, **kwargs))
+
+    rendezvous._create_c10d_store = create
 
 
 class _Sum(torch.autograd.Function):
