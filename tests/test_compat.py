@@ -44,6 +44,7 @@ FAULTS = {
     'init_dist_on_cpu': 'cuda',
     'wrap_models_on_cpu': 'device_ids',
     'sync_norms_on_cpu': 'SyncBatchNorm expected input tensor to be on GPU',
+    'forget_processes_that_ended': 'AssertionError: an address of the last start',
     'jitter_hue': 'out of bounds for uint8',
     'bring_back_names': '`np.Inf` was removed',
     'take_single_elements': 'TypeError: only 0-dimensional arrays can be converted',
@@ -232,6 +233,20 @@ def wrap_models_on_cpu(folder: Path) -> None:
     model = MMDistributedDataParallel(torch.nn.Linear(2, 1), device_ids=[0], broadcast_buffers=False)
     model(torch.ones(1, 2)).sum().backward()
     assert model.module.weight.grad.sum() == 2 and not model.broadcast_buffers
+
+
+def forget_processes_that_ended(folder: Path) -> None:
+    """torchrun's store outlives its processes; each start asks for it by the environment."""
+    import torch.distributed as dist
+
+    torchrun = dist.TCPStore('127.0.0.1', 0, is_master=True, wait_for_workers=False)
+    _join_group_of_one()
+    os.environ.update(MASTER_PORT=str(torchrun.port), TORCHELASTIC_USE_AGENT_STORE='True')
+    for start in ('0', '1'):
+        os.environ['TORCHELASTIC_RESTART_COUNT'] = start
+        store, *_ = next(dist.rendezvous('env://'))
+        assert not store.check(['address']), 'an address of the last start'
+        store.set('address', start)
 
 
 def sync_norms_on_cpu(folder: Path) -> None:

@@ -1,5 +1,6 @@
 """tools/train.py and dist_train.sh when they are stopped, killed, restarted, or started twice."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -52,6 +53,20 @@ def test_workers_end_with_a_launcher_that_is_killed_and_one_writer_at_a_time(con
     while any(map(alive, workers)):
         assert time.monotonic() < end
         time.sleep(0.1)
+
+
+@pytest.mark.slow
+def test_a_process_that_dies_is_started_again_and_ends_like_one_that_did_not(config, tmp_path):
+    assert dist_train(config, tmp_path / 'whole').wait(300) == 0
+    launcher = dist_train(config, tmp_path / 'restarted', MAX_RESTARTS='1')
+    wait_for(launcher, 'Epoch(train) [2][2/4]')
+    os.kill(children(launcher.pid)[1], signal.SIGKILL)
+    output = launcher.communicate(timeout=300)[0]
+    assert launcher.returncode == 0 and 'Resuming from' in output, output[-4000:]
+    state, logged = outcome(tmp_path / 'restarted', epochs=3)
+    expected, expected_log = outcome(tmp_path / 'whole', epochs=3)
+    assert_same(state, expected)
+    assert logged == expected_log
 
 
 @pytest.mark.slow
