@@ -32,7 +32,7 @@ def likelihood_loss(regions: Mapping[str, Regions], targets: Mapping[str, Tensor
     """
     losses, measures, said = [], {}, []
     for path, each in regions.items():
-        target = targets[path]
+        target = targets[path].float()
         with torch.autocast(target.device.type, enabled=False):
             kx, ky = (axis_density(each, axis, target.shape[-1 - axis]) for axis in (0, 1))  # (B,T,N,W), (B,T,N,H)
             mixture = ky.transpose(-2, -1) @ kx / each.center.shape[2] + FLOOR  # (B,T,H,W)
