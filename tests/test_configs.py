@@ -52,6 +52,7 @@ def test_config_builds_for_174_classes(name):
     cfg.model.backbone.pretrained = None
     model = MODELS.build(cfg.model)
     assert model.cls_head.num_classes == 174
+    assert cfg.env_cfg.cudnn_benchmark  # all batches of a loop are of one size
     assert hasattr(model.backbone, 'plugins') == cfg.model.backbone.type.startswith('DyReg')
 
 

@@ -1,6 +1,8 @@
 # The paper's training recipe: SGD 0.001, 5 clips a GPU on 2 GPUs, lr / 10 three times when validation stops improving.
 _base_ = 'mmaction::_base_/default_runtime.py'
 
+env_cfg = dict(cudnn_benchmark=True)  # all batches of a loop are of one size
+
 train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=60, val_begin=1, val_interval=1)
 val_cfg = dict(type='ValLoop')
 test_cfg = dict(type='TestLoop')

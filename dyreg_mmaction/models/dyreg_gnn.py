@@ -79,7 +79,7 @@ class DyRegGNN(RegionGraph):
         """Nodes (B*T,N',C') and maps (B*T,N',H,W) that are norm(project_back(y)) when they are unpooled."""
         if self.project_back is not None:  # N nodes instead of H * W cells; the bias is that of a node seen everywhere
             weight, bias = (parameter.to(maps.dtype) for parameter in self.project_back.parameters())
-            nodes = torch.cat((linear(nodes, weight.flatten(1)), bias.expand(len(nodes), 1, -1)), dim=1)
+            nodes = torch.cat((linear(nodes, weight.flatten(1)), bias.expand(nodes.shape[0], 1, -1)), dim=1)
             maps = torch.cat((maps, torch.ones_like(maps[:, :1])), dim=1)
         weight, bias = (parameter.to(maps.dtype) for parameter in self.norm.parameters())
         return normalize_unpooled(nodes, maps, weight, bias, self.norm.eps)

@@ -26,6 +26,7 @@ MINI = ROOT / 'configs/tsm_r18_dyreg_mini.py'
 def recognizer(name):
     """A small model whose plugins do something."""
     cfg = Config.fromfile(MINI)
+    cfg.model.backbone.plugins[0]['node_channels'] = 32  # nodes are projected back
     if name == 'I3D':
         cfg = Config.fromfile(ROOT / 'configs/i3d_r50_dyreg_sthv1.py')
         cfg.model.backbone.update(pretrained=None, base_channels=4, plugins=cfg.model.backbone.plugins[1:2])

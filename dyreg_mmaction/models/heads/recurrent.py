@@ -29,7 +29,7 @@ class RecurrentHead(ClipHead):
     def clip_vector(self, x: Tensor) -> Tensor:
         """Last state of the LSTM."""
         frames = self.convs(x.transpose(1, 2).flatten(0, 1)).mean((-2, -1))  # (B*T,C)
-        return self.rnn(frames.unflatten(0, (len(x), -1)).transpose(0, 1))[-1]
+        return self.rnn(frames.unflatten(0, (x.shape[0], -1)).transpose(0, 1))[-1]
 
 
 def _conv(channels: int) -> nn.Sequential:
