@@ -13,5 +13,6 @@ teachers = {
     ),
 }
 model = dict(
-    type='RegionRecognizer2D', region_losses=[dict(type='RegionDistillation', weight=1.0, until=0.1, teachers=teachers)]
+    type='RegionRecognizer2D',
+    region_losses=[dict(type='RegionDistillation', weight=1.0, until=0.1, ending='step', teachers=teachers)],
 )

@@ -126,7 +126,7 @@ def test_distillation_has_the_model_of_each_place_for_a_teacher():
     plain, distill = (Config.fromfile(ROOT / 'configs' / f'{n}.py').to_dict() for n in (name, f'{name}_distill'))
     teachers = distill.pop('teachers')
     (loss,) = distill['model'].pop('region_losses')
-    assert loss == dict(type='RegionDistillation', weight=1.0, until=0.1, teachers=teachers)
+    assert loss == dict(type='RegionDistillation', weight=1.0, until=0.1, ending='step', teachers=teachers)
     plain['model']['type'] = 'RegionRecognizer2D'
     assert distill == plain
     for plugin, teacher in zip(plain['model']['backbone']['plugins'], teachers.items(), strict=True):

@@ -1,4 +1,6 @@
-# The motion warm start: beside the class loss, for the first 40 % of the training.
+# The motion warm start: beside the class loss, for the first 40 % of the training, then no more.
 _base_ = './r18_dyreg.py'
 
-model = dict(type='RegionRecognizer3D', region_losses=[dict(type='MotionLikelihood', weight=0.3, until=0.4)])
+model = dict(
+    type='RegionRecognizer3D', region_losses=[dict(type='MotionLikelihood', weight=0.3, until=0.4, ending='step')]
+)

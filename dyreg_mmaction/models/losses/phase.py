@@ -13,7 +13,7 @@ from dyreg_mmaction.ops import Regions
 from ..building import build
 from .base import RegionLoss
 
-ENDINGS = ('step', 'linear', 'cosine')
+ENDINGS = ('linear', 'cosine', 'step')
 
 
 class Phase(NamedTuple):
@@ -22,13 +22,13 @@ class Phase(NamedTuple):
     Attributes:
         weight (float): The full weight.
         until (float): Part of the whole training at whose end the full weight has come to an end; 1: it never ends.
-        ending (str): 'step': at once, at ``until``; 'linear', 'cosine': over the last half of the time before.
+        ending (str): 'linear', 'cosine': over the last half of the time before ``until``; 'step': at once.
         remain (float): Weight afterwards.
     """
 
     weight: float = 1.0
     until: float = 1.0
-    ending: str = 'step'
+    ending: str = 'linear'
     remain: float = 0.0
 
     def check(self) -> None:
@@ -48,7 +48,7 @@ class Phase(NamedTuple):
 
     def at(self, progress: float) -> float:
         """Weight at a progress in 0..1."""
-        if self.until == 1 and self.ending == 'step':
+        if self.until == 1:
             return self.weight
         if progress >= self.until:
             return self.remain

@@ -32,14 +32,16 @@ def test_endings(ending, weights):
 
 
 def test_endings_differ_on_their_way():
-    linear, cosine = (Phase(1.0, until=1.0, ending=ending).at(0.625) for ending in ('linear', 'cosine'))
+    linear, cosine = (Phase(1.0, until=0.5, ending=ending).at(0.3125) for ending in ('linear', 'cosine'))
     assert linear == pytest.approx(0.75) and cosine == pytest.approx((1 + 0.5**0.5) / 2)
 
 
 def test_the_weight_follows_the_runner(hub):
     loss = PhasedLoss(dict(type=MotionLikelihood, weight=0.3, until=0.4), SOURCES, nn.Identity())
-    hub.update_info_dict(dict(iter=39, max_iters=100))
+    hub.update_info_dict(dict(iter=20, max_iters=100))
     assert loss.weight == 0.3
+    hub.update_info('iter', 30)
+    assert loss.weight == pytest.approx(0.15)
     hub.update_info('iter', 40)
     assert loss.weight == 0
 
