@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# Run all tests in .venv, which is made first where it is missing. Arguments go to pytest.
+# Run all tests in .venv, which is made first where it is missing, in as many processes as there are cores, four at most.
+# Arguments go to pytest.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 bash tools/setup.sh
-exec .venv/bin/python -m pytest "$@"
+exec .venv/bin/python -m pytest -n auto --maxprocesses 4 --dist loadfile "$@"
