@@ -1,6 +1,8 @@
 """What all tests share: helper modules beside this file can be imported, and one thread is enough for tiny inputs."""
 
+import os
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -8,6 +10,8 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).parent))
 torch.set_num_threads(1)
+if worker := os.environ.get('PYTEST_XDIST_WORKER'):  # processes must not write one another's compiled kernels
+    os.environ.setdefault('TORCHINDUCTOR_CACHE_DIR', str(Path(tempfile.gettempdir()) / f'torchinductor_{worker}'))
 
 
 @pytest.fixture(params=['cpu', *(['cuda'] if torch.cuda.is_available() else [])])

@@ -1,10 +1,10 @@
 """MMAction2's temporal shift, with fewer copies."""
 
-import torch
 from mmaction.models.backbones.resnet_tsm import TemporalShift
 from torch import Tensor, nn
 
 from dyreg_mmaction.ops import temporal_shift
+from dyreg_mmaction.ops.tracing import is_traced
 
 
 class Shift(TemporalShift):
@@ -16,7 +16,7 @@ class Shift(TemporalShift):
 
     def forward(self, x: Tensor) -> Tensor:
         """The net on the shifted maps (B*T, C, H, W)."""
-        if torch.compiler.is_compiling():  # which makes one pass of the three itself
+        if is_traced():  # which makes one pass of the three itself
             return super().forward(x)
         return self.net(temporal_shift(x, self.num_segments, self.shift_div))
 

@@ -5,6 +5,8 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
+from .tracing import is_traced
+
 SMALL = 2**20  # multiply-adds below which looking up oneDNN's kernel takes longer than it saves
 
 
@@ -19,7 +21,7 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     Returns:
         Tensor[..., C]
     """
-    if torch.compiler.is_compiling() or x.device.type != 'cpu' or torch.is_autocast_enabled('cpu'):
+    if is_traced() or x.device.type != 'cpu' or torch.is_autocast_enabled('cpu'):
         return F.linear(x, weight, bias)
     if not torch.is_grad_enabled():
         return product(x, weight, bias)
@@ -28,7 +30,7 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
 
 def product(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """:func:`linear` of tensors on CPUs, without gradients."""
-    pays = x.numel() * len(weight) >= SMALL and x.dtype == torch.float32 == weight.dtype and not torch.jit.is_tracing()
+    pays = x.numel() * len(weight) >= SMALL and x.dtype == torch.float32 == weight.dtype
     if pays and torch.backends.mkldnn.is_available():
         return torch.ops.mkldnn._linear_pointwise(x, weight, bias, 'none', [], '')
     return F.linear(x, weight, bias)

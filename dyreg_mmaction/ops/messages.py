@@ -8,6 +8,7 @@ from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
 from .precision import at_least_float32, without_autocast
+from .tracing import is_traced
 
 BLOCK = 2**19  # values of messages that are there at a time: 2 MiB, which stay in a cache
 
@@ -33,7 +34,7 @@ def gather_messages(received: Tensor, sent: Tensor, attention: Tensor, eps: floa
     dtype = at_least_float32(received.dtype)
     with without_autocast(received):
         received, sent, attention = (value.to(dtype) for value in (received, sent, attention))
-        if torch.compiler.is_compiling():
+        if is_traced():
             messages = (received[..., :, None, :] + sent[..., None, :, :]).relu()
             normed = F.layer_norm(messages, messages.shape[-3:], eps=eps)
             return (attention[..., None, :] @ normed).squeeze(-2)

@@ -8,6 +8,7 @@ from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
 from .linear import product, weight_gradient
+from .tracing import is_traced
 
 
 def gru(x: Tensor, weight_ih: Tensor, weight_hh: Tensor, bias_ih: Tensor, bias_hh: Tensor) -> Tensor:
@@ -29,7 +30,7 @@ def gru(x: Tensor, weight_ih: Tensor, weight_hh: Tensor, bias_ih: Tensor, bias_h
     Returns:
         Tensor[T, B, C]
     """
-    if x.device.type == 'cpu' and not torch.compiler.is_compiling():
+    if x.device.type == 'cpu' and not is_traced():
         if torch.is_grad_enabled():
             return _GRU.apply(x, weight_ih, weight_hh, bias_ih, bias_hh)
         steps = _gru_steps(product, x, weight_ih, weight_hh, bias_ih, bias_hh)
