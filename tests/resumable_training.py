@@ -55,10 +55,15 @@ BACKBONE = dict(
 )  # fmt: skip
 
 
-def settings(work_dir: Path, epochs: int = 4, workers: int = 0, clips: dict | None = None, **changes) -> dict:
-    """Of a runner that trains to the end, or on to the end; regions learn from a teacher where one has been written."""
-    losses = [dict(type='MotionLikelihood', weight=0.5, until=0.8, ending='cosine')]
-    if (work_dir / 'teacher.pth').exists():
+def settings(
+    work_dir: Path, epochs: int = 4, workers: int = 0, clips: dict | None = None, phases: bool = True, **changes
+) -> dict:
+    """Of a runner that trains to the end, or on to the end; regions learn from a teacher where one has been written.
+
+    Without ``phases`` nothing depends on how long the training is to be.
+    """
+    losses = [dict(type='MotionLikelihood', weight=0.5, until=0.8 if phases else 1, ending='cosine')]
+    if phases and (work_dir / 'teacher.pth').exists():
         teacher = dict(config=str(work_dir / 'teacher.py'), checkpoint=str(work_dir / 'teacher.pth'))
         losses.append(dict(type='RegionDistillation', until=0.6, release=True, teachers={PLACE: teacher}))
     head = dict(type='I3DHead', num_classes=3, in_channels=32, dropout_ratio=0.5, average_clips='prob')

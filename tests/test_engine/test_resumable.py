@@ -73,10 +73,11 @@ def test_validation_that_was_cut_short_is_made_up_for(sign, code, uninterrupted,
 
 
 @pytest.mark.slow
-def test_epoch_by_epoch_as_in_one_go_and_whatever_the_workers(uninterrupted, tmp_path):
+def test_epoch_by_epoch_as_in_one_go_and_whatever_the_workers(tmp_path):
+    assert training(tmp_path / 'whole', phases=False).wait() == [0]
     for epochs, workers in ((1, 2), (3, 0), (4, 1)):
-        assert training(tmp_path / 'run', epochs=epochs, workers=workers).wait() == [0]
-    check(tmp_path / 'run', uninterrupted)
+        assert training(tmp_path / 'run', epochs=epochs, workers=workers, phases=False).wait() == [0]
+    check(tmp_path / 'run', outcome(tmp_path / 'whole'))
 
 
 @pytest.mark.slow
