@@ -67,11 +67,16 @@ def load_weights_only() -> None:
 
 
 def bring_forward_names() -> None:
-    """Names of PyTorch 2.3 to 2.6 that this package uses."""
+    """Names and arguments of PyTorch 2.3 to 2.6 that this package uses."""
     _supply(torch.compiler, 'is_compiling', lambda: False)
     _supply(torch.amp, 'is_autocast_available', lambda device: device in ('cpu', 'cuda'))
     _supply(torch.nn.utils, 'get_total_norm', _get_total_norm)
     _supply(torch.nn.Module, 'register_load_state_dict_pre_hook', _register_load_state_dict_pre_hook)
+    try:
+        torch.is_autocast_enabled('cpu')
+    except TypeError:  # it knows no device
+        of_cuda, of_cpu = torch.is_autocast_enabled, torch.is_autocast_cpu_enabled
+        torch.is_autocast_enabled = lambda device='cuda': of_cpu() if device == 'cpu' else of_cuda()  # type: ignore
 
 
 def _supply(owner: Any, name: str, value: Callable) -> None:
