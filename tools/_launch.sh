@@ -29,6 +29,7 @@ need_config() {
 launch() {
     local processes=$1 python=${PYTHON:-python} rendezvous gpus=0
     [[ $processes =~ ^[1-9][0-9]*$ ]] || fail "NUM_PROCESSES=$processes must be a whole number, at least 1"
+    [[ ${MAX_RESTARTS:-0} =~ ^[0-9]+$ ]] || fail "MAX_RESTARTS=$MAX_RESTARTS must be a whole number"
     if command -v nvidia-smi >/dev/null; then
         gpus=$($python -c 'import torch; print(torch.cuda.device_count())')
     fi

@@ -69,6 +69,12 @@ try() {
     fi
 }
 
+for wanted in "$@"; do
+    if ! grep -q "^$wanted " <<<"$ENVIRONMENTS"; then
+        echo "try_versions.sh: no environment $wanted; there are: $(cut -d' ' -f1 <<<"$ENVIRONMENTS" | xargs)" >&2
+        exit 2
+    fi
+done
 mkdir -p "$ENVS"
 export CUDA_VISIBLE_DEVICES= PYTHONPATH=
 table='| Python | torch | numpy | scipy | OpenCV | mmengine | mmcv | tests | training, resume, test | all that was there kept |'$'\n'

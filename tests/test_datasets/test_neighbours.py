@@ -112,7 +112,8 @@ def test_frames_that_are_there_already_have_no_neighbours(video):
 
 
 def test_wrong_options_are_named():
-    with pytest.raises(ValueError, match='step=0 of WithNeighbours must be at least 1'):
-        WithNeighbours([], step=0)
+    for step in (0, 1.5, 'a'):
+        with pytest.raises(ValueError, match=f'step={step!r} of WithNeighbours must be a whole number'):
+            WithNeighbours([], step=step)
     with pytest.raises(ValueError, match=r"from the decoding to FormatShape, not \['VideoDecode'\]"):
         WithNeighbours([DECODE])

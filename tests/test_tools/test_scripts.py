@@ -42,6 +42,12 @@ def test_number_of_processes_is_checked(processes):
         assert result.stdout == f'{script}.sh: NUM_PROCESSES={processes} must be a whole number, at least 1\n'
 
 
+def test_number_of_restarts_is_checked(monkeypatch):
+    monkeypatch.setenv('MAX_RESTARTS', 'x')
+    result = run('dist_train', CONFIG, '1')
+    assert result.returncode == 2 and result.stdout == 'dist_train.sh: MAX_RESTARTS=x must be a whole number\n'
+
+
 def test_fewer_gpus_than_processes_are_named(tmp_path):
     for name, text in (('nvidia-smi', ''), ('python', 'case $1 in -c) echo 1 ;; *) echo "started $*" ;; esac')):
         (tmp_path / name).write_text(f'#!/bin/sh\n{text}\n')

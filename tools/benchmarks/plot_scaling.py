@@ -22,9 +22,10 @@ def main() -> None:
     parser.add_argument('json', type=Path, help='what the benchmark wrote')
     parser.add_argument('picture', type=Path, help='file to draw to')
     args = parser.parse_args()
-    rows = json.loads(args.json.read_text())['parts'].get('scaling')
-    if rows is None:
-        parser.error(f'{args.json} has no part scaling; run tools/benchmark.py scaling --json {args.json}')
+    try:
+        rows = json.loads(args.json.read_text())['parts']['scaling']
+    except (OSError, ValueError, KeyError, TypeError):
+        parser.error(f'{args.json} holds no part scaling; run tools/benchmark.py scaling --json {args.json}')
     cases = [(tuple(map(int, re.findall(r'\d+', row['case']))), row['ms']) for row in rows]
     usual = cases[0][0]
     figure, plots = plt.subplots(1, 3, figsize=(9, 2.8), sharey=True, layout='constrained')

@@ -23,13 +23,13 @@ class WithNeighbours(BaseTransform):
         step (int): Frames of the video from a sampled one to its neighbour.
 
     Raises:
-        ValueError: If ``step`` is not positive or ``FormatShape`` not the last; by the call, if frames are not still to
-            be decoded.
+        ValueError: If ``step`` is no whole number above 0 or ``FormatShape`` not the last; by the call, if frames are
+            not still to be decoded.
     """
 
     def __init__(self, transforms: Sequence[dict], step: int = 1) -> None:
-        if step < 1:
-            raise ValueError(f'step={step} of WithNeighbours must be at least 1, in frames of the video')
+        if not isinstance(step, int) or step < 1:
+            raise ValueError(f'step={step!r} of WithNeighbours must be a whole number of frames, at least 1')
         kinds = [str(transform['type']).rpartition('.')[2] for transform in transforms]
         if kinds[-1:] != ['FormatShape']:
             raise ValueError(f'WithNeighbours needs transforms from the decoding to FormatShape, not {kinds}')
