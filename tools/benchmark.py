@@ -71,7 +71,35 @@ def inference(plain: str, plugged: str, args: argparse.Namespace) -> Cases:
     cases: Cases = {name: partial(run, model) for name, model in models.items()}
     if DEVICE == 'cuda':
         cases['MMAction2, bfloat16 autocast'] = partial(_under_autocast, cases['MMAction2, no modules'])
+        cases['with modules, fused, bfloat16, CUDA graph'] = as_cuda_graph(cases['with modules, fused, bfloat16'])
     return cases
+
+
+def as_cuda_graph(run: Callable[[], object]) -> Callable[[], object]:
+    """The kernels of a run, recorded once, started by one call; the first run outside makes what is made only once."""
+    side = torch.cuda.Stream()
+    side.wait_stream(torch.cuda.current_stream())
+    with torch.cuda.stream(side):
+        run()
+    torch.cuda.current_stream().wait_stream(side)
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        run()
+    return graph.replay
+
+
+def overhead(args: argparse.Namespace) -> Cases:
+    """What one module and three add to TSM-R50, nothing else made faster."""
+    x = clips('tsm', args)
+    names = {
+        'MMAction2, no modules': 'tsm_r50_sthv2',
+        'one module, r4': 'tsm_r50_dyreg-r4_sthv2',
+        'three modules, r3-4-5': 'tsm_r50_dyreg_sthv2',
+    }
+    models = {case: build(name).backbone for case, name in names.items()}
+    for model in models.values():
+        model.eval()
+    return {case: partial(torch.inference_mode()(model), x) for case, model in models.items()}
 
 
 def training(dtype: torch.dtype, args: argparse.Namespace) -> Cases:
@@ -203,6 +231,7 @@ PARTS: dict[str, Callable[[argparse.Namespace], Cases]] = {
     'inference_tsm_r50': partial(inference, 'tsm_r50_sthv2', 'tsm_r50_dyreg_sthv2'),
     'inference_tsm_r18': partial(inference, 'tsm_r18_sthv1', 'tsm_r18_dyreg_sthv1'),
     'inference_i3d_r50': partial(inference, 'i3d_r50_sthv1', 'i3d_r50_dyreg_sthv1'),
+    'overhead': overhead,
     'training': partial(training, torch.float32),
     'training_bf16': partial(training, torch.bfloat16),
     'compile_inference': partial(compiled, False),

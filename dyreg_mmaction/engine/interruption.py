@@ -78,7 +78,7 @@ class SaveAndExitHook(Hook):
 
     def after_val_epoch(self, runner: Runner, metrics: dict | None = None) -> None:
         """Note that this epoch is validated, for what is saved from here on."""
-        runner.message_hub.update_info('validation_due', False)
+        runner.message_hub.update_info('epoch_to_validate', False)
 
     def after_train(self, runner: Runner) -> None:
         """Remove what an earlier interruption has left, and listen no more."""

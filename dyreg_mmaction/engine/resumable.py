@@ -135,7 +135,7 @@ class ResumableTrainLoop(EpochBasedTrainLoop):
         self.seed = int(seed)
         self.dataloader.sampler.set_seed(self.seed)
         self.runner.call_hook('before_train')
-        if self.runner.message_hub.get_info('validation_due', False):
+        if self.runner.message_hub.get_info('epoch_to_validate', False):
             self._make_up_for_validation()
         while self._epoch < self._max_epochs and not self.stop_training:
             self.run_epoch()
@@ -164,7 +164,7 @@ class ResumableTrainLoop(EpochBasedTrainLoop):
             hub.update_info('samples_done', (index + 1) * batch_size * world_size)
             self.run_iter(index, batch)
         hub.update_info('samples_done', 0)
-        hub.update_info('validation_due', self._validation_due(self._epoch + 1))
+        hub.update_info('epoch_to_validate', self._validation_due(self._epoch + 1))
         self.runner.call_hook('after_train_epoch')
         self._epoch += 1
 
