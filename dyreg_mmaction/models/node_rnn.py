@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from dyreg_mmaction.ops import gru, lstm, without_autocast
+from dyreg_mmaction.ops.tracing import is_traced
 
 RNNS = ('gru', 'lstm')
 
@@ -53,7 +54,8 @@ def run_rnn(rnn: nn.RNNBase, sequence: Tensor) -> Tensor:
     on_cpu = sequence.device.type == 'cpu'
     with without_autocast(sequence) if on_cpu else nullcontext():
         sequence = sequence.to(weights[0].dtype)
-        if torch.compiler.is_compiling() or rnn.mode == 'GRU' and on_cpu:  # PyTorch's own kernels would break the graph
+        # PyTorch's own would break a compiler's graph; in an exported file they are one operation, not five a frame
+        if torch.compiler.is_dynamo_compiling() or rnn.mode == 'GRU' and on_cpu and not is_traced():
             return (gru if rnn.mode == 'GRU' else lstm)(sequence, *weights)
         start = sequence.new_zeros(1, sequence.shape[1], rnn.hidden_size)
         options = (True, 1, 0.0, rnn.training, False, False)  # biases, layers, dropout, bidirectional, batch first

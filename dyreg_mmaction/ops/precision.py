@@ -12,6 +12,7 @@ def at_least_float32(dtype: torch.dtype) -> torch.dtype:
 
 
 def without_autocast(x: Tensor) -> AbstractContextManager:
-    """Context without autocast on the device of x; devices that have none (meta) need none."""
+    """Context without autocast on the device of x; where it is off, nothing that an exporter would have to record."""
     device = x.device.type
-    return torch.autocast(device, enabled=False) if torch.amp.is_autocast_available(device) else nullcontext()
+    has = torch.amp.is_autocast_available(device)  # 'meta' has not
+    return torch.autocast(device, enabled=False) if has and torch.is_autocast_enabled(device) else nullcontext()

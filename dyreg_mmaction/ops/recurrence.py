@@ -17,7 +17,7 @@ def gru(x: Tensor, weight_ih: Tensor, weight_hh: Tensor, bias_ih: Tensor, bias_h
     .. math::
         h_t = n + z (h_{t-1} - n), \quad n = \tanh(W_n x_t + b_n + r (U_n h_{t-1} + c_n))
 
-    Compilers and exporters see through its plain operations; elsewhere its backward takes four operations a step
+    Compilers see through its plain operations; elsewhere its backward takes four operations a step
     where that of PyTorch's takes more than twenty.
 
     Args:

@@ -40,6 +40,14 @@ def test_a_module_is_one_graph(kind):
     torch.testing.assert_close(exported.module()(x), module(x))
 
 
+@pytest.mark.skipif(not hasattr(torch.compiler, 'is_exporting'), reason='this PyTorch exports by its compiler')
+def test_exported_every_recurrent_net_is_one_operation():
+    program = torch.export.export(awake(), (frames(2),), strict=False)
+    operations = [node.target for node in program.graph.nodes if node.op == 'call_function']
+    assert operations.count(torch.ops.aten.gru.input) == 1 + 4  # the one of the regions and those of the graph
+    assert not any('sigmoid' in str(operation) or 'autocast' in str(operation) for operation in operations)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize('parts', [{}, LITE])
 def test_traced_by_dynamo_it_computes_the_same(parts):
