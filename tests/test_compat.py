@@ -855,6 +855,7 @@ def older_torch(monkeypatch):
     for owner, name in [
         (torch.serialization, 'add_safe_globals'),
         (torch.compiler, 'is_compiling'),
+        (torch.compiler, 'is_dynamo_compiling'),
         (torch.amp, 'is_autocast_available'),
         (torch.nn.utils, 'get_total_norm'),
         (torch.nn.Module, 'register_load_state_dict_pre_hook'),
@@ -877,6 +878,7 @@ def test_older_torch_loads_logs_and_executes_nothing(older_torch, tmp_path):
 def test_older_torch_gets_the_names_that_are_used(older_torch):
     _load_compat().torch.bring_forward_names()
     assert older_torch.compiler.is_compiling() is False
+    assert older_torch.compiler.is_dynamo_compiling() is False
     assert older_torch.amp.is_autocast_available('cpu') and not older_torch.amp.is_autocast_available('meta')
     total_norm = older_torch.nn.utils.get_total_norm
     assert total_norm([older_torch.tensor([3.0]), older_torch.tensor([4.0])]) == 5 and total_norm([]) == 0

@@ -69,6 +69,7 @@ def load_weights_only() -> None:
 def bring_forward_names() -> None:
     """Names and arguments of PyTorch 2.3 to 2.6 that this package uses."""
     _supply(torch.compiler, 'is_compiling', lambda: False)
+    _supply(torch.compiler, 'is_dynamo_compiling', lambda: False)
     _supply(torch.amp, 'is_autocast_available', lambda device: device in ('cpu', 'cuda'))
     _supply(torch.nn.utils, 'get_total_norm', _get_total_norm)
     _supply(torch.nn.Module, 'register_load_state_dict_pre_hook', _register_load_state_dict_pre_hook)
