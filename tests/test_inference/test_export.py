@@ -104,12 +104,17 @@ def test_the_example_says_of_a_video_what_the_model_says(file, exported):
 
 @pytest.mark.slow
 def test_convolutions_in_int8_are_those_of_the_model_rounded(exported):
+    onnx = pytest.importorskip('onnx', reason='onnx is not installed')
     clips = torch.randn(4, 8, 3, 64, 64)
     quantize(exported / 'model.onnx', clips.split(2), exported / 'rounded.onnx')
     expected, given = (run(exported / file, clips) for file in ('model.onnx', 'rounded.onnx'))
     assert 0 < (given - expected).abs().max() < 0.1 * expected.abs().max()
     assert (exported / 'rounded.onnx').stat().st_size < 0.5 * (exported / 'model.onnx').stat().st_size
     assert (exported / 'rounded.json').read_text() == (exported / 'model.json').read_text()
+    nodes = onnx.load(exported / 'rounded.onnx').graph.node
+    rounded = {output for node in nodes if node.op_type == 'DequantizeLinear' for output in node.output}
+    first, *others = (node.input[0] in rounded for node in nodes if node.op_type == 'Conv')
+    assert not first and all(others)
 
 
 @pytest.mark.slow
