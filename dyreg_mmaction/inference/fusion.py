@@ -49,6 +49,7 @@ def fuse_for_inference(model: nn.Module, dtype: torch.dtype = torch.float32) -> 
     for module in backbone.modules():
         if isinstance(module, nn.Sequential):
             _fuse_blocks(module)
+    backbone.eval()  # plugins find their new places, before anything is compiled
     if dtype != torch.float32:
         cls = type(backbone)
         backbone.__class__ = type(cls.__name__, (LowPrecision, cls), dict(dtype=dtype, __module__=cls.__module__))

@@ -43,7 +43,7 @@ class FusedConv(nn.Module):
     def forward(self, x: Tensor, residual: Tensor | None = None) -> Tensor:
         """The map; ``residual`` is overwritten with it."""
         x = x.to(self.weight.dtype)
-        if x.device.type == 'cpu' and torch.backends.mkldnn.is_available() and not torch.compiler.is_compiling():
+        if not torch.compiler.is_compiling() and x.device.type == 'cpu' and torch.backends.mkldnn.is_available():
             return self._one_pass(x, residual)
         y = self.run(x, self.weight, self.bias, *self.geometry)
         if residual is not None:

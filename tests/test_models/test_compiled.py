@@ -7,6 +7,8 @@ import torch
 from backbone_cases import CASES, build, inputs, wake
 from torch._dynamo.testing import CompileCounter
 
+import dyreg_mmaction
+
 NAMES = {
     'ResNet': 'RegionRecognizer2D',
     'TSM-R18': 'RegionRecognizer2D',
@@ -62,3 +64,13 @@ def test_compiled_it_gives_the_same(monkeypatch):
     torch._dynamo.reset()
     model = awake('TSM-R18', False, monkeypatch)
     check_against_eager(torch.compile(model, fullgraph=True), model, inputs('TSM-R18', 2), rtol=1e-4)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('dtype, tolerance', [(torch.float32, 1e-4), (torch.bfloat16, 5e-2)])
+@pytest.mark.parametrize('name', ['TSM-R18', 'I3D-R50'])
+def test_fused_it_is_one_graph(name, dtype, tolerance, monkeypatch):
+    torch._dynamo.reset()
+    model = dyreg_mmaction.fuse_for_inference(awake(name, False, monkeypatch), dtype)
+    compiled = torch.compile(model, backend='eager', fullgraph=True)
+    check_against_eager(compiled, model, inputs(name, 2), rtol=tolerance)
