@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 import torch
 
+from dyreg_mmaction.models import DyRegGNN
+
 TOOLS = Path(__file__).parents[2] / 'tools'
 
 
@@ -28,3 +30,15 @@ def test_the_module_is_compared_with_its_own_equations(tool, channels, side):
 def test_scaling_starts_with_the_papers_module(tool):
     cases = tool['scaling'](Namespace(batch=1))
     assert next(iter(cases)) == '9 nodes, 16 frames of 224' and len(cases) == 8
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason='no GPU')
+def test_on_cuda_a_recorded_graph_computes_what_its_run_does(tool):
+    module = DyRegGNN(128, 28).cuda().eval()
+    torch.nn.init.normal_(module.norm.weight)
+    x, y = torch.randn(1, 128, 16, 28, 28, device='cuda'), torch.empty(1, 128, 16, 28, 28, device='cuda')
+    replay = tool['as_cuda_graph'](torch.inference_mode()(lambda: y.copy_(module(x))))
+    x.normal_()
+    replay()
+    with torch.inference_mode():
+        torch.testing.assert_close(y, module(x))
