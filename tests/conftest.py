@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 import torch
 
+import dyreg_mmaction  # noqa: F401  (mends the stack before a test imports MMAction2)
+
 sys.path.insert(0, str(Path(__file__).parent))
 torch.set_num_threads(1)
 if worker := os.environ.get('PYTEST_XDIST_WORKER'):  # processes must not write one another's compiled kernels

@@ -41,6 +41,8 @@ def uninterrupted(tmp_path_factory):
     for loss in ('loss_motion_likelihood', 'loss_region_distillation'):
         values = [numbers.get(loss) for (kind, _), numbers in sorted(logged.items()) if kind == 'train']
         assert len(set(values)) > 3 and values[-1] is None, values  # it was seen to end
+    validated = [numbers for (kind, _), numbers in logged.items() if kind == 'val']
+    assert validated and not any(isinstance(value, bool) for numbers in validated for value in numbers.values())
     return state, logged
 
 

@@ -33,12 +33,16 @@ class MotionLikelihood(RegionLoss):
             its energy lies closer around it, while a camera that shakes shakes as much.
 
     Raises:
-        ValueError: By the call, if the clips have one frame, or no neighbours where these are to be used.
+        ValueError: If an option is no bool; by the call, if the clips have one frame, or no neighbours where these are
+            to be used.
     """
 
     releases = True
 
     def __init__(self, steady: bool = True, neighbours: bool = False) -> None:
+        for name, value in (('steady', steady), ('neighbours', neighbours)):
+            if not isinstance(value, bool):
+                raise ValueError(f'{name}={value!r} of MotionLikelihood must be True or False')
         self.steady = steady
         self.neighbours = neighbours
         self.preprocessor: nn.Module | None = None

@@ -234,3 +234,9 @@ def test_a_pipeline_without_neighbours_is_named():
     samples = with_neighbours(clip().byte()) + [ActionDataSample()]
     with pytest.raises(ValueError, match='got 2 videos, 1 of them with neighbours; put WithNeighbours behind SampleF'):
         loss({'plugin': regions()}, clip().expand(2, -1, -1, -1, -1), samples)
+
+
+@pytest.mark.parametrize('option', ['steady', 'neighbours'])
+def test_options_that_are_no_bool_are_refused(option):
+    with pytest.raises(ValueError, match=f"{option}='x' of MotionLikelihood must be True or False"):
+        MotionLikelihood(**{option: 'x'})
