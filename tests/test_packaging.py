@@ -105,19 +105,41 @@ def test_ends_of_the_ranges_were_run(required, setup):
     assert {classified[0], classified[-1]} <= {*run} <= {*classified}
 
 
-def test_setup_installs_no_second_build_of_what_is_there(tmp_path):
+@pytest.fixture
+def setup_script(tmp_path):
+    """Returns what tools/setup.sh installs, given its arguments, where torch, OpenCV and mmcv are installed."""
     shutil.copytree(ROOT / 'tools', tmp_path / 'tools')
     for name in ('setup.cfg', 'pyproject.toml'):
         shutil.copy(ROOT / name, tmp_path)
-    python = tmp_path / '.venv/bin/python'  # pip of an environment with these three, which tells what it would install
+    python = tmp_path / '.venv/bin/python'  # prints what pip would install
     python.parent.mkdir(parents=True)
     python.write_text(
         '#!/bin/sh\ncase "$*" in *" torch"|*" opencv-python"|*" mmcv") ;; *show*) exit 1 ;; *) echo "$*" ;; esac'
     )
     python.chmod(0o755)
-    run = subprocess.run(['bash', 'tools/setup.sh'], cwd=tmp_path, capture_output=True, text=True)
-    (installed,) = [line for line in run.stdout.splitlines() if 'install --' in line]
-    assert installed.endswith('--editable .[tests]')
+
+    def run(*args):
+        command = ['bash', 'tools/setup.sh', *args]
+        lines = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True).stdout.splitlines()
+        return [line.rpartition(' ')[2] for line in lines if 'install --' in line]
+
+    return run
+
+
+def test_setup_installs_no_second_build_of_an_installed_package(setup_script):
+    assert setup_script() == ['.[tests]']
+
+
+def test_setup_installs_only_the_extra_that_is_asked_for(setup_script):
+    assert setup_script('av') == ['.[av]']
+    assert setup_script('av') == []
+    assert setup_script('tests') == ['.[tests]']
+    assert setup_script('av') == setup_script() == []
+
+
+def test_quickstart_installs_nothing_that_only_tests_need():
+    (extra,) = re.findall(r'tools/setup\.sh (\w+)', (ROOT / 'tools/quickstart.sh').read_text())
+    assert extra == 'av'
 
 
 def test_readme_names_all_that_is_needed_beside_another_opencv(required):

@@ -4,5 +4,5 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-bash tools/setup.sh
+bash tools/setup.sh tests
 exec .venv/bin/python -m pytest -n auto --maxprocesses 4 --dist loadfile "$@"

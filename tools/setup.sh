@@ -1,12 +1,17 @@
 #!/usr/bin/env bash
-# Make .venv with this package and all that its README needs. Takes no time where that has been done.
+# Make .venv with this package and an extra of setup.cfg: "tests" (all extras; the default) or another, such as "av".
+# Takes no time where the extra, or "tests", has been installed by this version.
+#   bash tools/setup.sh [EXTRA]
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-wanted=$(cat setup.cfg pyproject.toml tools/setup.sh | cksum)
-if [ "$(cat .venv/.wanted 2>/dev/null || true)" = "$wanted" ]; then
-    exit 0
-fi
+extra=${1:-tests}
+version=$(cat setup.cfg pyproject.toml tools/setup.sh | cksum)
+for installed in tests "$extra"; do
+    if grep -qsx "$version $installed" .venv/.installed; then
+        exit 0
+    fi
+done
 
 if [ ! -x .venv/bin/python ]; then
     for python in ${PYTHON:-python3 python3.14 python3.13 python3.12 python3.11 python3.10}; do
@@ -38,7 +43,7 @@ fi
 echo "== installing dyreg_mmaction and what it needs"
 # one version: MMAction2 asks for the one and mmengine for the other, and both write cv2/
 has opencv-python || has opencv-contrib-python || install opencv-python==4.13.0.92 opencv-contrib-python==4.13.0.92
-extras=lite,tests
-if has mmcv; then extras=tests; fi
+extras=lite,$extra
+if has mmcv; then extras=$extra; fi
 install --editable ".[$extras]"
-echo "$wanted" >.venv/.wanted
+echo "$version $extra" >>.venv/.installed
