@@ -6,7 +6,7 @@ remedy does nothing where its fault is absent. No installed file is touched.
 
 import functools
 
-from . import mmaction, mmaction_inferencer, mmcv, mmengine, numpy, python, torch, torch_distributed
+from . import checkpoint_files, mmaction, mmaction_inferencer, mmcv, mmengine, numpy, python, torch, torch_distributed
 
 REMEDIES = (
     mmcv.require_mmcv,
@@ -24,10 +24,10 @@ REMEDIES = (
     mmengine.trust_logs_in_checkpoints,
     mmengine.init_dist_on_cpu,
     mmengine.wrap_models_on_cpu,
-    mmengine.write_checkpoints_whole,
-    mmengine.remove_checkpoints_last,
-    mmengine.find_whole_checkpoint,
-    mmengine.load_where_nothing_resumes,
+    checkpoint_files.write_checkpoints_whole,
+    checkpoint_files.remove_checkpoints_last,
+    checkpoint_files.find_whole_checkpoint,
+    checkpoint_files.load_where_nothing_resumes,
     mmengine.mix_precision_on_cpu,
     mmengine.read_configs_of_checkpoints,
     mmaction.jitter_hue,
