@@ -4,6 +4,7 @@ from .kernels import area, normalize, outer, tent
 from .linear import linear
 from .messages import gather_messages
 from .moments import map_regions, soft_argmax
+from .onednn import has_onednn
 from .pool import add_unpooled, normalize_unpooled, pool, unpool
 from .precision import at_least_float32, without_autocast
 from .recurrence import gru, lstm
@@ -22,6 +23,7 @@ __all__ = [
     'grid_regions',
     'gather_messages',
     'gru',
+    'has_onednn',
     'linear',
     'lstm',
     'map_regions',

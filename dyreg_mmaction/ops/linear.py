@@ -5,6 +5,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
+from .onednn import has_onednn
 from .tracing import is_traced
 
 SMALL = 2**20  # multiply-adds below which looking up oneDNN's kernel takes longer than it saves
@@ -31,7 +32,7 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
 def product(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """:func:`linear` of tensors on CPUs, without gradients."""
     pays = x.numel() * len(weight) >= SMALL and x.dtype == torch.float32 == weight.dtype
-    if pays and torch.backends.mkldnn.is_available():
+    if pays and has_onednn():
         return torch.ops.mkldnn._linear_pointwise(x, weight, bias, 'none', [], '')
     return F.linear(x, weight, bias)
 

@@ -1,6 +1,10 @@
 """The same network, faster: `fuse_for_inference`."""
 
 import copy
+import os
+import platform
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -91,6 +95,30 @@ def test_plugins_in_other_places(after):
         for plugin in fused.plugins.values():
             nn.init.zeros_(plugin.norm.weight), nn.init.zeros_(plugin.norm.bias)
         assert difference(fused(x), expected) > 1e-4  # it ran
+
+
+HALF = """
+import torch
+from torch import nn
+from dyreg_mmaction.inference.layers import FusedConv
+print(torch.ops.mkldnn._is_mkldnn_bf16_supported(), end=' ')
+for dtype in (torch.bfloat16, torch.float16):
+    for conv in (nn.Conv2d(4, 6, 3, stride=2, groups=2), nn.Conv3d(4, 6, (1, 3, 3), padding=(0, 1, 1))):
+        x = torch.randn(2, 4, *[7] * (conv.weight.ndim - 2))
+        with torch.no_grad():
+            y = conv(x)
+            for residual, expected in ((None, y.relu()), (torch.ones_like(y), (y + 1).relu())):
+                found = FusedConv(conv, None, True, dtype)(x, residual)
+                assert found.dtype == dtype
+                torch.testing.assert_close(found.float(), expected, rtol=2e-2, atol=2e-2)
+"""
+
+
+def test_half_precision_needs_no_avx512():
+    older = dict(ONEDNN_MAX_CPU_ISA='AVX2', ATEN_CPU_CAPABILITY='avx2')
+    done = subprocess.run([sys.executable, '-c', HALF], env={**os.environ, **older}, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert platform.machine() != 'x86_64' or done.stdout == 'False '  # the kernels were missing
 
 
 @pytest.mark.slow
