@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from dyreg_mmaction.evaluation.distances import mean
 from dyreg_mmaction.evaluation.object_distance import measure_sample
 from dyreg_mmaction.ops import Regions
 
@@ -100,7 +101,10 @@ def make_clip(
         truth=truth,
         truth_score=truth_score,
         scores=scores,
-        distances={path: measured[path] for path in sample.regions} if measured else {},
+        distances={
+            path: {name: mean(values.sum(), len(values)) for name, values in distances.items()}
+            for path, distances in measured.items()
+        },
     )
 
 

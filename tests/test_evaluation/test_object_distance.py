@@ -9,10 +9,13 @@ import numpy as np
 import pytest
 import torch
 from mmengine.config import Config
+from mmengine.logging import MMLogger
 from mmengine.registry import init_default_scope
 from mmengine.runner import Runner
 from region_runs import FRAMES, SIDE, config, digits, recognizer
 
+from dyreg_mmaction.datasets.something.video_files import write_webm
+from dyreg_mmaction.engine.damaged_samples import replace_damaged
 from dyreg_mmaction.evaluation import ObjectDistance
 from dyreg_mmaction.evaluation.distances import count_frames, video_distances
 from dyreg_mmaction.ops import Regions
@@ -77,8 +80,8 @@ def sample(center, objects, paths=('a',), **others):
     return dict(regions=dict.fromkeys(paths, regions), objects=np.array(objects, np.float32), **others)
 
 
-def measured(*samples):
-    metric = ObjectDistance()
+def measured(*samples, **kwargs):
+    metric = ObjectDistance(**kwargs)
     for one in samples:
         metric.process(None, [one])
     return metric.evaluate(len(samples))
@@ -95,13 +98,61 @@ def test_what_is_not_annotated_is_counted_and_left_out():
     assert 'object/dist_acting' not in given
 
 
+def long_and_short():
+    """Two videos, with 16 and 2 annotated frames."""
+    near, far = square(0.5, 0.6), square(0.1, 0.1)
+    return [sample([[[[0.5, 0.5]]] * length], [[[box]] * length]) for length, box in ((16, near), (2, far))]
+
+
+def test_all_frames_of_the_dataset_count_alike():
+    """Eq. 15 and 16: F is the number of frames in the whole dataset."""
+    given = measured(*long_and_short())
+    expected = pytest.approx((16 * 0.1 + 2 * 0.32**0.5) / 18, abs=1e-6)
+    assert given['object/dist_p'] == given['object/dist_r'] == given['object/dist'] == expected
+    assert given['object/inside'] == pytest.approx(16 / 18)
+
+
+def test_videos_count_alike_on_demand():
+    given = measured(*long_and_short(), average='videos')
+    assert given['object/dist_r'] == pytest.approx((0.1 + 0.32**0.5) / 2, abs=1e-6)
+    assert given['object/inside'] == pytest.approx(1 / 2)
+    with pytest.raises(ValueError, match="average='clips' is unknown; choose one of"):
+        ObjectDistance(average='clips')
+
+
+def test_a_validation_set_without_boxes_is_reported(caplog):
+    empty = sample([[[[0.5, 0.5]]] * 2], np.empty((1, 2, 0, 4)), paths=('a', 'b'))
+    logger = MMLogger.get_current_instance()
+    logger.addHandler(caplog.handler)
+    given = measured(empty, sample([[[[0.5, 0.5]]] * 2], np.full((1, 2, 1, 4), np.nan), paths=('a', 'b')))
+    logger.removeHandler(caplog.handler)
+    assert 'ObjectDistance measured nothing' in caplog.text and 'none of the 4 frames' in caplog.text
+    assert np.isnan([given[f'object/{name}'] for name in ('dist', 'a/dist', 'b/dist')]).all()
+    assert given['object/videos'] == 0 and given['object/videos_without_boxes'] == 2
+    assert 'object/dist_p' not in given
+
+
+def test_what_replaced_a_damaged_sample_is_not_measured():
+    good, damaged = long_and_short()
+    given = measured(good, dict(damaged, damaged={'cut.webm': 'it ends early'}))
+    assert given == dict(measured(good), **{'object/videos_damaged': 1})
+    nothing = measured(dict(damaged, damaged={'cut.webm': 'it ends early'}))
+    assert np.isnan(nothing['object/dist']) and nothing['object/frames'] == 0 and nothing['object/videos_damaged'] == 1
+
+
+def test_regions_that_are_not_numbers_are_not_left_out():
+    good, diverged = long_and_short()
+    diverged['regions']['a'].center[:] = np.nan
+    assert np.isnan([measured(good, diverged)[f'object/{name}'] for name in ('dist', 'dist_p', 'dist_r')]).all()
+
+
 def test_videos_count_alike_and_plugins_stand_apart():
     near, far = ([[[[0.5, 0.5]]] * length] for length in (1, 3))
     first = sample(near[0], [[[square(0.5, 0.5)]]], paths=('a', 'b'))
     second = sample([[[[0.5, 0.5]]] * 3], [[[square(0.5, 0.9)]] * 3], paths=('a', 'b'))
     moved = first['regions']['b']._replace(center=first['regions']['b'].center + 0.1)
     first['regions']['b'] = moved
-    given = measured(first, second)
+    given = measured(first, second, average='videos')
     assert given['object/a/dist_r'] == pytest.approx(0.2, abs=1e-6)
     assert given['object/b/dist_r'] == pytest.approx((0.02**0.5 + 0.4) / 2, abs=1e-6)
     assert given['object/dist_r'] == pytest.approx((given['object/a/dist_r'] + given['object/b/dist_r']) / 2)
@@ -151,6 +202,36 @@ def test_views_keep_their_own_boxes(tmp_path, views):
     given = run(tmp_path, model, digits(transforms=crops))
     assert given['object/dist_r'] < 0.03 and given['object/inside'] > 0.9  # slivers at the border hold no cell
     assert given['object/frames'] == 5 * 3 * FRAMES
+
+
+def test_a_damaged_video_in_a_run(tmp_path):
+    """It counts as damaged; the video that replaces it is measured once, not twice."""
+    frames = np.random.default_rng(0).integers(0, 255, (8, SIDE, SIDE, 3), dtype=np.uint8)
+    for name in ('0', '1', '2'):
+        write_webm(tmp_path / f'{name}.webm', frames, fps=12)
+    (tmp_path / '1.webm').write_bytes((tmp_path / '1.webm').read_bytes()[:400])
+    (tmp_path / 'list.txt').write_text('0.webm 0\n1.webm 0\n2.webm 0\n')
+    box = dict(box2d=dict(x1=10, y1=10, x2=30, y2=50))
+    annotated = {name: [dict(name=f'{name}/{i + 1}.jpg', labels=[box]) for i in range(8)] for name in '012'}
+    (tmp_path / 'boxes.json').write_text(json.dumps(annotated))
+    pipeline = [
+        dict(type='VideoInit', decoder='pyav'),
+        dict(type='SampleFrames', clip_len=1, num_clips=FRAMES, test_mode=True),
+        dict(type='VideoDecode'),
+        dict(type='LoadObjects', ann_file=str(tmp_path / 'boxes.json'), ann_height=SIDE),
+        dict(type='FormatShape', input_format='NCHW'),
+        dict(type='PackActionInputs', algorithm_keys=('objects',)),
+    ]
+    dataset = dict(type='VideoDataset', ann_file=str(tmp_path / 'list.txt'), pipeline=pipeline, test_mode=True)
+    dataset['data_prefix'] = dict(video=str(tmp_path))
+    model = recognizer(GRID)
+    model['backbone']['in_channels'] = 3
+    model['data_preprocessor'].update(mean=[127.5] * 3, std=[127.5] * 3)
+    cfg = config(tmp_path, model, dataset)
+    replace_damaged(cfg, 'test_dataloader')
+    given = Runner.from_cfg(cfg).test()
+    counts = {name: given[f'object/{name}'] for name in ('videos', 'videos_damaged', 'frames')}
+    assert counts == dict(videos=2, videos_damaged=1, frames=2 * FRAMES)
 
 
 def test_validation_measures_too_and_training_keeps_nothing(tmp_path):
