@@ -113,10 +113,10 @@ def read_names(path: Path) -> list[str]:
     names = dict.fromkeys(name for name, *_ in lines)
     known: dict[str, str] = {}
     for name in names:
-        other = known.setdefault(Path(name).stem, name)
+        other = known.setdefault(video_name(name), name)
         if other != name:
             sys.exit(
-                f'{path} has {other} and {name}, whose boxes would both be those of video {Path(name).stem!r}; give '
+                f'{path} has {other} and {name}, whose boxes would both be those of video {video_name(name)!r}; give '
                 'videos names of their own, or list them apart and write to another folder'
             )
     return list(names)
@@ -132,9 +132,14 @@ def claim(args: argparse.Namespace) -> None:
     write(mark, settings)
 
 
+def video_name(name: str) -> str:
+    """What the boxes of a video are known by: its path in the list without extension."""
+    return str(Path(name.lstrip('/')).with_name(Path(name).stem))
+
+
 def target(out: Path, name: str) -> Path:
     """File of the boxes of a video."""
-    return out / f'{Path(name).stem}.json'
+    return out / f'{video_name(name).replace("/", "%2F")}.json'
 
 
 def write(path: Path, content: dict) -> None:
@@ -166,7 +171,7 @@ class Videos(Dataset):
 
 def annotate(name: str, frames: np.ndarray, every: int, batch_size: int, detect: Detector) -> dict:
     """Boxes of a video in Something-Else's form."""
-    video, (_, height, width, _) = Path(name).stem, frames.shape
+    video, (_, height, width, _) = video_name(name), frames.shape
     found = [
         labels for start in range(0, len(frames), batch_size) for labels in detect(frames[start : start + batch_size])
     ]

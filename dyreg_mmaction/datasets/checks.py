@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from mmengine.fileio import list_from_file
 
-from .boxes import LoadBoxes
+from .boxes.table import BoxTable
 
 FIELDS = dict(VideoDataset=('name',), RawframeDataset=('folder', 'frames'))
 
@@ -22,7 +22,7 @@ def check_lists(dataset: dict, where: str, num_classes: int | None = None, unlab
 
     Raises:
         ValueError: If the list is empty, a line is not of its form or leads out of the data folder, a label is none of
-            the classes, or ``LoadBoxes`` of the pipeline has no boxes of a video.
+            the classes, ``LoadBoxes`` of the pipeline has no boxes of a video, or two videos would have the same boxes.
     """
     for key in ('dataset', 'datasets'):
         parts = dataset.get(key, [])
@@ -80,9 +80,10 @@ def _check_line(
 
 def _check_boxes(dataset: dict, names: list[str], path: str) -> None:
     for step in _flatten(dataset.get('pipeline') or []):
-        if step['type'] == 'LoadBoxes' and step.get('ann_file'):
-            table = LoadBoxes(**{key: value for key, value in step.items() if key != 'type'}).table
-            missing = table.missing(names) if table else []
+        if step['type'] in ('LoadBoxes', 'LoadObjects') and step.get('ann_file'):
+            table = BoxTable(step['ann_file'], step.get('num_boxes', 9) if step['type'] == 'LoadBoxes' else None)
+            table.check_unique(names)
+            missing = table.missing(names) if step['type'] == 'LoadBoxes' else []
             if missing:
                 raise ValueError(
                     f'{len(missing)} of {len(names)} videos of {path} have no boxes in {step["ann_file"]}, e.g. '

@@ -75,6 +75,16 @@ def test_a_video_without_boxes_is_found_before_training_starts(tmp_path):
         check(tmp_path, 'a.webm 0\nb.webm 0\nd.webm 1\n', pipeline=pipeline)
 
 
+@pytest.mark.parametrize('load', ['LoadBoxes', 'LoadObjects'])
+def test_two_videos_with_the_same_boxes_are_found_before_training_starts(tmp_path, load):
+    pipeline = [dict(type=load, ann_file=str(tmp_path / 'boxes.json'))]
+    (tmp_path / 'boxes.json').write_text(json.dumps({'3': [], 'b/3': []}))
+    check(tmp_path, 'a/3.webm 0\nb/3.webm 1\na/3.webm 0\n', pipeline=pipeline)
+    (tmp_path / 'boxes.json').write_text(json.dumps({'3': []}))
+    with pytest.raises(ValueError, match="has boxes of '3', which may be a/3.webm or b/3.webm; name"):
+        check(tmp_path, 'a/3.webm 0\nb/3.webm 1\n', pipeline=pipeline)
+
+
 def test_the_tools_look_for_the_classes_of_the_model(tmp_path):
     (tmp_path / 'list.txt').write_text('a.webm 3\n')
     dataset = dict(type='VideoDataset', ann_file=f'{tmp_path}/list.txt')

@@ -127,10 +127,24 @@ def test_a_line_may_have_many_labels_and_a_video_many_lines(tool, tmp_path):
 
 
 def test_two_videos_of_one_name_are_refused_before_anything_is_written(monkeypatch, videos):
-    (videos / 'list.txt').write_text('a/1.mp4 0\na/2.mp4 1\nb/1.mp4 2\n')
-    with pytest.raises(SystemExit, match="has a/1.mp4 and b/1.mp4, whose boxes would both be those of video '1'; give"):
+    (videos / 'list.txt').write_text('a/1.mp4 0\na/2.mp4 1\na/1.avi 2\n')
+    with pytest.raises(SystemExit, match="a/1.mp4 and a/1.avi, whose boxes would both be those of video 'a/1'; give"):
         run(monkeypatch, videos, 'none')
     assert not (videos / 'boxes').exists()
+
+
+def test_videos_of_one_name_in_two_folders_have_boxes_of_their_own(tool, tmp_path):
+    (tmp_path / 'list.txt').write_text('a/1.mp4 0\nb/1.mp4 1\n1.mp4 2\n')
+    out = tmp_path / 'boxes'
+    out.mkdir()
+    for place, name in enumerate(tool['read_names'](tmp_path / 'list.txt')):
+        box = dict(zip(('x1', 'y1', 'x2', 'y2'), (place, 0, place + 9, 9), strict=True))
+        found = tool['annotate'](name, np.zeros((1, 20, 20, 3), np.uint8), 1, 1, lambda _, b=box: [[dict(box2d=b)]])
+        tool['write'](tool['target'](out, name), found)
+    for place, name in enumerate(('/data/a/1.mp4', 'data/b/1.mp4', 'data/1.mp4')):
+        sample = dict(filename=name, frame_inds=np.array([0]), start_index=0, clip_len=1, num_clips=1)
+        boxes = LoadBoxes(1, str(out))(dict(sample, img_shape=(20, 20)))['boxes']
+        assert boxes[0, 0, 0].tolist() == pytest.approx([place / 20, 0, (place + 9) / 20, 9 / 20])
 
 
 @pytest.mark.parametrize('line', ['my a.avi 0', 'a.avi cat', 'a.avi,0'])
@@ -242,8 +256,8 @@ def test_every_nth_frame_keeps_its_number(tool):
         return [[] for _ in frames]
 
     frames = np.zeros((5, 4, 6, 3), np.uint8)
-    annotated = tool['annotate']('folder/v.webm', frames, every=3, batch_size=2, detect=detect)['v']
-    assert [frame['name'] for frame in annotated] == [f'v/{n:04}.jpg' for n in (1, 4, 7, 10, 13)]
+    annotated = tool['annotate']('folder/v.webm', frames, every=3, batch_size=2, detect=detect)['folder/v']
+    assert [frame['name'] for frame in annotated] == [f'folder/v/{n:04}.jpg' for n in (1, 4, 7, 10, 13)]
     assert seen == [2, 2, 1]
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from functools import cached_property
 from itertools import chain, islice
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import BinaryIO, NamedTuple
 
 import numpy as np
@@ -49,6 +49,9 @@ class Tracks(NamedTuple):
 class BoxTable:
     """The boxes of each video, followed from frame to frame, of files in Something-Else's form (:func:`.read_videos`).
 
+    A video has the boxes of the longest name that its path without extension ends in: those of ``a/3`` if there are
+    some, else those of ``3``.
+
     What is read and followed is kept in a folder ``.dyreg_boxes`` beside the source, or where nothing can be written
     there in ``$XDG_CACHE_HOME/dyreg_mmaction`` (``~/.cache``), or in the folder of temporary files; it is made by one
     process while others wait, appears when it is complete, and is made anew when the source changes. All processes
@@ -71,14 +74,27 @@ class BoxTable:
 
     def __contains__(self, video: Path | str) -> bool:
         """Whether there are annotations of this video, be they empty; its extension does not matter."""
-        return self._find(Path(video).stem) is not None
+        return self._find([video])[0] >= 0
 
     def missing(self, videos: Sequence[str]) -> list[str]:
         """Those of these videos that are not in the table."""
-        names = np.array([Path(video).stem.encode() for video in videos], dtype='S')
-        rows = np.searchsorted(self._names, names).clip(max=max(len(self._names) - 1, 0))
-        known = self._names[rows] == names if len(self._names) else np.zeros(len(names), bool)
-        return [video for video, found in zip(videos, known, strict=True) if not found]
+        return [video for video, row in zip(videos, self._find(videos), strict=True) if row < 0]
+
+    def check_unique(self, videos: Sequence[Path | str]) -> None:
+        """Check that no two of these videos would have the same boxes.
+
+        Raises:
+            ValueError: If two would, as only their folders or extensions differ.
+        """
+        first: dict[int, Path | str] = {}
+        for video, row in zip(videos, self._find(videos).tolist(), strict=True):
+            other = first.setdefault(row, video)
+            if row >= 0 and Path(other) != Path(video):
+                name = self._names[row].decode()
+                raise ValueError(
+                    f'{", ".join(map(str, self.paths))} has boxes of {name!r}, which may be {other} or {video}; name '
+                    'videos in it by their folders too (as in "folder/name"), or rename one'
+                )
 
     def __getstate__(self) -> dict:
         return dict(paths=self.paths, folder=self.folder)  # arrays are mapped anew, not copied
@@ -87,7 +103,7 @@ class BoxTable:
         """The tracks of a video.
 
         Args:
-            video (Path): Its file or folder of frames; it is known by its name without extension.
+            video (Path): Its file or folder of frames.
             size (tuple[float, float]): Height and width of the annotated frames, where the file does not say it.
             sure (bool): Whether this height is known and not only that of the video.
 
@@ -95,8 +111,8 @@ class BoxTable:
             ValueError: If the video is not in the file (where nothing was found, it is there with an empty list), or
                 its boxes do not fit into frames of this size.
         """
-        row = self._find(video.stem)
-        if row is None:
+        row = self._find([video])[0]
+        if row < 0:
             where = ', '.join(map(str, self.paths))
             raise ValueError(
                 f'{where} has no boxes of video {video.stem!r}; run tools/extract_boxes.py for it, or leave it out'
@@ -134,9 +150,18 @@ class BoxTable:
                 raise ValueError(doubt)
             warnings.warn(doubt, stacklevel=3)
 
-    def _find(self, video: str) -> int | None:
-        row = int(np.searchsorted(self._names, name := video.encode()))
-        return row if row < len(self._names) and self._names[row] == name else None
+    def _find(self, videos: Sequence[Path | str]) -> np.ndarray:
+        """The row of each video, -1 where there is none."""
+        rows = np.full(len(videos), -1)
+        if not len(self._names):
+            return rows
+        parts = [(*PurePath(video).parts[:-1], PurePath(video).stem) for video in videos]
+        for length in range(max(map(len, parts), default=0), 0, -1):
+            left = [i for i in np.flatnonzero(rows < 0) if len(parts[i]) >= length]
+            names = np.array(['/'.join(parts[i][-length:]).encode() for i in left], dtype='S')
+            found = np.searchsorted(self._names, names).clip(max=len(self._names) - 1)
+            rows[left] = np.where(self._names[found] == names, found, -1)
+        return rows
 
     @cached_property
     def _names(self) -> np.ndarray:
