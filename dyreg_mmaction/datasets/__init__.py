@@ -1,7 +1,7 @@
 """Datasets and transforms; importing this registers them."""
 
 from .boxes import LoadBoxes, LoadObjects, WithBoxes
-from .decoding import ReplaceDamaged, VideoDecode, VideoInit, WithNeighbours
+from .decoding import VideoDecode, VideoInit, WithNeighbours
 from .mini_something import MiniSomething
 from .samplers import StreamSampler
 from .something import TSMCrop
@@ -12,7 +12,6 @@ __all__ = [
     'LoadObjects',
     'MiniSomething',
     'MultiSyncMNIST',
-    'ReplaceDamaged',
     'StreamSampler',
     'SyncMNIST',
     'TSMCrop',

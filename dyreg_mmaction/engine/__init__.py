@@ -5,7 +5,7 @@ from .hooks import AttachRegionsHook, DrawRegionsHook, FiniteHook, FuseHook, Val
 from .interruption import SaveAndExitHook
 from .optim_groups import DyRegOptimWrapperConstructor
 from .portion_hook import PortionHook
-from .resumable import ResumableTrainLoop, SeededSampler, SeededSamples
+from .resumable import ResumableTrainLoop, SeededSampler
 
 __all__ = [
     'AttachRegionsHook',
@@ -18,7 +18,6 @@ __all__ = [
     'ResumableTrainLoop',
     'SaveAndExitHook',
     'SeededSampler',
-    'SeededSamples',
     'ValidateAtStartHook',
     'WatchRegionsHook',
 ]

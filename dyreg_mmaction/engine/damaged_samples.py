@@ -8,7 +8,10 @@ from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 from torch import nn
+from torch.utils.data import DataLoader
 
+from dyreg_mmaction.datasets.decoding import replace_damaged
+from dyreg_mmaction.datasets.layers import load_through
 from dyreg_mmaction.registry import HOOKS
 
 LISTED = 20  # paths in a message
@@ -16,7 +19,7 @@ LISTED = 20  # paths in a message
 
 @HOOKS.register_module()
 class DamagedSamples(Hook):
-    """Log, count and limit what :class:`.ReplaceDamaged` has replaced.
+    """Log, count and limit what :func:`.replace_damaged` has replaced.
 
     In training each path is logged once, with the reason, and the number at the end of every epoch. In validation and
     test the class of a sample that cannot be read gets the lowest score, which is wrong for every metric, and the paths
@@ -127,15 +130,18 @@ def _list(paths: list[str]) -> str:
     return ', '.join(paths[:LISTED]) + (f' and {len(paths) - LISTED} more' if len(paths) > LISTED else '')
 
 
-def replace_damaged(cfg: dict, *loaders: str) -> None:
-    """Have the data sets of a config replace samples that cannot be read, and the hook that watches over it.
+def watch_damaged(runner: Runner) -> None:
+    """Let the DataLoaders that a runner is going to build replace what cannot be read, and have a hook count it.
 
-    The settings of the data sets stay where they are.
+    Config and datasets stay as they are.
     """
-    for loader in loaders:
-        dataset = (cfg.get(loader) or {}).get('dataset')
-        if dataset and dataset['type'] != 'ReplaceDamaged':
-            dataset['dataset_type'], dataset['type'] = dataset['type'], 'ReplaceDamaged'
-    hooks = cfg.get('custom_hooks') or []
-    if all(hook['type'] != 'DamagedSamples' for hook in hooks):
-        cfg['custom_hooks'] = [*hooks, dict(type='DamagedSamples')]
+    build = runner.build_dataloader
+
+    def build_dataloader(*args: Any, **kwargs: Any) -> DataLoader:
+        loader = build(*args, **kwargs)
+        load_through(loader.dataset, replace_damaged)
+        return loader
+
+    runner.build_dataloader = build_dataloader
+    if not any(isinstance(hook, DamagedSamples) for hook in runner.hooks):
+        runner.register_hook(DamagedSamples())

@@ -14,7 +14,7 @@ from mmengine.runner import Runner
 from dyreg_mmaction.models.num_segments import check_num_segments
 
 from .config_variables import read_config
-from .damaged_samples import replace_damaged
+from .damaged_samples import watch_damaged
 from .hooks.fitting_weights import FittingWeightsHook
 
 TRAINING = ('model', 'train_dataloader', 'train_cfg', 'optim_wrapper')
@@ -78,7 +78,7 @@ def check_sync_bn(cfg: Config) -> None:
 
 def build_runner(cfg: Config) -> Runner:
     """The runner that the config asks for, mmengine's by default."""
-    replace_damaged(cfg, 'train_dataloader', 'val_dataloader', 'test_dataloader')
     runner = RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
+    watch_damaged(runner)
     runner.register_hook(FittingWeightsHook())
     return runner

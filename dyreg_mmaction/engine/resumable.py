@@ -5,7 +5,7 @@ from (seed, iteration, process). So a checkpoint holds no state of a generator, 
 """
 
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import islice
 from typing import Any
 
@@ -14,9 +14,10 @@ import torch
 from mmengine.dist import broadcast, get_dist_info
 from mmengine.hooks import CheckpointHook
 from mmengine.runner import EpochBasedTrainLoop, Runner
-from torch.utils.data import Dataset, Sampler
+from torch.utils.data import Sampler
 
-from dyreg_mmaction.registry import DATA_SAMPLERS, DATASETS, LOOPS
+from dyreg_mmaction.datasets.layers import load_through
+from dyreg_mmaction.registry import DATA_SAMPLERS, LOOPS
 
 from .interruption import SaveAndExitHook
 
@@ -31,6 +32,20 @@ def seed_generators(seed: int) -> None:
     random.seed(seed)
     np.random.seed(seed % 2**32)
     torch.default_generator.manual_seed(seed)
+
+
+class SeededIndex(int):
+    """Index of a sample, with the ``seed`` of its random numbers in this epoch."""
+
+    seed: int
+
+    def __new__(cls, index: int, seed: int) -> 'SeededIndex':
+        item = super().__new__(cls, index)
+        item.seed = seed
+        return item
+
+    def __reduce__(self) -> tuple:
+        return SeededIndex, (int(self), self.seed)
 
 
 class SeededSampler(Sampler):
@@ -63,47 +78,20 @@ class SeededSampler(Sampler):
         """Number of indices of a whole epoch."""
         return len(self.sampler)
 
-    def __iter__(self) -> Iterator[tuple[int, int]]:
-        """Pairs of an index and its seed."""
+    def __iter__(self) -> Iterator[SeededIndex]:
+        """Indices, each with its seed."""
         start, self.start = self.start, 0
         for index in islice(self.sampler, start, None):
-            yield index, derived_seed(self.seed, self.epoch, index)
+            yield SeededIndex(index, derived_seed(self.seed, self.epoch, index))
 
 
 DATA_SAMPLERS.register_module(module=SeededSampler)
 
 
-@DATASETS.register_module()
-class SeededSamples(Dataset):
-    """A dataset indexed by :class:`SeededSampler`'s pairs: generators are seeded before a sample is loaded.
-
-    Args:
-        dataset (dict | Dataset): The dataset.
-    """
-
-    def __init__(self, dataset: dict | Dataset) -> None:
-        self.dataset = DATASETS.build(dataset) if isinstance(dataset, dict) else dataset
-
-    def __getattr__(self, name: str) -> Any:
-        if name == 'dataset' or name.startswith('__'):  # unpickling; what DataLoader asks for
-            raise AttributeError(name)
-        return getattr(self.dataset, name)
-
-    def __len__(self) -> int:
-        return len(self.dataset)  # type: ignore[arg-type]
-
-    def __getitem__(self, item: tuple[int, int]) -> Any:
-        index, seed = item
-        seed_generators(seed)
-        return self.dataset[index]
-
-
-def seeded(dataloader: dict) -> dict:
-    """The dataloader's config with :class:`SeededSampler` and :class:`SeededSamples` in it."""
-    cfg = dict(dataloader)
-    cfg['dataset'] = dict(type='SeededSamples', dataset=cfg['dataset'])
-    cfg['sampler'] = dict(type='SeededSampler', sampler=cfg['sampler'])
-    return cfg
+def load_seeded(dataset: Any, load: Callable[[int], Any], index: Any) -> Any:
+    """Seed the generators by a :class:`SeededIndex`, then load its sample."""
+    seed_generators(index.seed)
+    return load(int(index))
 
 
 @LOOPS.register_module()
@@ -124,7 +112,9 @@ class ResumableTrainLoop(EpochBasedTrainLoop):
     """
 
     def __init__(self, runner: Runner, dataloader: dict, **kwargs) -> None:
-        super().__init__(runner, seeded(dataloader), **kwargs)
+        sampler = dict(type='SeededSampler', sampler=dataloader['sampler'])
+        super().__init__(runner, dict(dataloader, sampler=sampler), **kwargs)
+        load_through(self.dataloader.dataset, load_seeded)
         runner.register_hook(SaveAndExitHook())
         self.seed = 0
 

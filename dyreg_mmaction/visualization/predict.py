@@ -12,6 +12,8 @@ from mmengine.registry import init_default_scope
 from mmengine.runner import load_checkpoint
 from torch import nn
 
+from dyreg_mmaction.datasets.decoding import replace_damaged
+from dyreg_mmaction.datasets.layers import load_through
 from dyreg_mmaction.datasets.sync_mnist.synchronous_digits import SynchronousDigits
 from dyreg_mmaction.models.attaching import attach_regions
 from dyreg_mmaction.registry import DATASETS, MODELS
@@ -67,7 +69,7 @@ def choose_clips(length: int, num: int) -> list[int]:
 
 
 def dataset_samples(cfg: Config, split: str, num: int, objects: dict | None = None) -> tuple[Iterator[dict], int]:
-    """Samples of the dataset of a config, and how many.
+    """Samples of the dataset of a config, and how many; another replaces one that cannot be read.
 
     Args:
         cfg (Config): The config.
@@ -82,8 +84,9 @@ def dataset_samples(cfg: Config, split: str, num: int, objects: dict | None = No
     loads = any(step['type'] == 'LoadObjects' for step in settings.pipeline)
     pipeline = keep_source(settings.pipeline, objects or (None if loads else _known_objects(settings)))
     dataset = DATASETS.build({**settings, 'pipeline': pipeline})
+    load_through(dataset, replace_damaged)
     indices = choose_clips(len(dataset), num)
-    return (dataset[i] for i in indices), len(indices)
+    return (sample for i in indices for sample in dataset.__getitems__([i])), len(indices)
 
 
 def class_names(cfg: Config, labels: str | None = None) -> list[str] | None:

@@ -5,11 +5,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from mmengine.dataset import pseudo_collate
+from mmaction.datasets import VideoDataset
+from mmengine.dataset import Compose, ConcatDataset, pseudo_collate
 from mmengine.registry import DefaultScope
 from torch.utils.data import DataLoader
 
-from dyreg_mmaction.datasets.decoding import ReplaceDamaged, VideoDecode, VideoInit
+from dyreg_mmaction.datasets.decoding import VideoDecode, VideoInit, build_replacing, replace_damaged
+from dyreg_mmaction.datasets.layers import load_through
 from dyreg_mmaction.datasets.something.video_files import decode_video, import_av, inspect_video, write_webm
 
 
@@ -163,8 +165,14 @@ PIPELINE = [
 def dataset(folder, lines, decoder='decord', **settings):
     (folder / 'list.txt').write_text(lines)
     pipeline = [dict(type='VideoInit', decoder=decoder), *PIPELINE]
-    return ReplaceDamaged('VideoDataset', ann_file=str(folder / 'list.txt'), pipeline=pipeline,
+    return build_replacing('VideoDataset', ann_file=str(folder / 'list.txt'), pipeline=pipeline,
                           data_prefix=dict(video=str(folder)), **settings)  # fmt: skip
+
+
+def loaded(dataset, index):
+    """A sample as a DataLoader gets it."""
+    (batch,) = DataLoader(dataset, sampler=[index], collate_fn=list)
+    return batch[0]
 
 
 @pytest.mark.slow
@@ -194,11 +202,11 @@ def test_the_next_sample_stands_for_one_that_cannot_be_read(video, tmp_path):
     lines = 'a.webm 3\nno.webm 4\ncut.webm 5\n'
     (tmp_path / 'cut.webm').write_bytes(video.read_bytes()[: video.stat().st_size // 2])
     for test_mode, label in ((False, 3), (True, 4)):
-        sample = dataset(tmp_path, lines, test_mode=test_mode)[1]['data_samples']
+        sample = loaded(dataset(tmp_path, lines, test_mode=test_mode), 1)['data_samples']
         assert sample.gt_label.item() == label
         assert [Path(path).name for path in sample.damaged] == ['no.webm', 'cut.webm']
         assert 'truncated' in sample.damaged[str(tmp_path / 'cut.webm')]
-    whole = dataset(tmp_path, lines)[0]['data_samples']
+    whole = loaded(dataset(tmp_path, lines), 0)['data_samples']
     assert whole.gt_label.item() == 3 and 'damaged' not in whole
 
 
@@ -206,7 +214,7 @@ def test_where_nothing_can_be_read_it_says_so(tmp_path):
     with pytest.raises(
         RuntimeError, match='none of 2 samples in a row can be read; .*no.webm: ValueError: .*No such file'
     ):
-        dataset(tmp_path, 'no.webm 0\nneither.webm 1\n')[0]
+        loaded(dataset(tmp_path, 'no.webm 0\nneither.webm 1\n'), 0)
 
 
 def test_folders_of_frames_with_gaps_are_replaced_too(tmp_path):
@@ -221,9 +229,9 @@ def test_folders_of_frames_with_gaps_are_replaced_too(tmp_path):
     (tmp_path / 'last/00006.jpg').write_bytes(b'<html>404</html>')
     (tmp_path / 'list.txt').write_text('gap 6 0\nwhole 6 1\nfirst 6 2\nlast 6 3\nnowhere 6 4\n')
     pipeline = [dict(type='SampleFrames', clip_len=6), dict(type='RawFrameDecode'), *PIPELINE[2:]]
-    frames = ReplaceDamaged('RawframeDataset', ann_file=str(tmp_path / 'list.txt'), filename_tmpl='{:05}.jpg',
+    frames = build_replacing('RawframeDataset', ann_file=str(tmp_path / 'list.txt'), filename_tmpl='{:05}.jpg',
                             data_prefix=dict(img=str(tmp_path)), pipeline=pipeline)  # fmt: skip
-    samples = [frames[index]['data_samples'] for index in (0, 2)]
+    samples = [loaded(frames, index)['data_samples'] for index in (0, 2)]
     assert [sample.gt_label.item() for sample in samples] == [1, 1]
     assert '00004.jpg' in samples[0].damaged[str(tmp_path / 'gap')]
     assert [Path(path).name for path in samples[1].damaged] == ['first', 'last', 'nowhere', 'gap']
@@ -239,23 +247,55 @@ class Fails:
 def test_a_fault_of_a_transform_is_no_damage(video, tmp_path):
     shutil.copy(video, tmp_path / 'a.webm')
     videos = dataset(tmp_path, 'no.webm 0\na.webm 1\n')
-    transforms = videos.dataset.pipeline.transforms
-    for place in (3, len(transforms) - 1):  # behind decoding
-        videos.dataset.pipeline.transforms = [*transforms[:place], Fails(), *transforms[place:]]
+    transforms = videos.pipeline.transforms
+    for place in (3, len(transforms) - 1):  # after decoding
+        videos.pipeline.transforms = [*transforms[:place], Fails(), *transforms[place:]]
         for index in range(2):
             with pytest.raises(KeyError, match='no such key'):
-                videos[index]
+                loaded(videos, index)
 
 
-def test_wrapping_changes_no_whole_sample_and_keeps_the_data_sets_ways(video, tmp_path):
+def nested(kind):
+    """Decoding and what follows it inside a transform, where a crop is larger than the frames."""
+    steps = [dict(type='VideoDecode'), dict(type='RandomCrop', size=500), dict(type='FormatShape', input_format='NCHW')]
+    if kind == 'WithNeighbours':
+        return dict(type=kind, transforms=steps)
+    return dict(type='mmcv.RandomApply', transforms=steps, prob=1.0)
+
+
+@pytest.mark.parametrize('kind', ['WithNeighbours', 'RandomApply'])
+def test_a_fault_of_a_transform_inside_another_is_no_damage_either(video, tmp_path, kind):
     shutil.copy(video, tmp_path / 'a.webm')
-    wrapped = dataset(tmp_path, 'a.webm 0\na.webm 1\n', test_mode=True, metainfo=dict(classes=['x', 'y']))
-    assert len(wrapped) == 2 and wrapped.metainfo['classes'] == ['x', 'y'] and wrapped.get_data_info(1)['label'] == 1
-    for index in range(2):
-        np.random.seed(0)
-        ours = wrapped[index]
-        np.random.seed(0)
-        theirs = wrapped.dataset[index]
-        assert (
-            ours['inputs'].equal(theirs['inputs']) and ours['data_samples'].gt_label == theirs['data_samples'].gt_label
-        )
+    videos = dataset(tmp_path, 'no.webm 0\na.webm 1\n')
+    videos.pipeline = Compose([dict(type='VideoInit'), PIPELINE[0], nested(kind), PIPELINE[-1]])
+    with pytest.raises(AssertionError):
+        loaded(videos, 1)
+    (videos.pipeline.transforms[2].transforms).transforms.insert(1, Fails())  # a callable of the user's
+    with pytest.raises(KeyError, match='no such key'):
+        loaded(videos, 1)
+    (tmp_path / 'a.webm').unlink()
+    with pytest.raises(RuntimeError, match='none of 2 samples in a row can be read'):
+        loaded(videos, 0)
+
+
+def test_the_dataset_stays_the_one_that_was_asked_for(video, tmp_path):
+    shutil.copy(video, tmp_path / 'a.webm')
+    videos = dataset(tmp_path, 'a.webm 0\nno.webm 1\n', test_mode=True, metainfo=dict(classes=['x', 'y']))
+    assert type(videos) is VideoDataset and videos.metainfo['classes'] == ['x', 'y'] and len(videos) == 2
+    assert len(videos.get_subset([0])) == 1 and videos.test_mode
+    with pytest.raises(ValueError, match='no.webm cannot be read'):
+        videos[1]
+    np.random.seed(0)
+    ours = loaded(videos, 0)
+    np.random.seed(0)
+    theirs = videos[0]
+    assert ours['inputs'].equal(theirs['inputs']) and ours['data_samples'].gt_label == theirs['data_samples'].gt_label
+
+
+def test_the_label_of_a_test_is_kept_in_datasets_of_datasets(video, tmp_path):
+    shutil.copy(video, tmp_path / 'a.webm')
+    videos = dataset(tmp_path, 'a.webm 0\nno.webm 1\n', test_mode=True)
+    both = ConcatDataset([videos, videos])
+    load_through(both, replace_damaged)
+    sample = loaded(both, 1)['data_samples']
+    assert sample.gt_label.item() == 1 and list(sample.damaged) == [str(tmp_path / 'no.webm')]

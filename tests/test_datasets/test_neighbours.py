@@ -96,7 +96,7 @@ def test_boxes_inside_are_those_of_the_frames(video):
             return dict(results, objects=np.broadcast_to(number[None, :, None, None], (1, len(number), 1, 4)))
 
     transform = WithNeighbours([DECODE, dict(type='FormatShape', input_format='NCHW')])
-    transform.transforms.insert(1, Boxes())
+    transform.transforms.transforms.insert(1, Boxes())
     opened = Compose([dict(type='VideoInit')])(dict(video))
     given = transform(dict(opened, frame_inds=np.array([3, 8]), num_clips=2, clip_len=1))
     assert given['objects'][0, :, 0, 0].tolist() == [3, 8]

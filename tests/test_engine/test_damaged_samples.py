@@ -8,12 +8,14 @@ import numpy as np
 import pytest
 import torch
 from forks import Forks, launcher
+from mmaction.datasets import VideoDataset
 from mmengine.config import Config
+from mmengine.dataset import Compose
 from mmengine.hooks import Hook
 from mmengine.registry import DefaultScope
 
 from dyreg_mmaction.datasets.something.video_files import write_webm
-from dyreg_mmaction.engine.damaged_samples import DamagedSamples, replace_damaged
+from dyreg_mmaction.engine.damaged_samples import DamagedSamples
 from dyreg_mmaction.engine.launch import build_runner
 
 NUM = 20
@@ -146,17 +148,43 @@ def test_three_processes_list_each_once(videos, tmp_path):
     assert f'3 of 20 samples cannot be read and count as wrong, after epoch 0: {paths}' in log_of(tmp_path)
 
 
-def test_settings_of_data_sets_stay_in_their_place_and_a_second_time_changes_nothing(videos, tmp_path):
+class SwitchPipeline(Hook):
+    """Replaces the pipeline of the training after its first epoch, as those of detectors do, and asks the dataset."""
+
+    def before_train_epoch(self, runner):
+        dataset = runner.train_dataloader.dataset
+        assert type(dataset) is VideoDataset and dataset.get_cat_ids is not None and len(dataset.get_subset([1])) == 1
+        if runner.epoch == 1:
+            dataset.pipeline = Compose([*dataset.pipeline.transforms[:-1], self.mark, dataset.pipeline.transforms[-1]])
+
+    def mark(self, results):
+        return dict(results, timestamp='after')
+
+    def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None):
+        stamps = {sample.get('timestamp') for sample in data_batch['data_samples']}
+        assert stamps == {'after' if runner.epoch else None}
+
+
+@pytest.mark.parametrize('loop', ['EpochBasedTrainLoop', 'ResumableTrainLoop'])
+def test_hooks_find_the_dataset_of_the_config_and_what_they_set_on_it_counts(videos, tmp_path, loop):
     cfg = config(videos, tmp_path, limit=0.5)
-    expected = cfg.to_dict()
-    for _ in range(2):
-        replace_damaged(cfg, 'train_dataloader', 'val_dataloader', 'test_dataloader', 'no_dataloader')
-    for loader in ('train_dataloader', 'val_dataloader', 'test_dataloader'):
-        expected[loader]['dataset'].update(type='ReplaceDamaged', dataset_type='VideoDataset')
-    assert cfg.to_dict() == expected
-    cfg.custom_hooks = []
-    replace_damaged(cfg, 'train_dataloader')
-    assert cfg.custom_hooks == [dict(type='DamagedSamples')]
+    cfg.train_cfg.type, cfg.val_cfg, cfg.val_dataloader, cfg.val_evaluator = loop, None, None, None
+    cfg.train_dataloader.batch_size = 7
+    before = cfg.to_dict()
+    runner = build_runner(cfg)
+    runner.register_hook(SwitchPipeline())
+    with DefaultScope.overwrite_default_scope('mmaction'):
+        runner.train()
+    assert cfg.to_dict() == before and runner.cfg.train_dataloader == cfg.train_dataloader
+    assert '2 of 20 training samples of epoch 2 cannot be read and were replaced' in log_of(tmp_path)
+
+
+def test_a_hook_of_the_config_is_the_only_one(videos, tmp_path):
+    for limit, number in ((None, 0.05), (0.5, 0.5)):
+        hooks = [
+            hook for hook in build_runner(config(videos, tmp_path, limit)).hooks if isinstance(hook, DamagedSamples)
+        ]
+        assert [hook.limit for hook in hooks] == [number]
 
 
 def test_a_limit_that_is_no_share_is_refused():

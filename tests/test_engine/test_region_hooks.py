@@ -1,11 +1,17 @@
 """Hooks that let regions be measured and seen during a run."""
 
+from pathlib import Path
+
 import cv2
 import pytest
+from mmengine.config import Config
 from mmengine.runner import Runner
 from region_runs import SIDE, config, digits, recognizer
 
+from dyreg_mmaction.datasets import MiniSomething
 from dyreg_mmaction.engine import DrawRegionsHook
+from dyreg_mmaction.engine.launch import build_runner
+from dyreg_mmaction.visualization.predict import class_names
 
 
 def train(work_dir, backends, epochs=2):
@@ -47,6 +53,14 @@ def test_into_tensorboard(tmp_path):
     runner.visualizer.close()
     events = EventAccumulator(str(next(tmp_path.rglob('events.out*')).parent)).Reload()
     assert [image.step for image in events.Images('regions')] == [1]
+
+
+def test_the_tools_leave_class_names_and_datasets_where_drawing_hooks_look_for_them(tmp_path):
+    cfg = Config.fromfile(Path(__file__).parents[2] / 'configs/tsm_r18_dyreg_mini.py')
+    cfg.work_dir = str(tmp_path)
+    runner = build_runner(cfg)
+    assert class_names(runner.cfg) == list(MiniSomething.METAINFO['classes'])
+    assert runner.cfg.val_dataloader.dataset.type == 'MiniSomething'
 
 
 def test_no_clips_are_refused():

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 from mmcv.transforms import BaseTransform
+from mmengine.dataset import Compose
 
 from dyreg_mmaction.registry import TRANSFORMS
 
@@ -33,7 +34,7 @@ class WithNeighbours(BaseTransform):
         kinds = [str(transform['type']).rpartition('.')[2] for transform in transforms]
         if kinds[-1:] != ['FormatShape']:
             raise ValueError(f'WithNeighbours needs transforms from the decoding to FormatShape, not {kinds}')
-        self.transforms = [TRANSFORMS.build(transform) for transform in transforms]
+        self.transforms = Compose([TRANSFORMS.build(transform) for transform in transforms])
         self.step = step
 
     def transform(self, results: dict) -> dict | None:
@@ -46,10 +47,9 @@ class WithNeighbours(BaseTransform):
         sampling = {key: results[key] for key in ('frame_inds', 'num_clips', 'clip_len')}
         of_clip = 'clip_len' if results['clip_len'] > 1 else 'num_clips'
         results = dict(results, frame_inds=self._with_neighbours(results), **{of_clip: 2 * results[of_clip]})
-        for transform in self.transforms:
-            results = transform(results)
-            if results is None:
-                return None
+        if (transformed := self.transforms(results)) is None:
+            return None
+        results = transformed
         for key in {'boxes', 'objects'} & results.keys():  # (clips, T, K, 4)
             results[key] = results[key][:, ::2]
         imgs = results['imgs']
