@@ -31,6 +31,7 @@ REMEDIES = (
     mmengine.mix_precision_on_cpu,
     mmengine.read_configs_of_checkpoints,
     mmaction.jitter_hue,
+    mmaction.refuse_small_frames,
     numpy.bring_back_names,
     numpy.take_single_elements,
     torch_distributed.sync_norms_on_cpu,

@@ -97,6 +97,29 @@ def jitter_hue(processing: ModuleType) -> None:
     processing.ColorJitter.adjust_hue = staticmethod(adjust_hue)
 
 
+@mends('mmaction.datasets.transforms.processing')
+def refuse_small_frames(processing: ModuleType) -> None:
+    """``mmaction/datasets/transforms/processing.py:1066, 1245``: of a smaller frame a few pixels or none are left."""
+
+    def guard(crop: type) -> None:
+        stock = crop.transform  # type: ignore[attr-defined]
+
+        @functools.wraps(stock)
+        def transform(self: Any, results: dict) -> dict:
+            (height, width), size = results['img_shape'], self.crop_size
+            if width < size[0] or height < size[1]:
+                raise ValueError(
+                    f'frames of {width} x {height} are smaller than crop_size={tuple(size)} of {type(self).__name__}; '
+                    'resize them before, or use LimitSides'
+                )
+            return stock(self, results)
+
+        crop.transform = transform  # type: ignore[attr-defined]
+
+    guard(processing.CenterCrop)
+    guard(processing.TenCrop)
+
+
 @mends('mmaction.visualization.action_visualizer')
 def draw_labels(action_visualizer: ModuleType) -> None:
     """``mmaction/visualization/action_visualizer.py:217`` looks for fields no sample has, and never draws a label."""

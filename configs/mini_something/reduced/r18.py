@@ -24,7 +24,7 @@ train_pipeline = [
         type='WithBoxes',
         transforms=[
             dict(type='Resize', scale=(-1, 72)),
-            dict(type='CenterCrop', crop_size=(80, 72)),
+            dict(type='LimitSides', short_side=72, long_side=80),
             dict(type='RandomCrop', size=64),
         ],
     ),
