@@ -40,6 +40,7 @@ FAULTS = {
     'leave_out_vindlu': 'mmaction/models/multimodal/vindlu/',
     'train_from_scratch': 'TypeError: expected string or bytes-like object',
     'load_torchvision_weights': "No module named 'torchvision'",
+    'load_weights_everywhere': 'AssertionError: executed',
     'trust_logs_in_checkpoints': 'Weights only load failed',
     'init_dist_on_cpu': 'cuda',
     'wrap_models_on_cpu': 'device_ids',
@@ -168,6 +169,22 @@ def load_torchvision_weights(folder: Path) -> None:
     (folder / 'torchvision.py').write_text('raise RuntimeError("operator torchvision::nms does not exist")')
     sys.path.insert(0, str(folder))
     assert CheckpointLoader.load_checkpoint('torchvision://resnet18')['weight'].sum() == 2
+
+
+def load_weights_everywhere(folder: Path) -> None:
+    import torch
+    from mmengine.runner import CheckpointLoader
+
+    torch.hub.set_dir(folder)
+    (folder / 'checkpoints').mkdir()
+    trace = folder / 'trace'
+    code = f"__import__('pathlib').Path({str(trace)!r}).touch()"
+    torch.save(_Call(eval, code), folder / 'checkpoints' / 'evil.pth')  # as once downloaded
+    try:
+        with pytest.raises(pickle.UnpicklingError):
+            CheckpointLoader.load_checkpoint('https://127.0.0.1:9/evil.pth')
+    finally:
+        assert not trace.exists(), 'executed'
 
 
 class _Call:
@@ -871,8 +888,9 @@ def test_older_torch_loads_logs_and_executes_nothing(older_torch, tmp_path):
     trust_logs_in_checkpoints(tmp_path)
     older_torch.save(_Call(eval, '1'), tmp_path / 'own.pth')
     assert older_torch.load(tmp_path / 'own.pth', weights_only=False) == 1  # who asks for it
-    with pytest.raises(pickle.UnpicklingError, match='GLOBAL builtins.eval is not allowed'):
-        older_torch.load(tmp_path / 'own.pth', weights_only=True)
+    for weights_only in (True, None):  # None: whatever is the default
+        with pytest.raises(pickle.UnpicklingError, match='GLOBAL builtins.eval is not allowed'):
+            older_torch.load(tmp_path / 'own.pth', weights_only=weights_only)
 
 
 def test_older_torch_gets_the_names_that_are_used(older_torch):
@@ -887,6 +905,19 @@ def test_older_torch_gets_the_names_that_are_used(older_torch):
     module.register_load_state_dict_pre_hook(lambda *args: seen.append(args[:3]))
     module.load_state_dict(state := module.state_dict())
     assert seen == [(module, state, '')]
+
+
+def test_the_loader_of_somebody_else_stays(monkeypatch):
+    from mmengine.runner import checkpoint
+
+    def own(filename, map_location=None):
+        return dict(own=filename)
+
+    loaders = {'': checkpoint.load_from_local, 'torchvision://': own, 'modelzoo://': checkpoint.load_from_torchvision}
+    monkeypatch.setattr(checkpoint.CheckpointLoader, '_schemes', loaders)
+    _load_compat().mmengine.load_torchvision_weights()
+    assert checkpoint.CheckpointLoader.load_checkpoint('torchvision://resnet18') == dict(own='torchvision://resnet18')
+    assert checkpoint.CheckpointLoader._schemes['modelzoo://'] is not checkpoint.load_from_torchvision
 
 
 if __name__ == '__main__':

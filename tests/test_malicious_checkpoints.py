@@ -1,16 +1,22 @@
 """No place that loads a checkpoint executes a pickle from it; .safetensors hold nothing that could be executed."""
 
+import functools
 import io
+import json
 import os
 import pickle
 import runpy
 import sys
+import threading
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
+from mmaction.models import ResNet
 from mmengine.logging import HistoryBuffer
-from mmengine.runner import CheckpointLoader, load_checkpoint
+from mmengine.runner import CheckpointLoader, checkpoint, load_checkpoint
 from torch import nn
 
 from dyreg_mmaction.checkpoints import load_file, save_file
@@ -101,6 +107,102 @@ def test_a_script_module_is_no_checkpoint(tmp_path):
     for load in (load_file, CheckpointLoader.load_checkpoint):
         with pytest.raises((ValueError, RuntimeError)):
             load(str(tmp_path / 'script.pth'))
+
+
+# --- every place that a checkpoint can be in
+
+
+class Files(SimpleHTTPRequestHandler):
+    """Serves files."""
+
+    def log_message(self, *args):
+        """Print nothing."""
+
+
+@pytest.fixture
+def server(tmp_path):
+    """The address of a server of the folder ``served``."""
+    (tmp_path / 'served').mkdir()
+    handler = functools.partial(Files, directory=tmp_path / 'served')
+    with ThreadingHTTPServer(('127.0.0.1', 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f'http://127.0.0.1:{server.server_port}'
+        server.shutdown()
+
+
+PLACES = {
+    '': '{folder}/file.pth',
+    'http://': '{server}/file.pth',
+    'https://': 'https://127.0.0.1:9/file.pth',  # as downloaded before
+    'torchvision://': 'torchvision://resnet18',  # as downloaded before
+    'modelzoo://': 'modelzoo://resnet18',
+    'mmcls://': 'mmcls://resnet18',
+    'openmmlab://': 'openmmlab://a_file',
+    'open-mmlab://': 'open-mmlab://a_url',
+    'pavi://': 'pavi://file.pth',
+    r'(\S+\:)?s3://': 's3://file.pth',
+    r'(\S+\:)?petrel://': 'petrel://file.pth',
+    r'(?!\w+://).*\.safetensors$': '{folder}/file.safetensors',
+}
+
+
+@pytest.fixture
+def put(tmp_path, server, monkeypatch):
+    """A function that puts a checkpoint in all PLACES, and returns where it is by each scheme."""
+    monkeypatch.chdir(tmp_path)
+    for name in ('TORCH_HOME', 'MMENGINE_HOME'):
+        monkeypatch.setenv(name, str(tmp_path))
+    client = SimpleNamespace(Get=lambda path: (tmp_path / 'file.pth').read_bytes())
+    petrel = SimpleNamespace(client=SimpleNamespace(Client=lambda **kwargs: client))
+    monkeypatch.setitem(sys.modules, 'petrel_client', petrel)
+    model = SimpleNamespace(name='file.pth', download=lambda path: (tmp_path / 'file.pth').rename(path))
+    cloud = SimpleNamespace(get=lambda path: model)
+    monkeypatch.setitem(sys.modules, 'pavi', SimpleNamespace(modelcloud=cloud))
+
+    def put(content: dict, scheme: str) -> str:
+        cache = tmp_path / 'hub' / 'checkpoints'
+        cache.mkdir(parents=True)
+        urls = dict(a_file='file.pth', a_url=f'{server}/file.pth')
+        (tmp_path / 'open_mmlab.json').write_text(json.dumps(urls))
+        downloaded = ['file.pth', 'resnet18-f37072fd.pth', Path(checkpoint.get_mmcls_models()['resnet18']).name]
+        # the cache has only what it is asked for, so that all else is downloaded
+        names = [f'hub/checkpoints/{name}' for name in downloaded if scheme != 'http://' and 'open' not in scheme]
+        for name in ('file.pth', 'file.safetensors', 'served/file.pth', *names):
+            torch.save(content, tmp_path / name)
+        return PLACES[scheme].format(folder=tmp_path, server=server)
+
+    return put
+
+
+def test_every_scheme_has_a_place():
+    assert set(CheckpointLoader._schemes) == set(PLACES)
+
+
+@pytest.mark.parametrize('force', [False, True])
+@pytest.mark.parametrize('scheme', PLACES)
+def test_no_pickle_is_executed_from_any_place(scheme, force, put, tmp_path, monkeypatch):
+    if force:  # what makes PyTorch execute pickles where nobody asks for weights only
+        monkeypatch.setenv('TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD', '1')
+    place = put(dict(state_dict=dict(weight=torch.ones(1)), extra=GADGETS['eval']), scheme)
+    with pytest.raises((ValueError, pickle.UnpicklingError), match='eval|damaged or no checkpoint'):
+        CheckpointLoader.load_checkpoint(place)
+    assert not (tmp_path / 'trace').exists()
+
+
+@pytest.mark.parametrize('scheme', [scheme for scheme in PLACES if 'safetensors' not in scheme])
+def test_weights_are_loaded_from_any_place(scheme, put):
+    place = put(dict(state_dict={'backbone.weight': torch.full((2,), 3.0)}), scheme)
+    (weight,) = CheckpointLoader.load_checkpoint(place)['state_dict'].values()
+    assert weight.tolist() == [3, 3]
+
+
+@pytest.mark.parametrize('load', [*list(LOADERS)[1:4], 'pretrained'])
+def test_no_pickle_is_executed_from_a_url(load, put, tmp_path):
+    loaders = LOADERS | dict(pretrained=lambda url: ResNet(18, pretrained=url).init_weights())
+    url = put(dict(state_dict=dict(weight=torch.ones(1)), extra=GADGETS['os.system']), 'http://')
+    with pytest.raises((ValueError, pickle.UnpicklingError, SystemExit)):
+        loaders[load](url)
+    assert (tmp_path / 'hub' / 'checkpoints' / 'file.pth').exists() and not (tmp_path / 'trace').exists()
 
 
 # --- safetensors

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import torch
 
+from dyreg_mmaction.compat.checkpoint_loading import load_weights
+
 from .safetensors import SUFFIX, load_safetensors, to_bytes
 
 
@@ -23,7 +25,7 @@ def load_file(path: str | os.PathLike) -> Mapping:
     if Path(path).suffix == SUFFIX:
         return load_safetensors(path)
     try:
-        content = torch.load(path, map_location='cpu', weights_only=True)
+        content = load_weights(path, 'cpu')
     except pickle.UnpicklingError as error:
         code = re.search(r'GLOBAL (\S+)', str(error))
         what = f'asks for {code[1]}' if code else 'is no checkpoint'

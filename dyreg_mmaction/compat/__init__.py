@@ -6,7 +6,18 @@ remedy does nothing where its fault is absent. No installed file is touched.
 
 import functools
 
-from . import checkpoint_files, mmaction, mmaction_inferencer, mmcv, mmengine, numpy, python, torch, torch_distributed
+from . import (
+    checkpoint_files,
+    checkpoint_loading,
+    mmaction,
+    mmaction_inferencer,
+    mmcv,
+    mmengine,
+    numpy,
+    python,
+    torch,
+    torch_distributed,
+)
 
 REMEDIES = (
     mmcv.require_mmcv,
@@ -21,6 +32,7 @@ REMEDIES = (
     mmaction.leave_out_vindlu,
     mmaction.train_from_scratch,
     mmengine.load_torchvision_weights,
+    checkpoint_loading.load_weights_everywhere,
     mmengine.trust_logs_in_checkpoints,
     mmengine.init_dist_on_cpu,
     mmengine.wrap_models_on_cpu,

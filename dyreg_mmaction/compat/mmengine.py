@@ -119,8 +119,9 @@ def load_torchvision_weights() -> None:
             raise ValueError(f'{filename!r} is none of the weights known without torchvision: {", ".join(addresses)}.')
         return checkpoint.load_from_http(addresses[name], map_location)
 
-    prefixes = ['modelzoo://', 'torchvision://']
-    checkpoint.CheckpointLoader.register_scheme(prefixes, load_from_torchvision, force=True)
+    for prefix, loader in list(checkpoint.CheckpointLoader._schemes.items()):
+        if loader is stock:  # and not one that somebody has registered
+            checkpoint.CheckpointLoader.register_scheme(prefix, load_from_torchvision, force=True)
 
 
 def trust_logs_in_checkpoints() -> None:

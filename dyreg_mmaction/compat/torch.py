@@ -49,7 +49,9 @@ def load_weights_only() -> None:
 
     @functools.wraps(stock)
     def load(file: Any, map_location: Any = None, pickle_module: Any = None, *args: Any, **kwargs: Any) -> Any:
-        weights_only = kwargs.pop('weights_only', pickle_module is None)
+        weights_only = kwargs.pop('weights_only', None)
+        if weights_only is None:  # nobody asks for either
+            weights_only = pickle_module is None
         if weights_only:
             pickle_module = _Weights('weights')
         content = stock(file, map_location, pickle_module, *args, weights_only=False, **kwargs)
