@@ -4,10 +4,9 @@ from mmengine.optim import DefaultOptimWrapperConstructor
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from dyreg_mmaction.models.norm import JointLayerNorm
 from dyreg_mmaction.registry import OPTIM_WRAPPER_CONSTRUCTORS
 
-NORMS = (_BatchNorm, nn.GroupNorm, nn.LayerNorm, JointLayerNorm)
+NORMS = (_BatchNorm, nn.GroupNorm, nn.LayerNorm)
 CONVS = (nn.modules.conv._ConvNd,)
 
 # kind: (multiplier of lr, multiplier of weight decay)

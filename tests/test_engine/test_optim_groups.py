@@ -143,3 +143,19 @@ def test_a_head_without_a_classifier_is_named():
     del model.cls_head.fc_cls
     with pytest.raises(ValueError, match='TSMHead has no linear layer to num_classes=5; leave fc_lr5 out'):
         groups(model, 'DyRegOptimWrapperConstructor')
+
+
+def test_norm_decay_mult_reaches_every_norm_of_a_plugin():
+    """MMEngine's constructor knows norms by their classes."""
+    model = plugged()
+    wrapper = ConfigDict(
+        paramwise_cfg=dict(norm_decay_mult=0), optimizer=dict(type='SGD', lr=0.001, weight_decay=5e-4)
+    )
+    decays = {p: g['weight_decay'] for g in build_optim_wrapper(model, wrapper).optimizer.param_groups for p in g['params']}
+    norms = {
+        f'{name}.{key}': decays[parameter]
+        for name, module in model.backbone.plugins.named_modules()
+        if 'norm' in name.rpartition('.')[-1]
+        for key, parameter in module.named_parameters(recurse=False)
+    }
+    assert len(norms) > 10 and set(norms.values()) == {0}
