@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
-from dyreg_mmaction.ops import Regions, area, normalize
+from dyreg_mmaction.ops import Regions, area, normalize, without_autocast
 from dyreg_mmaction.registry import MODELS
 
 from .base import RegionLoss
@@ -39,7 +39,8 @@ class BoxLikelihood(RegionLoss):
                 f'objects of {objects.shape[0]} clips of {objects.shape[1]} frames came with {frames.shape[0]} clips '
                 f'of {frames.shape[1]}; put LoadObjects behind SampleFrames and the decoding, in front of all else'
             )
-        return likelihood_loss(regions, {path: box_target(objects, each) for path, each in regions.items()})
+        with without_autocast(frames):
+            return likelihood_loss(regions, {path: box_target(objects, each) for path, each in regions.items()})
 
 
 def clip_objects(data_samples: list) -> Tensor:

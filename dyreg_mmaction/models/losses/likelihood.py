@@ -28,15 +28,14 @@ def likelihood_loss(regions: Mapping[str, Regions], targets: Mapping[str, Tensor
     Returns:
         tuple: L; and of each plugin ``share``, the part of S that each node answers for, its posterior in the mixture.
         ``disagreement`` is :math:`e^L` over the frames that say something, the inverse of the regions' density (1: no
-        better than chance).
+        better than chance). ``frames_with_target`` is the fraction of frames that say something.
     """
     losses, measures, said = [], {}, []
     for path, each in regions.items():
         target = targets[path].float()
-        with torch.autocast(target.device.type, enabled=False):
-            kx, ky = (axis_density(each, axis, target.shape[-1 - axis]) for axis in (0, 1))  # (B,T,N,W), (B,T,N,H)
-            mixture = ky.transpose(-2, -1) @ kx / each.center.shape[2] + FLOOR  # (B,T,H,W)
-            losses.append(-(target * mixture.log()).sum((-2, -1)).mean())
+        kx, ky = (axis_density(each, axis, target.shape[-1 - axis]) for axis in (0, 1))  # (B,T,N,W), (B,T,N,H)
+        mixture = ky.transpose(-2, -1) @ kx / each.center.shape[2] + FLOOR  # (B,T,H,W)
+        losses.append(-(target * mixture.log()).sum((-2, -1)).mean())
         with torch.no_grad():
             said.append(target.sum((-2, -1)).mean())
             share = (ky @ (target / mixture) * kx).sum(-1).mean((0, 1)) / each.center.shape[2]
@@ -44,6 +43,7 @@ def likelihood_loss(regions: Mapping[str, Regions], targets: Mapping[str, Tensor
             measures[f'{path}/largest_share'] = measures[f'{path}/share'].max()
     loss = torch.stack(losses).sum()
     measures['disagreement'] = (loss.detach() / torch.stack(said).sum().clamp(min=1e-6)).exp()
+    measures['frames_with_target'] = torch.stack(said).mean()
     return loss, measures
 
 

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from dyreg_mmaction.ops import Regions
+from dyreg_mmaction.ops import Regions, without_autocast
 from dyreg_mmaction.ops.motion import motion_energy
 from dyreg_mmaction.registry import MODELS
 
@@ -55,10 +55,11 @@ class MotionLikelihood(RegionLoss):
         self, regions: Mapping[str, Regions], frames: Tensor, data_samples: list
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """The loss of a batch, see :class:`RegionLoss`."""
-        with torch.no_grad():
-            energy = self._energy(frames, data_samples)
-            targets = {path: motion_target(energy, each) for path, each in regions.items()}
-        return likelihood_loss(regions, targets)
+        with without_autocast(frames):
+            with torch.no_grad():
+                energy = self._energy(frames, data_samples)
+                targets = {path: motion_target(energy, each) for path, each in regions.items()}
+            return likelihood_loss(regions, targets)
 
     def _energy(self, frames: Tensor, data_samples: list) -> Tensor:
         if self.neighbours:

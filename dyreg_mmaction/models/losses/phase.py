@@ -1,4 +1,4 @@
-"""For which part of the training a region loss counts, and how much."""
+"""For which fraction of the training a region loss counts, and how much."""
 
 import math
 from collections.abc import Mapping
@@ -21,15 +21,17 @@ class Phase(NamedTuple):
 
     Attributes:
         weight (float): The full weight.
-        until (float): Part of the whole training at whose end the full weight has come to an end; 1: it never ends.
-        ending (str): 'linear', 'cosine': over the last half of the time before ``until``; 'step': at once.
-        remain (float): Weight afterwards.
+        until (float): Fraction of the training after which ``remain`` applies. With 1, the default, and neither
+            ``ending`` nor ``remain`` given, the weight is constant.
+        ending (str, optional): 'linear' (default), 'cosine': over the last half of the time before ``until``; 'step':
+            at once.
+        remain (float, optional): Weight afterwards; 0 by default.
     """
 
     weight: float = 1.0
     until: float = 1.0
-    ending: str = 'linear'
-    remain: float = 0.0
+    ending: str | None = None
+    remain: float | None = None
 
     def check(self) -> None:
         """Raises:
@@ -40,21 +42,22 @@ class Phase(NamedTuple):
                 f'weight={self.weight} of a region loss must be above 0; leave the loss out to switch it off'
             )
         if not 0 < self.until <= 1:
-            raise ValueError(f'until={self.until} must be a part of the whole training, above 0 and at most 1')
-        if self.ending not in ENDINGS:
+            raise ValueError(f'until={self.until} must be a fraction of the whole training, above 0 and at most 1')
+        if self.ending not in (None, *ENDINGS):
             raise ValueError(f'ending={self.ending!r} is unknown; choose one of {ENDINGS}')
-        if not 0 <= self.remain <= self.weight:
+        if self.remain is not None and not 0 <= self.remain <= self.weight:
             raise ValueError(f'remain={self.remain} must lie in 0..weight={self.weight}: it is the weight that stays')
 
     def at(self, progress: float) -> float:
         """Weight at a progress in 0..1."""
-        if self.until == 1:
+        if self.until == 1 and self.ending is None and self.remain is None:
             return self.weight
+        remain = self.remain or 0.0
         if progress >= self.until:
-            return self.remain
+            return remain
         gone = max(0.0, 2 * progress / self.until - 1)  # of the second half
-        left = {'step': 1.0, 'linear': 1 - gone, 'cosine': (1 + math.cos(math.pi * gone)) / 2}[self.ending]
-        return self.remain + (self.weight - self.remain) * left
+        left = {'step': 1.0, 'linear': 1 - gone, 'cosine': (1 + math.cos(math.pi * gone)) / 2}[self.ending or 'linear']
+        return remain + (self.weight - remain) * left
 
 
 class PhasedLoss:

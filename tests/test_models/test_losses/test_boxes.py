@@ -64,3 +64,10 @@ def test_missing_objects_say_what_to_do():
         BoxLikelihood()({'plugin': regions()}, FRAMES, [sample(), ActionDataSample()])
     with pytest.raises(ValueError, match='objects of 2 clips of 4 frames came with 2 clips of 3'):
         BoxLikelihood()({'plugin': regions()}, FRAMES[:, :3], [sample(), sample()])
+
+
+def test_targets_are_computed_in_float32_under_autocast():
+    samples = [sample([0.1, 0, 0.27, 0.5]), sample([0.51, 0.5, 1, 0.93])]
+    expected, _ = BoxLikelihood()({'plugin': regions()}, FRAMES, samples)
+    with torch.autocast('cpu', torch.bfloat16):
+        assert torch.equal(BoxLikelihood()({'plugin': regions()}, FRAMES, samples)[0], expected)

@@ -240,3 +240,13 @@ def test_a_pipeline_without_neighbours_is_named():
 def test_options_that_are_no_bool_are_refused(option):
     with pytest.raises(ValueError, match=f"{option}='x' of MotionLikelihood must be True or False"):
         MotionLikelihood(**{option: 'x'})
+
+
+@pytest.mark.parametrize('options', [{}, dict(steady=False)])
+def test_targets_are_computed_in_float32_under_autocast(options):
+    frames, center = clip((5, 0), PATH), torch.rand(1, T, 2, 2, generator=torch.Generator().manual_seed(0)) * CELLS
+    expected, measures = lose(regions(center), frames, **options)
+    with torch.autocast('cpu', torch.bfloat16):
+        given, under_autocast = lose(regions(center), frames, **options)
+    assert torch.equal(given, expected)
+    assert all(torch.equal(under_autocast[key], value) for key, value in measures.items())

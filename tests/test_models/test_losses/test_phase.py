@@ -31,6 +31,26 @@ def test_endings(ending, weights):
     assert [phase.at(p) for p in (0, 0.1, 0.2, 0.3, 0.4, 1)] == pytest.approx(weights)
 
 
+@pytest.mark.parametrize('until', [{}, dict(until=1)])
+@pytest.mark.parametrize(
+    ('options', 'weights'),
+    [
+        ({}, [3, 3, 3, 3]),
+        (dict(ending='linear'), [3, 3, 1.5, 0]),
+        (dict(ending='cosine'), [3, 3, 1.5, 0]),
+        (dict(ending='step'), [3, 3, 3, 0]),
+        (dict(remain=1.0), [3, 3, 2, 1]),
+        (dict(remain=0), [3, 3, 1.5, 0]),
+        (dict(ending='linear', remain=3.0), [3, 3, 3, 3]),
+    ],
+)
+def test_ending_and_remain_count_until_the_end_of_the_training_too(until, options, weights, hub):
+    loss = PhasedLoss(dict(type=MotionLikelihood, weight=3.0, **until, **options), SOURCES, nn.Identity())
+    for done, weight in zip((0, 50, 75, 100), weights, strict=True):
+        hub.update_info_dict(dict(iter=done, max_iters=100))
+        assert loss.weight == pytest.approx(weight)
+
+
 def test_endings_differ_on_their_way():
     linear, cosine = (Phase(1.0, until=0.5, ending=ending).at(0.3125) for ending in ('linear', 'cosine'))
     assert linear == pytest.approx(0.75) and cosine == pytest.approx((1 + 0.5**0.5) / 2)
@@ -61,7 +81,7 @@ def test_plugins_are_those_that_learn_or_those_named():
     ('cfg', 'sentence'),
     [
         (dict(weight=-1), 'weight=-1 of a region loss must be above 0'),
-        (dict(until=40), 'until=40 must be a part of the whole training'),
+        (dict(until=40), 'until=40 must be a fraction of the whole training'),
         (dict(ending='soft'), "ending='soft' is unknown; choose one of"),
         (dict(weight=0.3, remain=0.4), r'remain=0.4 must lie in 0..weight=0.3'),
         (dict(plugins=['c']), r"'c' learns no regions; those that do are \['a', 'b'\]"),
