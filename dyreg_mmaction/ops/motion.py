@@ -7,6 +7,9 @@ from torch import Tensor
 from .resize import adaptive_avg_pool
 
 BAND = 0.1  # standard deviation of the frequencies that count, in cycles per pixel
+PEAKS = 8  # local maxima of the correlation that are tested
+STEPS = 6  # of one pixel each, from the best of them
+SAMPLES = 32  # a side of the grid of pixels that are compared for it
 CELLS = 16  # a side of the grid whose median says what most of the frame does
 
 
@@ -60,7 +63,9 @@ def match_light(first: Tensor, second: Tensor) -> Tensor:
 def global_translation(first: Tensor, second: Tensor) -> Tensor:
     """Whole pixels s by which the frame as a whole has moved: second(p + s) = first(p), by phase correlation.
 
-    It is 0 where it would not lower the median difference, i.e. where less than about half of the frame goes with it:
+    Of the peaks of the correlation the one with the lowest median difference is taken, and moved by single pixels as
+    long as that lowers it: over a soft background the peak of a small translation merges with that of a still one. The
+    translation is 0 where none lowers the median difference, i.e. where less than about half of the frame goes with it:
     a large object that moves over a plain background is no camera.
 
     Args:
@@ -72,18 +77,45 @@ def global_translation(first: Tensor, second: Tensor) -> Tensor:
 
     Source: Kuglin and Hines, The phase correlation image alignment method (1975).
     """
-    shift = phase_correlation(first.mean(1), second.mean(1))
-    moved, inside = translate(second, shift)
-    still = _difference(first, second)
-    aligned = torch.where(inside, _difference(first, moved), still)
-    return shift * (_median(aligned) < _median(still))[:, None]
+    shift = torch.zeros(len(first), 2, dtype=torch.long, device=first.device)
+    medians = torch.full((len(first),), torch.inf, device=first.device)
+    candidates = torch.cat((shift[:, None], phase_correlation(first.mean(1), second.mean(1))), dim=1)  # (M,K,2)
+    around = torch.tensor([(-1, 0), (1, 0), (0, -1), (0, 1)], device=first.device)
+    falling = torch.arange(len(first), device=first.device)  # pairs whose median difference has just become lower
+    for _ in range(1 + STEPS):
+        lowest, index = _median_after(first[falling], second[falling], candidates).min(1)
+        best = candidates.gather(1, index[:, None, None].expand(-1, 1, 2))[:, 0]
+        lower = lowest < medians[falling]
+        falling, lowest, best = falling[lower], lowest[lower], best[lower]
+        medians[falling], shift[falling] = lowest, best
+        candidates = best[:, None] + around
+    return shift
+
+
+def _median_after(first: Tensor, second: Tensor, shifts: Tensor) -> Tensor:
+    """Median difference of frames (M, C, H, W) after each of the translations (M, K, 2): (M, K).
+
+    Every few pixels are compared. Where the moved frame has none, the still one is; infinite if that is more than half.
+    """
+    height, width = first.shape[-2:]
+    step = max(1, min(height, width) // SAMPLES)
+    row, column = (torch.arange(step // 2, n, step, device=first.device) for n in (height, width))
+    x, y = column + shifts[..., :1], row + shifts[..., 1:]  # (M,K,w), (M,K,h)
+    inside = ((y >= 0) & (y < height))[..., :, None] & ((x >= 0) & (x < width))[..., None, :]  # (M,K,h,w)
+    place = y.clamp(0, height - 1)[..., :, None] * width + x.clamp(0, width - 1)[..., None, :]
+    place = torch.where(inside, place, row[:, None] * width + column).flatten(1)  # (M,K*h*w)
+    moved = second.flatten(2).gather(2, place[:, None].expand(-1, second.shape[1], -1)).unflatten(2, inside.shape[1:])
+    sampled = first[:, :, None, row[:, None], column]  # (M,C,1,h,w)
+    medians = _median(_difference(sampled, moved).flatten(0, 1)).view(shifts.shape[:2])
+    return medians.masked_fill(inside.flatten(2).float().mean(-1) < 0.5, torch.inf)
 
 
 def phase_correlation(first: Tensor, second: Tensor) -> Tensor:
-    """The peak of the correlation of the phases of grey frames Tensor[M, H, W]: Tensor[M, 2], see above.
+    """The highest peaks of the correlation of the phases of grey frames Tensor[M, H, W]: Tensor[M, PEAKS, 2], see above.
 
     Frames fade out over the outer 5 % of each side, as they do not go on at the other one. High frequencies count less
-    than low ones: the sharp outline of one object holds more of them than a soft background of the whole frame.
+    than low ones: the sharp outline of one object holds more of them than a soft background of the whole frame. One
+    peak is not enough: that of a soft background is often lower than that of a still object or of the fading itself.
     """
     height, width = first.shape[-2:]
     window = _fade(height, first)[:, None] * _fade(width, first)
@@ -91,9 +123,12 @@ def phase_correlation(first: Tensor, second: Tensor) -> Tensor:
     cross = spectra[0].conj() * spectra[1]
     rows, columns = (f(n, device=first.device) for f, n in ((torch.fft.fftfreq, height), (torch.fft.rfftfreq, width)))
     band = torch.exp(-0.5 * (rows[:, None] ** 2 + columns**2) / BAND**2)
-    peak = torch.fft.irfft2(band * cross / cross.abs().clamp(min=1e-12), s=(height, width)).flatten(1).argmax(1)
+    correlation = torch.fft.irfft2(band * cross / cross.abs().clamp(min=1e-12), s=(height, width))
+    around = F.max_pool2d(F.pad(correlation[:, None], (1, 1, 1, 1), mode='circular'), 3, 1)[:, 0]
+    maxima = correlation.masked_fill(correlation < around, -torch.inf).flatten(1)
+    peak = maxima.topk(min(PEAKS, maxima.shape[1])).indices  # (M,PEAKS)
     y, x = peak // width, peak % width
-    return torch.stack((x - width * (x > width // 2), y - height * (y > height // 2)), dim=1)
+    return torch.stack((x - width * (x > width // 2), y - height * (y > height // 2)), dim=-1)
 
 
 def translate(maps: Tensor, shift: Tensor) -> tuple[Tensor, Tensor]:

@@ -148,10 +148,10 @@ def test_a_head_without_a_classifier_is_named():
 def test_norm_decay_mult_reaches_every_norm_of_a_plugin():
     """MMEngine's constructor knows norms by their classes."""
     model = plugged()
-    wrapper = ConfigDict(
-        paramwise_cfg=dict(norm_decay_mult=0), optimizer=dict(type='SGD', lr=0.001, weight_decay=5e-4)
-    )
-    decays = {p: g['weight_decay'] for g in build_optim_wrapper(model, wrapper).optimizer.param_groups for p in g['params']}
+    wrapper = ConfigDict(paramwise_cfg=dict(norm_decay_mult=0), optimizer=dict(type='SGD', lr=0.001, weight_decay=5e-4))
+    decays = {
+        p: g['weight_decay'] for g in build_optim_wrapper(model, wrapper).optimizer.param_groups for p in g['params']
+    }
     norms = {
         f'{name}.{key}': decays[parameter]
         for name, module in model.backbone.plugins.named_modules()

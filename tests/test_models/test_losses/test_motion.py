@@ -250,3 +250,32 @@ def test_targets_are_computed_in_float32_under_autocast(options):
         given, under_autocast = lose(regions(center), frames, **options)
     assert torch.equal(given, expected)
     assert all(torch.equal(under_autocast[key], value) for key, value in measures.items())
+
+
+def soft(seed):
+    """A blurred background (3, 128, 128) without any detail."""
+    detail, kernel = textured(seed=seed)[None], torch.exp(-0.5 * (torch.arange(-12.0, 13) / 4) ** 2)
+    kernel = (kernel / kernel.sum()).expand(3, 1, 1, -1)
+    for weight in (kernel, kernel.transpose(2, 3)):
+        padding = [12 * (weight.shape[3] > 1)] * 2 + [12 * (weight.shape[2] > 1)] * 2
+        detail = torch.nn.functional.conv2d(torch.nn.functional.pad(detail, padding, mode='reflect'), weight, groups=3)
+    return (4 * (detail - detail.mean()) / detail.std())[0]
+
+
+@pytest.mark.parametrize('camera', [(1, 0), (0, -2), (2, 2), (-3, 0), (0, 0)])
+def test_a_camera_is_taken_out_over_a_soft_background_too(camera):
+    """There the highest peak of the phase correlation is that of the window, which stays where it is."""
+    correct, target = [], []
+    for seed in range(4):
+        frames = clip(camera, PATH, soft(seed))
+        shift = global_translation(frames[0, :-1], frames[0, 1:])
+        correct.append((shift == -torch.tensor(camera)).all(1).float().mean())
+        target.append(inside(frames).mean())
+    assert sum(correct) / 4 > 0.9 and sum(target) / 4 > 0.9
+
+
+def test_the_fraction_of_frames_with_a_target_is_logged():
+    frames = torch.cat((clip(path=PATH), clip()))
+    center = torch.full((2, T, 2, 2), 3.7)
+    _, measures = lose(regions(center), frames)
+    assert measures['frames_with_target'] == 0.5
