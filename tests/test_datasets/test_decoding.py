@@ -12,7 +12,7 @@ from torch.utils.data import DataLoader
 
 from dyreg_mmaction.datasets.decoding import VideoDecode, VideoInit, build_replacing, replace_damaged
 from dyreg_mmaction.datasets.layers import load_through
-from dyreg_mmaction.datasets.something.video_files import decode_video, import_av, inspect_video, write_webm
+from dyreg_mmaction.datasets.something.video_files import decode_video, import_av, write_webm
 
 
 @pytest.fixture(autouse=True)
@@ -60,19 +60,6 @@ def read(path, decoder='decord', numbers=(0, 7, 7, 3, 19)):
     return VideoDecode()(dict(results, frame_inds=np.array(numbers)))
 
 
-@pytest.mark.parametrize('decoder', ['pyav', 'torchcodec'])
-def test_decoders_see_the_same_frames(video, decoder):
-    if decoder == 'torchcodec':
-        pytest.importorskip('torchcodec')
-    ours, decord = read(video, decoder), read(video)
-    assert ours['total_frames'] == decord['total_frames'] == 20
-    assert ours['avg_fps'] == pytest.approx(decord['avg_fps'], rel=0.1)
-    assert ours['img_shape'] == ours['original_shape'] == decord['img_shape'] == (48, 64)
-    difference = np.abs(np.array(ours['imgs'], dtype=float) - np.array(decord['imgs']))
-    assert difference.mean() < 1 and difference.max() < 10  # they round YUV differently
-    assert not np.array_equal(ours['imgs'][0], ours['imgs'][1]) and np.array_equal(ours['imgs'][1], ours['imgs'][2])
-
-
 def test_an_unknown_decoder_is_refused():
     with pytest.raises(ValueError, match="decoder='opencv' is none of decord, pyav, torchcodec"):
         VideoInit('opencv')
@@ -100,12 +87,12 @@ def test_what_is_no_video_is_said_in_one_line_with_its_path(tmp_path, content, f
     assert '\n' not in str(error.value)
 
 
-def test_one_frame_is_too_short_and_few_are_read(tmp_path):
+@pytest.mark.parametrize('decoder', ['decord', 'pyav'])
+def test_videos_of_few_frames_are_read(tmp_path, decoder):
     write_webm(tmp_path / 'one.webm', moving(1), fps=12)
-    with pytest.raises(ValueError, match='one.webm cannot be read: too short: 1 frame'):
-        read(tmp_path / 'one.webm')
+    assert len(read(tmp_path / 'one.webm', decoder, numbers=[0, 0])['imgs']) == 2
     write_webm(tmp_path / 'two.webm', moving(2), fps=12)
-    assert len(read(tmp_path / 'two.webm', numbers=[0, 0, 1, 1])['imgs']) == 4
+    assert len(read(tmp_path / 'two.webm', decoder, numbers=[0, 0, 1, 1])['imgs']) == 4
 
 
 @pytest.mark.parametrize('decoder', ['decord', 'pyav'])
@@ -120,18 +107,8 @@ def test_a_variable_frame_rate_is_no_truncation(tmp_path, decoder, name):
     codec = 'libvpx-vp9' if name.endswith('webm') else 'mpeg4'
     times = [*range(10), 14, 15, 30, 31, 50, 51, 52, 53, 54, 70]  # the last frame may be seen for long
     path = write(tmp_path / name, codec, moving(), times=times)
-    assert inspect_video(path.read_bytes()) == decode_video(path) == (20, '')
+    assert decode_video(path) == (20, '')
     assert len(read(path, decoder)['imgs']) == 5
-
-
-def test_av1_needs_another_decoder_than_decord(tmp_path):
-    try:
-        path = write(tmp_path / 'av1.mp4', 'libsvtav1', moving(height=64))
-    except Exception as error:
-        pytest.skip(f'no AV1 encoder: {error}')
-    assert np.abs(np.array(read(path, 'pyav')['imgs'], dtype=float) - moving(height=64)[[0, 7, 7, 3, 19]]).mean() < 20
-    with pytest.raises(ValueError, match='av1.mp4 cannot be read'):
-        read(path, 'decord')
 
 
 def damage(content: bytes, rng: np.random.Generator) -> bytes:

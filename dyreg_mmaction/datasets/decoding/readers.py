@@ -6,62 +6,68 @@ from typing import Protocol
 
 import numpy as np
 
-from ..something.video_files import import_av
+from ..something.timeline import Timeline, import_av, read_timeline
 
 
 class Reader(Protocol):
-    """A video that is open.
-
-    Attributes:
-        fps: Frames per second, on average.
-    """
-
-    fps: float
-
-    def __len__(self) -> int: ...
+    """A video that is open."""
 
     def read(self, numbers: np.ndarray) -> list[np.ndarray]:
         """Frames (H, W, 3), RGB, of these numbers, in their order; any number may come more than once."""
 
 
+def open_video(content: bytes, decoder: str = 'decord', num_threads: int = 1) -> tuple[Reader, Timeline]:
+    """Open a video file; whatever the decoder, the frames are the same.
+
+    decord and torchcodec seek. Where that leads to other frames (rotation, edit lists, pictures that are decoded after
+    the keyframe before which they are shown, ...; see :class:`.Timeline`), PyAV decodes the video from its start.
+
+    Args:
+        content (bytes): Of the file.
+        decoder (str): 'decord', 'pyav' or 'torchcodec'.
+        num_threads (int): Threads of the decoder.
+
+    Raises:
+        ValueError: If the file holds no video, is truncated, or is in a codec that the decoder does not know.
+    """
+    timeline = read_timeline(content)
+    kind = READERS[decoder] if timeline.seekable else PyAVReader
+    return kind(content, timeline, num_threads), timeline
+
+
 class DecordReader:
     """decord: fast; no AV1."""
 
-    def __init__(self, content: bytes, num_threads: int = 1) -> None:
+    def __init__(self, content: bytes, timeline: Timeline, num_threads: int = 1) -> None:
         import decord
 
-        self.video = decord.VideoReader(BytesIO(content), num_threads=num_threads)
-        self.fps = self.video.get_avg_fps()
-
-    def __len__(self) -> int:
-        return len(self.video)
+        try:
+            self.video = decord.VideoReader(BytesIO(content), num_threads=num_threads)
+        except decord.DECORDError as error:
+            raise ValueError(
+                f"decord cannot read this {timeline.codec} video; set decoder='pyav' (--cfg-options decoder=pyav in "
+                'configs of dyreg_mmaction)'
+            ) from error
 
     def read(self, numbers: np.ndarray) -> list[np.ndarray]:
         return list(self.video.get_batch(numbers).asnumpy())
 
 
 class PyAVReader:
-    """PyAV: every codec of FFmpeg. A video is decoded from its start on."""
+    """PyAV: every codec of FFmpeg. A video is decoded from its start on, and rotated as it says."""
 
-    def __init__(self, content: bytes, num_threads: int = 1) -> None:
-        self.av = import_av()
+    def __init__(self, content: bytes, timeline: Timeline, num_threads: int = 1) -> None:
         self.content, self.num_threads = content, num_threads
-        with self.av.open(BytesIO(content)) as container:
-            stream = container.streams.best('video')
-            self.fps = float(stream.average_rate or 0)
-            self.length = sum(packet.size > 0 for packet in container.demux(stream))
-
-    def __len__(self) -> int:
-        return self.length
 
     def read(self, numbers: np.ndarray) -> list[np.ndarray]:
         wanted, frames = set(np.asarray(numbers).tolist()), {}
-        with self.av.open(BytesIO(self.content)) as container:
+        with import_av().open(BytesIO(self.content)) as container:
             stream = container.streams.best('video')
             stream.codec_context.thread_count = self.num_threads
             for number, frame in enumerate(container.decode(stream)):
                 if number in wanted:
-                    frames[number] = frame.to_ndarray(format='rgb24')
+                    pixels = frame.to_ndarray(format='rgb24', interpolation='BICUBIC')  # as FFmpeg and OpenCV
+                    frames[number] = np.ascontiguousarray(np.rot90(pixels, round(frame.rotation / 90)))
                 if len(frames) == len(wanted):
                     break
         if len(frames) < len(wanted):
@@ -72,19 +78,15 @@ class PyAVReader:
 class TorchcodecReader:
     """torchcodec: needs FFmpeg's libraries and the torch that it was built for."""
 
-    def __init__(self, content: bytes, num_threads: int = 1) -> None:
+    def __init__(self, content: bytes, timeline: Timeline, num_threads: int = 1) -> None:
         from torchcodec.decoders import VideoDecoder
 
         self.video = VideoDecoder(content, dimension_order='NHWC', num_ffmpeg_threads=num_threads)
-        self.fps = float(self.video.metadata.average_fps or 0)
-
-    def __len__(self) -> int:
-        return len(self.video)
 
     def read(self, numbers: np.ndarray) -> list[np.ndarray]:
         return list(self.video.get_frames_at(np.asarray(numbers).tolist()).data.numpy())
 
 
-READERS: dict[str, Callable[[bytes, int], Reader]] = dict(
+READERS: dict[str, Callable[[bytes, Timeline, int], Reader]] = dict(
     decord=DecordReader, pyav=PyAVReader, torchcodec=TorchcodecReader
 )

@@ -9,8 +9,8 @@ from mmengine import fileio
 
 from dyreg_mmaction.registry import TRANSFORMS
 
-from ..something.video_files import import_av, inspect_video
-from .readers import READERS
+from ..something.timeline import import_av
+from .readers import READERS, open_video
 
 LINE_OF_SOURCE = re.compile(r'\[\d\d:\d\d:\d\d\] \S+: ')  # as decord begins its messages
 
@@ -18,6 +18,8 @@ LINE_OF_SOURCE = re.compile(r'\[\d\d:\d\d:\d\d\] \S+: ')  # as decord begins its
 @TRANSFORMS.register_module()
 class VideoInit(BaseTransform):
     """MMAction2's DecordInit for any decoder; a video that is not whole is an error, not a shorter video.
+
+    All decoders give the same frames, see :func:`.open_video`.
 
     Args:
         decoder (str): 'decord', 'pyav' or 'torchcodec'.
@@ -31,20 +33,21 @@ class VideoInit(BaseTransform):
     def __init__(self, decoder: str = 'decord', num_threads: int = 1) -> None:
         if decoder not in READERS:
             raise ValueError(f'decoder={decoder!r} is none of {", ".join(READERS)}')
-        import_av()  # finds truncated videos, whatever decodes
+        import_av()  # lists the frames, whatever decodes them
         self.decoder = decoder
         self.num_threads = num_threads
 
     def transform(self, results: dict) -> dict:
-        """Add ``video_reader``, ``total_frames`` and ``avg_fps``."""
+        """Add ``video_reader``, ``total_frames``, ``avg_fps`` and ``frame_times``, see :class:`.Timeline`."""
         with _naming(results['filename']):
-            content = fileio.get(results['filename'])
-            if problem := inspect_video(content).problem:
-                raise ValueError(problem)
-            reader = READERS[self.decoder](content, self.num_threads)
-            if not len(reader):
-                raise ValueError(f'{self.decoder} finds no frame')
-        return dict(results, video_reader=reader, total_frames=len(reader), avg_fps=reader.fps)
+            reader, timeline = open_video(fileio.get(results['filename']), self.decoder, self.num_threads)
+        return dict(
+            results,
+            video_reader=reader,
+            total_frames=timeline.num_frames,
+            avg_fps=timeline.fps,
+            frame_times=timeline.times,
+        )
 
 
 @TRANSFORMS.register_module()

@@ -1,12 +1,13 @@
 """Writing videos and telling whether a video, or a folder of frames, is whole."""
 
 import os
-from collections.abc import Callable, Iterable
 from io import BytesIO
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
+
+from .timeline import import_av, read_timeline
 
 
 class Inspection(NamedTuple):
@@ -52,50 +53,22 @@ def find_video(path: Path) -> Inspection:
 
 
 def decode_video(path: Path) -> Inspection:
-    """Decode a video from end to end; one cut short decodes without an error, but ends before its header says."""
+    """Decode a video from end to end; one that is cut short may decode without an error."""
     found = find_video(path)
-    return found if found.problem else _inspect(str(path), lambda container, stream: container.decode(stream))
-
-
-def inspect_video(content: bytes) -> Inspection:
-    """Look through a video without decoding it: it cannot be opened, has less than two frames, or is truncated."""
-    if not content:
-        return Inspection(0, 'empty')
-    return _inspect(BytesIO(content), lambda container, stream: container.demux(stream))
-
-
-def _inspect(file: str | BytesIO, parts: Callable[[Any, Any], Iterable]) -> Inspection:
-    """Count the frames, or the packets that hold them, and see whether they reach to the end."""
+    if found.problem:
+        return found
     av = import_av()
-    times: list[float] = []
+    content = path.read_bytes()
     try:
-        with av.open(file) as container:
-            stream = container.streams.best('video')
-            if stream is None:
-                return Inspection(0, 'undecodable: no video')
-            for part in parts(container, stream):
-                if part.pts is not None:
-                    times.append(float(part.pts * part.time_base))
-            duration, fps = _duration(container, stream), float(stream.average_rate or 0)
-    except (av.FFmpegError, ValueError) as error:  # ValueError: parts of a file that contradict each other
-        return Inspection(len(times), f'undecodable: {error}')
-    if len(times) < 2:  # decord finds no frame where there is one
-        return Inspection(len(times), f'too short: {len(times)} frame(s)')
-    times.sort()
-    step = max(1 / fps if fps else 0, *np.diff(times))  # of a variable rate, the longest
-    if duration - times[-1] > 2.5 * step:  # the last frame starts a step before the end; older files are less exact
-        return Inspection(len(times), f'truncated: {len(times)} of about {round(duration * fps)} frames')
-    return Inspection(len(times))
-
-
-def _duration(container, stream) -> float:
-    """The length of the video stream in seconds as the header has it, 0 if it does not."""
-    if stream.duration:
-        return float(stream.duration * stream.time_base)
-    if 'DURATION' in stream.metadata:  # Matroska's, as hours:minutes:seconds
-        hours, minutes, seconds = map(float, stream.metadata['DURATION'].split(':'))
-        return 3600 * hours + 60 * minutes + seconds
-    return (container.duration or 0) / 1e6 if len(container.streams) == 1 else 0.0  # sound may be longer
+        num_frames = read_timeline(content).num_frames
+    except ValueError as error:
+        return Inspection(0, str(error))
+    try:
+        with av.open(BytesIO(content)) as container:
+            decoded = sum(1 for _ in container.decode(container.streams.best('video')))
+    except (av.FFmpegError, ValueError) as error:
+        return Inspection(num_frames, f'undecodable: {error}')
+    return Inspection(num_frames, '' if decoded >= num_frames else f'undecodable: {decoded} of {num_frames} frames')
 
 
 def count_frames(folder: Path) -> Inspection:
@@ -127,11 +100,3 @@ def decode_frames(folder: Path) -> Inspection:
         except OSError as error:
             return Inspection(found.num_frames, f'undecodable: {name}: {error}')
     return found
-
-
-def import_av():
-    try:
-        import av
-    except ImportError as error:
-        raise ImportError("PyAV is needed to read and write videos here: pip install 'dyreg_mmaction[av]'") from error
-    return av

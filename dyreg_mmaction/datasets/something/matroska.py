@@ -1,0 +1,34 @@
+"""Whether a WebM or Matroska file is complete: a held last frame leaves no other trace than the declared duration."""
+
+SEGMENT, CLUSTER = 0x18538067, 0x1F43B675  # the elements that hold all others but the header
+
+
+def is_complete(content: bytes) -> bool:
+    """Whether the elements of the file fill it exactly; a file that is cut off or overwritten does not pass."""
+    position, end = 0, 0
+    try:
+        while position < len(content):
+            name, position = _read_number(content, position, keep_marker=True)
+            size, position = _read_number(content, position)
+            if name in (SEGMENT, CLUSTER):
+                end = max(end, position + (size or 0))
+            elif size is None:
+                return False
+            else:
+                position += size
+    except (IndexError, ValueError):
+        return False
+    return position == len(content) >= end
+
+
+def _read_number(content: bytes, position: int, keep_marker: bool = False) -> tuple[int | None, int]:
+    """A number of variable length, None for the reserved "unknown", and the position after it."""
+    length = 9 - content[position].bit_length()  # the first bit that is set marks it
+    after = position + length
+    if length > 8 or after > len(content):
+        raise ValueError('no number')
+    number = int.from_bytes(content[position:after], 'big')
+    if keep_marker:
+        return number, after
+    number &= (1 << 7 * length) - 1
+    return (None if number == (1 << 7 * length) - 1 else number), after

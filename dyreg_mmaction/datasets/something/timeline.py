@@ -1,0 +1,133 @@
+"""The frames of a video as its container lists them: how many are shown, and when."""
+
+from io import BytesIO
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from .matroska import is_complete
+
+INDEXED = ('mov', 'matroska')  # containers in which a seek finds its keyframe; "mov" is MP4 too
+PLAIN = ('yuv420p', 'yuvj420p')  # what all decoders convert to the same RGB, if both sides are even
+VP8_SHOWN = 1 << 4  # bit of the first byte of a VP8 frame
+
+
+class Timeline(NamedTuple):
+    """The frames of a video that are shown, in order, without those that an edit list (a trimmed MP4) or VP8 hides.
+
+    Attributes:
+        times (ndarray[T + 1]): When each frame appears and when the last one ends, in seconds after the first.
+        codec (str): Name of the codec.
+        seekable (bool): Whether every decoder finds the same frames by seeking: no frame is hidden or rotated, all have
+            a common pixel format, and each can be decoded from the keyframe before it.
+    """
+
+    times: np.ndarray
+    codec: str
+    seekable: bool
+
+    @property
+    def num_frames(self) -> int:
+        """Number of frames T."""
+        return len(self.times) - 1
+
+    @property
+    def fps(self) -> float:
+        """Frames per second, on average."""
+        return self.num_frames / float(self.times[-1])
+
+
+def read_timeline(content: bytes) -> Timeline:
+    """List the frames of a video file. Only the first one is decoded, because decoders report rotation by frame.
+
+    Raises:
+        ValueError: If the file holds no video, cannot be opened, or ends before its header says.
+    """
+    av = import_av()
+    if not content:
+        raise ValueError('empty')
+    try:
+        with av.open(BytesIO(content)) as container:
+            stream = container.streams.best('video')
+            if stream is None:
+                raise ValueError('no video')
+            stream.codec_context.thread_count = 1
+            codec, first, rows = stream.codec_context.codec.canonical_name, None, []
+            for packet in container.demux(stream):
+                if first is None:
+                    first = next(iter(packet.decode()), None)
+                if packet.size:
+                    rows.append(_describe(packet, codec))
+            declared, rate = _duration(container, stream), float(stream.average_rate or 0)
+            kind = container.format.name
+    except (av.FFmpegError, ValueError) as error:  # ValueError: fields of a file that contradict each other
+        raise ValueError(f'undecodable: {error}') from error
+    packets = np.array(rows, float).reshape(-1, 4)  # start, end, is keyframe, is shown
+    shown = packets[packets[:, 3] == 1]
+    if first is None or not len(shown):
+        raise ValueError('undecodable: no frames')
+    times = _order(shown[:, 0], shown[:, 1], rate)
+    if _ends_early(times, declared, rate) and not (kind.startswith('matroska') and is_complete(content)):
+        raise ValueError(f'truncated: {len(shown)} of about {round(declared * rate)} frames')
+    seekable = (
+        kind.startswith(INDEXED)
+        and len(shown) == len(packets) > 1  # decord fails on a single frame
+        and first.format.name in PLAIN
+        and not (first.width % 2 or first.height % 2 or first.rotation)
+        and _follows_keyframes(packets[:, 0], packets[:, 2])
+    )
+    return Timeline(times - times[0], codec, seekable)
+
+
+def _describe(packet: Any, codec: str) -> tuple[float, float, bool, bool]:
+    """Start and end in seconds, whether it is a keyframe, and whether it is shown."""
+    start, base = packet.dts if packet.pts is None else packet.pts, float(packet.time_base)
+    start = float('nan') if start is None else start * base
+    hidden = packet.is_discard or (codec == 'vp8' and not memoryview(packet)[0] & VP8_SHOWN)
+    return start, start + (packet.duration or 0) * base, packet.is_keyframe, not hidden
+
+
+def _order(starts: np.ndarray, ends: np.ndarray, rate: float) -> np.ndarray:
+    """When frames are shown, (T + 1), from their packets in the order of decoding."""
+    if np.isnan(starts).any():  # a raw stream
+        return np.arange(len(starts) + 1) / (rate or 25)
+    last = starts.argmax()
+    times = np.sort(starts)
+    step = np.median(np.diff(times)) if len(times) > 1 else 1 / (rate or 25)
+    return np.append(times, ends[last] if ends[last] > times[-1] else times[-1] + max(step, 1e-3))
+
+
+def _ends_early(times: np.ndarray, declared: float, rate: float) -> bool:
+    """Whether more than a frame lacks until the declared end; older files are not exact."""
+    longest = max(1 / rate if rate else 0, *np.diff(times[:-1]), 0)  # of a variable rate, the longest step
+    return declared - (times[-1] - min(times[0], 0)) > 1.5 * longest
+
+
+def _follows_keyframes(starts: np.ndarray, keyframe: np.ndarray) -> bool:
+    """Whether all that is decoded after a keyframe is shown after it, and no two frames at once."""
+    keys = keyframe == 1
+    earliest = np.minimum.accumulate(starts[::-1])[::-1]
+    return bool(keys[0]) and np.array_equal(starts[keys], earliest[keys]) and len(np.unique(starts)) == len(starts)
+
+
+def _duration(container: Any, stream: Any) -> float:
+    """The length of the video stream in seconds as the header has it, 0 if it does not."""
+    if stream.duration:
+        return float(stream.duration * stream.time_base)
+    if 'DURATION' in stream.metadata:  # Matroska's, as hours:minutes:seconds
+        hours, minutes, seconds = map(float, stream.metadata['DURATION'].split(':'))
+        return 3600 * hours + 60 * minutes + seconds
+    return (container.duration or 0) / 1e6 if len(container.streams) == 1 else 0.0  # sound may be longer
+
+
+def import_av() -> Any:
+    """PyAV, which an extra installs.
+
+    Raises:
+        ImportError: If it is missing.
+    """
+    try:
+        import av
+    except ImportError as error:
+        raise ImportError("PyAV is needed to read and write videos here: pip install 'dyreg_mmaction[av]'") from error
+    return av
