@@ -364,6 +364,34 @@ def remove_checkpoints_last(folder: Path) -> None:
     )
     again.train()
     assert [file.name for file in (folder / 'again' / 'run').glob('*.pth')] == ['epoch_2.pth']
+    _remove_best_checkpoints_last(folder)
+
+
+def _remove_best_checkpoints_last(folder: Path) -> None:
+    """A new best checkpoint that cannot be saved, one that can, and one with the name of the last best one."""
+    hook = dict(type='CheckpointHook', interval=-1, save_last=False, save_best='acc')
+    runner = _toy_runner(folder / 'best', default_hooks=dict(checkpoint=hook))
+    work_dir = folder / 'best' / 'run'
+    runner.train()
+    checkpoint = next(hook for hook in runner.hooks if type(hook).__name__ == 'CheckpointHook')
+    stock = runner.save_checkpoint
+
+    def best(epoch, acc):
+        runner.train_loop._epoch = epoch
+        checkpoint.after_val_epoch(runner, dict(acc=acc))
+        return sorted(file.name for file in work_dir.glob('*.pth'))
+
+    def fail(*args, **kwargs):
+        raise KeyboardInterrupt
+
+    assert best(1, 0.1) == ['best_acc_epoch_1.pth']
+    runner.save_checkpoint = fail
+    with pytest.raises(KeyboardInterrupt):
+        best(2, 0.2)
+    assert (work_dir / 'best_acc_epoch_1.pth').exists(), 'the best checkpoint is gone'
+    runner.save_checkpoint, checkpoint.best_ckpt_path = stock, str(work_dir / 'best_acc_epoch_1.pth')
+    assert best(3, 0.3) == ['best_acc_epoch_3.pth']
+    assert best(3, 0.4) == ['best_acc_epoch_3.pth']
 
 
 def find_whole_checkpoint(folder: Path) -> None:
@@ -392,8 +420,32 @@ def find_whole_checkpoint(folder: Path) -> None:
     assert latest() == 'epoch_1.pth'
     (folder / 'last_checkpoint').write_text('')  # cut by a kill
     assert latest() == 'epoch_1.pth'
+    (folder / 'last_checkpoint').unlink()  # killed before it was written
+    assert latest() == 'epoch_1.pth'
+    torch.save(dict(weight=torch.ones(1)), folder / 'epoch_1-0a1b2c3d.pth')  # published: weights alone
+    assert latest() == 'epoch_1.pth'
+    (folder / 'last_checkpoint').write_text(f'/elsewhere/{folder.name}/epoch_1.pth')  # a folder that was moved
+    assert latest() == 'epoch_1.pth'
     (folder / 'epoch_1.pth').unlink()
+    assert latest() == 'epoch_1.pth', 'broken ones would be overwritten'
+    for file in folder.glob('epoch_?.pth'):
+        file.unlink()
+    assert latest() == 'epoch_1.pth'  # of which somebody should know
+    (folder / 'last_checkpoint').unlink()
     assert latest() == 'none'
+
+    torch.save(dict(weight=torch.rand(9)), folder / 'iter_2.pth')
+    torch.save(dict(weight=torch.rand(9)), folder / 'old.pth', _use_new_zipfile_serialization=False)
+    (folder / 'step_4.pth').mkdir()  # FSDP
+    (folder / 'step_4.pth' / 'rank0.pth').write_bytes(b'weights')
+    for whole in ('old.pth', 'step_4.pth'):
+        (folder / 'last_checkpoint').write_text(str(folder / whole))
+        assert latest() == whole
+    (folder / 'step_4.pth' / 'rank0.pth').unlink()
+    assert latest() == 'iter_2.pth'
+    torch.save(dict(weight=torch.rand(9)), folder / 'step_3.pth')
+    os.utime(folder / 'iter_2.pth', (2, 2))
+    assert latest() == 'step_3.pth'
 
 
 def load_where_nothing_resumes(folder: Path) -> None:

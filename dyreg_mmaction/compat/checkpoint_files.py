@@ -4,6 +4,7 @@ import functools
 import logging
 import os
 import os.path as osp
+import re
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -46,42 +47,47 @@ class _RemoveLater:
 
     def __init__(self, backend: Any) -> None:
         self.backend = backend
-        self.removed: list[Callable[[], None]] = []
+        self.removed: list[tuple[str, Callable[[str], None]]] = []
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.backend, name)
 
     def remove(self, path: str) -> None:
-        self.removed.append(functools.partial(self.backend.remove, path))
+        self.removed.append((path, self.backend.remove))
 
     def rmtree(self, path: str) -> None:
-        self.removed.append(functools.partial(self.backend.rmtree, path))
+        self.removed.append((path, self.backend.rmtree))
 
 
 def remove_checkpoints_last() -> None:
-    """``mmengine/hooks/checkpoint_hook.py:446`` removes the old checkpoint before it writes the new one."""
+    """``mmengine/hooks/checkpoint_hook.py:446,545`` removes the old checkpoint before it writes the new one."""
     from mmengine.hooks import CheckpointHook
 
-    stock = CheckpointHook._save_checkpoint_with_step
+    def removing_last(stock: Callable) -> Callable:
+        @functools.wraps(stock)
+        def save(self: Any, *args: Any, **kwargs: Any) -> None:
+            backend, self.file_backend = self.file_backend, _RemoveLater(self.file_backend)
+            removed = self.file_backend.removed
+            try:
+                stock(self, *args, **kwargs)
+            finally:
+                self.file_backend = backend
+            best = getattr(self, 'best_ckpt_path_dict', {}).values()
+            written = {self.last_ckpt, getattr(self, 'best_ckpt_path', None), *best}
+            for path, remove in removed:
+                if path not in written:  # the new one may have the name of the old one
+                    remove(path)
 
-    @functools.wraps(stock)
-    def save_checkpoint_with_step(self: Any, *args: Any, **kwargs: Any) -> None:
-        backend, self.file_backend = self.file_backend, _RemoveLater(self.file_backend)
-        later = self.file_backend
-        try:
-            stock(self, *args, **kwargs)
-        finally:
-            self.file_backend = backend
-        for remove in later.removed:
-            remove()
+        return save
 
-    CheckpointHook._save_checkpoint_with_step = save_checkpoint_with_step
+    CheckpointHook._save_checkpoint_with_step = removing_last(CheckpointHook._save_checkpoint_with_step)
+    CheckpointHook._save_best_checkpoint = removing_last(CheckpointHook._save_best_checkpoint)
 
 
 def find_whole_checkpoint() -> None:
     """``mmengine/runner/checkpoint.py:796`` takes the file that ``last_checkpoint`` names, be it broken or missing.
 
-    It is now the newest whole one of the folder.
+    It is now the newest whole one. Only where there are no checkpoints at all it is None, which starts from scratch.
     """
     from mmengine.logging import print_log
     from mmengine.runner import checkpoint
@@ -91,30 +97,47 @@ def find_whole_checkpoint() -> None:
     @functools.wraps(stock)
     def find_latest_checkpoint(path: str) -> str | None:
         latest = stock(path)
-        if latest is None or '://' in latest or _is_whole(latest):
+        if latest and ('://' in latest or is_whole(latest)):
             return latest
-        files = [
-            file for pattern in ('epoch_*.pth', 'iter_*.pth', 'interrupted.pth') for file in Path(path).glob(pattern)
-        ]
-        files.sort(key=lambda file: file.stat().st_mtime, reverse=True)
-        whole = next((str(file) for file in files if _is_whole(file)), None)
-        print_log(
-            f'The checkpoint {latest!r}, the last of {path}, is broken or missing; resuming from {whole}, the newest '
-            'whole one.',
-            logger='current',
-            level=logging.WARNING,
-        )
-        return whole
+        others = _checkpoints(path, latest or '')
+        found = next(filter(is_whole, others), None)
+        if latest or others:
+            wrong = f'{latest!r}, the last checkpoint, is broken or missing' if latest else 'last_checkpoint names none'
+            instead = f'resuming from {found}, the newest whole one' if found else 'there is no other that is whole'
+            print_log(f'{path}: {wrong}; {instead}.', logger='current', level=logging.WARNING)
+        return found or latest or next(iter(others), None)
 
     replace_in_mmengine(stock, find_latest_checkpoint)
 
 
-def _is_whole(file: str | os.PathLike) -> bool:
-    """Whether every record of a checkpoint, which is a zip file, is there and has its checksum."""
+def _checkpoints(folder: str, latest: str) -> list[str]:
+    """Checkpoints to resume from: those with the name of ``latest``, in case its folder was moved, then the newest."""
+    like = re.sub(r'\d+', r'\\d+', re.escape(osp.basename(latest)))
+    name = re.compile(rf'(epoch|iter)_\d+\.pth|interrupted\.pth|{like}')
+    folders = {osp.abspath(folder), osp.dirname(osp.abspath(latest))} if latest else {folder}
+    files = [file for each in folders if osp.isdir(each) for file in Path(each).iterdir() if name.fullmatch(file.name)]
+    files.sort(key=lambda file: (file.name == osp.basename(latest), file.stat().st_mtime), reverse=True)
+    return [str(file) for file in files]
+
+
+def is_whole(checkpoint: str | os.PathLike) -> bool:
+    """Whether a checkpoint exists, is not empty and, if it is a zip file, has every record with its checksum.
+
+    Folders (of DeepSpeed or FSDP) and files that are no zip files (of PyTorch before 1.6) have no checksums.
+    """
+    if osp.isdir(checkpoint):
+        return bool(os.listdir(checkpoint))
     try:
-        with zipfile.ZipFile(file) as archive:
+        with open(checkpoint, 'rb') as file:
+            start = file.read(2)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    if start != b'PK':
+        return bool(start)
+    try:
+        with zipfile.ZipFile(checkpoint) as archive:
             return archive.testzip() is None
-    except (OSError, zipfile.BadZipFile, EOFError):
+    except Exception:  # which one depends on what is damaged
         return False
 
 

@@ -81,8 +81,8 @@ class SaveAndExitHook(Hook):
         runner.message_hub.update_info('epoch_to_validate', False)
 
     def after_train(self, runner: Runner) -> None:
-        """Remove what an earlier interruption has left, and listen no more."""
-        if is_main_process():
+        """Remove what an earlier interruption has left, unless nothing was saved since; listen no more."""
+        if is_main_process() and _last(runner.work_dir) != NAME:
             (Path(runner.work_dir) / NAME).unlink(missing_ok=True)
         if threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGTERM, self.previous)
@@ -93,6 +93,12 @@ def point_to(work_dir: str, name: str) -> None:
     part = Path(work_dir) / f'.last_checkpoint.{os.getpid()}.part'
     part.write_text(str(Path(work_dir) / name))
     part.replace(Path(work_dir) / 'last_checkpoint')
+
+
+def _last(work_dir: str) -> str:
+    """Name of the checkpoint that ``--resume`` goes on from; '' without one."""
+    pointer = Path(work_dir) / 'last_checkpoint'
+    return Path(pointer.read_text().strip()).name if pointer.exists() else ''
 
 
 def _exit(runner: Runner, when: str) -> None:

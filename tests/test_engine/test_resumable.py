@@ -6,6 +6,7 @@ import random
 import signal
 import time
 from itertools import islice
+from pathlib import Path
 
 import pytest
 import torch
@@ -62,6 +63,17 @@ def test_sigterm_saves_in_the_middle_of_an_epoch(uninterrupted, tmp_path):
     assert training(tmp_path / 'run').wait() == [0]
     check(tmp_path / 'run', uninterrupted)
     assert not (tmp_path / 'run' / 'interrupted.pth').exists()
+
+
+@pytest.mark.slow
+def test_what_sigterm_saved_is_kept_while_it_is_the_last(tmp_path):
+    """A CheckpointHook that saves rarely, or not at all, leaves nothing else to resume from."""
+    rare = dict(checkpoint=dict(type='CheckpointHook', interval=10, save_last=False))
+    term = dict(type=SignalItself, sign=signal.SIGTERM, train_iter=2)
+    for hooks, code in ([term], 143), ([], 0):
+        assert training(tmp_path, epochs=1, default_hooks=rare, custom_hooks=hooks).wait() == [code]
+    assert Path((tmp_path / 'last_checkpoint').read_text()) == tmp_path / 'interrupted.pth'
+    assert (tmp_path / 'interrupted.pth').exists()
 
 
 @pytest.mark.slow
