@@ -18,6 +18,7 @@ from dyreg_mmaction.engine.options import (
     watch_numbers,
 )
 from dyreg_mmaction.engine.processes import hold_work_dir, is_first_process, one_of_several
+from dyreg_mmaction.engine.restarts import resume_after_restart
 
 
 def parse_args() -> argparse.Namespace:
@@ -48,8 +49,11 @@ def parse_args() -> argparse.Namespace:
     return args
 
 
-def settle(cfg: Config, args: argparse.Namespace) -> str:
-    """Let the command line's options change the config, and check what can be checked at once; what to log."""
+def settle(cfg: Config, args: argparse.Namespace) -> tuple[str, float | None]:
+    """Let the command line's options change the config, and check what can be checked at once.
+
+    Returns what to log, and since when the run of this process holds its work dir.
+    """
     if args.no_validate:
         cfg.val_cfg = cfg.val_dataloader = cfg.val_evaluator = None
     if args.amp:
@@ -61,21 +65,21 @@ def settle(cfg: Config, args: argparse.Namespace) -> str:
     make_resumable(cfg)
     watch_numbers(cfg)
     check_data(cfg, 'train_dataloader', 'val_dataloader')
-    if is_first_process(args.launcher):
-        hold_work_dir(cfg.work_dir)
+    since = hold_work_dir(cfg.work_dir) if is_first_process(args.launcher) else None
     message = set_resume(cfg, args.resume)
     check_weights(cfg)
-    return message
+    return message, since
 
 
 def train(args: argparse.Namespace) -> None:
     """Build the runner and let it run."""
     with one_sentence():
         cfg = load_config(args, TRAINING)
-        message = settle(cfg, args)
+        message, since = settle(cfg, args)
     runner = build_runner(cfg)
     if message:
         runner.logger.info(message)
+    resume_after_restart(runner, since)
     runner.train()
 
 

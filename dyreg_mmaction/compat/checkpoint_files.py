@@ -110,6 +110,16 @@ def find_whole_checkpoint() -> None:
     replace_in_mmengine(stock, find_latest_checkpoint)
 
 
+def find_checkpoint_since(folder: str, since: float) -> str | None:
+    """The newest whole checkpoint of a work dir that was written at the time ``since`` or later, None without one."""
+    pointer = Path(folder) / 'last_checkpoint'
+    latest = pointer.read_text().strip() if pointer.exists() else ''
+    if '://' in latest:
+        return latest if pointer.stat().st_mtime >= since else None
+    return next((path for path in _checkpoints(folder, latest) if os.stat(path).st_mtime >= since and is_whole(path)),
+                None)  # fmt: skip
+
+
 def _checkpoints(folder: str, latest: str) -> list[str]:
     """Checkpoints to resume from: those with the name of ``latest``, in case its folder was moved, then the newest."""
     like = re.sub(r'\d+', r'\\d+', re.escape(osp.basename(latest)))

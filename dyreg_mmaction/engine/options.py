@@ -7,37 +7,42 @@ from mmengine.config import Config
 from mmengine.runner import find_latest_checkpoint
 
 from dyreg_mmaction.checkpoints import load_file
+from dyreg_mmaction.compat.checkpoint_files import is_whole
 
 
 def set_resume(cfg: Config, resume: str | None) -> str:
     """Resume from the checkpoint ``resume``, or with 'auto' from the last one of the work dir where there is one.
 
-    A process that torchrun has started again resumes of its own accord. Without a checkpoint ``load_from`` is kept.
+    Without a checkpoint ``load_from`` is kept.
 
     Returns:
         str: What to log.
 
     Raises:
         FileNotFoundError: If the checkpoint that is named does not exist.
-        ValueError: If it is none.
+        ValueError: If it is none, or the last one of the work dir is broken and no other is whole.
     """
-    restarted = int(os.environ.get('TORCHELASTIC_RESTART_COUNT', 0)) > 0
-    if resume is None and not restarted:
+    if resume is None:
         return ''
-    if resume not in (None, 'auto') and '://' not in resume:
+    checkpoint = find_latest_checkpoint(cfg.work_dir) if resume == 'auto' else resume
+    if checkpoint is None:
+        cfg.resume = False
+        start = f'load_from={cfg.load_from!r}' if cfg.get('load_from') else 'the first weights of the model'
+        return f'{cfg.work_dir} has no checkpoint to resume from; starting from {start}.'
+    if resume == 'auto':
+        if '://' not in checkpoint and not is_whole(checkpoint):
+            raise ValueError(
+                f'{checkpoint}, the last checkpoint of {cfg.work_dir}, is broken or missing, and there is no other; '
+                'get it back, or train in another --work-dir'
+            )
+    elif '://' not in resume and not os.path.isdir(resume):  # DeepSpeed and FSDP write folders
         if 'message_hub' not in load_file(resume):  # it also says what is wrong with the file
             raise ValueError(
                 f'{resume} holds weights and no state of a training to resume; start from it with '
                 f'--cfg-options load_from={resume}'
             )
-    latest = find_latest_checkpoint(cfg.work_dir) if resume in (None, 'auto') or restarted else resume
-    checkpoint = latest or (resume if resume != 'auto' else None)
-    if checkpoint:
-        cfg.resume, cfg.load_from = True, checkpoint
-        return f'Resuming from {checkpoint}.'
-    cfg.resume = False
-    start = f'load_from={cfg.load_from!r}' if cfg.get('load_from') else 'the first weights of the model'
-    return f'{cfg.work_dir} has no checkpoint to resume from; starting from {start}.'
+    cfg.resume, cfg.load_from = True, checkpoint
+    return f'Resuming from {checkpoint}.'
 
 
 def set_randomness(cfg: Config, args: Namespace) -> None:

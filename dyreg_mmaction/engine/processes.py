@@ -1,5 +1,6 @@
 """One writer for each work dir, and no worker without its launcher."""
 
+import fcntl
 import json
 import os
 import socket
@@ -7,12 +8,15 @@ import sys
 import threading
 import time
 import traceback
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TextIO
 
 RANKS = dict(pytorch='RANK', slurm='SLURM_PROCID', mpi='OMPI_COMM_WORLD_RANK')
-_locks: dict[str, object] = {}  # open for as long as the process lives
+PARENTS = dict(pytorch='TORCHELASTIC_RUN_ID', mpi='OMPI_COMM_WORLD_RANK')  # set where the parent is the launcher
+_locks: dict[str, tuple[TextIO, float | None]] = {}  # open for as long as the process lives
 
 
 def is_first_process(launcher: str) -> bool:
@@ -20,38 +24,78 @@ def is_first_process(launcher: str) -> bool:
     return launcher == 'none' or int(os.environ.get(RANKS[launcher], 0)) == 0
 
 
-def hold_work_dir(work_dir: str) -> None:
+def is_restarted() -> bool:
+    """Whether torchrun has started this process in place of one that failed."""
+    return int(os.environ.get('TORCHELASTIC_RESTART_COUNT', 0)) > 0
+
+
+def hold_work_dir(work_dir: str) -> float | None:
     """Make this process the only one that writes to ``work_dir``, until it ends, however it ends.
 
-    The lock is the operating system's, on ``work_dir/writer.json``. Where there are no such locks (Windows), nothing is
-    locked.
+    The lock is the operating system's (flock), on ``work_dir/writer.json``, and no child process inherits it. Without
+    locks on that file system there is a warning.
+
+    Returns:
+        float: When this run began, by the clock of the file system; a restarted process belongs to the run of the
+            process whose place it takes. None if ``writer.json`` cannot be written.
 
     Raises:
-        RuntimeError: If another process holds it.
+        RuntimeError: If another process holds it, or it cannot be created.
     """
-    try:
-        import fcntl
-    except ImportError:
-        return
     folder = Path(work_dir)
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise RuntimeError(f'work_dir={work_dir!r} cannot be created: {error}; choose another --work-dir') from error
     path = str((folder / 'writer.json').resolve())
     if path in _locks:
-        return
-    file = open(path, 'a+')
+        return _locks[path][1]
     try:
-        # not flock: a lock by that is inherited by data loading workers, which outlive a killed trainer by seconds
-        fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        file = open(path, 'a+')
+        _lock(file, work_dir)
+        _locks[path] = file, None
+        _locks[path] = file, _begin(file)
     except OSError as error:
+        warnings.warn(f'{path} cannot be written: {error}; see that no other training uses this folder', stacklevel=2)
+    return _locks[path][1] if path in _locks else None
+
+
+def _lock(file: TextIO, work_dir: str) -> None:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
         file.seek(0)
         raise RuntimeError(
             f'work_dir={work_dir!r} is being written to by {_writer(file.read())}; wait for its end, end it, or '
             'choose another --work-dir'
         ) from error
+    except OSError as error:
+        warnings.warn(
+            f'work_dir={work_dir!r} cannot be locked: {error}; see that no other training uses it', stacklevel=3
+        )
+
+
+def _begin(file: TextIO) -> float:
+    """Write who holds the lock and when its run began, which is returned."""
+    file.seek(0)
+    try:
+        before = json.loads(file.read())
+    except ValueError:  # it is new, or was cut by a kill
+        before = {}
     file.truncate(0)
-    file.write(json.dumps(dict(pid=os.getpid(), host=socket.gethostname())))
+    os.utime(file.fileno())
+    since = os.fstat(file.fileno()).st_mtime
+    if is_restarted() and before.get('launch') == _launch():
+        since = before['since']
+    file.write(json.dumps(dict(pid=os.getpid(), host=socket.gethostname(), launch=_launch(), since=since)))
     file.flush()
-    _locks[path] = file
+    return since
+
+
+def _launch() -> str:
+    """A name for the call of torchrun that this process belongs to, or else for its parent process."""
+    run = os.environ.get('TORCHELASTIC_RUN_ID', 'none')  # 'none' with --master-addr, where rank 0 does not move
+    return run if run != 'none' else f'{socket.gethostname()}:{os.getppid()}'
 
 
 def _writer(text: str) -> str:
@@ -62,18 +106,31 @@ def _writer(text: str) -> str:
         return 'another process'
 
 
+def _leave_locks_to_parent() -> None:
+    """Data loading workers outlive a killed trainer by seconds."""
+    for file, _ in _locks.values():
+        file.close()
+    _locks.clear()
+
+
+os.register_at_fork(after_in_child=_leave_locks_to_parent)
+
+
 def end_with_launcher(interval: float = 1) -> None:
-    """Have this process end as soon as the one that has started it is gone, killed without a chance to say so.
+    """Exit as soon as the parent process is gone, even if it was killed with SIGKILL.
 
     Args:
-        interval (float): Seconds between two looks.
+        interval (float): Seconds between two checks.
     """
     launcher = os.getppid()
 
     def watch() -> None:
         while os.getppid() == launcher:
             time.sleep(interval)
-        os._exit(1)  # what is saved is whole, and collectives without the others would hang
+        # what is saved is whole, and collectives without the others would hang
+        sys.stderr.write(f'Process {os.getpid()} ends, as its launcher, process {launcher}, is gone.\n')
+        sys.stderr.flush()
+        os._exit(1)
 
     threading.Thread(target=watch, name='watch of the launcher', daemon=True).start()
 
@@ -82,15 +139,15 @@ def end_with_launcher(interval: float = 1) -> None:
 def one_of_several(launcher: str) -> Iterator[None]:
     """Be one of the processes of ``launcher``: end with it, and end at once, with a reason, when something is raised.
 
-    An interpreter that ends in good order waits for workers and for processes that are gone, up to half a minute; the
-    others wait for it, and those of a next start do not find each other (gloo, torch 2.13). What was raised is printed
-    in one piece, as all write to one screen, and reported to torchrun, whose last words name it. Nothing is done where
-    ``launcher`` is 'none'.
+    A normal shutdown can block up to 30 s on workers and dead peers, so that other ranks hang and a restart cannot
+    rendezvous (gloo, torch 2.13). What was raised is printed in one piece, as all write to one screen, and reported to
+    torchrun, whose last words name it. Nothing is done where ``launcher`` is 'none'.
     """
     if launcher == 'none':
         yield
         return
-    end_with_launcher()
+    if PARENTS.get(launcher, '') in os.environ:  # else the parent may be a shell, which the training may outlive
+        end_with_launcher()
     try:
         yield
     except BaseException as error:
@@ -101,8 +158,10 @@ def one_of_several(launcher: str) -> Iterator[None]:
             ErrorHandler().record_exception(error)
             rank = os.environ.get(RANKS[launcher])
             sys.stderr.write(f'The process of rank {rank} failed:\n{traceback.format_exc()}')
+        elif error.code is None:
+            code = 0
         elif isinstance(error.code, int):
-            code = error.code
+            code = error.code & 0xFF
         else:
             print(error.code, file=sys.stderr)
         sys.stdout.flush()

@@ -74,18 +74,31 @@ def test_weights_alone_are_not_resumed(tmp_path):
         set_resume(Config(dict(work_dir=str(tmp_path))), str(tmp_path / 'weights.pth'))
 
 
-def test_only_a_restarted_process_resumes_unasked(tmp_path, monkeypatch):
+def test_nothing_is_resumed_unasked(tmp_path):
     torch.save(dict(weight=torch.ones(1)), tmp_path / 'epoch_1.pth')
     (tmp_path / 'last_checkpoint').write_text(str(tmp_path / 'epoch_1.pth'))
     torch.save(dict(message_hub={}), tmp_path / 'other.pth')
     cfg = Config(dict(work_dir=str(tmp_path)))
     assert set_resume(cfg, None) == '' and 'resume' not in cfg
     set_resume(cfg, str(tmp_path / 'other.pth'))
-    assert cfg.load_from == str(tmp_path / 'other.pth')
-    monkeypatch.setenv('TORCHELASTIC_RESTART_COUNT', '1')
-    for resume in (None, 'auto', str(tmp_path / 'other.pth')):
+    assert cfg.resume and cfg.load_from == str(tmp_path / 'other.pth')
+
+
+def test_a_checkpoint_in_a_folder_is_resumed(tmp_path):
+    (tmp_path / 'epoch_1.pth').mkdir()
+    (tmp_path / 'epoch_1.pth' / 'rank0.pth').write_bytes(b'weights')
+    (tmp_path / 'last_checkpoint').write_text(str(tmp_path / 'epoch_1.pth'))
+    for resume in ('auto', str(tmp_path / 'epoch_1.pth')):
+        cfg = Config(dict(work_dir=str(tmp_path)))
         set_resume(cfg, resume)
-        assert cfg.load_from == str(tmp_path / 'epoch_1.pth')
+        assert cfg.resume and cfg.load_from == str(tmp_path / 'epoch_1.pth')
+
+
+def test_a_run_whose_only_checkpoint_is_broken_is_not_started_over(tmp_path):
+    (tmp_path / 'epoch_1.pth').touch()
+    (tmp_path / 'last_checkpoint').write_text(str(tmp_path / 'epoch_1.pth'))
+    with pytest.raises(ValueError, match='epoch_1.pth, the last checkpoint of .* is broken or missing, .* no other;'):
+        set_resume(Config(dict(work_dir=str(tmp_path))), 'auto')
 
 
 def test_resume_names_a_file_that_is_none(tmp_path):

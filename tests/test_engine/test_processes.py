@@ -1,9 +1,13 @@
 """One writer for each work dir, workers that end with their launcher: with real processes."""
 
+import errno
+import fcntl
+import json
 import os
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -14,14 +18,17 @@ ROOT = Path(__file__).parents[2]
 MODULE = ROOT / 'dyreg_mmaction' / 'engine' / 'processes.py'  # alone, as importing the package takes seconds
 
 
-def start(code: str) -> subprocess.Popen:
+def start(code: str, **env: str) -> subprocess.Popen:
     load = (
         'import importlib.util, os, sys, subprocess, time\n'
         f'spec = importlib.util.spec_from_file_location("processes", {str(MODULE)!r})\n'
         'processes = importlib.util.module_from_spec(spec)\n'
         'spec.loader.exec_module(processes)\n'
     )
-    return subprocess.Popen([sys.executable, '-c', load + code], stdout=subprocess.PIPE, text=True)
+    command = [sys.executable, '-c', load + code]
+    return subprocess.Popen(
+        command, env={**os.environ, **env}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
 
 
 def test_second_writer_is_told_who_the_first_is(tmp_path):
@@ -29,6 +36,7 @@ def test_second_writer_is_told_who_the_first_is(tmp_path):
     first = start(
         f'processes.hold_work_dir({str(tmp_path)!r})\n'
         'if os.fork() == 0:\n    time.sleep(20)\n    os._exit(0)\n'
+        f'open({str(tmp_path / "writer.json")!r}).read()\n'  # of which a lock of POSIX would end
         'print("holds", flush=True)\ntime.sleep(60)'
     )
     try:
@@ -43,6 +51,71 @@ def test_second_writer_is_told_who_the_first_is(tmp_path):
     hold_work_dir(str(tmp_path))  # this process again
     second = start(f'processes.hold_work_dir({str(tmp_path)!r})')
     assert second.wait() == 1
+
+
+def test_only_another_writer_is_refused(tmp_path, monkeypatch):
+    """A file system without locks, a file of somebody else, and one in the place of the folder."""
+
+    def flock(file, operation):
+        raise OSError(errno.ENOLCK, 'No locks available')
+
+    monkeypatch.setattr(fcntl, 'flock', flock)
+    with pytest.warns(UserWarning, match='cannot be locked: .*No locks available; see that no other training uses it'):
+        since = hold_work_dir(str(tmp_path / 'unlocked'))
+    assert since == json.loads((tmp_path / 'unlocked' / 'writer.json').read_text())['since']
+    (tmp_path / 'strange' / 'writer.json').mkdir(parents=True)
+    with pytest.warns(UserWarning, match='writer.json cannot be written: .*; see that no other training uses'):
+        assert hold_work_dir(str(tmp_path / 'strange')) is None
+    (tmp_path / 'file').touch()
+    with pytest.raises(RuntimeError, match="work_dir='.*/file' cannot be created: .*; choose another --work-dir"):
+        hold_work_dir(str(tmp_path / 'file'))
+
+
+def test_a_run_begins_with_its_first_process(tmp_path):
+    """A restarted process continues the run of its own launch only."""
+
+    def began(launch: str, restarts: int) -> str:
+        code = f'print(processes.hold_work_dir({str(tmp_path)!r}))'
+        process = start(code, TORCHELASTIC_RUN_ID=launch, TORCHELASTIC_RESTART_COUNT=str(restarts))
+        return process.communicate()[0]
+
+    first = began('a', 0)
+    assert began('a', 1) == began('a', 2) == first
+    assert len({first, began('a', 0), began('b', 1), began('none', 0), began('none', 1)}) == 4
+    assert began('b', 1) != began('a', 1)
+
+
+@pytest.mark.parametrize(
+    'code, output, status',
+    [('None', '', 0), ('0', '', 0), ('3', '', 3), ('-1', '', 255), ('"why"', 'why\n', 1), ('True', '', 1)],
+)
+def test_sys_exit_under_a_launcher_is_that_of_python(code, output, status):
+    process = start(f'with processes.one_of_several("pytorch"):\n    sys.exit({code})')
+    assert (process.communicate()[0], process.returncode) == (output, status)
+
+
+def test_training_outlives_a_shell_that_is_no_launcher(tmp_path):
+    """Started by hand in the background, with RANK and so on set; torchrun's processes end, and say why."""
+    worker = (
+        'import importlib.util, os, sys, time\n'
+        f'spec = importlib.util.spec_from_file_location("processes", {str(MODULE)!r})\n'
+        'processes = importlib.util.module_from_spec(spec)\n'
+        'spec.loader.exec_module(processes)\n'
+        'with processes.one_of_several("pytorch"):\n'
+        '    open(sys.argv[1], "w").close()\n'
+        '    time.sleep(3)\n'
+        'print("trained")'
+    )
+
+    def output(name: str, **env: str) -> str:
+        begun = str(tmp_path / name)
+        shell = f'subprocess.Popen([sys.executable, "-c", {worker!r}, {begun!r}])\n'
+        return start(f'{shell}while not os.path.exists({begun!r}): time.sleep(0.1)', RANK='0', **env).communicate()[0]
+
+    with ThreadPoolExecutor() as pool:
+        by_hand, by_torchrun = pool.submit(output, 'hand'), pool.submit(output, 'torchrun', TORCHELASTIC_RUN_ID='x')
+    assert by_hand.result() == 'trained\n'
+    assert by_torchrun.result().endswith('is gone.\n') and 'trained' not in by_torchrun.result()
 
 
 def test_worker_ends_with_a_launcher_that_is_killed():

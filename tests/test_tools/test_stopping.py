@@ -1,6 +1,7 @@
 """tools/train.py and dist_train.sh when they are stopped, killed, restarted, or started twice."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -57,9 +58,16 @@ def test_workers_end_with_a_launcher_that_is_killed_and_one_writer_at_a_time(con
 
 @pytest.mark.slow
 def test_a_process_that_dies_is_started_again_and_ends_like_one_that_did_not(config, tmp_path):
+    """Once before the first checkpoint, where that of an older run stays alone, and once after."""
     assert dist_train(config, tmp_path / 'whole').wait(300) == 0
-    launcher = dist_train(config, tmp_path / 'restarted', MAX_RESTARTS='1')
-    wait_for(launcher, 'Epoch(train) [2][2/4]')
+    (tmp_path / 'restarted').mkdir()
+    shutil.copy(tmp_path / 'whole' / 'epoch_3.pth', tmp_path / 'restarted' / 'epoch_9.pth')
+    (tmp_path / 'restarted' / 'last_checkpoint').write_text(str(tmp_path / 'restarted' / 'epoch_9.pth'))
+    launcher = dist_train(config, tmp_path / 'restarted', MAX_RESTARTS='2')
+    wait_for(launcher, 'Epoch(train) [1][2/4]')
+    os.kill(children(launcher.pid)[1], signal.SIGKILL)
+    output = wait_for(launcher, 'Epoch(train) [2][2/4]')
+    assert 'Epoch(train) [1][1/4]' in output and 'this run has saved no checkpoint yet' in output, output[-4000:]
     os.kill(children(launcher.pid)[1], signal.SIGKILL)
     output = launcher.communicate(timeout=300)[0]
     assert launcher.returncode == 0 and 'Resuming from' in output, output[-4000:]
