@@ -5,6 +5,7 @@ import signal
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import torch
 from mmengine.dist import all_reduce, barrier, is_main_process
@@ -49,13 +50,14 @@ class SaveAndExitHook(Hook):
 
     def __init__(self) -> None:
         self.asked = False
+        self.previous: Any = None
 
     def before_train(self, runner: Runner) -> None:
         """Listen, before there are data loading workers."""
         for loop in filter(None, (runner.train_loop, runner.val_loop)):
             loop.dataloader.worker_init_fn = LeaveProcessGroup(loop.dataloader.worker_init_fn)
         if threading.current_thread() is threading.main_thread():
-            self.previous = signal.signal(signal.SIGTERM, self._listen)
+            self.previous = signal.signal(signal.SIGTERM, self._listen) or signal.SIG_DFL
 
     def _listen(self, *_) -> None:
         self.asked = True
@@ -81,11 +83,16 @@ class SaveAndExitHook(Hook):
         runner.message_hub.update_info('epoch_to_validate', False)
 
     def after_train(self, runner: Runner) -> None:
-        """Remove what an earlier interruption has left, unless nothing was saved since; listen no more."""
+        """Remove what an earlier interruption has left, unless nothing was saved since; stop listening."""
         if is_main_process() and _last(runner.work_dir) != NAME:
             (Path(runner.work_dir) / NAME).unlink(missing_ok=True)
-        if threading.current_thread() is threading.main_thread():
+        self.stop_listening()
+
+    def stop_listening(self) -> None:
+        """Let SIGTERM do what it did before; call it when training fails, too."""
+        if self.previous is not None:
             signal.signal(signal.SIGTERM, self.previous)
+            self.previous = None
 
 
 def point_to(work_dir: str, name: str) -> None:

@@ -30,7 +30,8 @@ def check_weights(cfg: Config) -> None:
         if osp.exists(file):
             continue
         try:
-            urllib.request.urlopen(urllib.request.Request(url, method='HEAD'), timeout=15).close()
+            # as torch.hub downloads it: HEAD, or another client's name, may be refused where that is not
+            urllib.request.urlopen(urllib.request.Request(url, headers={'User-Agent': 'torch.hub'}), timeout=15).close()
         except OSError as error:
             raise FileNotFoundError(
                 f'{where}={address!r} cannot be downloaded ({error}); put the file of {url} at {file}, or do without '

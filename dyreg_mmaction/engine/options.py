@@ -46,13 +46,28 @@ def set_resume(cfg: Config, resume: str | None) -> str:
 
 
 def set_randomness(cfg: Config, args: Namespace) -> None:
-    """Let ``seed``, ``diff_rank_seed`` and ``deterministic`` of a command line add to the config's ``randomness``."""
+    """Let ``seed``, ``diff_rank_seed`` and ``deterministic`` of a command line add to the config's ``randomness``.
+
+    Raises:
+        ValueError: If the seed is none of NumPy's.
+    """
     cfg.randomness = dict(dict(seed=None), **(cfg.get('randomness') or {}))
     if args.seed is not None:
         cfg.randomness.seed = args.seed
     for option in ('diff_rank_seed', 'deterministic'):
         if getattr(args, option):
             cfg.randomness[option] = True
+    check_seed(cfg.randomness.seed)
+
+
+def check_seed(seed: int | None) -> None:
+    """Check that ``seed`` is one of NumPy's, or None.
+
+    Raises:
+        ValueError: If not.
+    """
+    if seed is not None and not 0 <= seed < 2**32:
+        raise ValueError(f'seed={seed} must be from 0 to {2**32 - 1}')
 
 
 def set_amp(cfg: Config) -> None:

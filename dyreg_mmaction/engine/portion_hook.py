@@ -36,7 +36,7 @@ class PortionHook(Hook):
 
     def before_train(self, runner: Runner) -> None:
         """Let the loop skip nothing; see where the regions are before the first portion."""
-        set_random_seed(runner.seed * 100_003 + runner.iter)
+        set_random_seed((runner.seed * 100_003 + runner.iter) % 2**32)  # NumPy's largest seed
         self.first_iter, loop = runner.iter, runner.train_loop
         loop.dataloader_iterator = chain(repeat(None, runner.iter), loop.dataloader_iterator)
         if runner.iter == 0 and region_sources(runner.model):

@@ -115,11 +115,19 @@ class ResumableTrainLoop(EpochBasedTrainLoop):
         sampler = dict(type='SeededSampler', sampler=dataloader['sampler'])
         super().__init__(runner, dict(dataloader, sampler=sampler), **kwargs)
         load_through(self.dataloader.dataset, load_seeded)
-        runner.register_hook(SaveAndExitHook())
+        self.exit_hook = SaveAndExitHook()
+        runner.register_hook(self.exit_hook)
         self.seed = 0
 
     def run(self) -> torch.nn.Module:
         """Train, from wherever a checkpoint has left off."""
+        try:
+            self._run()
+        finally:
+            self.exit_hook.stop_listening()
+        return self.runner.model
+
+    def _run(self) -> None:
         seed = torch.tensor(self.runner.seed)
         broadcast(seed)  # --diff-rank-seed
         self.seed = int(seed)
@@ -132,7 +140,6 @@ class ResumableTrainLoop(EpochBasedTrainLoop):
             if self._validation_due(self._epoch):
                 self.runner.val_loop.run()
         self.runner.call_hook('after_train')
-        return self.runner.model
 
     def _make_up_for_validation(self) -> None:
         """Validate what was saved before it; a CheckpointHook that has saved nothing yet would not save it again."""

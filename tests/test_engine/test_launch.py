@@ -1,6 +1,8 @@
 """What the command line does to a config: each option has its effect, each mistake its sentence."""
 
+import threading
 from argparse import Namespace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 import torch
@@ -33,6 +35,9 @@ def test_options_of_randomness_add_to_those_of_the_config(randomness):
     assert cfg.randomness == dict(seed=seed, diff_rank_seed=True, deterministic=True)
     set_randomness(cfg, Namespace(seed=0, diff_rank_seed=False, deterministic=False))
     assert cfg.randomness == dict(seed=0, diff_rank_seed=True, deterministic=True)
+    for seed in (-1, 2**32):
+        with pytest.raises(ValueError, match=f'seed={seed} must be from 0 to 4294967295'):
+            set_randomness(cfg, Namespace(seed=seed, diff_rank_seed=False, deterministic=False))
 
 
 def test_auto_scale_lr_needs_the_batch_size_of_the_learning_rate():
@@ -126,6 +131,32 @@ def test_weights_that_cannot_be_had_are_named_at_once(tmp_path, monkeypatch):
     (tmp_path / 'checkpoints' / 'resnet50-0676ba61.pth').touch()
     check_weights(Config(dict(model=dict(backbone=dict(pretrained='torchvision://resnet50')))))
     check_weights(Config(dict(model=dict(backbone=dict(pretrained='some/file.pth')))))
+
+
+class _SignedForGet(BaseHTTPRequestHandler):
+    """Answers as a presigned address does: only what was signed is allowed."""
+
+    def do_HEAD(self):  # noqa: N802
+        self.send_error(403)
+
+    def do_GET(self):  # noqa: N802
+        self.send_response(200 if self.headers['User-Agent'] == 'torch.hub' and self.path == '/weights.pth' else 403)
+        self.send_header('Content-Length', str(1 << 40))
+        self.end_headers()
+
+    def log_message(self, *args):
+        pass
+
+
+def test_weights_that_answer_to_a_download_alone_can_be_had(tmp_path, monkeypatch):
+    monkeypatch.setattr(torch.hub, '_hub_dir', str(tmp_path))
+    with ThreadingHTTPServer(('127.0.0.1', 0), _SignedForGet) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        address = f'http://127.0.0.1:{server.server_port}'
+        check_weights(Config(dict(model=dict(backbone=dict(pretrained=f'{address}/weights.pth')))))
+        with pytest.raises(FileNotFoundError, match='cannot be downloaded .HTTP Error 403'):
+            check_weights(Config(dict(model=dict(backbone=dict(pretrained=f'{address}/others.pth')))))
+        server.shutdown()
 
 
 def test_mistakes_in_a_config_are_named(tmp_path):

@@ -5,13 +5,16 @@ import pickle
 import random
 import signal
 import time
+from contextlib import suppress
 from itertools import islice
 from pathlib import Path
 
 import pytest
 import torch
+from forks import Forks
 from mmengine.hooks import Hook
-from resumable_training import assert_same, outcome, training
+from mmengine.runner import Runner
+from resumable_training import assert_same, outcome, settings, training
 
 from dyreg_mmaction.engine import SeededSampler
 from dyreg_mmaction.engine.resumable import load_seeded
@@ -74,6 +77,22 @@ def test_what_sigterm_saved_is_kept_while_it_is_the_last(tmp_path):
         assert training(tmp_path, epochs=1, default_hooks=rare, custom_hooks=hooks).wait() == [code]
     assert Path((tmp_path / 'last_checkpoint').read_text()) == tmp_path / 'interrupted.pth'
     assert (tmp_path / 'interrupted.pth').exists()
+
+
+class Fail(Hook):
+    def before_train_iter(self, *args, **kwargs):
+        raise RuntimeError
+
+
+def test_sigterm_ends_a_process_whose_training_has_failed(tmp_path):
+    def train_and_go_on():
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        with suppress(RuntimeError):
+            Runner(**settings(tmp_path, custom_hooks=[dict(type=Fail)])).train()
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(1)
+
+    assert Forks(train_and_go_on, tmp_path).wait() == [-signal.SIGTERM]
 
 
 @pytest.mark.slow
