@@ -37,6 +37,7 @@ FAULTS = {
     'find_packages': "No module named 'pkg_resources'",
     'find_flat_configs': 'please specify the package name and relative config path',
     'open_configs_of_packages': 'FileNotFoundError',
+    'parse_variables': 'AssertionError: the variable has its old value',
     'leave_out_vindlu': 'mmaction/models/multimodal/vindlu/',
     'train_from_scratch': 'TypeError: expected string or bytes-like object',
     'load_torchvision_weights': "No module named 'torchvision'",
@@ -120,6 +121,22 @@ def open_configs_of_packages(folder: Path) -> None:
     assert cfg.model.backbone.type == 'ResNetTSM' and weights is None
     with pytest.raises(FileNotFoundError):
         Config.fromfile('mmaction::recognition/tsm/none.py')
+
+
+def parse_variables(folder: Path) -> None:
+    from compat.config_variables import set_variables
+    from mmengine.config import Config
+
+    base, config, pure = (folder / name for name in ('base.py', 'config.py', 'pure.py'))
+    base.write_text('size = 224')
+    config.write_text("_base_ = 'base.py'\nmodel = dict(size=_base_.size)")
+    pure.write_text(
+        'from mmengine.config import read_base\nwith read_base():\n    from .base import *\nmodel = dict(size=size)'
+    )
+    with set_variables(dict(size=64)):
+        sizes = [Config.fromfile(file).model.size for file in (config, pure)]
+    assert sizes == [64, 64], 'the variable has its old value'
+    assert Config.fromfile(config).model.size == 224
 
 
 def leave_out_vindlu(folder: Path) -> None:

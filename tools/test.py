@@ -41,7 +41,7 @@ def parse_args() -> argparse.Namespace:
 
 def show(cfg: Config, args: argparse.Namespace) -> None:
     """Have MMAction2's hook draw the clips with their labels."""
-    cfg.default_hooks.visualization = dict(
+    hook = dict(
         type='VisualizationHook',
         enable=True,
         show=args.show,
@@ -49,6 +49,7 @@ def show(cfg: Config, args: argparse.Namespace) -> None:
         out_dir=args.show_dir,
         interval=args.interval,
     )
+    cfg.default_hooks = dict(cfg.get('default_hooks') or {}, visualization=hook)
 
 
 def dump(cfg: Config, path: str) -> None:

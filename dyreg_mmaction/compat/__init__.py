@@ -9,6 +9,7 @@ import functools
 from . import (
     checkpoint_files,
     checkpoint_loading,
+    config_variables,
     mmaction,
     mmaction_inferencer,
     mmcv,
@@ -29,6 +30,7 @@ REMEDIES = (
     mmengine.find_packages,
     mmengine.find_flat_configs,
     mmengine.open_configs_of_packages,
+    config_variables.parse_variables,
     mmaction.leave_out_vindlu,
     mmaction.train_from_scratch,
     mmengine.load_torchvision_weights,

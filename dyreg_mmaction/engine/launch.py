@@ -16,6 +16,7 @@ from dyreg_mmaction.models.num_segments import check_num_segments
 from .config_variables import read_config
 from .damaged_samples import watch_damaged
 from .hooks.fitting_weights import FittingWeightsHook
+from .type_names import name_types
 
 TRAINING = ('model', 'train_dataloader', 'train_cfg', 'optim_wrapper')
 TEST = ('model', 'test_dataloader', 'test_cfg', 'test_evaluator')
@@ -26,7 +27,7 @@ def one_sentence() -> Iterator[None]:
     """End the program with the message, and not with a traceback, of what its user can mend."""
     try:
         yield
-    except (FileNotFoundError, RuntimeError, ValueError) as error:
+    except (FileNotFoundError, ImportError, RuntimeError, ValueError) as error:
         raise SystemExit(str(error)) from None
 
 
@@ -78,6 +79,7 @@ def check_sync_bn(cfg: Config) -> None:
 
 def build_runner(cfg: Config) -> Runner:
     """The runner that the config asks for, mmengine's by default."""
+    name_types(cfg)  # of a config that no tool has read
     runner = RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
     watch_damaged(runner)
     runner.register_hook(FittingWeightsHook())

@@ -9,6 +9,8 @@ from mmengine.runner import find_latest_checkpoint
 from dyreg_mmaction.checkpoints import load_file
 from dyreg_mmaction.compat.checkpoint_files import is_whole
 
+from .type_names import type_name
+
 
 def set_resume(cfg: Config, resume: str | None) -> str:
     """Resume from the checkpoint ``resume``, or with 'auto' from the last one of the work dir where there is one.
@@ -76,7 +78,7 @@ def set_amp(cfg: Config) -> None:
     Raises:
         ValueError: If the optimiser's wrapper is one that cannot.
     """
-    kind = cfg.optim_wrapper.get('type', 'OptimWrapper')
+    kind = type_name(cfg.optim_wrapper) or 'OptimWrapper'
     if kind not in ('OptimWrapper', 'AmpOptimWrapper'):
         raise ValueError(f'--amp needs optim_wrapper.type OptimWrapper, not {kind!r}')
     cfg.optim_wrapper.type = 'AmpOptimWrapper'
@@ -105,11 +107,11 @@ def check_schedule(cfg: Config) -> None:
     """
     schedulers = cfg.get('param_scheduler') or []
     for scheduler in [schedulers] if isinstance(schedulers, dict) else schedulers:
-        if 'ReduceOnPlateau' not in str(scheduler.get('type')):
+        if 'ReduceOnPlateau' not in str(type_name(scheduler)):
             continue
         if cfg.get('val_cfg') is None:
             raise ValueError(
-                f'{scheduler["type"]} waits for {scheduler.get("monitor", "loss")!r} of validation, and without '
+                f'{type_name(scheduler)} waits for {scheduler.get("monitor", "loss")!r} of validation, and without '
                 'validation the learning rate would never drop; leave --no-validate out, or give the config another '
                 'param_scheduler'
             )
@@ -118,12 +120,15 @@ def check_schedule(cfg: Config) -> None:
 
 def make_resumable(cfg: Config) -> None:
     """Replace MMEngine's loop over epochs by the one whose checkpoints resume exactly, where it can."""
-    if cfg.train_cfg.get('type') == 'EpochBasedTrainLoop' and not cfg.train_dataloader.get('batch_sampler'):
-        cfg.train_cfg.type = 'ResumableTrainLoop'
+    loop = cfg.train_cfg
+    over_epochs = type_name(loop) == 'EpochBasedTrainLoop' or ('type' not in loop and loop.get('by_epoch'))
+    if over_epochs and not cfg.train_dataloader.get('batch_sampler'):
+        loop.pop('by_epoch', None)  # MMEngine takes it only without a type
+        loop.type = 'ResumableTrainLoop'
 
 
 def watch_numbers(cfg: Config) -> None:
     """Stop at a loss or gradient that is not finite, where the config does not say what else to do."""
     hooks = cfg.get('custom_hooks') or []
-    if not any(hook.get('type') == 'FiniteHook' for hook in hooks):
+    if not any(type_name(hook) == 'FiniteHook' for hook in hooks):
         cfg.custom_hooks = [*hooks, dict(type='FiniteHook')]

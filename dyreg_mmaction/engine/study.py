@@ -16,6 +16,7 @@ from dyreg_mmaction.registry import DATASETS, MODELS
 from .launch import build_runner
 from .options import check_seed
 from .portion_hook import CHECKPOINT
+from .type_names import type_name
 
 
 class StudyRun:
@@ -98,7 +99,7 @@ def study_config(cfg: Config, seed: int, portion: int, videos: int | None, val_v
     cfg = Config(copy.deepcopy(cfg.to_dict()), format_python_code=False)  # yapf takes seconds, in each portion
     loop, loader = dict(cfg.train_cfg), cfg.train_dataloader
     epochs = loop.pop('max_epochs', None)
-    if epochs and loop.get('type', 'EpochBasedTrainLoop') != 'EpochBasedTrainLoop':
+    if epochs and type_name(loop) not in (None, 'EpochBasedTrainLoop'):
         raise ValueError(f'train_cfg.type={loop["type"]!r} counts epochs, but a study trains by iterations')
     if videos is None and epochs:
         videos = epochs * len(DATASETS.build(loader.dataset))
@@ -119,7 +120,7 @@ def study_config(cfg: Config, seed: int, portion: int, videos: int | None, val_v
 
 def _stretch(schedulers: Any, epochs: int, max_iters: int) -> None:
     for scheduler in [schedulers] if isinstance(schedulers, dict) else schedulers or []:
-        if 'Plateau' in scheduler['type']:  # counts evaluations
+        if 'Plateau' in str(type_name(scheduler)):  # counts evaluations
             scheduler.setdefault('end', max_iters)
         elif scheduler.get('by_epoch', True):
             scheduler.update(convert_to_iter_based=True, epoch_length=max(1, round(max_iters / epochs)))

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+import torch
 from mmengine.config import Config
 
 from dyreg_mmaction.engine.config_variables import read_config
@@ -52,3 +53,81 @@ def test_other_options_change_nothing(options):
 def test_options_of_another_kind_of_config_are_merged(tmp_path):
     (tmp_path / 'mine.yaml').write_text('a: 1\nb: {c: 2}\n')
     assert read_config(str(tmp_path / 'mine.yaml'), {'a': 3, 'b.c': 4}).to_dict() == dict(a=3, b=dict(c=4))
+
+
+@pytest.mark.parametrize(
+    'text, expected',
+    [
+        ('size, other = 224, 1\nmade = [size, other]', [64, 1]),
+        ('other, (size, more) = 1, (224, 2)\nmade = [size, other, more]', [64, 1, 2]),
+        ('size = other = 224\nmade = [size, other]', [64, 224]),
+        ('size = 224; made = [size]', [64]),
+        ('size: int = 224\nmade = [size]', [64]),
+        ('size = 200\nsize += 24\nmade = [size]', [64]),
+        ('if True:\n    size = 224\nmade = [size]', [64]),
+        ("import os\nsize = os.environ['NOT_SET']\nmade = [size]", [64]),
+        ('def double(x):\n    size = 2 * x\n    return size\nsize = 224\nmade = [size, double(1)]', [64, 2]),
+        ("size = 224\nmade = ['{{fileBasename}}', size]", ['mine.py', 64]),
+        ("_base_ = ['base.py'] + ['other.py']\nmade = [_base_.size, _base_.other]", [64, 1]),
+        ("_base_ = 'base.py'\nmade = [{{_base_.size}}]", [64]),
+    ],
+)
+def test_a_variable_is_set_however_it_is_assigned(text, expected, tmp_path):
+    for name, content in (('mine.py', text), ('base.py', 'size = 224'), ('other.py', 'other = 1')):
+        (tmp_path / name).write_text(content)
+    cfg = read_config(tmp_path / 'mine.py', {'size': 64})
+    assert cfg.made == expected and cfg.size == 64
+
+
+@pytest.mark.parametrize('value', [float('inf'), [1, (None, 'a')], "it's", True])
+def test_every_value_of_a_command_line_reaches_the_file(value, tmp_path):
+    (tmp_path / 'mine.py').write_text('size = 1\nmade = dict(size=size)')
+    assert read_config(tmp_path / 'mine.py', {'size': value}).made.size == value
+
+
+def test_an_error_names_the_line_of_the_file(tmp_path):
+    (tmp_path / 'mine.py').write_text('a, b = 1, 2\n\nc = 1 / (a - 3)')
+    with pytest.raises(ZeroDivisionError) as error:
+        read_config(tmp_path / 'mine.py', {'a': 3})
+    assert (str(error.traceback[-1].path), error.traceback[-1].lineno + 1) == (str(tmp_path / 'mine.py'), 3)
+
+
+def test_dicts_are_merged(tmp_path):
+    (tmp_path / 'mine.py').write_text('model = dict(a=1, b=2)')
+    assert read_config(tmp_path / 'mine.py', {'model': dict(b=3)}).model == dict(a=1, b=3)
+
+
+BASE = """
+from mmaction.datasets import VideoDataset
+from mmengine.runner import EpochBasedTrainLoop
+
+data_root = 'data'
+train_cfg = dict(type=EpochBasedTrainLoop, max_epochs=2)
+train_dataloader = dict(dataset=dict(type=VideoDataset, data_prefix=dict(video=data_root)))
+"""
+PURE = """
+from mmengine.config import read_base
+from torch.nn import GELU, init
+
+with read_base():
+    from .base import *
+
+from dyreg_mmaction.engine import FiniteHook
+from unknown_package import Head
+
+custom_hooks = [dict(type=FiniteHook, skips=1)]
+model = dict(act=dict(type=GELU), init=init.zeros_, head=dict(type=Head))
+"""
+
+
+def test_a_pure_python_config_is_read_like_any_other(tmp_path):
+    (tmp_path / 'base.py').write_text(BASE)
+    (tmp_path / 'mine.py').write_text(PURE)
+    cfg = read_config(tmp_path / 'mine.py', {'data_root': 'elsewhere', 'train_cfg.max_epochs': 3})
+    assert cfg.train_cfg == dict(type='EpochBasedTrainLoop', max_epochs=3)
+    assert cfg.train_dataloader.dataset == dict(type='VideoDataset', data_prefix=dict(video='elsewhere'))
+    assert cfg.custom_hooks == [dict(type='FiniteHook', skips=1)] and cfg.default_scope == 'mmaction'
+    assert cfg.model.act.type == 'GELU' and cfg.model.init is torch.nn.init.zeros_
+    text = Config.fromstring(cfg.pretty_text, '.py')  # the runner writes it into the work dir
+    assert text.custom_hooks == cfg.custom_hooks and text.model.head.type == 'unknown_package.Head'
+    assert 'read_base' not in text and 'VideoDataset' not in text

@@ -1,0 +1,67 @@
+"""Variables of config files, set while MMEngine's parsers of config files run."""
+
+import ast
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from types import MappingProxyType
+from typing import Any
+
+_values: ContextVar[Mapping[str, Any]] = ContextVar('values of config variables', default=MappingProxyType({}))
+
+
+@contextmanager
+def set_variables(values: Mapping[str, Any]) -> Iterator[None]:
+    """Give variables other values wherever a config file read inside the context, or a base of it, assigns them.
+
+    Args:
+        values (Mapping): Numbers, strings, bools, None, and lists and tuples of these, by the name of the variable.
+    """
+    token = _values.set(values)
+    try:
+        yield
+    finally:
+        _values.reset(token)
+
+
+def parse_variables() -> None:
+    """``mmengine/config/config.py:918`` merges ``--cfg-options`` into what a file has made of its variables.
+
+    Its two parsers, of files with ``_base_`` and of files that import, now heed :func:`set_variables`.
+    """
+    from mmengine.config import config
+
+    for name in ('RemoveAssignFromAST', 'ImportTransformer'):
+        parser = getattr(config, name)
+        if not hasattr(parser, 'visit_AugAssign'):
+            setattr(config, name, type(name, (_SetVariables, parser), {}))
+
+
+class _SetVariables(ast.NodeTransformer):
+    """Mixin of MMEngine's parsers: assignments of the file itself, not of its functions, get the values."""
+
+    def visit_Assign(self, node: Any) -> Any:
+        names = [name.id for name in ast.walk(node) if isinstance(name, ast.Name) and isinstance(name.ctx, ast.Store)]
+        values = {name: value for name, value in _values.get().items() if name in names}
+        assignments = [ast.Assign([ast.Name(name, ast.Store())], _literal(value)) for name, value in values.items()]
+        kept = [] if names and set(names) == values.keys() else [self._visit(node)]  # what has no use is not computed
+        return [ast.fix_missing_locations(ast.copy_location(new, node)) for new in (*kept, *assignments) if new]
+
+    visit_AnnAssign = visit_AugAssign = visit_Assign
+
+    def visit_FunctionDef(self, node: Any) -> Any:
+        with set_variables({}):
+            return self._visit(node)
+
+    visit_AsyncFunctionDef = visit_ClassDef = visit_FunctionDef
+
+    def _visit(self, node: ast.AST) -> Any:
+        """MMEngine's own step."""
+        return getattr(super(), f'visit_{type(node).__name__}', self.generic_visit)(node)
+
+
+def _literal(value: Any) -> ast.expr:
+    if isinstance(value, list | tuple):
+        kind = ast.List if isinstance(value, list) else ast.Tuple
+        return kind([_literal(item) for item in value], ast.Load())
+    return ast.Constant(value)  # infinity and NaN too, which have no literal in a file

@@ -1,0 +1,68 @@
+"""A class in a config has the same name however the config writes it."""
+
+import pytest
+from mmaction.datasets import VideoDataset
+from mmengine.config import Config
+from mmengine.hooks import EMAHook, Hook
+from mmengine.runner import EpochBasedTrainLoop
+
+from dyreg_mmaction.engine import FiniteHook
+from dyreg_mmaction.engine.options import check_schedule, make_resumable, watch_numbers
+from dyreg_mmaction.engine.type_names import name_types, type_name
+
+LOOPS = [
+    EpochBasedTrainLoop,
+    'EpochBasedTrainLoop',
+    'mmengine.EpochBasedTrainLoop',
+    'mmengine.runner.EpochBasedTrainLoop',
+    'mmengine.runner.loops.EpochBasedTrainLoop',
+]
+
+
+class Unregistered(Hook):
+    """Of no registry."""
+
+
+@pytest.mark.parametrize('loop', LOOPS)
+def test_a_loop_over_epochs_is_resumable_however_it_is_named(loop):
+    cfg = Config(dict(train_cfg=dict(type=loop, max_epochs=3), train_dataloader={}))
+    make_resumable(cfg)
+    assert cfg.train_cfg == dict(type='ResumableTrainLoop', max_epochs=3)
+
+
+@pytest.mark.parametrize('by_epoch', [True, False])
+def test_a_loop_without_a_type_is_resumable_over_epochs(by_epoch):
+    cfg = Config(dict(train_cfg=dict(by_epoch=by_epoch, max_epochs=3), train_dataloader={}))
+    make_resumable(cfg)
+    replaced = dict(type='ResumableTrainLoop', max_epochs=3)
+    assert cfg.train_cfg == (replaced if by_epoch else dict(by_epoch=False, max_epochs=3))
+
+
+@pytest.mark.parametrize(
+    'hook', [dict(type=FiniteHook), dict(type='dyreg_mmaction.FiniteHook'), FiniteHook(), dict(type='FiniteHook')]
+)
+def test_a_hook_of_the_config_is_not_added_again(hook):
+    cfg = Config(dict(custom_hooks=[EMAHook(), hook]))
+    watch_numbers(cfg)
+    assert len(cfg.custom_hooks) == 2
+
+
+def test_a_schedule_that_waits_for_validation_is_found_as_a_class():
+    from mmengine.optim import ReduceOnPlateauLR
+
+    with pytest.raises(ValueError, match='ReduceOnPlateauLR waits'):
+        check_schedule(Config(dict(param_scheduler=dict(type=ReduceOnPlateauLR), val_cfg=None)))
+
+
+@pytest.mark.parametrize('kind', ['no.such.Class', 'plain', None, 3, Unregistered, 'video.mp4'])
+def test_what_is_not_registered_stays(kind):
+    assert type_name(dict(type=kind)) is kind
+
+
+def test_a_config_of_another_scope_is_left_alone():
+    cfg = Config(dict(default_scope='mmdet', dataset=dict(type=VideoDataset)))
+    name_types(cfg)
+    assert cfg.dataset.type is VideoDataset and cfg.default_scope == 'mmdet'
+    cfg = Config(dict(dataset=[(dict(type=VideoDataset),)]))
+    name_types(cfg)
+    assert cfg.dataset[0][0].type == 'VideoDataset' and cfg.default_scope == 'mmaction'
