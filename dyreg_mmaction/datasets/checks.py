@@ -9,6 +9,7 @@ from mmengine.fileio import list_from_file
 from .boxes.table import BoxTable
 
 FIELDS = dict(VideoDataset=('name',), RawframeDataset=('folder', 'frames'))
+PREFIX = dict(VideoDataset='video', RawframeDataset='img')  # key of the data folder in data_prefix
 
 
 def check_lists(dataset: dict, where: str, num_classes: int | None = None, unlabelled: bool = False) -> None:
@@ -42,12 +43,28 @@ def check_lists(dataset: dict, where: str, num_classes: int | None = None, unlab
             _check_line(line.split(delimiter), form, f'{path}, line {number}', num_classes, unlabelled, many)
             for number, line in enumerate(lines, start=1)
         ]
+        folder = osp.join(dataset.get('data_root') or '', (dataset.get('data_prefix') or {}).get(PREFIX[kind]) or '')
+        for number, name in enumerate(names, start=1):
+            if leaves_folder(name, folder):
+                raise ValueError(
+                    f'{path}, line {number}: {name!r} leads out of the data folder {folder!r}; name what is in it, from '
+                    f"there, or use absolute paths without data_root and with data_prefix=dict({PREFIX[kind]}='')"
+                )
         _check_boxes(dataset, names, path)
 
 
-def leaves_folder(name: str) -> bool:
-    """Whether a path is absolute or goes up, on any system: what others wrote must not reach the user's other files."""
-    return bool(re.match(r'[/\\~]|[A-Za-z]:[/\\]', name)) or '..' in re.split(r'[/\\]', name)
+def leaves_folder(name: str, folder: str) -> bool:
+    """Whether a path leads out of a folder, on any system: a list from elsewhere must not reach the user's other files.
+
+    Without a folder, '', there is none to leave: the list is of the user's own paths.
+    """
+    if not folder:
+        return False
+    if '..' in re.split(r'[/\\]', name):
+        return True
+    if osp.isabs(name):
+        return not osp.abspath(name).startswith(osp.join(osp.abspath(folder), ''))
+    return bool(re.match(r'[/\\~]|[A-Za-z]:[/\\]', name))
 
 
 def _check_line(
@@ -65,8 +82,6 @@ def _check_line(
             f'{place}, {line!r}, should be "{" ".join(form)} label", all but the first whole numbers; names with '
             "spaces need another delimiter (delimiter='\\t' of a VideoDataset, with tabs in the list) or to be renamed"
         )
-    if leaves_folder(fields[0]):
-        raise ValueError(f'{place}: {fields[0]!r} leads out of the data folder; name what is in it, from there')
     if len(form) > 1 and int(fields[len(form) - 1]) < 1:
         raise ValueError(f'{place}: {fields[0]!r} has {fields[len(form) - 1]} frames; take it out')
     for label in map(int, labels):

@@ -41,6 +41,26 @@ def test_no_name_leads_out_of_the_data_folder(tmp_path, name, kind, rest):
         check(tmp_path, f'a..b/c...webm {rest}\n{name} {rest}\n', kind)
 
 
+@pytest.mark.parametrize('kind, key, rest', [('VideoDataset', 'video', '1'), ('RawframeDataset', 'img', '8 1')])
+def test_without_a_data_folder_paths_may_be_absolute(tmp_path, monkeypatch, kind, key, rest):
+    """As MMAction2 reads them: from anywhere, and relative ones from the folder in which it runs."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / 'list.txt').write_text(f'/videos/a.webm {rest}\n../b.webm {rest}\nc.webm {rest}\n')
+    for prefix in ({}, dict(data_prefix={key: ''}), dict(data_root='', data_prefix={key: ''}), dict(data_root=None)):
+        check_lists(dict(type=kind, ann_file='list.txt', **prefix), 'train_dataloader.dataset', 3)
+    for prefix in (dict(data_prefix={key: 'videos'}), dict(data_root=str(tmp_path)), dict(data_prefix={key: '/video'})):
+        with pytest.raises(ValueError, match=f"line 1: '/videos/a.webm' leads out .*or use absolute .*{key}="):
+            check_lists(dict(type=kind, ann_file='list.txt', **prefix), 'train_dataloader.dataset', 3)
+
+
+def test_an_absolute_path_may_lead_into_the_data_folder(tmp_path):
+    check(tmp_path, f'{tmp_path}/videos/a.webm 0\n')
+    check(tmp_path, f'{tmp_path}/videos/a.webm 0\n', data_prefix=dict(video='videos'))
+    for name in (f'{tmp_path}/videos/../a.webm', f'{tmp_path}/videos2/a.webm', str(tmp_path / 'videos')):
+        with pytest.raises(ValueError, match='leads out of the data folder'):
+            check(tmp_path, f'{name} 0\n', data_prefix=dict(video='videos'))
+
+
 @pytest.mark.parametrize(
     'text, fault, options',
     [

@@ -211,16 +211,38 @@ def test_another_list_is_replaced_only_by_force(v2):
     prepare(V2, v2)
 
 
+def overwrite(path, content, later=10**9):
+    """In place, where the folder's own time stays as it is."""
+    times = path.stat()
+    path.write_bytes(content)
+    os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns + later))
+
+
 def test_videos_found_whole_are_read_again_only_when_they_changed(v2):
     prepare(V2, v2)
     video = v2 / 'videos/11.webm'
-    times = video.stat()
-    video.write_text('broken, but as old as before')
-    os.utime(video, ns=(times.st_atime_ns, times.st_mtime_ns))
+    content = video.read_bytes()
+    overwrite(video, bytes(len(content)), later=0)  # nothing shows it: the content is not read again
     prepare(V2, v2)
-    os.utime(video, ns=(times.st_atime_ns, times.st_mtime_ns + 10**9))
-    with pytest.raises(ValueError, match='1 undecodable'):
+    for broken, later in ((bytes(len(content)), 1), (b'shorter, but as old as before', 0)):
+        video.write_bytes(content)
         prepare(V2, v2)
+        overwrite(video, broken, later)
+        with pytest.raises(ValueError, match='1 undecodable'):
+            prepare(V2, v2)
+
+
+def test_a_frame_that_was_overwritten_is_read_again(v1):
+    prepare(V1, v1)
+    folder, frame = v1 / 'rawframes/11', v1 / 'rawframes/11/00005.jpg'
+    content, changed = frame.read_bytes(), folder.stat().st_mtime_ns
+    overwrite(frame, content[: len(content) // 2])
+    assert folder.stat().st_mtime_ns == changed
+    with pytest.raises(ValueError, match='1 undecodable'):
+        prepare(V1, v1)
+    assert (v1 / 'sthv1_broken.txt').read_text().startswith('11\tundecodable: 00005.jpg')
+    frame.write_bytes(content)
+    prepare(V1, v1)
 
 
 def test_a_journal_cut_short_costs_only_its_last_video(v2):

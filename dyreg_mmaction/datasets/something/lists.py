@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from ..parallel import map_in_processes
 from .labels import Sample, read_v1, read_v2
-from .video_files import Inspection, count_frames, decode_frames, decode_video, find_video
+from .video_files import Inspection, count_frames, decode_frames, decode_video, file_state, find_video
 
 SPLITS = {'train': 'train', 'validation': 'val'}  # the official names and MMAction2's
 
@@ -99,24 +99,27 @@ def _inspect_all(
     if fast:
         return dict(zip(names, map_in_processes(version.find, [media / name for name in names], workers), strict=True))
     journal = root / f'{version.name}_checked.tsv'
-    found = _read_journal(journal, media)
+    states = {
+        name: file_state(media / name) for name in names
+    }  # before the check: what changes during it is read again
+    found = _read_journal(journal, states)
     todo = [name for name in names if name not in found]
     with journal.open('a', buffering=1, encoding='utf-8') as file:
         results = map_in_processes(version.decode, [media / name for name in todo], workers)
         for name, inspection in zip(todo, results, strict=True):
             found[name] = inspection
             if not inspection.problem:
-                file.write(f'{name}\t{(media / name).stat().st_mtime_ns}\t{inspection.num_frames}\n')
+                file.write(f'{name}\t{states[name]}\t{inspection.num_frames}\n')
     return found
 
 
-def _read_journal(journal: Path, media: Path) -> dict[str, Inspection]:
+def _read_journal(journal: Path, states: dict[str, str]) -> dict[str, Inspection]:
     """Read which videos were found whole and have not changed since."""
     found = {}
     text = journal.read_text(encoding='utf-8') if journal.is_file() else ''
     for line in text.split('\n')[:-1]:  # what follows the last line's end was cut short
         name, *fields = line.split('\t')
-        if len(fields) == 2 and (media / name).exists() and str((media / name).stat().st_mtime_ns) == fields[0]:
+        if len(fields) == 2 and states.get(name) == fields[0]:
             found[name] = Inspection(int(fields[1]))
     return found
 

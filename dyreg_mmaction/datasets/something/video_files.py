@@ -1,5 +1,6 @@
 """Writing videos and telling whether a video, or a folder of frames, is whole."""
 
+import hashlib
 import os
 from io import BytesIO
 from pathlib import Path
@@ -69,6 +70,18 @@ def decode_video(path: Path) -> Inspection:
     except (av.FFmpegError, ValueError) as error:
         return Inspection(num_frames, f'undecodable: {error}')
     return Inspection(num_frames, '' if decoded >= num_frames else f'undecodable: {decoded} of {num_frames} frames')
+
+
+def file_state(path: Path) -> str:
+    """Changes when a file, or any file in a folder, is written, replaced, renamed or removed; '' where there is none."""
+    if path.is_file():
+        entries = [(path.name, path.stat())]
+    elif path.is_dir():  # its own time does not change when a file in it is overwritten
+        entries = sorted((entry.name, entry.stat()) for entry in os.scandir(path))
+    else:
+        return ''
+    lines = [f'{name} {status.st_size} {status.st_mtime_ns}\n' for name, status in entries]
+    return hashlib.blake2b(''.join(lines).encode(errors='surrogateescape'), digest_size=12).hexdigest()
 
 
 def count_frames(folder: Path) -> Inspection:
