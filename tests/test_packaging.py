@@ -167,7 +167,7 @@ def test_import_takes_little_longer_than_mmaction_models():
 def test_wheel_holds_the_folder_of_mim(tmp_path):
     source = tmp_path / 'source'  # a build leaves its traces where it runs
     source.mkdir()
-    for name in ('setup.cfg', 'pyproject.toml', 'README.md', 'LICENSE', 'model-index.yml'):
+    for name in ('setup.py', 'setup.cfg', 'pyproject.toml', 'README.md', 'LICENSE', 'model-index.yml'):
         shutil.copy(ROOT / name, source)
     for name in ('dyreg_mmaction', 'configs', 'tools'):
         shutil.copytree(ROOT / name, source / name, symlinks=True)
@@ -182,6 +182,28 @@ def test_wheel_holds_the_folder_of_mim(tmp_path):
     assert 'dyreg_mmaction/.mim/model-index.yml' in packed
     assert {f'dyreg_mmaction/visualization/report/report.{kind}' for kind in ('html', 'css', 'js')} <= packed
     assert not any(name.startswith(('tests', 'configs', 'tools')) for name in packed)
+
+
+@pytest.mark.parametrize('name', ['configs', 'tools', 'model-index.yml'])
+def test_a_checkout_without_links_is_not_built(name, tmp_path):
+    """Git writes text files with their targets then."""
+    for file in ('setup.py', 'setup.cfg', 'pyproject.toml', 'README.md', 'LICENSE'):
+        shutil.copy(ROOT / file, tmp_path)
+    mim = tmp_path / 'dyreg_mmaction/.mim'
+    shutil.copytree(ROOT / 'dyreg_mmaction/.mim', mim, ignore=shutil.ignore_patterns('*.*'))
+    (mim / 'model-index.yml').write_text('Import: []')
+    (mim.parent / '__init__.py').write_text("__version__ = '1'")
+
+    def build() -> subprocess.CompletedProcess:
+        return subprocess.run([sys.executable, 'setup.py', '--version'], cwd=tmp_path, capture_output=True, text=True)
+
+    assert build().stdout == '1\n'
+    shutil.rmtree(mim / name) if name != 'model-index.yml' else (mim / name).unlink()
+    for text in (None, f'../../{name}'):
+        if text:
+            (mim / name).write_text(text)
+        run = build()
+        assert run.returncode == 1 and f'{name} is no symbolic link to ../../{name}' in run.stderr
 
 
 def test_model_index_names_every_config_of_the_top_folder():

@@ -43,6 +43,9 @@ launch() {
             --master-addr="${MASTER_ADDR:-127.0.0.1}" --master-port="${PORT:-29500}")
     fi
     export PYTHONPATH="$(dirname "$0")/..:${PYTHONPATH:-}"
+    if [ -n "$(trap -p HUP)" ]; then # ignored, by nohup: torchrun would listen to it all the same
+        export PET_SIGNALS_TO_HANDLE="${PET_SIGNALS_TO_HANDLE:-SIGTERM,SIGINT,SIGQUIT}"
+    fi
     # shellcheck disable=SC2086  a user's PYTHON may be several words
     exec $python -m torch.distributed.run "${rendezvous[@]}" --nproc-per-node="$processes" \
         --max-restarts="${MAX_RESTARTS:-0}" "${@:2}"

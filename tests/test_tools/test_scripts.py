@@ -1,11 +1,14 @@
 """dist_*.sh and slurm_*.sh: mistakes get one sentence, nobody an unbound variable."""
 
 import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
+from torch.distributed.launcher.api import LaunchConfig
 
 ROOT = Path(__file__).parents[2]
 CONFIG = 'configs/tsm_r18_dyreg_mini.py'
@@ -59,3 +62,25 @@ def test_fewer_gpus_than_processes_are_named(tmp_path):
     assert result.returncode == 0 and 'started -m torch.distributed.run --standalone' in result.stdout
     result = run('dist_train', CONFIG, '1', PORT='1234', NNODES='2', NODE_RANK='1', MASTER_ADDR='host', **machine)
     assert '--nnodes=2 --node-rank=1 --master-addr=host --master-port=1234' in result.stdout
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not hasattr(LaunchConfig, 'signals_to_handle'), reason='an older torchrun ends at each SIGHUP')
+def test_nohup_outlives_the_end_of_the_shell(tmp_path):
+    go = tmp_path / 'go'
+    (tmp_path / 'work.py').write_text(
+        f'import os, time\nprint("begun", flush=True)\nwhile not os.path.exists({str(go)!r}): time.sleep(0.1)\n'
+        'print("done")'
+    )
+    command = ['nohup', 'bash', '-c', 'source tools/_launch.sh; launch 1 "$1"', 'tools/x.sh', str(tmp_path / 'work.py')]
+    process = subprocess.Popen(
+        command, cwd=ROOT, env={**os.environ, 'PYTHON': sys.executable}, text=True,
+        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+    )  # fmt: skip
+    while 'begun' not in (line := process.stdout.readline()):
+        assert line
+    process.send_signal(signal.SIGHUP)
+    time.sleep(0.5)
+    go.touch()
+    output = process.communicate(timeout=60)[0]
+    assert process.returncode == 0 and 'done' in output, output
