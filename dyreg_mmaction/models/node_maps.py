@@ -17,8 +17,11 @@ def tent_maps(regions: Regions, size: tuple[int, int]) -> tuple[Tensor, Tensor]:
 
 
 def area_maps(regions: Regions, size: tuple[int, int]) -> tuple[Tensor, Tensor]:
-    """Average over the rectangle for pooling; for unpooling the part of each cell that it covers."""
-    kx, ky = _axes(regions, size, area)
+    """Average over the rectangle for pooling; for unpooling the fraction of each cell that it covers.
+
+    Cell p has the coordinate p in regions, so it covers p - 1/2 to p + 1/2.
+    """
+    kx, ky = _axes(regions._replace(center=regions.center + 0.5), size, area)
     return outer(normalize(ky), normalize(kx)), outer(ky, kx)
 
 

@@ -111,7 +111,7 @@ def _median_after(first: Tensor, second: Tensor, shifts: Tensor) -> Tensor:
 
 
 def phase_correlation(first: Tensor, second: Tensor) -> Tensor:
-    """The highest peaks of the correlation of the phases of grey frames Tensor[M, H, W]: Tensor[M, PEAKS, 2], see above.
+    """Highest peaks of the correlation of the phases of grey frames Tensor[M, H, W]: Tensor[M, PEAKS, 2], see above.
 
     Frames fade out over the outer 5 % of each side, as they do not go on at the other one. High frequencies count less
     than low ones: the sharp outline of one object holds more of them than a soft background of the whole frame. One

@@ -11,13 +11,13 @@ STD = 2.0  # cells
 
 
 def gaussian_maps(regions: Regions) -> Tensor:
-    """A gaussian around each region's centre on a 6 x 6 map of the frame, zero outside the region.
+    """A gaussian around each region's centre on the feature map reduced to 6 x 6 cells, zero outside the region.
 
     Cells at the region's edges count by the part of them that it covers, so the maps follow moving regions smoothly. On
     the grids of RSTG they are the released ones.
 
     Args:
-        regions (Regions): Of (B, T, N, 2).
+        regions (Regions): Of (B, T, N, 2), :meth:`.Regions.on_map`.
 
     Returns:
         Tensor[B, T, N, 36]: Row by row; the peak is 1.

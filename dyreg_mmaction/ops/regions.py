@@ -13,7 +13,8 @@ class Regions(NamedTuple):
     """Rectangles in a feature map, one per node and frame.
 
     Attributes:
-        center (Tensor[B, T, N, 2]): Centres as (x, y), in feature cells: cell p of the map has the coordinate p.
+        center (Tensor[B, T, N, 2]): Centres as (x, y), in feature cells: cell p of the map has the coordinate p and
+            covers p - 1/2 to p + 1/2.
         half_size (Tensor[B, T, N, 2]): Half sizes as (x, y), in feature cells.
         map_size (tuple[int, int]): Width and height (W, H) of the feature map, in cells.
     """
@@ -29,6 +30,13 @@ class Regions(NamedTuple):
         """
         center, half_size = (each_axis(truediv, value, self.map_size) for value in (self.center, self.half_size))
         return Regions(center, half_size, (1, 1))
+
+    def on_map(self) -> 'Regions':
+        """The same regions in 0..1 of the map, with a map of size (1, 1): cell p covers p / W to (p + 1) / W.
+
+        These are places among the cells, where :meth:`normalized` gives places in the frame.
+        """
+        return self._replace(center=self.center + 0.5).normalized()
 
     def expand(self, batch: int, time: int) -> 'Regions':
         """The same regions for B clips and T frames, where there are one of each, or as many already."""

@@ -185,7 +185,9 @@ def test_a_fixed_grid_in_a_run(tmp_path):
     given = run(tmp_path, recognizer(GRID), digits())
     init_default_scope('mmaction')
     dataset = DATASETS.build(digits())
-    centers = np.tile([(0.25, 0.25), (0.75, 0.25), (0.25, 0.75), (0.75, 0.75)], (1, FRAMES, 1, 1))
+    centers = (
+        np.tile([(0.25, 0.25), (0.75, 0.25), (0.25, 0.75), (0.75, 0.75)], (1, FRAMES, 1, 1)) - 0.5 / 16
+    )  # cell p of 16 lies at p / 16
     videos = [dataset.get_data_info(i) for i in range(5)]
     own = [video_distances(centers, v['gt_bboxes'][None] / SIDE, v['synchronous']) for v in videos]
     for name in ('dist_p', 'dist_r', 'inside', 'switches', 'dist_acting'):

@@ -31,6 +31,11 @@ def for_reference(options):
     return options if 'num_rounds' not in options else dict(options, rounds=options.pop('num_rounds')) | options
 
 
+def in_cells(regions):
+    """Regions of a map of 5 x 5 cells that lie there in 0..1 of the map."""
+    return Regions(regions.center * 5 - 0.5, regions.half_size * 5, (5, 5))
+
+
 def grid(rectangles=None, batch=1, time=1):
     """Regions (B, T, N, 2) on a map of size (1, 1) from rectangles (x1, y1, x2, y2), float64."""
     boxes = torch.tensor(reference.grid_rectangles() if rectangles is None else rectangles, dtype=torch.float64)
@@ -72,7 +77,7 @@ def test_graph_on_moving_regions_agrees_with_a_plain_evaluation(options):
     nodes, regions = torch.randn(2, 4, 6, 4, dtype=torch.float64), moving(2, 4, 6)
     rectangles = torch.cat((regions.center - regions.half_size, regions.center + regions.half_size), -1).tolist()
     expected = reference.graph(state(graph), nodes.numpy(), rectangles, **for_reference(options))
-    assert np.abs(graph(nodes, regions).detach().numpy() - expected).max() < 1e-10
+    assert np.abs(graph(nodes, in_cells(regions)).detach().numpy() - expected).max() < 1e-10
 
 
 def test_moving_regions_of_these_tests_have_nodes_with_and_without_neighbours():
@@ -157,7 +162,7 @@ def test_gaussian_maps_pass_gradients_to_regions():
 @pytest.mark.parametrize('stages', ['all-temp', 'homogenous'])
 def test_order_of_the_nodes_plays_no_part(stages):
     graph = randomize(MultiScaleGraph(4, stages=stages, positional=True, norm='LN').double())
-    nodes, regions = torch.randn(2, 4, 6, 4, dtype=torch.float64), moving(2, 4, 6)
+    nodes, regions = torch.randn(2, 4, 6, 4, dtype=torch.float64), in_cells(moving(2, 4, 6))
     order = torch.tensor([0, 4, 2, 5, 3, 1])
     permuted = Regions(regions.center[:, :, order], regions.half_size[:, :, order], regions.map_size)
     assert torch.allclose(graph(nodes[:, :, order], permuted), graph(nodes, regions)[:, :, order], atol=1e-12)
@@ -185,7 +190,7 @@ def test_receptive_field_is_what_the_links_say(rounds, attention):
     reached = np.linalg.matrix_power(links.astype(int), rounds) > 0
     nodes = torch.randn(1, 1, 16, 32, dtype=torch.float64)
     for node in (0, 5):
-        assert np.array_equal(influence(graph, nodes, grid(rectangles), 0, node)[0].numpy(), reached[node])
+        assert np.array_equal(influence(graph, nodes, in_cells(grid(rectangles)), 0, node)[0].numpy(), reached[node])
 
 
 @pytest.mark.parametrize('rounds', [1, 2])
@@ -193,7 +198,7 @@ def test_homogenous_stages_reach_as_many_frames_as_cells(rounds):
     rectangles = reference.grid_rectangles((4,))
     graph = fresh(32, rounds, 'homogenous')
     graph.final_time = torch.nn.Identity()  # the states of each frame, before their average
-    seen = influence(graph, torch.randn(1, 7, 16, 32, dtype=torch.float64), grid(rectangles, time=7), 3, 5)
+    seen = influence(graph, torch.randn(1, 7, 16, 32, dtype=torch.float64), in_cells(grid(rectangles, time=7)), 3, 5)
     links = np.array([[reference._meet(a, b, 1e-9) for b in rectangles] for a in rectangles])
     for frame in range(7):
         near = abs(frame - 3) <= rounds  # a step may go to a neighbour in another frame
@@ -205,20 +210,20 @@ def test_homogenous_stages_reach_as_many_frames_as_cells(rounds):
 @pytest.mark.parametrize('stages', ['all-temp', '1-temp', 'time-only'])
 def test_time_stages_see_the_past_only(stages, norm):
     graph = fresh(16, stages=stages, norm=norm)
-    seen = influence(graph, torch.randn(1, 5, 14, 16, dtype=torch.float64), grid(time=5), 2, 0)
+    seen = influence(graph, torch.randn(1, 5, 14, 16, dtype=torch.float64), in_cells(grid(time=5)), 2, 0)
     assert seen[:3, 0].all() and not seen[3:].any()
 
 
 def test_time_only_has_no_messages():
     graph = fresh(16, stages='time-only')
-    seen = influence(graph, torch.randn(1, 3, 14, 16, dtype=torch.float64), grid(time=3), 2, 4)
+    seen = influence(graph, torch.randn(1, 3, 14, 16, dtype=torch.float64), in_cells(grid(time=3)), 2, 4)
     assert seen[:, 4].all() and seen.sum() == 3
 
 
 def test_space_only_averages_frames_that_do_not_meet():
     graph = fresh(4, stages='space-only')
-    nodes, regions = torch.randn(1, 3, 14, 4, dtype=torch.float64), grid(time=3)
-    alone = [graph(nodes[:, t : t + 1], grid()) for t in range(3)]
+    nodes, regions = torch.randn(1, 3, 14, 4, dtype=torch.float64), in_cells(grid(time=3))
+    alone = [graph(nodes[:, t : t + 1], in_cells(grid())) for t in range(3)]
     assert torch.allclose(graph(nodes, regions), torch.cat(alone, 1).mean(1, keepdim=True).expand_as(nodes))
 
 
@@ -247,7 +252,7 @@ def test_bias_of_the_senders_is_there_where_it_tells(adjacency, tells):
 def test_node_without_neighbours_gathers_zeros():
     graph = randomize(MultiScaleGraph(8, num_rounds=1, stages='1-temp').double())
     nodes = torch.randn(1, 1, 2, 8, dtype=torch.float64, requires_grad=True)
-    regions = grid([(0, 0, 0.2, 0.2), (0.5, 0.5, 1, 1)])
+    regions = in_cells(grid([(0, 0, 0.2, 0.2), (0.5, 0.5, 1, 1)]))
     gathered = []
     graph.space.gather_norm.register_forward_hook(lambda _, args, __: gathered.append(args[0]))
     graph(nodes, regions).sum().backward()
@@ -257,7 +262,7 @@ def test_node_without_neighbours_gathers_zeros():
 
 def test_gradients_of_the_graph():
     graph = randomize(MultiScaleGraph(3, num_rounds=1, positional=True, norm='LN').double())
-    regions = moving(1, 2, 3)
+    regions = in_cells(moving(1, 2, 3))
     nodes = torch.randn(1, 2, 3, 3, dtype=torch.float64, requires_grad=True)
     assert torch.autograd.gradcheck(lambda v: graph(v, regions), nodes)
 

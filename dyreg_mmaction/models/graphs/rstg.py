@@ -106,7 +106,8 @@ class MultiScaleGraph(nn.Module):
                 'MultiScaleGraph links nodes by their rectangles, and these nodes have none; give it FixedRegions, '
                 "DynamicRegions, ... or use graph=dict(type='SpaceTimeGraph')"
             )
-        boxes = regions.normalized().boxes().detach().transpose(0, 1)
+        regions = regions.on_map()
+        boxes = regions.boxes().detach().transpose(0, 1)
         links = space_time_links(boxes) if self.across_frames else space_links(boxes)
         return links, gaussian_maps(regions).transpose(0, 1) if self.positional else None
 

@@ -52,6 +52,7 @@ class FixedRegions(nn.Module):
         if self.half_size is not None:
             half_size = torch.full_like(half_size, self.half_size)
         center, half_size = (each_axis(mul, value, size)[None, None] for value in (center, half_size))
+        center = center - 0.5  # cell p has the coordinate p and not p + 1/2
         return Regions(center, half_size, size).expand(x.shape[0], x.shape[1])
 
 

@@ -6,7 +6,7 @@ import torch
 from dyreg_mmaction.models import DyRegGNN
 from dyreg_mmaction.models.node_maps import KERNELS
 from dyreg_mmaction.models.regions import FixedRegions
-from dyreg_mmaction.ops import pool
+from dyreg_mmaction.ops import area, grid_regions, normalize, outer, pool
 
 
 def area_maps(source, height, width):
@@ -26,6 +26,17 @@ def test_areas_are_rstgs_overlap_weights():
         torch.testing.assert_close(pool_maps[0, cell], expected, atol=1e-6, rtol=0)
 
 
+@pytest.mark.parametrize('size', [(14, 14), (7, 28), (3, 16)])
+def test_areas_are_to_the_bit_what_they_are_from_edges_at_whole_numbers(size):
+    """As released; in regions, edges lie at p - 1/2."""
+    source = FixedRegions(num_nodes=14, grids=[(3, 3), (2, 2), (1, 1)])
+    center, half_size = grid_regions(source.grids, torch.float32)
+    kx, ky = (area(center[:, a] * size[1 - a], half_size[:, a] * size[1 - a], size[1 - a]) for a in (0, 1))
+    pool_maps, unpool_maps = area_maps(source, *size)
+    assert torch.equal(pool_maps[0], outer(normalize(ky), normalize(kx)))
+    assert torch.equal(unpool_maps[0], outer(ky, kx))
+
+
 def test_area_nodes_are_means_where_cells_fit_the_map():
     pool_maps, _ = area_maps(FixedRegions(num_nodes=6, grids=[(2, 3)]), 6, 9)
     x = torch.randn(1, 4, 6, 9)
@@ -41,7 +52,9 @@ def test_area_cells_cover_every_position_once_on_the_way_back():
 def test_tents_stand_on_the_grid_with_the_given_half_size():
     regions = FixedRegions(half_size=0.25)(torch.zeros(2, 3, 1, 12, 24))
     assert regions.center.shape == (2, 3, 9, 2)
-    assert regions.center[1, 2, 5].tolist() == pytest.approx([20, 6])  # second row, third column
+    assert regions.center[1, 2, 5].tolist() == pytest.approx(
+        [19.5, 5.5]
+    )  # second row, third column: cells 16 to 23 and 4 to 7
     assert regions.half_size[0, 0, 0].tolist() == pytest.approx([6, 3])
 
 
