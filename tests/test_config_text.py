@@ -2,23 +2,32 @@
 
 import sys
 from pathlib import Path
+from types import ModuleType
 
+import mmaction.models
 import pytest
+from mmaction.registry import MODELS
 from mmengine.config import Config
+from mmengine.registry import HOOKS, Registry, init_default_scope
 
 from dyreg_mmaction.compat.config_text import read_config_text
+from dyreg_mmaction.compat.loaded_objects import find_loaded, imports
 
 CONFIGS = Path(__file__).parents[1] / 'configs'
+# files that are not imported whatever a checkpoint names
+EVIL = ['evil', 'my-script', 'my script', 'AccMetric', 'toy/__init__', 'toy/registry', 'toy/Net', 'folder/registry']
 
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
-    """The current folder, from which modules are imported, with one that leaves a trace."""
-    (tmp_path / 'evil.py').write_text("open('trace', 'w')\ndef run(**kwargs): pass")
+    """The current folder, from which modules are imported, with some that leave a trace."""
+    for name in EVIL:
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / f'{name}.py').write_text("open('trace', 'w')\ndef run(**kwargs): pass")
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(str(tmp_path))
     yield tmp_path
-    assert not (tmp_path / 'trace').exists() and 'evil' not in sys.modules
+    assert not (tmp_path / 'trace').exists() and not {'evil', 'my-script', 'toy', 'folder'} & {*sys.modules}
 
 
 @pytest.mark.parametrize('name', ['tsm_r50_dyreg_sthv2.py', 'syncmnist/rstg_all-temp.py'])
@@ -72,16 +81,115 @@ def test_code_is_refused(folder, text):
         read_config_text(f'before = 1\n{text}')
 
 
-@pytest.mark.parametrize('name', ['os.system', 'evil.run', 'evil', 'mmengine.runner.runner.os.system', 'mmengine.load'])
-def test_a_type_must_be_registered(folder, name):
-    text = f'model = dict(backbone=[dict(type={name!r})])'
+@pytest.mark.parametrize(
+    'name',
+    [
+        'os.system',
+        'evil.run',
+        'evil',
+        'my-script',
+        'my script',
+        'folder.registry',
+        'mmengine.runner.runner.os.system',
+        'mmengine.load',
+        'mmaction.models.Recognizer2D.train',
+        'mmaction.recognizers.Recognizer2D',
+        'torchvision.os.system',
+        'timm.evil',
+        '.evil',
+        'evil.',
+    ],
+)
+@pytest.mark.parametrize('key', ['type', 'runner_type', 'constructor'])
+def test_a_type_must_be_registered(folder, key, name):
+    text = f'model = dict(backbone=[dict({key}={name!r})])'
     with pytest.raises(ValueError, match=f'asks for {name!r}, which is no registered class'):
         read_config_text(text)
 
 
-@pytest.mark.parametrize('text', ["default_scope = 'evil'", "model = dict(_scope_='evil')"])
+@pytest.mark.parametrize(
+    'name',
+    [
+        'Recognizer2D',
+        'mmaction.Recognizer2D',
+        'mmaction.models.Recognizer2D',
+        'mmaction.models.recognizers.recognizer2d.Recognizer2D',
+        'dyreg_mmaction.models.DyRegGNN',
+        'torch.optim.SGD',
+        'torch.optim.sgd.SGD',
+        'mmengine.dataset.utils.pseudo_collate',
+    ],
+)
+def test_full_names_of_registered_classes_are_types(folder, name):
+    assert read_config_text(f'a = dict(type={name!r})').a.type == name
+
+
+def test_a_new_style_config_is_read_and_built(tmp_path):
+    """Its types are classes, which MMEngine dumps as their full names."""
+    (tmp_path / 'new.py').write_text(
+        'from mmaction.models import ActionDataPreprocessor, Recognizer2D, ResNet, TSNHead\n'
+        'from mmengine.runner import EpochBasedTrainLoop\n'
+        'from torch.optim import SGD\n'
+        'model = dict(type=Recognizer2D, backbone=dict(type=ResNet, depth=18), data_preprocessor=dict('
+        'type=ActionDataPreprocessor), cls_head=dict(type=TSNHead, num_classes=2, in_channels=512))\n'
+        'train_cfg = dict(type=EpochBasedTrainLoop, max_epochs=1)\n'
+        'optim_wrapper = dict(optimizer=dict(type=SGD, lr=0.1))\n'
+    )
+    cfg = read_config_text(Config.fromfile(tmp_path / 'new.py', lazy_import=True).pretty_text)
+    assert type(MODELS.build(cfg.model).backbone) is mmaction.models.ResNet
+
+
+def test_models_of_torchvision_are_types(folder, monkeypatch):
+    """As MMAction2 names them, which looks in no registry for them."""
+    models, densenet = ModuleType('torchvision.models'), ModuleType('torchvision.models.densenet')
+    exec('def densenet161(**kwargs): pass', vars(densenet))
+    models.densenet161, models.system = densenet.densenet161, sys.modules['os'].system
+    for name, module in {'torchvision': ModuleType('torchvision'), 'torchvision.models': models}.items():
+        monkeypatch.setitem(sys.modules, name, module)
+    text = "model = dict(backbone=dict(type='torchvision.densenet161'))"
+    assert read_config_text(text).model.backbone.type == 'torchvision.densenet161'
+    with pytest.raises(ValueError, match="asks for 'torchvision.system'"):
+        read_config_text("model = dict(backbone=dict(type='torchvision.system'))")
+
+
+def test_nothing_is_imported_for_a_type_of_another_registry(folder):
+    init_default_scope('mmaction')
+    assert read_config_text("model = dict(type='AccMetric')").model.type == 'AccMetric'  # a metric is known
+    for name in ('AccMetric', 'my-script'):
+        with pytest.raises(KeyError, match=f'{name} is not in the mmaction::model registry'):
+            MODELS.build(dict(type=name))
+
+
+def test_nothing_is_imported_for_a_scope_of_that_name(folder):
+    """A registry may have the scope of a package that is not loaded."""
+    toy = Registry('hook', parent=HOOKS, scope='toy')
+    try:
+        toy.register_module(module=type('Net', (), {}))
+        with pytest.raises(ValueError, match="asks for 'toy.Net'"):
+            read_config_text("a = dict(type='toy.Net')")
+    finally:
+        del HOOKS.children['toy']
+
+
+def test_types_that_are_not_built_may_be_any(folder):
+    """A run may go on with the types of its checkpoint gone or not registered."""
+    text = "hooks = [dict(type='a.hook.that.is.Gone'), dict(type='evil')]\ndefault_scope = 'evil'"
+    assert read_config_text(text, is_built=False).hooks[1].type == 'evil'
+
+
+def test_loaded_objects():
+    assert find_loaded('mmaction.models.Recognizer2D') is mmaction.models.Recognizer2D
+    assert find_loaded('os.path.join') is not None and find_loaded('os.path.none') is find_loaded('none') is None
+    assert not imports('os') and not imports('mmaction.none') and not imports('no_package.none') and not imports('')
+    assert imports('this') and imports('json.tool' if 'json.tool' not in sys.modules else 'this')
+
+
+@pytest.mark.parametrize(
+    'text',
+    ["default_scope = 'evil'", "model = dict(_scope_='evil')", "default_scope = 'folder'", "a = dict(_scope_='toy')"],
+)
 def test_a_scope_must_be_one(folder, text):
-    with pytest.raises(ValueError, match="asks for 'evil'"):
+    with pytest.raises(ValueError, match="asks for '(evil|folder|toy)'"):
         read_config_text(text)
 
 

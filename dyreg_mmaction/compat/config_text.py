@@ -2,15 +2,21 @@
 
 import ast
 import contextlib
-import importlib.util
 from collections.abc import Iterator
 from typing import Any
+
+from .loaded_objects import find_loaded, imports, is_model_of_libraries
 
 MAX_LENGTH = 10**7  # configs have some ten thousand characters
 REMEDY = 'give the config as a file of your own, or import the package that registers the type, if you trust it'
 
 
-def read_config_text(text: Any) -> Any:
+# keys of what registries look up
+TYPES = ('type', 'runner_type', 'constructor')
+SCOPES = ('_scope_', 'default_scope')
+
+
+def read_config_text(text: Any, is_built: bool = True) -> Any:
     """Read what ``Config.pretty_text`` writes; nothing of it is executed, imported or opened.
 
     MMEngine's registries import and call whatever a ``type`` or scope names, ``os.system`` too; so those must be names
@@ -18,6 +24,7 @@ def read_config_text(text: Any) -> Any:
 
     Args:
         text (str): Assignments of literals and of ``dict(name=...)``.
+        is_built (bool): Whether objects are built from it; otherwise types may be any.
 
     Returns:
         mmengine.config.Config
@@ -32,7 +39,8 @@ def read_config_text(text: Any) -> Any:
     try:
         content = {name: value for node in ast.parse(text).body for name, value in [_assignment(node)]}
         content.pop('custom_imports', None)
-        _check_types(content)
+        if is_built:
+            _check_types(content)
         return Config(content)
     except (SyntaxError, RecursionError, MemoryError, TypeError, KeyError) as error:
         raise ValueError(f'the config in a checkpoint cannot be read ({error!r}); {REMEDY}') from error
@@ -75,22 +83,30 @@ def _refused(node: ast.AST) -> ValueError:
 
 
 def _check_types(content: dict) -> None:
-    """See that what registries look up in a config is registered, or at least nothing that can be imported."""
-    from mmengine.config.utils import MODULE2PACKAGE
+    """See that whatever MMEngine's registries look up in a config is registered, or at least imports nothing."""
+    names, classes = _registered()
 
-    names = set(_names(content)) - {*MODULE2PACKAGE, 'mmengine'}  # the packages of OpenMMLab, which are scopes
-    imported = {name for name in names if '.' in name or (name.isidentifier() and importlib.util.find_spec(name))}
-    if imported and (unknown := imported - _registered()):
+    def is_safe(key: str, name: str) -> bool:
+        if key not in TYPES:  # a scope, whose registries are in this module
+            return not imports(f'{name}.registry')
+        if '.' not in name:
+            return name in names or not imports(name)
+        is_registered = name in names or id(find_loaded(name)) in classes
+        modules = (f'{name.partition(".")[0]}.registry', name)  # what MMEngine looks for on the way to the class
+        return is_model_of_libraries(name) or (is_registered and not any(map(imports, modules)))
+
+    refused = sorted(name for key, name in set(_names(content)) if not is_safe(key, name))
+    if refused:
         raise ValueError(
-            f'the config in a checkpoint asks for {min(unknown)!r}, which is no registered class, and nothing that a '
+            f'the config in a checkpoint asks for {refused[0]!r}, which is no registered class, and nothing that a '
             f'checkpoint names is imported or called; {REMEDY}'
         )
 
 
-def _names(value: Any) -> Iterator[str]:
-    """What MMEngine's registries look up: types and scopes."""
+def _names(value: Any) -> Iterator[tuple[str, str]]:
+    """What MMEngine's registries look up, types and scopes, with its key."""
     if isinstance(value, dict):
-        yield from (value[key] for key in ('type', '_scope_', 'default_scope') if isinstance(value.get(key), str))
+        yield from ((key, value[key]) for key in (*TYPES, *SCOPES) if isinstance(value.get(key), str))
         value = value.values()
     elif not isinstance(value, list | tuple | set):
         return
@@ -98,17 +114,17 @@ def _names(value: Any) -> Iterator[str]:
         yield from _names(part)
 
 
-def _registered() -> set[str]:
-    """Registered classes by every name that a registry knows them by."""
+def _registered() -> tuple[set[str], set[int]]:
+    """Registered classes: names, with and without the scope, and identities."""
     import mmengine.registry
 
     names: set[str] = set()
+    classes: set[int] = set()
     registries = [value for value in vars(mmengine.registry).values() if isinstance(value, mmengine.registry.Registry)]
     for registry in registries:
         registries.extend(registry.children.values())
         with contextlib.suppress(ImportError):  # mmaction has no folder for some
             registry.import_from_location()
-        for name, cls in registry.module_dict.items():
-            full_name = f'{getattr(cls, "__module__", "")}.{getattr(cls, "__qualname__", name)}'
-            names.update((name, f'{registry.scope}.{name}', full_name))
-    return names
+        names.update(registry.module_dict, (f'{registry.scope}.{name}' for name in registry.module_dict))
+        classes.update(map(id, registry.module_dict.values()))
+    return names, classes

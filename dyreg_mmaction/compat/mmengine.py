@@ -233,10 +233,12 @@ def read_configs_of_checkpoints() -> None:
 
     stock_fromstring = Config.fromstring
 
-    def fromstring(cfg_str: str, file_format: str) -> Any:
-        return read_config_text(cfg_str) if file_format == '.py' else stock_fromstring(cfg_str, file_format)
+    def reading(stock: Callable, is_built: bool) -> Callable:
+        def fromstring(cfg_str: str, file_format: str) -> Any:
+            if file_format != '.py':
+                return stock_fromstring(cfg_str, file_format)
+            return read_config_text(cfg_str, is_built)
 
-    def reading(stock: Callable) -> Callable:
         @functools.wraps(stock)
         def method(*args: Any, **kwargs: Any) -> Any:
             Config.fromstring = staticmethod(fromstring)
@@ -247,5 +249,6 @@ def read_configs_of_checkpoints() -> None:
 
         return method
 
-    Runner.resume, FlexibleRunner.resume = reading(Runner.resume), reading(FlexibleRunner.resume)
-    BaseInferencer._init_model = reading(BaseInferencer._init_model)
+    for runner in (Runner, FlexibleRunner):
+        runner.resume = reading(runner.resume, is_built=False)
+    BaseInferencer._init_model = reading(BaseInferencer._init_model, is_built=True)

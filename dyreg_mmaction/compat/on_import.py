@@ -1,7 +1,6 @@
 """Remedies for a module that wait until somebody imports it, so that nothing is imported for their sake."""
 
 import functools
-import importlib.util
 import sys
 from collections import defaultdict
 from collections.abc import Callable
@@ -16,15 +15,17 @@ class _Mender(MetaPathFinder):
         self.remedies: dict[str, list[Callable[[ModuleType], None]]] = defaultdict(list)
 
     def find_spec(self, name, path=None, target=None):
-        remedies = self.remedies.pop(name, [])
-        spec = importlib.util.find_spec(name) if remedies else None
+        if name not in self.remedies:
+            return None
+        later = sys.meta_path[sys.meta_path.index(self) + 1 :]
+        spec = next(filter(None, (finder.find_spec(name, path, target) for finder in later)), None)
         if spec is None or spec.loader is None:
             return None
         stock = spec.loader.exec_module
 
         def exec_module(module: ModuleType) -> None:
             stock(module)
-            for remedy in remedies:
+            for remedy in self.remedies[name]:
                 remedy(module)
 
         spec.loader.exec_module = exec_module  # type: ignore[method-assign]
