@@ -6,6 +6,7 @@ from torch import Tensor, nn
 from dyreg_mmaction.ops import add_unpooled, linear, normalize_unpooled, unpool, without_autocast
 from dyreg_mmaction.registry import MODELS
 
+from .closing import closed_nodes
 from .region_graph import RegionGraph
 
 REGIONS = dict(type='DynamicRegions')
@@ -64,9 +65,12 @@ class DyRegGNN(RegionGraph):
 
     def forward(self, x: Tensor) -> Tensor:
         """The refined map."""
-        nodes, maps = self.encode(x)  # (B,T,N,C), (B*T,N,H,W)
+        closed = closed_nodes(self, x.shape[0])
+        nodes, maps = self.encode(x, closed)  # (B,T,N,C), (B*T,N,H,W)
         with without_autocast(x):
             nodes, maps = self._write_back(nodes.flatten(0, 1).to(maps.dtype), maps)
+            if closed is not None:  # biases are written back too, but where all nodes are closed
+                maps = maps * ~closed.all(-1).expand(x.shape[0], x.shape[2]).reshape(-1, 1, 1, 1)
             nodes, maps = nodes.to(x.dtype), maps.to(x.dtype)
             frames = x.transpose(1, 2)  # (B,T,C',H,W)
             if frames.stride(0) == frames.shape[1] * frames.stride(1):

@@ -1,5 +1,6 @@
 """From a feature map to nodes that have exchanged messages."""
 
+import torch
 from torch import Tensor, nn
 
 from dyreg_mmaction.ops import adaptive_avg_pool, pool
@@ -55,8 +56,8 @@ class RegionGraph(nn.Module):
         self.position = Linear(size[0] * size[1], node_channels) if position else None
         self.graph = _build(graph, 'graph', channels=node_channels)
 
-    def encode(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Nodes, and the maps that write them back."""
+    def encode(self, x: Tensor, closed: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Nodes, and the maps that write them back: 0 for nodes that are closed, see :func:`.close_nodes`."""
         clips = (-1, x.shape[2])
         z = x.transpose(1, 2).flatten(0, 1)  # (B*T,C',H,W)
         if self.project is not None:
@@ -71,7 +72,13 @@ class RegionGraph(nn.Module):
         if self.position is not None:
             weights = adaptive_avg_pool(pool_maps, self.feature_size).flatten(2)  # (B*T,N,H*W)
             nodes = nodes + self.position(weights.to(self.position.weight.dtype))
-        return self.graph(nodes.unflatten(0, clips), regions), unpool_maps
+        nodes = nodes.unflatten(0, clips)
+        if closed is None:
+            return self.graph(nodes, regions), unpool_maps
+        closed = closed.expand(nodes.shape[:3])
+        some = closed.flatten(1).any(1)[:, None, None, None]  # a clip with none keeps its numbers, to the bit
+        nodes = torch.where(some, self.graph(nodes, regions, closed), self.graph(nodes, regions))
+        return nodes, unpool_maps * ~closed.flatten(0, 1)[..., None, None]
 
 
 def _build(cfg: dict, what: str, **sizes: object) -> nn.Module:

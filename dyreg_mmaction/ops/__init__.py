@@ -5,6 +5,7 @@ from .linear import linear
 from .messages import gather_messages
 from .moments import map_regions, soft_argmax
 from .onednn import has_onednn
+from .open_norm import open_layer_norm
 from .pool import add_unpooled, normalize_unpooled, pool, unpool
 from .precision import at_least_float32, without_autocast
 from .recurrence import gru, lstm
@@ -30,6 +31,7 @@ __all__ = [
     'most_square_grid',
     'normalize',
     'normalize_unpooled',
+    'open_layer_norm',
     'outer',
     'pool',
     'reference_points',

@@ -7,13 +7,16 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
+from .open_norm import open_layer_norm
 from .precision import at_least_float32, without_autocast
 from .tracing import is_traced
 
 BLOCK = 2**19  # values of messages that are there at a time: 2 MiB, which stay in a cache
 
 
-def gather_messages(received: Tensor, sent: Tensor, attention: Tensor, eps: float = 1e-5) -> Tensor:
+def gather_messages(
+    received: Tensor, sent: Tensor, attention: Tensor, eps: float = 1e-5, closed: Tensor | None = None
+) -> Tensor:
     r"""What each node gathers of its messages, normalised jointly over all those of a frame.
 
     .. math::
@@ -27,6 +30,7 @@ def gather_messages(received: Tensor, sent: Tensor, attention: Tensor, eps: floa
         sent (Tensor[..., N, C]): q.
         attention (Tensor[..., N, N]): a, summing to 1 over j.
         eps (float): Added to the variance.
+        closed (Tensor[..., N], optional): Nodes whose messages, sent and received, do not count in the statistics.
 
     Returns:
         Tensor[..., N, C]: In float32 at least.
@@ -34,6 +38,11 @@ def gather_messages(received: Tensor, sent: Tensor, attention: Tensor, eps: floa
     dtype = at_least_float32(received.dtype)
     with without_autocast(received):
         received, sent, attention = (value.to(dtype) for value in (received, sent, attention))
+        if closed is not None:
+            messages = (received[..., :, None, :] + sent[..., None, :, :]).relu()
+            between = closed[..., :, None] | closed[..., None, :]  # (...,N,N)
+            normed = open_layer_norm(messages.flatten(-3, -2), between.flatten(-2), eps).view_as(messages)
+            return (attention[..., None, :] @ normed).squeeze(-2)
         if is_traced():
             messages = (received[..., :, None, :] + sent[..., None, :, :]).relu()
             normed = F.layer_norm(messages, messages.shape[-3:], eps=eps)

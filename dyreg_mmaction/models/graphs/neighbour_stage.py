@@ -61,14 +61,14 @@ class NeighbourStage(nn.Module):
         # r raises all linked logits of a node alike: it tells only beside zero logits; 'simple' has its share in q
         key_bias = adjacency == 'multiply' and not self.simple
         self.key = Linear(channels, 1 if self.simple else channels, bias=key_bias)
-        self.gather_norm = JointLayerNorm(channels) if joint_norm else nn.Identity()
+        self.gather_norm = JointLayerNorm(channels) if joint_norm else None
         self.update = nn.Sequential(
             Linear(2 * channels, channels),
             nn.ReLU(inplace=True),
             Linear(channels, channels),
             nn.ReLU(inplace=True),
         )
-        self.norm = JointLayerNorm(channels) if joint_norm else nn.Identity()
+        self.norm = JointLayerNorm(channels) if joint_norm else None
         self._init_weights()
 
     def _init_weights(self) -> None:
@@ -79,21 +79,29 @@ class NeighbourStage(nn.Module):
                 if module.bias is not None:
                     nn.init.zeros_(module.bias)
 
-    def forward(self, nodes: Tensor, links: Tensor, positions: Tensor | None = None) -> Tensor:
-        """One space stage."""
-        attention = self._attention(nodes, links)
+    def forward(
+        self, nodes: Tensor, links: Tensor, positions: Tensor | None = None, closed: Tensor | None = None
+    ) -> Tensor:
+        """One space stage without the nodes that are ``closed`` (T, B, N)."""
+        attention = self._attention(nodes, links, closed)
         located = nodes if positions is None else torch.cat((nodes, positions.to(nodes.dtype)), dim=-1)
         gathered = (attention[..., None, :] @ self._messages(located)).squeeze(-2)  # (T,B,N,C)
-        return self.norm(self.update(torch.cat((nodes, self.gather_norm(gathered)), dim=-1)))
+        gathered = gathered if self.gather_norm is None else self.gather_norm(gathered, closed)
+        updated = self.update(torch.cat((nodes, gathered), dim=-1))
+        return updated if self.norm is None else self.norm(updated, closed)
 
-    def _attention(self, nodes: Tensor, links: Tensor) -> Tensor:
+    def _attention(self, nodes: Tensor, links: Tensor, closed: Tensor | None = None) -> Tensor:
         """Weights a_ij, (T, B, N, M)."""
         query, key = self.query(nodes), self._senders(self.key(nodes)).transpose(-1, -2)
         # + 1 as released; it cancels under the mask
         logits = F.leaky_relu(query + key, 0.2) + 1 if self.simple else query @ key
+        lowest = torch.finfo(logits.dtype).min
+        sends = None if closed is None else ~self._senders(closed[..., None])[..., None, :, 0]  # (T,B,1,M)
         if not self.mask:
-            return (logits * links).softmax(-1)
-        return logits.masked_fill(~links, torch.finfo(logits.dtype).min).softmax(-1) * links
+            logits = logits * links
+            return (logits if sends is None else logits.masked_fill(~sends, lowest)).softmax(-1)
+        links = links if sends is None else links & sends
+        return logits.masked_fill(~links, lowest).softmax(-1) * links
 
     def _messages(self, nodes: Tensor) -> Tensor:
         """MLP_s, (T, B, N, M, C), its first layer from N projections: W [v_j | v_i] = W1 v_j + W2 v_i."""

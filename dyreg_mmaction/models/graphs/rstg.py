@@ -2,9 +2,10 @@
 
 from collections.abc import Sequence
 
+import torch
 from torch import Tensor, nn
 
-from dyreg_mmaction.ops import Regions
+from dyreg_mmaction.ops import Regions, open_layer_norm
 from dyreg_mmaction.ops.adjacency import space_links, space_time_links
 from dyreg_mmaction.ops.positions import MAP_SIZE, gaussian_maps
 from dyreg_mmaction.registry import MODELS
@@ -84,18 +85,24 @@ class MultiScaleGraph(nn.Module):
             )
         self.final_time = NodeRNN(channels, 'lstm') if final_time else None
 
-    def forward(self, nodes: Tensor, regions: Regions) -> Tensor:
-        """Nodes after message passing."""
+    def forward(self, nodes: Tensor, regions: Regions, closed: Tensor | None = None) -> Tensor:
+        """Nodes after message passing without those that are ``closed`` (B, T, N)."""
         links, positions = self._links(regions)
-        v = self.norm(nodes.flatten(0, 1).transpose(1, 2)).transpose(1, 2)  # (B*T,N,C)
-        v = v.unflatten(0, nodes.shape[:2]).transpose(0, 1)  # (T,B,N,C)
+        v = self._normalize(nodes, closed).transpose(0, 1)  # (T,B,N,C)
+        closed = None if closed is None else closed.transpose(0, 1)
         for _ in range(self.num_rounds):
             if self.time is not None:
                 v = self.time(v)
             if self.space is not None:
-                v = self.space(v, links, positions)
+                v = self.space(v, links, positions, closed)
         v = v.mean(0, keepdim=True).expand_as(v) if self.final_time is None else self.final_time(v)
         return v.transpose(0, 1)  # (B,T,N,C)
+
+    def _normalize(self, nodes: Tensor, closed: Tensor | None) -> Tensor:
+        if closed is not None and isinstance(self.norm, nn.GroupNorm):
+            return torch.addcmul(self.norm.bias, open_layer_norm(nodes, closed, self.norm.eps), self.norm.weight)
+        v = self.norm(nodes.flatten(0, 1).transpose(1, 2)).transpose(1, 2)  # (B*T,N,C)
+        return v.unflatten(0, nodes.shape[:2])
 
     def _links(self, regions: Regions) -> tuple[Tensor | None, Tensor | None]:
         """Links (T, B, N, M) and positions (T, B, N, 36), where there is use for them."""

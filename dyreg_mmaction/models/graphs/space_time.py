@@ -46,12 +46,13 @@ class SpaceTimeGraph(nn.Module):
         self.space = SpaceStage(channels)
         self.final_time = NodeRNN(channels, rnn)
 
-    def forward(self, nodes: Tensor, regions: Regions | None = None) -> Tensor:
-        """Nodes after message passing; the regions play no part in it."""
-        v = self.norm(nodes.transpose(0, 1))  # (T,B,N,C)
+    def forward(self, nodes: Tensor, regions: Regions | None = None, closed: Tensor | None = None) -> Tensor:
+        """Nodes after message passing without those that are ``closed`` (B, T, N); regions are not used."""
+        closed = None if closed is None else closed.transpose(0, 1)
+        v = self.norm(nodes.transpose(0, 1), closed)  # (T,B,N,C)
         for _ in range(self.num_rounds):
             v = self.time(v)
-            v = self.space(v)
+            v = self.space(v, closed)
         return self.final_time(v).transpose(0, 1)  # (B,T,N,C)
 
 
@@ -74,11 +75,14 @@ class SpaceStage(nn.Module):
         self.gather_bias = nn.Parameter(torch.zeros(channels))
         self.norm = JointLayerNorm(channels)
 
-    def forward(self, nodes: Tensor) -> Tensor:
-        """One space stage."""
-        attention = (self.query(nodes) @ self.key(nodes).transpose(-1, -2)).softmax(-1)  # (...,N,N)
+    def forward(self, nodes: Tensor, closed: Tensor | None = None) -> Tensor:
+        """One space stage without the nodes that are ``closed`` (..., N)."""
+        logits = self.query(nodes) @ self.key(nodes).transpose(-1, -2)  # (...,N,N)
+        if closed is not None:
+            logits = logits.masked_fill(closed[..., None, :], torch.finfo(logits.dtype).min)
+        attention = logits.softmax(-1)
         sent = linear(nodes, self.send.weight)  # N projections instead of N * N
-        gathered = gather_messages(sent + self.send.bias, sent, attention)
+        gathered = gather_messages(sent + self.send.bias, sent, attention, closed=closed)
         # as the attention sums to 1, scale and bias of the messages' norm may follow the sum
         gathered = torch.addcmul(self.message_norm.bias, gathered, self.message_norm.weight)
-        return self.norm(nodes + (gathered + self.gather_bias).relu())
+        return self.norm(nodes + (gathered + self.gather_bias).relu(), closed)

@@ -4,6 +4,7 @@ from torch import Tensor
 
 from dyreg_mmaction.registry import MODELS
 
+from ..closing import closed_nodes
 from ..region_graph import RegionGraph
 from ..rstg import GRAPH, GRIDS
 from .clip_head import ClipHead
@@ -53,5 +54,8 @@ class RSTGToVec(ClipHead):
 
     def clip_vector(self, x: Tensor) -> Tensor:
         """Sum over the nodes."""
-        nodes, _ = self.nodes.encode(x)  # (B,T,N,C)
+        closed = closed_nodes(self.nodes, x.shape[0])
+        nodes, _ = self.nodes.encode(x, closed)  # (B,T,N,C)
+        if closed is not None:
+            nodes = nodes * ~closed[..., None]
         return (nodes[:, -1] if self.readout == 'last' else nodes.mean(1)).sum(1)

@@ -1,6 +1,5 @@
 """Regions from boxes that come with the clip."""
 
-from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -12,21 +11,9 @@ from torch import Tensor, nn
 from dyreg_mmaction.ops import Regions, each_axis
 from dyreg_mmaction.registry import MODELS
 
+from ..per_clip import PerClip
 
-class _Boxes:
-    """Boxes of the clips of one forward, handed out clip by clip to each of their readers."""
-
-    def __init__(self, boxes: Tensor) -> None:
-        self.boxes = boxes
-        self.read: Counter[int] = Counter()
-
-    def next(self, reader: nn.Module, num_clips: int) -> Tensor:
-        start = self.read[id(reader)]
-        self.read[id(reader)] += num_clips
-        return self.boxes[start : start + num_clips]
-
-
-_current: ContextVar[_Boxes | None] = ContextVar('boxes', default=None)
+_current: ContextVar[PerClip | None] = ContextVar('boxes', default=None)
 
 
 @contextmanager
@@ -42,7 +29,7 @@ def use_boxes(boxes: Tensor) -> Iterator[None]:
         boxes (Tensor[B, T, N, 4]): (x1, y1, x2, y2) in 0..1 of the frame. A model that takes its B clips in several
             parts (``max_testing_views``) gets them in their order.
     """
-    token = _current.set(_Boxes(boxes))
+    token = _current.set(PerClip(boxes))
     try:
         yield
     finally:
