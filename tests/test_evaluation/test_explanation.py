@@ -163,12 +163,11 @@ def test_the_prediction_is_that_of_the_model_to_the_bit():
 @pytest.mark.parametrize('average_clips', ['prob', 'score'])
 def test_views_are_averaged_as_the_model_does(average_clips):
     model = of_case('TSM-R18', average_clips)
-    views = 100 * torch.cat(list(inputs('TSM-R18', batch=3)))  # (3*T,C,H,W)
+    views = 100 * torch.cat(list(inputs('TSM-R18', batch=2)))  # (2*T,C,H,W)
     (predicted,) = model.test_step(dict(inputs=[views], data_samples=[ActionDataSample()]))
     scores = predicted.pred_score if average_clips == 'prob' else predicted.pred_score.softmax(-1)
-    for target in range(3):
-        explanation = explain(model, views, target=target, random_orders=1, max_clips=7)
-        assert explanation.probability == pytest.approx(scores[target].item(), abs=1e-5)
+    explanation = explain(model, views, target=1, random_orders=1, max_clips=7)
+    assert explanation.probability == pytest.approx(scores[1].item(), abs=1e-5)
 
 
 def test_curves_end_in_all_closed_and_all_open():

@@ -119,17 +119,17 @@ def test_a_clip_with_all_nodes_open_keeps_its_numbers_beside_others():
 
 
 def test_region_graphs_are_found_by_the_paths_of_their_regions():
-    model = nn.ModuleDict(dict(head=RSTGToVec(5, 8, 4, num_segments=2), other=nn.Linear(2, 2)))
+    model = nn.ModuleDict(dict(head=RSTGToVec(5, 8, 4, node_channels=8, num_segments=2), other=nn.Linear(2, 2)))
     assert region_graphs(model) == {'head.nodes': model['head'].nodes}
 
 
 @torch.no_grad()
 def test_nodes_of_a_head_are_closed():
     torch.manual_seed(0)
-    head, x = RSTGToVec(5, 8, 4, num_segments=2).eval(), torch.randn(1, 8, 2, 4, 4)
+    head, x = RSTGToVec(5, 8, 4, node_channels=8, num_segments=2).eval(), torch.randn(1, 8, 2, 4, 4)
     mask = closed(*range(14), num_nodes=14, clips=1)
     with close_nodes({head.nodes: mask}):
-        assert torch.equal(head.clip_vector(x), torch.zeros(1, 512))
+        assert torch.equal(head.clip_vector(x), torch.zeros(1, 8))
     plain = head.clip_vector(x)
     with close_nodes({head.nodes: ~mask}):
         assert torch.equal(head.clip_vector(x), plain)
