@@ -11,7 +11,8 @@ from .open_norm import open_layer_norm
 from .precision import at_least_float32, without_autocast
 from .tracing import is_traced
 
-BLOCK = 2**19  # values of messages that are there at a time: 2 MiB, which stay in a cache
+BLOCK = 2**19  # values of messages at a time on a CPU: 2 MiB, which stay in a cache
+BLOCK_ON_GPU = 2**26  # 256 MiB: on a GPU a kernel of a few values takes as long to launch as to run
 
 
 def gather_messages(
@@ -96,8 +97,9 @@ class _Gather(torch.autograd.Function):
 def _blocks(received: Tensor, sent: Tensor) -> Iterator[tuple[tuple[slice, slice], slice, Tensor]]:
     """Frames and receivers of a block, its frames, and its messages (B', N', N, C) in memory of the last block's."""
     frames, nodes, channels = received.shape
-    step = min(nodes, max(1, BLOCK // (nodes * channels)))
-    at_once = max(1, BLOCK // (step * nodes * channels))
+    size = BLOCK if received.device.type == 'cpu' else BLOCK_ON_GPU
+    step = min(nodes, max(1, size // (nodes * channels)))
+    at_once = max(1, size // (step * nodes * channels))
     memory = received.new_empty(0)
     for frame in range(0, frames, at_once):
         for node in range(0, nodes, step):

@@ -82,6 +82,41 @@ def test_no_constant_is_sent_to_the_device(case, size):
     run(build(case), clips(size), OnDevice('cpu'))
 
 
+class Operators(TorchDispatchMode):
+    """Counts the operators that run inside, forward and backward."""
+
+    def __init__(self):
+        super().__init__()
+        self.count = 0
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        self.count += 1
+        return func(*args, **(kwargs or {}))
+
+
+def count_operators(run):
+    with Operators() as operators:
+        run()
+    return operators.count
+
+
+def test_a_gpu_runs_no_more_operators_for_a_larger_batch():
+    """Tensors without data take the path of a GPU, where a batch in blocks would be hundreds of small kernels."""
+    graph = MODELS.build(dict(type='SpaceTimeGraph', channels=256)).to('meta')
+    counts = [
+        count_operators(lambda clips=clips: graph.space(torch.empty(16, clips, 9, 256, device='meta')).sum().backward())
+        for clips in (1, 16)
+    ]
+    assert counts[0] == counts[1] < 220
+    module = MODELS.build(dict(type='DyRegGNN', in_channels=256, feature_size=14)).to('meta')
+    with torch.no_grad():
+        counts = [
+            count_operators(lambda clips=clips: module(torch.empty(clips, 256, 16, 14, 14, device='meta')))
+            for clips in (1, 16)
+        ]
+    assert counts[0] == counts[1]
+
+
 def test_the_watch_sees_what_is_sent():
     with OnDevice('meta'), pytest.raises(AssertionError, match='has a tensor on cpu'):
         torch.arange(2).to('meta')
