@@ -6,6 +6,7 @@ from mmengine.config import DictAction
 
 import dyreg_mmaction  # noqa: F401
 from dyreg_mmaction.engine.config_variables import read_config
+from dyreg_mmaction.engine.launch import one_sentence
 
 
 def main() -> None:
@@ -17,4 +18,5 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    main()
+    with one_sentence():
+        main()

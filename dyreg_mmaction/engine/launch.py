@@ -38,14 +38,7 @@ def load_config(args: Namespace, sections: tuple[str, ...] = ()) -> Config:
         FileNotFoundError: If there is none.
         ValueError: If it cannot be read, or lacks one of ``sections``.
     """
-    if '::' not in str(args.config) and not osp.isfile(args.config):
-        raise FileNotFoundError(f'config {str(args.config)!r} does not exist; configs/ has those of this package')
-    try:
-        cfg = read_config(args.config, args.cfg_options)
-    except Exception as error:  # whatever its Python says
-        options = f' with --cfg-options {args.cfg_options}' if args.cfg_options else ''
-        reason = f'{type(error).__name__}: {error}'
-        raise ValueError(f'config {str(args.config)!r}{options} cannot be read: {reason}') from error
+    cfg = read_config(args.config, args.cfg_options)
     missing = [section for section in sections if cfg.get(section) is None]
     if missing:
         raise ValueError(f'config {str(args.config)!r} has no {", ".join(missing)}; it must have {", ".join(sections)}')
