@@ -17,8 +17,8 @@ from dyreg_mmaction.models.attaching import attach_regions
 from dyreg_mmaction.registry import INFERENCERS
 
 from .fusion import fuse_for_inference
+from .pipelines import DECODERS, one_view, read_pipeline
 
-DECODERS = {'video': ('DecordInit', 'DecordDecode'), 'frames': (None, 'RawFrameDecode'), 'array': (None, 'ArrayDecode')}
 IMAGES = ('.jpg', '.jpeg', '.png', '.bmp', '.webp')
 
 
@@ -75,8 +75,8 @@ class RegionInferencer(ActionRecogInferencer):
         """A pipeline that looks at each input first."""
         steps = copy.deepcopy(list(cfg.test_dataloader.dataset.pipeline))
         if not self.test_views:
-            steps = [_one_view(step, cfg.model.type.endswith('3D')) for step in steps]
-        pipelines = {kind: Compose(_reading(steps, *decoders)) for kind, decoders in DECODERS.items()}
+            steps = one_view(steps)
+        pipelines = {kind: Compose(read_pipeline(steps, kind)) for kind in DECODERS}
 
         def load(entry: Any) -> dict:
             kind, results = describe(entry)
@@ -133,22 +133,3 @@ def describe(entry: Any) -> tuple[str, dict]:
         total_frames=len(frames),
         start_index=int(first[2]),
     )
-
-
-def _one_view(step: dict, takes_clips: bool) -> dict:
-    """The transform, with one crop and one sampling for several."""
-    if step['type'] in ('ThreeCrop', 'TenCrop'):
-        return dict(type='CenterCrop', crop_size=step['crop_size'])
-    if step['type'] == 'SampleFrames':
-        return {**step, 'twice_sample': False, **(dict(num_clips=1) if takes_clips else {})}
-    return {**step, 'num_clips': 1} if step['type'] == 'UniformSample' else step
-
-
-def _reading(steps: list[dict], init: str | None, decode: str) -> list[dict]:
-    """The pipeline, reading inputs of one kind; for videos as it reads them anyway, if it does."""
-    reads_videos = any(step['type'].endswith('Init') for step in steps)
-    if init is not None and reads_videos:
-        return steps
-    rest = [step for step in steps if not step['type'].endswith('Init')]
-    rest = [dict(type=decode) if step['type'].endswith('Decode') else step for step in rest]
-    return [*([dict(type=init)] if init else []), *rest]

@@ -8,10 +8,14 @@ import numpy as np
 import pytest
 import torch
 from mmaction.apis import inference_recognizer, init_recognizer
+from mmaction.datasets.transforms import ThreeCrop
 from mmengine.config import Config
+from mmengine.dataset import Compose
 
 from dyreg_mmaction.inference import RegionInferencer
 from dyreg_mmaction.inference.inferencer import describe
+from dyreg_mmaction.inference.pipelines import one_view, read_pipeline
+from dyreg_mmaction.registry import TRANSFORMS
 
 CONFIG = Path(__file__).parents[2] / 'configs/tsm_r18_dyreg_mini.py'
 PLUGIN = 'layer1.1.conv2.conv'
@@ -46,6 +50,11 @@ def inferencer(checkpoint):
     return RegionInferencer(CONFIG, checkpoint, device='cpu')
 
 
+@pytest.fixture(scope='module')
+def all_views(checkpoint):
+    return RegionInferencer(CONFIG, checkpoint, device='cpu', test_views=True)
+
+
 def test_a_list_of_all_kinds(inferencer, clip):
     result = inferencer([clip['video'], str(clip['frames']), clip['array']], batch_size=2)
     video, frames, array = result['predictions']
@@ -73,9 +82,8 @@ def test_regions_beside_the_scores(inferencer, clip):
     json.dumps(both)
 
 
-def test_all_views_are_those_of_inference_recognizer(checkpoint, clip):
-    inferencer = RegionInferencer(CONFIG, checkpoint, device='cpu', test_views=True)
-    (prediction,) = inferencer(clip['video'], regions=True)['predictions']
+def test_all_views_are_those_of_inference_recognizer(checkpoint, all_views, clip):
+    (prediction,) = all_views(clip['video'], regions=True)['predictions']
     assert len(prediction['regions'][PLUGIN]['center']) == 6
     expected = inference_recognizer(init_recognizer(str(CONFIG), checkpoint, device='cpu'), str(clip['video']))
     assert prediction['pred_scores'] == pytest.approx(expected.pred_score.tolist(), abs=1e-5)
@@ -97,6 +105,68 @@ def test_of_a_config_that_reads_frames_and_one_of_3d(clip):
     cfg.model.cls_head.in_channels = 128
     (sample,) = RegionInferencer(cfg, device='cpu')(clip['video'], return_datasamples=True)['predictions']
     assert sample.pred_score.shape == (174,) and sample.pred_score.sum() == pytest.approx(1, abs=1e-5)
+
+
+@pytest.mark.parametrize('size', [(40, 120), (60, 80), (64, 64), (80, 60), (120, 40)], ids=str)
+def test_any_aspect_ratio(all_views, inferencer, size):
+    array = np.random.default_rng(0).integers(0, 255, (20, size[1], size[0], 3), np.uint8)
+    for run, views in ((inferencer, 1), (all_views, 6)):
+        (prediction,) = run(array, regions=True)['predictions']
+        assert np.shape(prediction['regions'][PLUGIN]['center']) == (views, 8, 9, 2)
+
+
+RESIZE = dict(type='Resize', scale=(-1, 64))
+PIXELS = {
+    'ThreeCrop': [RESIZE, dict(type=ThreeCrop, crop_size=64)],
+    'TenCrop': [RESIZE, dict(type='mmaction.TenCrop', crop_size=64)],
+    'TSMCrop': [RESIZE, dict(type='TSMCrop', crop_size=64, num_crops=3)],
+    'WithBoxes': [dict(type='WithBoxes', transforms=[RESIZE, dict(type='TSMCrop', crop_size=64, num_crops=3)])],
+    'WithBoxes-ThreeCrop': [dict(type='WithBoxes', transforms=[RESIZE, dict(type='ThreeCrop', crop_size=64)])],
+}
+TWICE = dict(type='SampleFrames', clip_len=1, num_clips=8, twice_sample=True, test_mode=True)
+DENSE = dict(type='DenseSampleFrames', clip_len=1, num_clips=8, sample_range=16, test_mode=True)
+FORMAT = dict(type='FormatShape', input_format='NCHW')
+
+
+def single_view(entry, sampling, *steps):
+    """What a model gets of an input."""
+    kind, results = describe(entry)
+    steps = [dict(type='VideoInit'), sampling, *steps, dict(type='PackActionInputs')]
+    return Compose(read_pipeline(one_view(steps), kind))(results)['inputs']
+
+
+@pytest.mark.parametrize('sampling', [TWICE, DENSE], ids=['twice', 'dense'])
+@pytest.mark.parametrize('pixels', PIXELS)
+def test_one_view_of_any_crops_and_samplings(inferencer, clip, sampling, pixels):
+    for entry in (clip['array'], str(clip['frames']), str(clip['video'])):
+        inputs = single_view(entry, sampling, dict(type='VideoDecode'), *PIXELS[pixels], FORMAT)
+        assert inputs.shape == (8, 3, 64, 64)
+
+
+def test_the_inferencer_takes_one_view_inside_other_transforms(clip):
+    cfg = Config.fromfile(CONFIG)
+    steps = [dict(type='VideoDecode'), *PIXELS['WithBoxes'], FORMAT]
+    pipeline = [
+        dict(type='VideoInit'),
+        DENSE,
+        dict(type='WithNeighbours', transforms=steps),
+        dict(type='PackActionInputs'),
+    ]
+    cfg.test_dataloader.dataset.pipeline = pipeline
+    predictions = RegionInferencer(cfg, device='cpu')([clip['array'], clip['frames']], regions=True)['predictions']
+    assert [len(prediction['regions'][PLUGIN]['center']) for prediction in predictions] == [1, 1]
+
+
+@pytest.mark.parametrize('name', ['UniformSample', 'SampleFrames', 'DenseSampleFrames'])
+def test_one_view_of_clips(name):
+    (step,) = one_view([dict(type=name, clip_len=16, num_clips=10, test_mode=True)])
+    results = TRANSFORMS.build(step)(dict(total_frames=100, start_index=0))
+    assert len(results['frame_inds']) == 16
+
+
+def test_a_config_whose_dataset_generates_its_frames_is_refused():
+    with pytest.raises(ValueError, match='FormatShape, PackActionInputs, but no transform that decodes'):
+        RegionInferencer(CONFIG.with_name('multisyncmnist') / 'r18.py', device='cpu')
 
 
 def test_inputs_that_are_none_are_named(tmp_path):

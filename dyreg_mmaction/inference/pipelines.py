@@ -1,0 +1,92 @@
+"""The test pipeline of a config, for inputs of another kind and for a single view."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from mmaction.datasets import transforms as mm
+
+from dyreg_mmaction.datasets import TSMCrop
+from dyreg_mmaction.registry import TRANSFORMS
+
+# how inputs of a kind are opened and decoded
+DECODERS = {'video': ('DecordInit', 'DecordDecode'), 'frames': (None, 'RawFrameDecode'), 'array': (None, 'ArrayDecode')}
+
+
+def read_pipeline(steps: Sequence[dict], kind: str) -> list[dict]:
+    """The pipeline for inputs of a kind; for videos as it reads them anyway, if it does.
+
+    Args:
+        steps (Sequence[dict]): The pipeline.
+        kind (str): 'video', 'frames' or 'array'.
+
+    Raises:
+        ValueError: If the pipeline decodes nothing.
+    """
+    names = [_name(step) for step in _flatten(steps)]
+    if not any(name.endswith('Decode') for name in names):
+        raise ValueError(
+            f'the test pipeline has {", ".join(names)}, but no transform that decodes: its dataset generates frames; '
+            'use a config whose test pipeline samples and decodes videos or frames'
+        )
+    opening, decoding = DECODERS[kind]
+    if opening is not None and any(name.endswith('Init') for name in names):
+        return list(steps)
+
+    def read(step: dict) -> list[dict]:
+        if _name(step).endswith('Init'):
+            return []
+        return [dict(type=decoding)] if _name(step).endswith('Decode') else [step]
+
+    return [*([dict(type=opening)] if opening else []), *_change(steps, read)]
+
+
+def one_view(steps: Sequence[dict]) -> list[dict]:
+    """The pipeline with one crop and one sampling in place of several, also inside ``WithBoxes`` and the like."""
+    return _change(steps, _one_view)
+
+
+def _one_view(step: dict) -> list[dict]:
+    kind = _kind(step)
+    step = dict(step)
+    if issubclass(kind, mm.ThreeCrop | mm.TenCrop):
+        return [dict(type='CenterCrop', crop_size=step['crop_size'])]
+    if issubclass(kind, TSMCrop):
+        step['num_crops'] = 1
+    if issubclass(kind, mm.DenseSampleFrames):
+        step['num_sample_positions'] = 1
+    if step.get('twice_sample'):
+        step['twice_sample'] = False
+    if step.get('clip_len', 1) > 1 and 'num_clips' in step:  # else they are the frames of one clip
+        step['num_clips'] = 1
+    return [step]
+
+
+def _change(steps: Sequence[dict], change: Callable[[dict], list[dict]]) -> list[dict]:
+    """Replace each transform by those that ``change`` returns, from the innermost ones on."""
+    changed = []
+    for step in steps:
+        if inner := _inner(step):
+            step = dict(step, transforms=_change(inner, change))
+        changed.extend(change(step))
+    return changed
+
+
+def _flatten(steps: Sequence[dict]) -> list[dict]:
+    return [each for step in steps for each in (step, *_flatten(_inner(step)))]
+
+
+def _inner(step: dict) -> Sequence[dict]:
+    """The transforms inside a transform."""
+    inner = step.get('transforms')
+    return inner if isinstance(inner, Sequence) and all(isinstance(each, dict) for each in inner) else ()
+
+
+def _kind(step: dict) -> Any:
+    """The class of a transform, named with or without a scope or given itself; an unknown name is ``object``."""
+    kind = step['type']
+    kind = TRANSFORMS.get(kind) if isinstance(kind, str) else kind
+    return kind if isinstance(kind, type) else object
+
+
+def _name(step: dict) -> str:
+    return step['type'].rpartition('.')[2] if isinstance(step['type'], str) else step['type'].__name__
