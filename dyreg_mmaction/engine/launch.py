@@ -11,7 +11,7 @@ from mmaction.registry import RUNNERS
 from mmengine.config import Config
 from mmengine.runner import Runner
 
-from dyreg_mmaction.models.num_segments import check_num_segments
+from dyreg_mmaction.models.config_checks import check_config
 
 from .config_variables import read_config
 from .damaged_samples import watch_damaged
@@ -51,7 +51,7 @@ def load_config(args: Namespace, sections: tuple[str, ...] = ()) -> Config:
     for loader in ('train_dataloader', 'val_dataloader', 'test_dataloader'):
         if cfg.get(loader) is not None and not cfg[loader].get('num_workers'):
             cfg[loader].persistent_workers = False  # there are none
-    check_num_segments(cfg)
+    check_config(cfg)
     return cfg
 
 

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from dyreg_mmaction.registry import MODELS
 
-from .num_segments import check_running_config
+from .config_checks import check_running_config
 from .plugins import insert_plugins
 from .refinement import Refinement
 from .shift import copy_once

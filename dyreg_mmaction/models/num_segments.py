@@ -1,14 +1,13 @@
 """How many frames a clip has, where a backbone gets the frames of all clips in one row."""
 
-import functools
 import inspect
 from collections.abc import Iterator
+from typing import Any
 
 from mmengine.config import Config
-from mmengine.logging import MessageHub
+from mmengine.registry import Registry
 from torch import Tensor
 
-from dyreg_mmaction.compat.config_text import read_config_text
 from dyreg_mmaction.registry import MODELS
 
 
@@ -65,67 +64,52 @@ def check_num_segments(cfg: Config) -> None:
     frames = _frames_of_backbone(model.get('backbone') or {})
     if frames is None:
         return
-    head = _argument(model.get('cls_head') or {}, 'num_segments')
+    head = argument(model.get('cls_head') or {}, 'num_segments', MODELS)
     if head is not None and frames != 'batch' and head != frames:
         raise ValueError(
             f'model.backbone.num_segments={frames} and model.cls_head.num_segments={head} must be the same number, '
             'that of the frames sampled from a video'
         )
     for loader in ('train_dataloader', 'val_dataloader', 'test_dataloader'):
-        for where, pipeline in _pipelines((cfg.get(loader) or {}).get('dataset'), f'{loader}.dataset'):
+        for place, dataset in leaf_datasets((cfg.get(loader) or {}).get('dataset'), f'{loader}.dataset'):
+            where, pipeline = f'{place}.pipeline', dataset['pipeline']
             if isinstance(frames, int):
                 _check_sampling(pipeline, where, frames)
             elif loader != 'train_dataloader':
                 _check_packing(pipeline, where)
 
 
-@functools.lru_cache(maxsize=1)
-def _check_text(text: str) -> None:
-    try:
-        cfg = read_config_text(text)  # a resumed run has the text of its checkpoint
-    except ValueError:  # not every object in a config can be read back; the training can go on all the same
-        return
-    check_num_segments(cfg)
-
-
-def check_running_config() -> None:
-    """:func:`check_num_segments` of the config that MMEngine's runner is at, so in MMAction2's own tools too."""
-    text = MessageHub.get_current_instance().runtime_info.get('cfg')
-    if text:
-        _check_text(text)
-
-
 def _frames_of_backbone(backbone: dict) -> int | str | None:
     """``num_segments`` of a backbone with plugins that takes frames, None for all else."""
-    takes_clips = getattr(_kind(backbone), 'takes_clips', True)
-    return None if takes_clips or not backbone.get('plugins') else _argument(backbone, 'num_segments')
+    takes_clips = getattr(_kind(backbone, MODELS), 'takes_clips', True)
+    return None if takes_clips or not backbone.get('plugins') else argument(backbone, 'num_segments', MODELS)
 
 
-def _kind(config: dict) -> type | None:
+def _kind(config: dict, registry: Registry) -> type | None:
     kind = config.get('type')
-    return MODELS.get(kind) if isinstance(kind, str) else kind
+    return registry.get(kind) if isinstance(kind, str) else kind
 
 
-def _argument(config: dict, name: str):
+def argument(config: dict, name: str, registry: Registry) -> Any:
     """What a class gets for an argument: the value in its config, or the default that is nearest to it."""
     if config.get(name) is not None:
         return config[name]
-    for base in getattr(_kind(config), '__mro__', ()):
+    for base in getattr(_kind(config, registry), '__mro__', ()):
         parameter = inspect.signature(base.__init__).parameters.get(name)
         if parameter is not None and parameter.default not in (None, parameter.empty):
             return parameter.default
     return None
 
 
-def _pipelines(dataset: dict | None, where: str) -> Iterator[tuple[str, list]]:
-    """Every pipeline in a dataset and in those that it repeats or concatenates, with its place in the config."""
+def leaf_datasets(dataset: dict | None, where: str) -> Iterator[tuple[str, dict]]:
+    """Every dataset with a pipeline, also inside those that repeat or concatenate, with its place in the config."""
     if not dataset:
         return
     if dataset.get('pipeline'):
-        yield f'{where}.pipeline', dataset['pipeline']
-    yield from _pipelines(dataset.get('dataset'), f'{where}.dataset')
+        yield where, dataset
+    yield from leaf_datasets(dataset.get('dataset'), f'{where}.dataset')
     for index, part in enumerate(dataset.get('datasets') or []):
-        yield from _pipelines(part, f'{where}.datasets.{index}')
+        yield from leaf_datasets(part, f'{where}.datasets.{index}')
 
 
 def _check_sampling(pipeline: list, where: str, frames: int) -> None:

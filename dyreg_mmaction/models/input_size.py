@@ -1,0 +1,89 @@
+"""Frame size: what a plugged backbone is built for, and what the training pipeline produces."""
+
+import warnings
+from typing import Any
+
+from mmengine.config import Config
+
+from dyreg_mmaction.registry import DATASETS, MODELS
+
+from .num_segments import argument, leaf_datasets
+from .size import height_and_width
+
+KEEPING = (
+    'Flip',
+    'ColorJitter',
+    'RandomErasing',
+    'Fuse',
+    'FormatShape',
+    'PackActionInputs',
+    'LoadBoxes',
+    'LoadObjects',
+)
+NESTING = ('WithBoxes', 'WithNeighbours')
+
+
+def check_input_size(cfg: Config) -> None:
+    """Check that ``input_size`` of a plugged backbone is the size of the frames it is trained with.
+
+    Where another size is given, as for weights that were trained with it, there is a warning. Models without plugins,
+    and pipelines whose frame size does not follow from the config, are not checked.
+
+    Raises:
+        ValueError: If ``input_size`` is missing and its default is not the size.
+    """
+    backbone = (cfg.get('model') or {}).get('backbone') or {}
+    default = argument(backbone, 'input_size', MODELS) if backbone.get('plugins') else None
+    if default is None:
+        return
+    given = backbone.get('input_size')
+    for where, dataset in leaf_datasets((cfg.get('train_dataloader') or {}).get('dataset'), 'train_dataloader.dataset'):
+        size = frame_size(dataset)
+        if size is None or size == height_and_width(default, 'input_size'):
+            continue
+        state = 'is missing and defaults to' if given is None else 'is set to'
+        message = (
+            f'{where}.pipeline produces frames of height and width {size}, but model.backbone.input_size {state} '
+            f'{default}; set model.backbone.input_size={size[0] if size[0] == size[1] else size}'
+        )
+        if given is None:
+            raise ValueError(f'{message}, or input_size={default} for weights that were trained with it')
+        warnings.warn(message, stacklevel=2)
+
+
+def frame_size(dataset: dict) -> tuple[int, int] | None:
+    """Height and width of the frames that a dataset's pipeline ends with, None where its config does not give them."""
+    steps = _flatten(dataset.get('pipeline') or [])
+    for step in reversed(steps):
+        if _name(step) not in KEEPING:
+            return _size_after(step)
+    side = argument(dataset, 'frame_size', DATASETS)  # of a dataset that generates its frames
+    return None if side is None else (side, side)
+
+
+def _size_after(step: dict) -> tuple[int, int] | None:
+    """Height and width that a transform crops or resizes to."""
+    name = _name(step)
+    if name in ('CenterCrop', 'ThreeCrop', 'TenCrop', 'TSMCrop'):
+        size = step.get('crop_size')
+    elif name == 'RandomCrop':
+        size = step.get('size')
+    elif name == 'Resize' and not step.get('keep_ratio', True):
+        size = step.get('scale')
+    else:
+        return None
+    if isinstance(size, int):
+        return size, size
+    return (size[1], size[0]) if isinstance(size, list | tuple) else None
+
+
+def _flatten(steps: list[dict]) -> list[dict]:
+    flat = []
+    for step in steps:
+        flat.extend(_flatten(step['transforms']) if _name(step) in NESTING else [step])
+    return flat
+
+
+def _name(step: dict) -> str:
+    kind: Any = step['type']
+    return kind.rpartition('.')[2] if isinstance(kind, str) else kind.__name__
