@@ -2,6 +2,7 @@
 
 import argparse
 import re
+import sys
 from pathlib import Path
 
 import cv2
@@ -16,8 +17,10 @@ from dyreg_mmaction.engine.named_files import check_data
 from dyreg_mmaction.visualization import RegionClip, contact_sheet, mean_regions, side_by_side
 from dyreg_mmaction.visualization.clip import Nodes, nodes_in_view
 from dyreg_mmaction.visualization.drawing import STYLES
-from dyreg_mmaction.visualization.predict import class_names, dataset_samples, file_samples, load_model, predict_clip
-from dyreg_mmaction.visualization.report import write_report
+from dyreg_mmaction.visualization.inputs import ClipInput, dataset_inputs, file_inputs
+from dyreg_mmaction.visualization.predict import class_names, load_model, predict_clips
+from dyreg_mmaction.visualization.report import ReportWriter
+from dyreg_mmaction.visualization.sheet import stack
 from dyreg_mmaction.visualization.video_files import write_gif, write_mp4
 
 IN_SHEET = 20  # clips in regions.png at most
@@ -64,23 +67,18 @@ def make_folder(path: str) -> Path:
     return folder
 
 
-def predict_clips(args: argparse.Namespace, cfg: Config) -> list[RegionClip]:
+def find_inputs(args: argparse.Namespace, cfg: Config) -> list[ClipInput]:
     objects = dict(type='LoadObjects', ann_file=args.boxes, ann_height=args.ann_height) if args.boxes else None
-    if args.dataset:
-        check_data(cfg, f'{args.dataset}_dataloader')
-        samples, total = dataset_samples(cfg, args.dataset, args.num, objects)
-    else:
-        samples, total = file_samples(cfg, args.videos, objects), len(args.videos)
-    classes = class_names(cfg, args.labels)
-    model = load_model(cfg, args.checkpoint, args.device)
-    return [predict_clip(model, sample, classes, args.view) for sample in track_iter_progress((samples, total))]
+    if not args.dataset:
+        return file_inputs(cfg, args.videos, objects)
+    check_data(cfg, f'{args.dataset}_dataloader')
+    return dataset_inputs(cfg, args.dataset, args.num, objects)
 
 
-def warn_of_short(clips: list[RegionClip]) -> None:
-    for clip in clips:
-        have, taken = round(clip.duration * clip.fps), len(clip.frames)
-        if have < taken:
-            print(f'{clip.name} has {have} frames, fewer than the {taken} that the model takes: some are seen twice')
+def warn_of_short(clip: RegionClip) -> None:
+    have, taken = round(clip.duration * clip.fps), len(clip.frames)
+    if have < taken:
+        print(f'{clip.name} has {have} frames, fewer than the {taken} that the model takes: some are seen twice')
 
 
 def check_nodes(clip: RegionClip, bold: list[int] | None) -> None:
@@ -90,13 +88,60 @@ def check_nodes(clip: RegionClip, bold: list[int] | None) -> None:
             raise SystemExit(f'--nodes {" ".join(map(str, bold))}: {path} has the nodes 0 to {have - 1}')
 
 
-def draw_means(args: argparse.Namespace, cfg: Config, clips: list[RegionClip], path: Path) -> None:
-    """Figure 5 of the paper; the start is that of the model before its first step."""
-    samples, _ = dataset_samples(cfg, args.dataset, 1)
-    start = predict_clip(load_model(cfg, None, args.device), next(samples), view=args.view)
-    trained = {name: [nodes_in_view(clip, name) for clip in clips] for name in start.nodes}
-    joined = {name: Nodes(*map(np.concatenate, zip(*parts, strict=True))) for name, parts in trained.items()}
-    save(path, mean_regions({name: nodes_in_view(start, name) for name in joined}, joined))
+class Pictures:
+    """What becomes of clips: files that need one clip are written at once, those of all when this is left.
+
+    Args:
+        args (Namespace): Of the command line.
+        out (Path): The folder to write to.
+    """
+
+    def __init__(self, args: argparse.Namespace, out: Path) -> None:
+        self.args, self.out = args, out
+        self.sheet: list[np.ndarray] = []
+        self.nodes: dict[str, list[Nodes]] = {}
+        self.drawn = 0
+        self.report = ReportWriter(out / 'report.html', title=Path(args.config).stem) if args.html else None
+
+    def add(self, clip: RegionClip) -> None:
+        """Draw a clip and keep what is small."""
+        style = dict(style=self.args.style, bold=self.args.nodes)
+        if self.drawn < IN_SHEET:
+            self.sheet.append(contact_sheet([clip], width=self.args.width, **style))
+        for path in clip.nodes:
+            self.nodes.setdefault(path, []).append(nodes_in_view(clip, path))
+        if self.args.mp4 or self.args.gif:
+            frames = side_by_side(clip, **style)
+            name = re.sub(r'[^A-Za-z0-9_-]+', '_', str(Path(clip.name).with_suffix('')))
+            path = self.out / f'{self.drawn:03}_{name}'
+            if self.args.mp4:
+                write_mp4(path.with_suffix('.mp4'), frames, clip.times, clip.duration, clip.fps)
+            if self.args.gif:
+                write_gif(path.with_suffix('.gif'), frames, clip.times, clip.duration)
+        if self.report:
+            self.report.add(clip)
+        self.drawn += 1
+
+    def mean_nodes(self) -> dict[str, Nodes]:
+        """Regions of all frames of all clips."""
+        return {path: Nodes(*map(np.concatenate, zip(*parts, strict=True))) for path, parts in self.nodes.items()}
+
+    def __enter__(self) -> 'Pictures':
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        """Write what there is, also when an error or an interrupt has ended the clips."""
+        if self.sheet:
+            save(self.out / 'regions.png', stack(self.sheet))
+        if self.report and self.report.close():
+            print(self.report.path)
+
+
+def draw_means(args: argparse.Namespace, cfg: Config, inputs: list[ClipInput], trained: dict[str, Nodes]) -> np.ndarray:
+    """Figure 5 of the paper; the start is that of the model before its first step, on the first clip."""
+    model = load_model(cfg, None, args.device)
+    start = next(predict_clips(model, inputs, skip=lambda error: None, view=args.view))
+    return mean_regions({name: nodes_in_view(start, name) for name in trained}, trained)
 
 
 def save(path: Path, picture: np.ndarray) -> None:
@@ -108,24 +153,27 @@ def main() -> None:
     args = parse_args()
     cfg = read_config(args.config, args.cfg_options)
     out = make_folder(args.out)
-    clips = predict_clips(args, cfg)
-    print()
-    warn_of_short(clips)
-    check_nodes(clips[0], args.nodes)
-    save(out / 'regions.png', contact_sheet(clips[:IN_SHEET], width=args.width, style=args.style, bold=args.nodes))
+    inputs, classes = find_inputs(args, cfg), class_names(cfg, args.labels)
+    model = load_model(cfg, args.checkpoint, args.device)
+    skipped: list[str] = []
+
+    def skip(error: Exception) -> None:
+        skipped.append(str(error))
+        print(f'\n{error}; it is left out', file=sys.stderr)
+
+    with Pictures(args, out) as pictures:
+        for clip in predict_clips(model, track_iter_progress(inputs), skip, classes, args.view):
+            check_nodes(clip, args.nodes)
+            warn_of_short(clip)
+            pictures.add(clip)
+            del clip  # before the next one is read
+        print()
+    if not pictures.drawn:
+        raise SystemExit(f'nothing is drawn: none of the {len(inputs)} clips can be read')
     if args.dataset:
-        draw_means(args, cfg, clips, out / 'mean_regions.png')
-    for number, clip in enumerate(clips):
-        if args.mp4 or args.gif:
-            frames = side_by_side(clip, style=args.style, bold=args.nodes)
-            name = out / f'{number:03}_{re.sub(r"[^A-Za-z0-9_-]+", "_", Path(clip.name).stem)}'
-            if args.mp4:
-                write_mp4(name.with_suffix('.mp4'), frames, clip.times, clip.duration, clip.fps)
-            if args.gif:
-                write_gif(name.with_suffix('.gif'), frames, clip.times, clip.duration)
-    if args.html:
-        write_report(out / 'report.html', clips, title=Path(args.config).stem)
-        print(out / 'report.html')
+        save(out / 'mean_regions.png', draw_means(args, cfg, inputs, pictures.mean_nodes()))
+    if skipped:
+        print(f'{len(skipped)} of {len(inputs)} clips are left out, as they cannot be read', file=sys.stderr)
 
 
 if __name__ == '__main__':

@@ -1,25 +1,21 @@
 """From a config and a checkpoint to clips with regions."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
-import numpy as np
 import torch
 from mmengine.config import Config
-from mmengine.dataset import Compose, pseudo_collate
+from mmengine.dataset import pseudo_collate
 from mmengine.registry import init_default_scope
 from mmengine.runner import load_checkpoint
 from torch import nn
 
-from dyreg_mmaction.datasets.decoding import replace_damaged
-from dyreg_mmaction.datasets.layers import load_through
-from dyreg_mmaction.datasets.sync_mnist.synchronous_digits import SynchronousDigits
 from dyreg_mmaction.models.attaching import attach_regions
 from dyreg_mmaction.registry import DATASETS, MODELS
 
 from .clip import RegionClip, make_clip
-from .source import keep_source
+from .inputs import ClipInput, leaf_datasets
 
 
 def load_model(cfg: Config, checkpoint: str | None, device: str) -> nn.Module:
@@ -57,43 +53,11 @@ def _load(model: nn.Module, checkpoint: str) -> None:
         )
 
 
-def choose_clips(length: int, num: int) -> list[int]:
-    """``num`` different clips of a dataset (all, if it has fewer), from all over it and the same each time.
-
-    Raises:
-        ValueError: If ``num`` is not positive.
-    """
-    if num < 1:
-        raise ValueError(f'the number of clips to draw is {num}; it must be at least 1')
-    return sorted(np.random.default_rng(0).permutation(length)[:num].tolist())
-
-
-def dataset_samples(cfg: Config, split: str, num: int, objects: dict | None = None) -> tuple[Iterator[dict], int]:
-    """Samples of the dataset of a config, and how many; another replaces one that cannot be read.
-
-    Args:
-        cfg (Config): The config.
-        split (str): 'train', 'val' or 'test'.
-        num (int): How many at most, see :func:`choose_clips`.
-        objects (dict, optional): LoadObjects for its pipeline; None: its own, or the boxes that the dataset knows.
-    """
-    init_default_scope(cfg.get('default_scope', 'mmaction'))
-    if cfg.get(f'{split}_dataloader') is None:
-        raise ValueError(f'--dataset {split}: the config has no {split}_dataloader')
-    settings = cfg[f'{split}_dataloader'].dataset
-    loads = any(step['type'] == 'LoadObjects' for step in settings.pipeline)
-    pipeline = keep_source(settings.pipeline, objects or (None if loads else _known_objects(settings)))
-    dataset = DATASETS.build({**settings, 'pipeline': pipeline})
-    load_through(dataset, replace_damaged)
-    indices = choose_clips(len(dataset), num)
-    return (sample for i in indices for sample in dataset.__getitems__([i])), len(indices)
-
-
 def class_names(cfg: Config, labels: str | None = None) -> list[str] | None:
     """Names of the classes, where somebody knows them.
 
     Args:
-        cfg (Config): Whose validation set may know them.
+        cfg (Config): Whose datasets may know them.
         labels (str, optional): File of names, one a line, or Something-Something V2's labels.json.
 
     Raises:
@@ -105,65 +69,46 @@ def class_names(cfg: Config, labels: str | None = None) -> list[str] | None:
             return [line.strip() for line in text.splitlines() if line.strip()]
         numbers = json.loads(text)
         return sorted(numbers, key=lambda name: int(numbers[name]))
-    settings = cfg.val_dataloader.dataset
-    known = settings.get('metainfo') or getattr(DATASETS.get(settings['type']), 'METAINFO', {})
-    return list(known['classes']) if known.get('classes') else None
-
-
-def _known_objects(settings: dict) -> dict | None:
-    kind = DATASETS.get(settings['type'])
-    if issubclass(kind, SynchronousDigits):
-        return dict(type='LoadObjects')
-    boxes = Path(settings.get('data_root') or 'data/mini_something', 'bounding_box_annotations.json')
-    return dict(type='LoadObjects', ann_file=str(boxes)) if boxes.is_file() else None
-
-
-def file_samples(cfg: Config, videos: Sequence[str], objects: dict | None) -> Iterator[dict]:
-    """Samples of video files or folders of frames, by the pipeline of the config's validation.
-
-    Raises:
-        FileNotFoundError: If there is no such file.
-        ValueError: If it cannot be read.
-    """
-    init_default_scope(cfg.get('default_scope', 'mmaction'))
-    settings = cfg.val_dataloader.dataset
-    # the boxes of its dataset are not those of any file
-    steps = [step for step in settings.pipeline if step['type'] != 'LoadObjects' or _files_exist(step)]
-    pipeline = keep_source(steps, objects)
-    run = Compose(pipeline)
-    reads_frames = any(step['type'] == 'RawFrameDecode' for step in pipeline)
-    for video in videos:
-        if not Path(video).exists():
-            raise FileNotFoundError(f'{video} does not exist')
-        if Path(video).is_dir() != reads_frames:
-            have, want = ('a folder', 'video files') if Path(video).is_dir() else ('a file', 'folders of frames')
-            raise ValueError(f'{video} is {have}, but the pipeline of this config reads {want}')
-        try:
-            yield run(_describe(Path(video), settings))
-        except Exception as error:
-            raise ValueError(f'{video} cannot be read as a video: {error or type(error).__name__}') from error
-
-
-def _files_exist(step: dict) -> bool:
-    files = step.get('ann_file') or []
-    files = [files] if isinstance(files, str) else files
-    return bool(files) and all(Path(file).exists() for file in files)
-
-
-def _describe(path: Path, settings: dict) -> dict:
-    if path.is_file():
-        return dict(filename=str(path), start_index=0, modality='RGB')
-    template = settings.get('filename_tmpl', 'img_{:05}.jpg')
-    total = sum(1 for file in path.iterdir() if file.suffix == Path(template).suffix)
-    if not total:
-        raise ValueError(f'it has no frames named like {template.format(1)}')
-    start = settings.get('start_index', 1)
-    return dict(frame_dir=str(path), total_frames=total, filename_tmpl=template, start_index=start, modality='RGB')
+    loaders = filter(None, (cfg.get(f'{split}_dataloader') for split in ('val', 'test', 'train')))
+    for settings in (leaf for loader in loaders for leaf in leaf_datasets(loader.dataset)):
+        kind = DATASETS.get(settings.get('dataset_type', settings['type']))
+        known = settings.get('metainfo') or getattr(kind, 'METAINFO', {})
+        if known.get('classes'):
+            return list(known['classes'])
+    return None
 
 
 @torch.no_grad()
-def predict_clip(model: nn.Module, sample: dict, classes: list | None = None, view: int = 0) -> RegionClip:
+def predict_clip(
+    model: nn.Module, sample: dict, classes: list | None = None, view: int = 0, name: str | None = None
+) -> RegionClip:
     """What the model predicts of a sample of a pipeline, and where its nodes look."""
     with attach_regions(model):
         predicted = model.val_step(pseudo_collate([sample]))[0]  # type: ignore[operator]
-    return make_clip(sample['inputs'], predicted, classes=classes, view=view)
+    return make_clip(sample['inputs'], predicted, name, classes, view)
+
+
+def predict_clips(
+    model: nn.Module,
+    inputs: Iterable[ClipInput],
+    skip: Callable[[Exception], None],
+    classes: list | None = None,
+    view: int = 0,
+) -> Iterator[RegionClip]:
+    """Predict one clip after the other, none of which is kept.
+
+    Args:
+        model (nn.Module): The model.
+        inputs (Iterable[ClipInput]): The clips.
+        skip (Callable): Gets the error of each clip that cannot be read, which is left out.
+        classes (list, optional): Names of the classes.
+        view (int): Which view of each.
+    """
+    for name, load in inputs:
+        try:
+            sample = load()
+        except Exception as error:  # every decoder has its own kinds
+            skip(error)
+            continue
+        yield predict_clip(model, sample, classes, view, name)
+        del sample  # before the next one is read

@@ -15,7 +15,7 @@ from mmengine.runner import Runner
 from region_runs import FRAMES, SIDE, config, digits, recognizer
 
 from dyreg_mmaction.datasets.something.video_files import write_webm
-from dyreg_mmaction.engine.damaged_samples import replace_damaged
+from dyreg_mmaction.engine.launch import build_runner
 from dyreg_mmaction.evaluation import ObjectDistance
 from dyreg_mmaction.evaluation.distances import count_frames, video_distances
 from dyreg_mmaction.ops import Regions
@@ -229,9 +229,7 @@ def test_a_damaged_video_in_a_run(tmp_path):
     model = recognizer(GRID)
     model['backbone']['in_channels'] = 3
     model['data_preprocessor'].update(mean=[127.5] * 3, std=[127.5] * 3)
-    cfg = config(tmp_path, model, dataset)
-    replace_damaged(cfg, 'test_dataloader')
-    given = Runner.from_cfg(cfg).test()
+    given = build_runner(config(tmp_path, model, dataset)).test()
     counts = {name: given[f'object/{name}'] for name in ('videos', 'videos_damaged', 'frames')}
     assert counts == dict(videos=2, videos_damaged=1, frames=2 * FRAMES)
 

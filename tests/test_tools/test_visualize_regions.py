@@ -74,6 +74,38 @@ def test_over_a_video(run, root):
     assert sorted(written) == ['000_100001.gif', '000_100001.mp4', 'regions.png']
 
 
+def test_what_cannot_be_read_is_reported_and_the_others_are_drawn(run, root, capsys):
+    video = root / 'data/videos/100001.webm'
+    written = run('model.pth', video, 'empty.webm', 'no.webm', root / 'data/videos/100002.webm', '--html', '--gif')
+    assert sorted(written) == ['000_100001.gif', '001_100002.gif', 'regions.png', 'report.html']
+    assert written['report.html'].read_text().count('"name": "10000') == 2
+    said = capsys.readouterr().err
+    assert 'empty.webm cannot be read as a video' in said and 'no.webm does not exist; it is left out' in said
+    assert '2 of 4 clips are left out' in said
+
+
+def test_boxes_of_the_dataset_are_not_drawn_on_a_file_of_the_same_name(run, root, tmp_path):
+    """The quick start's config and a user's own video that is called as one of MiniSomething's."""
+    own = tmp_path / '100001.webm'
+    own.write_bytes((root / 'data/videos/100002.webm').read_bytes())
+    text = run('model.pth', own, '--html')['report.html'].read_text()
+    assert '"acting": []' in text and '"distances": {}' in text
+
+
+def test_what_was_drawn_before_an_interrupt_is_kept(tool, tmp_path):
+    from argparse import Namespace
+
+    from test_visualization.test_pictures import clip
+
+    args = Namespace(html=True, config='a.py', style='box', nodes=None, width=64, mp4=False, gif=False)
+    with pytest.raises(KeyboardInterrupt), tool.Pictures(args, tmp_path) as pictures:
+        pictures.add(clip())
+        assert not (tmp_path / 'report.html').exists()
+        raise KeyboardInterrupt
+    assert sorted(path.name for path in tmp_path.iterdir()) == ['regions.png', 'report.html']
+    assert (tmp_path / 'report.html').read_text().rstrip().endswith('</html>')
+
+
 @pytest.mark.parametrize(
     'arguments, words',
     [

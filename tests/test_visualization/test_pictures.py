@@ -11,7 +11,8 @@ from dyreg_mmaction.registry import DATASETS, MODELS
 from dyreg_mmaction.visualization import contact_sheet, draw_clip, mean_regions, side_by_side
 from dyreg_mmaction.visualization.clip import Nodes, RegionClip, moving_nodes, node_motion, nodes_in_view
 from dyreg_mmaction.visualization.drawing import node_colors
-from dyreg_mmaction.visualization.predict import choose_clips, predict_clip
+from dyreg_mmaction.visualization.inputs import choose_clips
+from dyreg_mmaction.visualization.predict import predict_clip
 from dyreg_mmaction.visualization.sheet import clip_caption, path_caption, text_bar
 from dyreg_mmaction.visualization.video_files import hold_frames, write_gif, write_mp4
 

@@ -40,6 +40,12 @@ class MiniSomething(VideoDataset):
             )
         super().__init__(ann_file, data_root=data_root, data_prefix=dict(video='videos'), **kwargs)
 
+    @staticmethod
+    def own_objects(settings: dict) -> dict | None:
+        """LoadObjects for the boxes of the dataset of this config."""
+        boxes = Path(settings.get('data_root', 'data/mini_something'), 'bounding_box_annotations.json')
+        return dict(type='LoadObjects', ann_file=str(boxes)) if boxes.is_file() else None
+
     def get_data_info(self, idx: int) -> dict:
         """A video's path and label, and ``acting`` (K,), which of its objects its class is about."""
         info = super().get_data_info(idx)

@@ -95,6 +95,11 @@ class SynchronousDigits(BaseDataset):
         self.interpolation, self.overlap = interpolation, overlap
         super().__init__(data_root=data_root, serialize_data=False, pipeline=list(pipeline), **kwargs)
 
+    @staticmethod
+    def own_objects(settings: dict) -> dict:
+        """LoadObjects for the boxes of the dataset of this config: those of its samples."""
+        return dict(type='LoadObjects')
+
     def load_data_list(self) -> range:
         """Load the digits; of the clips nothing but their indices is stored."""
         self.images = load_digits(self.split, self.data_root, self.digit_classes)

@@ -6,8 +6,9 @@ from mmengine.model import is_model_wrapper
 from mmengine.runner import IterBasedTrainLoop, Runner
 
 from dyreg_mmaction.registry import HOOKS
-from dyreg_mmaction.visualization.predict import class_names, dataset_samples, predict_clip
-from dyreg_mmaction.visualization.sheet import contact_sheet
+from dyreg_mmaction.visualization.inputs import ClipInput, dataset_inputs
+from dyreg_mmaction.visualization.predict import class_names, predict_clips
+from dyreg_mmaction.visualization.sheet import contact_sheet, stack
 
 
 @HOOKS.register_module()
@@ -15,6 +16,8 @@ class DrawRegionsHook(Hook):
     """Draw the same clips of the validation set after every validation, into all visual backends of the run.
 
     As one picture, ``regions``, at the epoch (the iteration in a run that counts those), see :func:`.contact_sheet`.
+    What cannot be read is reported and left out. Objects are drawn where the pipeline of the validation loads them, or
+    its dataset declares its own.
 
     Args:
         num (int): Number of clips, from all over the set.
@@ -30,16 +33,21 @@ class DrawRegionsHook(Hook):
         if num < 1:
             raise ValueError(f'num={num} must be at least 1')
         self.num, self.width = num, width
-        self.samples: list[dict] = []
+        self.inputs: list[ClipInput] = []
 
     def after_val_epoch(self, runner: Runner, metrics: dict[str, float] | None = None) -> None:
         """Draw, in the first process."""
         if not is_main_process():
             return
-        if not self.samples:
-            self.samples = list(dataset_samples(runner.cfg, 'val', self.num)[0])
+        self.inputs = self.inputs or dataset_inputs(runner.cfg, 'val', self.num)
         model = runner.model.module if is_model_wrapper(runner.model) else runner.model
-        classes = class_names(runner.cfg)
-        clips = [predict_clip(model, sample, classes) for sample in self.samples]
+        clips = predict_clips(
+            model,
+            self.inputs,
+            lambda error: runner.logger.warning(f'{error}; it is not drawn'),
+            class_names(runner.cfg),
+        )
+        pictures = [contact_sheet([clip], width=self.width) for clip in clips]
         step = runner.iter if isinstance(runner._train_loop, IterBasedTrainLoop) else runner.epoch
-        runner.visualizer.add_image('regions', contact_sheet(clips, width=self.width), step=step)
+        if pictures:
+            runner.visualizer.add_image('regions', stack(pictures), step=step)

@@ -4,7 +4,9 @@ import base64
 import html
 import json
 import math
-from collections.abc import Sequence
+import os
+import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -18,30 +20,52 @@ HERE = Path(__file__).parent
 WIDTH = 480  # of the frames in the report at most, in pixels
 
 
-def write_report(path: Path, clips: Sequence[RegionClip], title: str = 'Regions') -> None:
-    """Write a page for each clip and a summary of all, those with the worst numbers first.
+class ReportWriter:
+    """Writes a page for each clip and a summary of all, those with the worst numbers first, clip by clip.
 
-    Names, labels and all else that comes from files are data to the page, never part of it.
+    Names, labels and all else that comes from files are data to the page, never part of it. The file appears when the
+    writer is closed; until then a hidden one beside it grows.
 
     Args:
         path (Path): The file.
-        clips (Sequence[RegionClip]): The clips.
         title (str): What to call it.
     """
-    data = json.dumps(dict(title=title, clips=[clip_data(clip) for clip in clips]), allow_nan=False)
-    parts = {
-        'TITLE': html.escape(title),
-        'STYLE': (HERE / 'report.css').read_text(encoding='utf-8'),
-        'SCRIPT': (HERE / 'report.js').read_text(encoding='utf-8'),
-        # inside <script> only </ and <! could end or change it
-        'DATA': data.replace('<', '\\u003c'),
-    }
-    before, *rest = (HERE / 'report.html').read_text(encoding='utf-8').split('{{')
-    pieces = [before]
-    for piece in rest:
-        name, _, after = piece.partition('}}')
-        pieces += [parts[name], after]
-    path.write_text(''.join(pieces), encoding='utf-8')
+
+    def __init__(self, path: Path, title: str = 'Regions') -> None:
+        self.path = path
+        self.unfinished = path.with_name(f'.{path.name}.{os.getpid()}')
+        parts = {
+            'TITLE': html.escape(title),
+            'STYLE': (HERE / 'report.css').read_text(encoding='utf-8'),
+            'SCRIPT': (HERE / 'report.js').read_text(encoding='utf-8'),
+        }
+        halves = (HERE / 'report.html').read_text(encoding='utf-8').split('{{DATA}}')
+        head, self.tail = (re.sub('{{([A-Z]+)}}', lambda mark: parts[mark[1]], half) for half in halves)
+        self.head = f'{head}{{"title": {_json(title)}, "clips": ['
+        self.num_clips = 0
+
+    def add(self, clip: RegionClip) -> None:
+        """Write a clip."""
+        page = _json(clip_data(clip))
+        with self.unfinished.open('a' if self.num_clips else 'w', encoding='utf-8') as file:
+            file.write((',' if self.num_clips else self.head) + page)
+        self.num_clips += 1
+
+    def close(self) -> bool:
+        """Complete the page; whether there is one, as without a clip there is none."""
+        if self.num_clips:
+            with self.unfinished.open('a', encoding='utf-8') as file:
+                file.write(f']}}{self.tail}')
+            self.unfinished.replace(self.path)
+        return self.num_clips > 0
+
+
+def write_report(path: Path, clips: Iterable[RegionClip], title: str = 'Regions') -> None:
+    """Write the report of some clips, see :class:`ReportWriter`."""
+    writer = ReportWriter(path, title)
+    for clip in clips:
+        writer.add(clip)
+    writer.close()
 
 
 def clip_data(clip: RegionClip) -> dict[str, Any]:
@@ -73,6 +97,11 @@ def clip_data(clip: RegionClip) -> dict[str, Any]:
             for path, nodes in clip.nodes.items()
         ],
     )
+
+
+def _json(value: Any) -> str:
+    # inside <script> only </ and <! could end or change it
+    return json.dumps(value, allow_nan=False).replace('<', '\\u003c')
 
 
 def _jpeg(frame: np.ndarray) -> str:
