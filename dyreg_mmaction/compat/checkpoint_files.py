@@ -66,6 +66,8 @@ def remove_checkpoints_last() -> None:
     def removing_last(stock: Callable) -> Callable:
         @functools.wraps(stock)
         def save(self: Any, *args: Any, **kwargs: Any) -> None:
+            if not hasattr(self, 'file_backend'):  # a validation without a training, which saves nothing
+                return stock(self, *args, **kwargs)
             backend, self.file_backend = self.file_backend, _RemoveLater(self.file_backend)
             removed = self.file_backend.removed
             try:

@@ -81,7 +81,7 @@ def file_inputs(cfg: Config, videos: Sequence[str], objects: dict | None = None)
     """
     init_default_scope(cfg.get('default_scope', 'mmaction'))
     settings = next(leaf_datasets(cfg.val_dataloader.dataset))
-    steps = [_with_own_boxes(step, objects) for step in settings.pipeline if step['type'] != 'LoadObjects']
+    steps = [_with_own_boxes(step, objects) for step in settings['pipeline'] if step['type'] != 'LoadObjects']
     pipeline = keep_source(steps, objects)
     if objects is not None:
         _check_unique(videos, objects)

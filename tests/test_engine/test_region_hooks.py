@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import cv2
+import numpy as np
 import pytest
 from mmengine.config import Config
 from mmengine.runner import Runner
@@ -43,6 +44,33 @@ def test_the_same_clips_are_drawn_after_every_validation(tmp_path):
     assert all(picture.shape == (height, 4 * 64, 3) for picture in pictures)
     bottom = slice(22 + 18 + SIDE + 18, height // 3)  # a fixed grid over the first clip: the same each time
     assert (pictures[0][bottom] == pictures[1][bottom]).all()
+
+
+def test_a_clip_that_cannot_be_read_is_left_out(tmp_path, capsys):
+    for name in '123':
+        (tmp_path / name).mkdir()
+        for number in range(1, 9):
+            cv2.imwrite(str(tmp_path / name / f'img_{number:05}.jpg'), np.full((SIDE, SIDE, 3), 90, np.uint8))
+    (tmp_path / '2/img_00004.jpg').unlink()
+    (tmp_path / 'list.txt').write_text(''.join(f'{name} 8 0\n' for name in '123'))
+    pipeline = [
+        dict(type='SampleFrames', clip_len=1, frame_interval=1, num_clips=4, test_mode=True),
+        dict(type='RawFrameDecode'),
+        dict(type='FormatShape', input_format='NCHW'),
+        dict(type='PackActionInputs'),
+    ]
+    dataset = dict(type='RawframeDataset', ann_file=str(tmp_path / 'list.txt'), pipeline=pipeline, test_mode=True)
+    dataset['data_prefix'] = dict(img=str(tmp_path))
+    model = recognizer(dict(type='FixedRegions'))
+    model['backbone']['in_channels'] = 3
+    model['data_preprocessor'].update(mean=[127.5] * 3, std=[127.5] * 3)
+    cfg = config(tmp_path / 'run', model, dataset, val_cfg=dict(), val_evaluator=dict(type='AccMetric'))
+    cfg.val_dataloader = cfg.test_dataloader
+    cfg.custom_hooks = [dict(type='DrawRegionsHook', num=3, width=64)]
+    build_runner(cfg).val()
+    (picture,) = (cv2.imread(str(path)) for path in tmp_path.rglob('regions_*.png'))
+    assert len(picture) == 2 * (22 + 18 + SIDE)
+    assert '2 cannot be read: ' in capsys.readouterr().out
 
 
 def test_into_tensorboard(tmp_path):
