@@ -9,6 +9,7 @@ import functools
 from . import (
     checkpoint_files,
     checkpoint_loading,
+    checkpointing,
     config_variables,
     loaded_objects,
     mmaction,
@@ -63,6 +64,8 @@ REMEDIES = (
     mmaction.batch_test_views,
     mmaction.score_in_float32,
     mmaction.group_all_parameters,
+    checkpointing.checkpoint_blocks_of_backbones,
+    checkpointing.checkpoint_chosen_modules,
 )
 
 

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from dyreg_mmaction.registry import MODELS
 
 from .config_checks import check_running_config
+from .forwards import Forward, frames_of_batch, running
 from .plugins import insert_plugins
 from .refinement import Refinement
 from .shift import copy_once
@@ -54,7 +55,6 @@ class Plugged(nn.Module):
     num_segments: int | None
     plugins: nn.ModuleDict | dict[str, nn.Module]
     channels_last = False
-    frames_of_batch: int | None = None
     _refinements: Sequence[Refinement] = ()
     _unloaded = 0
 
@@ -109,14 +109,15 @@ class Plugged(nn.Module):
         )  # len() would be fixed in an export
         for refinement in self._refinements:
             refinement.attach(self)
-            refinement.begin(num_clips)
-        y = super().forward(x, *args, **kwargs)
+        forward = Forward(num_clips)
+        with running(forward):
+            y = super().forward(x, *args, **kwargs)
         for refinement in self._refinements:
-            refinement.end()
+            refinement.check(forward)
         return y
 
     def _count_clips(self, num_frames: int) -> int:
-        frames = self.num_segments or self.frames_of_batch
+        frames = self.num_segments or frames_of_batch(self)
         if frames is None:
             raise ValueError(
                 f"{type(self).__name__} has num_segments='batch', and nobody tells it the frames of a clip; make the "

@@ -10,6 +10,8 @@ from torch import Tensor
 
 from dyreg_mmaction.registry import MODELS
 
+from .forwards import Batch, running
+
 
 class TakesFrames:
     """Mixin in front of a Recognizer2D: tells a backbone with ``num_segments='batch'`` the frames of the clips.
@@ -25,12 +27,11 @@ class TakesFrames:
             ValueError: If a data sample to be tested does not tell.
         """
         backbone = self.backbone  # type: ignore[attr-defined]
-        if getattr(backbone, 'num_segments', 0) is None:
-            backbone.frames_of_batch = _told(data_samples or []) if mode == 'predict' else inputs.shape[1]
-        try:
+        if getattr(backbone, 'num_segments', 0) is not None:
             return super().forward(inputs, data_samples, mode, **kwargs)  # type: ignore[misc]
-        finally:
-            backbone.frames_of_batch = None
+        frames = _told(data_samples or []) if mode == 'predict' else inputs.shape[1]
+        with running(Batch(backbone, frames)):
+            return super().forward(inputs, data_samples, mode, **kwargs)  # type: ignore[misc]
 
 
 def _told(data_samples: list) -> int:

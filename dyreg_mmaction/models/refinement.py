@@ -1,12 +1,20 @@
 """The hook that lets a backbone's forward run through a plugin, exactly once and at its place."""
 
+import threading
+from contextlib import nullcontext
+
+import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.utils.hooks import RemovableHandle
 
+from .forwards import Forward, current_forward
+
+_moving = threading.Lock()
+
 
 class Refinement:
-    """Forward hook that gives a sub-module's output to a plugin, and knows whether it did.
+    """Forward hook that gives a sub-module's output to a plugin, and counts it in the backbone's :class:`.Forward`.
 
     An object and not a closure: deepcopy and pickle follow its attributes, so that a copied backbone calls its own
     copy of the plugin. Plugin and sub-module are looked up by name, as conversions put others in their places.
@@ -20,7 +28,6 @@ class Refinement:
 
     module: nn.Module | None = None
     handle: RemovableHandle | None = None
-    num_runs = num_clips = num_maps = 0
 
     def __init__(self, backbone: nn.Module, plugins: nn.ModuleDict, path: str, num_frames: int | None) -> None:
         self.plugins = plugins
@@ -32,15 +39,26 @@ class Refinement:
 
     def __call__(self, module: nn.Module, args: tuple, output: Tensor) -> Tensor:
         """Refine maps (B, C, T, H, W) or (B*T, C, H, W)."""
-        self.num_runs += 1
+        forward = current_forward()
+        if forward is not None:
+            forward.num_runs[self.path] = forward.num_runs.get(self.path, 0) + 1
         plugin = self.plugins[self.key]
         if output.ndim == 5:
             return plugin(output)
-        if self.num_frames is None:
-            self._check_clips(output.shape[0])
-        clips = (self.num_clips, -1) if self.num_frames is None else (-1, self.num_frames)
-        maps = output.unflatten(0, clips).transpose(1, 2)  # (B,C,T,H,W), a view
+        maps = output.unflatten(0, self._clips(forward)).transpose(1, 2)  # (B,C,T,H,W), a view
         return plugin(maps).transpose(1, 2).flatten(0, 1)
+
+    def _clips(self, forward: Forward | None) -> tuple[int, int]:
+        """(B, T) of maps, one of them -1."""
+        if self.num_frames is not None:
+            return -1, self.num_frames
+        if forward is None:
+            raise RuntimeError(
+                f'the sub-module {self.path!r} runs outside of a forward of its backbone, where the number of clips is '
+                'unknown; run the whole backbone; if an activation checkpoint of your own runs it again in backward, '
+                'use dyreg_mmaction.compat.checkpointing.checkpoint_in_forward'
+            )
+        return forward.num_clips, -1
 
     def attach(self, backbone: nn.Module) -> None:
         """Hook the module that is in the place now.
@@ -50,39 +68,33 @@ class Refinement:
         """
         module = backbone.get_submodule(self.path)
         if module is not self.module:
-            if self.handle is not None:
-                self.handle.remove()
-            self.module, self.handle = module, module.register_forward_hook(self)
+            self._move(module)
         if self.norm is not None and _is_folded(backbone, self.norm):
             raise RuntimeError(
                 f'the norm {self.norm!r} is folded into the convolution in front of the plugin after={self.path!r}, '
                 f'which belongs between the two; do not fuse this model, or build it with after={self.norm!r}'
             )
 
-    def begin(self, num_clips: int) -> None:
-        """A forward of the backbone begins, on so many clips."""
-        self.num_runs, self.num_clips = 0, num_clips
+    def _move(self, module: nn.Module) -> None:
+        with nullcontext() if torch.compiler.is_compiling() else _moving:  # compilers trace in one thread
+            if module is self.module:
+                return
+            if self.handle is not None:
+                self.handle.remove()
+            self.handle = module.register_forward_hook(self)
+            self.module = module  # last, as other threads look at it
 
-    def end(self) -> None:
-        """It is over.
+    def check(self, forward: Forward) -> None:
+        """See that the plugin has run in a forward that is over.
 
         Raises:
-            RuntimeError: If the plugin has not run exactly once in it.
+            RuntimeError: If it has not run exactly once.
         """
-        if self.num_runs != 1:
+        num_runs = forward.num_runs.get(self.path, 0)
+        if num_runs != 1:
             raise RuntimeError(
-                f'the plugin after={self.path!r} ran {self.num_runs} times in one forward, not once: something '
+                f'the plugin after={self.path!r} ran {num_runs} times in one forward, not once: something '
                 'bypasses or repeats its sub-module since the model was built; undo that, or choose another place'
-            )
-
-    def _check_clips(self, num_maps: int) -> None:
-        """Refuse a block that runs again in backward, for activation checkpointing, when other clips have come."""
-        if self.num_runs == 1:
-            self.num_maps = num_maps
-        elif self.num_maps != num_maps:
-            raise RuntimeError(
-                f'after={self.path!r} runs again in backward (with_cp=True) for {num_maps} maps when the last forward '
-                f'had {self.num_maps}, so that their clips are not known any more; set with_cp=False'
             )
 
 
