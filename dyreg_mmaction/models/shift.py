@@ -4,7 +4,6 @@ from mmaction.models.backbones.resnet_tsm import TemporalShift
 from torch import Tensor, nn
 
 from dyreg_mmaction.ops import temporal_shift
-from dyreg_mmaction.ops.tracing import is_traced
 
 
 class Shift(TemporalShift):
@@ -16,8 +15,6 @@ class Shift(TemporalShift):
 
     def forward(self, x: Tensor) -> Tensor:
         """The net on the shifted maps (B*T, C, H, W)."""
-        if is_traced():  # which makes one pass of the three itself
-            return super().forward(x)
         return self.net(temporal_shift(x, self.num_segments, self.shift_div))
 
 

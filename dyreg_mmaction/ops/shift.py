@@ -1,8 +1,11 @@
 """The temporal shift of TSM (ICCV 2019)."""
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd.function import once_differentiable
+
+from .tracing import is_traced
 
 
 def temporal_shift(x: Tensor, time: int, part: int) -> Tensor:
@@ -16,7 +19,16 @@ def temporal_shift(x: Tensor, time: int, part: int) -> Tensor:
     Returns:
         Tensor[B * T, C, H, W]: In the memory layout of x; each value has been copied once.
     """
-    return _Shift.apply(x, time, x.shape[1] // part)
+    fold = x.shape[1] // part
+    return _shift_slices(x, time, fold) if is_traced() else _Shift.apply(x, time, fold)
+
+
+def _shift_slices(x: Tensor, time: int, fold: int) -> Tensor:
+    """The same for compilers, which make one pass of it; a batch axis that is split hangs those with symbolic sizes."""
+    frame = (torch.arange(x.shape[0], device=x.device) % time)[:, None, None, None]
+    from_next = F.pad(x[1:, :fold], (0, 0, 0, 0, 0, 0, 0, 1)).masked_fill(frame == time - 1, 0)
+    from_last = F.pad(x[:-1, fold : 2 * fold], (0, 0, 0, 0, 0, 0, 1, 0)).masked_fill(frame == 0, 0)
+    return torch.cat((from_next, from_last, x[:, 2 * fold :]), dim=1)
 
 
 class _Shift(torch.autograd.Function):
