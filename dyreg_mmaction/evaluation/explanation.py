@@ -42,6 +42,7 @@ class Explanation(NamedTuple):
         without (dict[str, ndarray[N]]): Probability of the class without the node.
         frame_effects (dict[str, ndarray[T, N]]): Effect of each node in each frame alone; {} unless asked for.
         motion (dict[str, ndarray[N]]): Standard deviation of each centre over the frames, in 0..1 of the crop.
+        regions (dict[str, Regions]): Regions of the nodes, (V, T, N, 2), in 0..1 of the crop.
         curves (dict[str, Curves]): By the order of the nodes: 'effect' (largest first), 'motion' (largest first),
             'random' (mean over random orders).
     """
@@ -53,6 +54,7 @@ class Explanation(NamedTuple):
     without: dict[str, np.ndarray]
     frame_effects: dict[str, np.ndarray]
     motion: dict[str, np.ndarray]
+    regions: dict[str, Regions]
     curves: dict[str, Curves]
 
     def ranking(self) -> list[tuple[str, int]]:
@@ -108,6 +110,7 @@ def explain(
         without=scores.split(found.probability[1:]),
         frame_effects=_frame_effects(scores) if per_frame else {},
         motion=scores.split(motion),
+        regions=scores.regions,
         curves=dict(
             effect=_curves(scores, np.argsort(-effects, kind='stable')),
             motion=_curves(scores, np.argsort(-motion, kind='stable')),

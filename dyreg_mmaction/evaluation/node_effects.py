@@ -1,0 +1,138 @@
+"""Do the nodes that matter lie on the objects that matter? Effects of nodes beside the objects of their clips."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from .distances import nan_mean
+from .explanation import Curves, Explanation
+from .object_distance import objects_of_frames
+
+PLACES = ('acting', 'resting', 'background')
+
+
+class NodeEffect(NamedTuple):
+    """A node of a clip.
+
+    Attributes:
+        clip (str): Name of the clip.
+        plugin (str): Path of the plugin.
+        node (int): Index of the node.
+        effect (float): See :class:`.Explanation`.
+        without (float): Probability of the class without the node.
+        motion (float): Standard deviation of its centre over the frames, in 0..1 of the crop.
+        x, y (float): Mean centre, in 0..1 of the crop.
+        place (str): Where its centre lies in most frames: in an 'acting' object, in a 'resting' one, on 'background';
+            '' where the clip has no objects.
+        distance (float): Mean distance from its centre to the nearest acting object's, nan without one.
+    """
+
+    clip: str
+    plugin: str
+    node: int
+    effect: float
+    without: float
+    motion: float
+    x: float
+    y: float
+    place: str
+    distance: float
+
+
+def node_effects(
+    clip: str, explanation: Explanation, objects: np.ndarray | None = None, acting: np.ndarray | None = None
+) -> list[NodeEffect]:
+    """All nodes of a clip.
+
+    Args:
+        clip (str): Name of the clip.
+        explanation (Explanation): Of the clip.
+        objects (ndarray[V, T, K, 4], optional): Boxes of its objects, in 0..1 of the crop; nan: not seen.
+        acting (ndarray[K], optional): Which objects the class is about; None: all.
+    """
+    rows = []
+    for path, effects in explanation.effects.items():
+        regions = explanation.regions[path]
+        centers = regions.center.double().cpu().numpy()  # (V,T,N,2)
+        places, distances = [''] * len(effects), np.full(len(effects), np.nan)
+        if objects is not None:
+            of_frames = objects_of_frames(objects, regions)
+            active = np.ones(objects.shape[2], bool) if acting is None else np.asarray(acting, bool)
+            places, distances = _places(centers, of_frames, active), _distances(centers, of_frames[:, :, active])
+        mean = centers.mean((0, 1))  # (N,2)
+        for node, effect in enumerate(effects):
+            rows.append(
+                NodeEffect(
+                    clip,
+                    path,
+                    node,
+                    float(effect),
+                    float(explanation.without[path][node]),
+                    float(explanation.motion[path][node]),
+                    *mean[node].tolist(),
+                    places[node],
+                    float(distances[node]),
+                )
+            )
+    return rows
+
+
+def _places(centers: np.ndarray, boxes: np.ndarray, acting: np.ndarray) -> list[str]:
+    """Where each node is in most frames, from centres (V, T, N, 2) and boxes (V, T, K, 4)."""
+    points = centers[..., None, :]  # (V,T,N,1,2)
+    low, high = boxes[..., None, :, :2], boxes[..., None, :, 2:]  # (V,T,1,K,2)
+    inside = ((points >= low) & (points <= high)).all(-1)  # (V,T,N,K); nan compares as outside
+    in_acting = inside[..., acting].any(-1)
+    in_resting = inside[..., ~acting].any(-1) & ~in_acting
+    shares = np.stack([in_acting, in_resting, ~in_acting & ~in_resting]).mean((1, 2))  # (3,N)
+    return [PLACES[place] for place in shares.argmax(0)]
+
+
+def _distances(centers: np.ndarray, boxes: np.ndarray) -> np.ndarray:
+    """Mean distance of each node, (N,), from centres (V, T, N, 2) to the nearest of boxes (V, T, K, 4)."""
+    middle = (boxes[..., :2] + boxes[..., 2:]) / 2
+    distance = np.linalg.norm(centers[..., None, :] - middle[..., None, :, :], axis=-1)  # (V,T,N,K)
+    nearest = np.where(np.isnan(distance), np.inf, distance).min(-1, initial=np.inf)  # (V,T,N)
+    nearest = np.where(np.isinf(nearest), np.nan, nearest).reshape(-1, centers.shape[2])
+    return np.array([nan_mean(values) for values in nearest.T])
+
+
+def effects_by_place(rows: Sequence[NodeEffect]) -> dict[str, dict[str, float]]:
+    """Effects of nodes on acting objects, on resting ones and on background.
+
+    Returns:
+        dict[str, dict[str, float]]: By place: ``nodes``, the fraction of all nodes that are there; ``effect``, their
+        mean effect; ``strongest``, the fraction of clips whose node of the largest effect is there. {} without objects.
+    """
+    placed = [row for row in rows if row.place]
+    clips: dict[str, list[NodeEffect]] = {}
+    for row in placed:
+        clips.setdefault(row.clip, []).append(row)
+    strongest = [max(nodes, key=lambda row: row.effect).place for nodes in clips.values()]
+    return {
+        place: dict(
+            nodes=np.mean([row.place == place for row in placed]).item(),
+            effect=nan_mean(np.array([row.effect for row in placed if row.place == place] or [np.nan])),
+            strongest=np.mean([other == place for other in strongest]).item(),
+        )
+        for place in (PLACES if placed else ())
+    }
+
+
+def mean_curves(explanations: Sequence[Explanation]) -> dict[str, Curves]:
+    """Curves of a model averaged over clips, by the order of the nodes."""
+    names = explanations[0].curves
+    return {
+        name: Curves(*(np.mean(curves, axis=0) for curves in zip(*(e.curves[name] for e in explanations), strict=True)))
+        for name in names
+    }
+
+
+def areas(curves: dict[str, Curves]) -> dict[str, dict[str, float]]:
+    """Areas under the curves, in 0..1: small for a deletion, and large for an insertion, whose first nodes matter."""
+    return {name: {kind: _area(curve) for kind, curve in both._asdict().items()} for name, both in curves.items()}
+
+
+def _area(curve: np.ndarray) -> float:
+    return float((curve[1:] + curve[:-1]).mean() / 2)

@@ -1,0 +1,152 @@
+"""Measure which nodes the predictions of a model depend on: on videos, or over a dataset.
+
+Example:
+    python tools/explain.py CONFIG CHECKPOINT --dataset val --num 40 --out explained
+
+The effect of a node is the log-odds of the class with all nodes open less those with this node closed, that is not
+written back and without messages. The folder receives ``explanations.json``, ``nodes.csv`` (a line for each node of each
+clip) and ``curves.png``: the probability of the class while nodes are closed (deletion) or opened (insertion) in the
+order of their effect, in that of their motion and in random orders.
+"""
+
+import argparse
+import csv
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from dyreg_mmaction.visualization.inputs import ClipInput, dataset_inputs, file_inputs
+from mmengine.config import Config, DictAction
+from mmengine.utils import track_iter_progress
+
+from dyreg_mmaction.engine.config_variables import read_config
+from dyreg_mmaction.engine.launch import one_sentence
+from dyreg_mmaction.engine.named_files import check_data
+from dyreg_mmaction.evaluation.explanation import RANDOM_ORDERS, Explanation, explain
+from dyreg_mmaction.evaluation.node_effects import (
+    NodeEffect,
+    areas,
+    effects_by_place,
+    mean_curves,
+    node_effects,
+)
+from dyreg_mmaction.visualization.curves import draw_curves
+from dyreg_mmaction.visualization.predict import class_names, load_model
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__.split('\n\n')[0], formatter_class=argparse.ArgumentDefaultsHelpFormatter
+    )
+    parser.add_argument('config', help='config file')
+    parser.add_argument('checkpoint', help='checkpoint file')
+    parser.add_argument('videos', nargs='*', help='video files, or folders of frames where the config reads those')
+    parser.add_argument('--dataset', choices=['train', 'val', 'test'], help='clips of this dataset of the config')
+    parser.add_argument('--out', type=Path, required=True, help='folder to write to')
+    parser.add_argument('--num', type=int, default=20, help='number of clips of the dataset, from all over it')
+    parser.add_argument('--target', type=int, help='class to explain; without it, the predicted one of each clip')
+    parser.add_argument('--per-frame', action='store_true', help='close each node in each frame alone, too')
+    parser.add_argument('--random-orders', type=int, default=RANDOM_ORDERS, help='random orders of the curves')
+    parser.add_argument('--max-clips', type=int, default=32, help='clips in one forward; less takes less memory')
+    parser.add_argument('--boxes', help="objects, as JSON in Something-Else's form; without it, those of the dataset")
+    parser.add_argument('--ann-height', type=int, help='height of the frames in which the boxes were annotated')
+    parser.add_argument('--labels', help='names of the classes, one a line, or labels.json of Something-Something V2')
+    parser.add_argument('--device', default='cuda:0' if torch.cuda.is_available() else 'cpu')
+    parser.add_argument('--cfg-options', nargs='+', action=DictAction, help='settings to override, as key=value')
+    args = parser.parse_args()
+    if bool(args.videos) == bool(args.dataset):
+        parser.error('give either videos or --dataset')
+    for option in ('num', 'random_orders', 'max_clips'):
+        if getattr(args, option) < 1:
+            parser.error(f'--{option.replace("_", "-")} {getattr(args, option)} must be at least 1')
+    return args
+
+
+def find_inputs(args: argparse.Namespace, cfg: Config) -> list[ClipInput]:
+    objects = dict(type='LoadObjects', ann_file=args.boxes, ann_height=args.ann_height) if args.boxes else None
+    if not args.dataset:
+        return file_inputs(cfg, args.videos, objects)
+    check_data(cfg, f'{args.dataset}_dataloader')
+    return dataset_inputs(cfg, args.dataset, args.num, objects)
+
+
+def explain_input(model: Any, clip: ClipInput, args: argparse.Namespace) -> tuple[Explanation, list[NodeEffect]]:
+    sample = clip.load()
+    explanation = explain(model, sample, args.target, args.per_frame, args.random_orders, args.max_clips)
+    known = sample['data_samples']
+    objects = np.asarray(known.objects, float) if 'objects' in known else None
+    return explanation, node_effects(clip.name, explanation, objects, known.get('acting'))
+
+
+def as_json(name: str, explanation: Explanation, classes: list[str] | None) -> dict:
+    def plain(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {key: plain(item) for key, item in value.items()}
+        if hasattr(value, '_asdict'):
+            return plain(value._asdict())
+        return value.tolist() if isinstance(value, np.ndarray) else value
+
+    content = plain(explanation._replace(regions={})._asdict())
+    content.pop('regions')
+    target = explanation.target
+    return dict(clip=name, class_name=classes[target] if classes else None, **content)
+
+
+def _without_nan(numbers: dict[str, float]) -> dict[str, float | None]:
+    return {name: None if np.isnan(value) else value for name, value in numbers.items()}
+
+
+def write(out: Path, found: list[tuple[str, Explanation]], rows: list[NodeEffect], classes: list[str] | None) -> None:
+    explanations = [explanation for _, explanation in found]
+    curves = mean_curves(explanations)
+    content = dict(
+        clips=[as_json(name, explanation, classes) for name, explanation in found],
+        areas=areas(curves),
+        places={place: _without_nan(numbers) for place, numbers in effects_by_place(rows).items()},
+    )
+    (out / 'explanations.json').write_text(json.dumps(content, indent=1), encoding='utf-8')
+    with (out / 'nodes.csv').open('w', newline='', encoding='utf-8') as file:
+        csv.writer(file).writerows([NodeEffect._fields, *rows])
+    draw_curves(out / 'curves.png', curves)
+
+
+def print_summary(rows: list[NodeEffect], explanations: list[Explanation]) -> None:
+    for name, both in areas(mean_curves(explanations)).items():
+        print(f'order by {name:7} area under deletion {both["deletion"]:.3f}, under insertion {both["insertion"]:.3f}')
+    for place, numbers in effects_by_place(rows).items():
+        print(
+            f'{place:11} {numbers["nodes"]:6.1%} of the nodes, mean effect {numbers["effect"]:+.3f}, '
+            f'the strongest node in {numbers["strongest"]:.1%} of the clips'
+        )
+
+
+def main() -> None:
+    args = parse_args()
+    cfg = read_config(args.config, args.cfg_options)
+    inputs, classes = find_inputs(args, cfg), class_names(cfg, args.labels)
+    args.out.mkdir(parents=True, exist_ok=True)
+    model = load_model(cfg, args.checkpoint, args.device)
+    found: list[tuple[str, Explanation]] = []
+    rows: list[NodeEffect] = []
+    for clip in track_iter_progress(inputs):
+        try:
+            explanation, nodes = explain_input(model, clip, args)
+        except (ValueError, OSError) as error:
+            print(f'\n{clip.name} is left out: {error}', file=sys.stderr)
+            continue
+        found.append((clip.name, explanation))
+        rows += nodes
+    print()
+    if not found:
+        raise SystemExit(f'nothing is explained: none of the {len(inputs)} clips can be read')
+    write(args.out, found, rows, classes)
+    print_summary(rows, [explanation for _, explanation in found])
+    print(args.out / 'explanations.json')
+
+
+if __name__ == '__main__':
+    with one_sentence():
+        main()
