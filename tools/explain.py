@@ -3,10 +3,10 @@
 Example:
     python tools/explain.py CONFIG CHECKPOINT --dataset val --num 40 --out explained
 
-The effect of a node is the log-odds of the class with all nodes open less those with this node closed, that is not
-written back and without messages. The folder receives ``explanations.json``, ``nodes.csv`` (a line for each node of each
-clip) and ``curves.png``: the probability of the class while nodes are closed (deletion) or opened (insertion) in the
-order of their effect, in that of their motion and in random orders.
+The effect of a node is the log-odds of the class with all nodes open less those with this node closed: not written
+back, and without messages. The folder receives ``explanations.json``, ``nodes.csv`` (a line for each node of each clip)
+and ``curves.png``: the probability of the class while nodes are closed (deletion) or opened (insertion) in the order of
+their effect, in that of their motion and in random orders.
 """
 
 import argparse

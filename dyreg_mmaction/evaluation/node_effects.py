@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .distances import nan_mean
+from .distances import mean
 from .explanation import Curves, Explanation
 from .object_distance import objects_of_frames
 
@@ -94,8 +94,9 @@ def _distances(centers: np.ndarray, boxes: np.ndarray) -> np.ndarray:
     middle = (boxes[..., :2] + boxes[..., 2:]) / 2
     distance = np.linalg.norm(centers[..., None, :] - middle[..., None, :, :], axis=-1)  # (V,T,N,K)
     nearest = np.where(np.isnan(distance), np.inf, distance).min(-1, initial=np.inf)  # (V,T,N)
-    nearest = np.where(np.isinf(nearest), np.nan, nearest).reshape(-1, centers.shape[2])
-    return np.array([nan_mean(values) for values in nearest.T])
+    known = np.isfinite(nearest)
+    totals, counts = np.where(known, nearest, 0).sum((0, 1)), known.sum((0, 1))
+    return np.array([mean(*both) for both in zip(totals, counts, strict=True)])
 
 
 def effects_by_place(rows: Sequence[NodeEffect]) -> dict[str, dict[str, float]]:
@@ -110,14 +111,15 @@ def effects_by_place(rows: Sequence[NodeEffect]) -> dict[str, dict[str, float]]:
     for row in placed:
         clips.setdefault(row.clip, []).append(row)
     strongest = [max(nodes, key=lambda row: row.effect).place for nodes in clips.values()]
-    return {
-        place: dict(
-            nodes=np.mean([row.place == place for row in placed]).item(),
-            effect=nan_mean(np.array([row.effect for row in placed if row.place == place] or [np.nan])),
-            strongest=np.mean([other == place for other in strongest]).item(),
+    found = {}
+    for place in PLACES if placed else ():
+        effects = [row.effect for row in placed if row.place == place]
+        found[place] = dict(
+            nodes=len(effects) / len(placed),
+            effect=mean(sum(effects), len(effects)),
+            strongest=strongest.count(place) / len(strongest),
         )
-        for place in (PLACES if placed else ())
-    }
+    return found
 
 
 def mean_curves(explanations: Sequence[Explanation]) -> dict[str, Curves]:
