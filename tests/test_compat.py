@@ -283,6 +283,7 @@ def forget_processes_that_ended(folder: Path) -> None:
         os.environ['TORCHELASTIC_RESTART_COUNT'] = start
         store, *_ = next(dist.rendezvous('env://'))
         assert store.add('addresses', 1) == 1, 'an address of the last start'
+    assert torchrun.add('addresses', 0) == 1, 'processes without the patch are not met'
 
 
 def sync_norms_on_cpu(folder: Path) -> None:
@@ -960,8 +961,8 @@ def results(tmp_path_factory) -> dict[str, tuple[str, str]]:
 
 def test_every_remedy_is_tested():
     names = [remedy.__name__ for remedy in _load_compat().REMEDIES]
-    # the last two are of an older PyTorch: see below
-    assert sorted(names) == sorted([*FAULTS, 'require_mmcv', 'load_weights_only', 'bring_forward_names'])
+    others = ['require_mmcv', 'load_weights_only', 'bring_forward_names', 'patch_in_workers']  # the last three: below
+    assert sorted(names) == sorted([*FAULTS, *others])
 
 
 @pytest.mark.parametrize('name', FAULTS)
@@ -1023,6 +1024,65 @@ def test_older_torch_gets_the_names_that_are_used(older_torch):
     module.register_load_state_dict_pre_hook(lambda *args: seen.append(args[:3]))
     module.load_state_dict(state := module.state_dict())
     assert seen == [(module, state, '')]
+
+
+WORKED_IN = """
+from mmaction.datasets.transforms import ColorJitter
+
+class Dataset:
+    transform = ColorJitter(hue=(-0.5, -0.5))
+
+    def __init__(self):
+        self.pickled = ColorJitter(hue=(-0.5, -0.5))
+
+    def __len__(self):
+        return 1
+
+    def __getitem__(self, index):
+        import numpy as np
+
+        return self.pickled.transform(dict(imgs=[np.full((4, 4, 3), index, np.uint8)]))['imgs'][0]
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('start', ['spawn', 'forkserver'])
+def test_workers_of_any_start_method_are_patched(start, tmp_path, monkeypatch):
+    from torch.utils.data import DataLoader
+
+    (tmp_path / 'worked_in.py').write_text(WORKED_IN)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    dataset = importlib.import_module('worked_in').Dataset()
+    (image,) = DataLoader(dataset, num_workers=1, multiprocessing_context=start)
+    assert image.shape == (1, 4, 4, 3)
+
+
+def test_a_new_worker_imports_this_package_first():
+    import multiprocessing.process
+
+    from torch.utils.data._utils import worker
+
+    process = multiprocessing.process.BaseProcess(target=worker._worker_loop, args=('dataset',))
+    pickled = pickle.dumps(vars(process) | dict(_config=None))
+    assert 0 < pickled.index(b'dyreg_mmaction.compat.workers') < pickled.index(b'dataset')
+
+
+def test_a_torch_without_the_private_functions_is_left_alone(monkeypatch):
+    rendezvous = importlib.import_module('torch.distributed.rendezvous')
+    worker = importlib.import_module('torch.utils.data._utils.worker')
+    monkeypatch.delattr(rendezvous, '_create_c10d_store')
+    monkeypatch.delattr(worker, '_worker_loop')
+    compat = _load_compat()
+    with pytest.warns(UserWarning, match="no _worker_loop: .* set env_cfg.mp_cfg.mp_start_method='fork'"):
+        compat.workers.patch_in_workers()
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter('always')
+        compat.torch_distributed.forget_processes_that_ended()
+    assert not caught  # there was no restart
+    monkeypatch.setenv('TORCHELASTIC_RESTART_COUNT', '1')
+    with pytest.warns(UserWarning, match='no _create_c10d_store: .* start torchrun again'):
+        compat.torch_distributed.forget_processes_that_ended()
+    assert not hasattr(rendezvous, '_create_c10d_store') and not hasattr(worker, '_worker_loop')
 
 
 def test_a_patch_waits_for_the_import_itself(tmp_path, monkeypatch):

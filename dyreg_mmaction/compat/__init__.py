@@ -20,6 +20,7 @@ from . import (
     python,
     torch,
     torch_distributed,
+    workers,
 )
 
 REMEDIES = (
@@ -53,6 +54,7 @@ REMEDIES = (
     numpy.take_single_elements,
     torch_distributed.sync_norms_on_cpu,
     torch_distributed.forget_processes_that_ended,
+    workers.patch_in_workers,
     python.bring_back_find_loader,
     mmaction.draw_labels,
     mmaction.draw_samples,

@@ -3,6 +3,7 @@
 import functools
 import importlib
 import os
+import warnings
 from typing import Any
 
 import torch
@@ -33,17 +34,32 @@ def forget_processes_that_ended() -> None:
     """``torch/distributed/rendezvous.py:190``: processes that torchrun has restarted read where the dead ones listened.
 
     torchrun keeps one store through all restarts, so that a process may find the address of its neighbour before the
-    restart, and wait for it for good. Now each start has keys of its own.
+    restart, and wait for it for good. Now each restart has keys of its own. The first start has those that processes
+    without this patch use.
     """
+    if not dist.is_available():
+        return
     rendezvous: Any = importlib.import_module('torch.distributed.rendezvous')  # a function has taken its name
-    stock = rendezvous._create_c10d_store
+    stock = getattr(rendezvous, '_create_c10d_store', None)
+    if stock is None:
+        if _restarts():
+            warnings.warn(
+                f'torch {torch.__version__} has no _create_c10d_store: processes that torchrun has restarted may not '
+                'find each other; if they hang, start torchrun again',
+                stacklevel=2,
+            )
+        return
 
     @functools.wraps(stock)
     def create(*args: Any, **kwargs: Any) -> dist.Store:
-        start = os.environ.get('TORCHELASTIC_RESTART_COUNT', '0')
-        return dist.PrefixStore(f'start_{start}', stock(*args, **kwargs))
+        store = stock(*args, **kwargs)
+        return dist.PrefixStore(f'start_{_restarts()}', store) if _restarts() else store
 
     rendezvous._create_c10d_store = create
+
+
+def _restarts() -> int:
+    return int(os.environ.get('TORCHELASTIC_RESTART_COUNT') or 0)
 
 
 class _Sum(torch.autograd.Function):

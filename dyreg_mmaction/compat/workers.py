@@ -1,0 +1,32 @@
+"""Workers of DataLoaders that spawn or forkserver start: new interpreters, in which nothing has been patched."""
+
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch.utils.data._utils import worker
+
+_stock: Callable | None = None
+
+
+def run_worker(*args: Any, **kwargs: Any) -> None:
+    """PyTorch's loop of a worker. A new process imports this package to find it, before it unpickles the dataset."""
+    assert _stock is not None, 'import dyreg_mmaction first'
+    _stock(*args, **kwargs)
+
+
+def patch_in_workers() -> None:
+    """``torch/utils/data/dataloader.py:1148`` starts workers by a function of PyTorch, which imports nothing of ours.
+
+    Such workers are the default on Python 3.14, macOS and Windows, and would import MMAction2 unpatched.
+    """
+    global _stock
+    if not hasattr(worker, '_worker_loop'):
+        warnings.warn(
+            f'torch {torch.__version__} has no _worker_loop: data loading workers that spawn or forkserver starts run '
+            "without the patches of dyreg_mmaction; set env_cfg.mp_cfg.mp_start_method='fork'",
+            stacklevel=2,
+        )
+    elif worker._worker_loop is not run_worker:
+        _stock, worker._worker_loop = worker._worker_loop, run_worker
