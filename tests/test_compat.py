@@ -1030,8 +1030,6 @@ WORKED_IN = """
 from mmaction.datasets.transforms import ColorJitter
 
 class Dataset:
-    transform = ColorJitter(hue=(-0.5, -0.5))
-
     def __init__(self):
         self.pickled = ColorJitter(hue=(-0.5, -0.5))
 
