@@ -1,6 +1,7 @@
 """The same network, faster, once it is only run."""
 
 import copy
+import functools
 from typing import Any
 
 import torch
@@ -19,14 +20,25 @@ from .layers import FusedBlock, FusedConv
 CONVOLUTIONS = (nn.Conv2d, nn.Conv3d, wrappers.Conv2d, wrappers.Conv3d)
 BLOCKS = (resnet.BasicBlock, resnet.Bottleneck, resnet3d.BasicBlock3d, resnet3d.Bottleneck3d)
 DTYPES = (torch.float32, torch.bfloat16, torch.float16)
+HOOKS = (
+    '_forward_hooks',
+    '_forward_hooks_with_kwargs',
+    '_forward_hooks_always_called',
+    '_forward_pre_hooks',
+    '_forward_pre_hooks_with_kwargs',
+    '_backward_hooks',
+    '_backward_pre_hooks',
+    '_is_full_backward_hook',
+)
 
 
 def fuse_for_inference(model: nn.Module, dtype: torch.dtype = torch.float32) -> nn.Module:
-    """A copy of a model that gives the same in less time, to be run without gradients.
+    """A copy of a model that gives the same in less time, its weights frozen.
 
     Batch norms, ReLUs and residuals become part of the convolutions in front of them, the temporal shift copies once,
     maps lie channels last in memory. Plugins, and whatever else is hooked to a sub-module, keep their places: where one
-    sits between a convolution and its norm, the two stay apart. A block's output is overwritten by the next block.
+    sits between a convolution and its norm or ReLU, these stay apart. Gradients of the input and of features are the
+    model's, at its speed; without them a block's output is overwritten by the next block.
 
     Args:
         model (nn.Module): A recogniser or a backbone, plugged or plain, with the weights it is to be run with.
@@ -50,22 +62,38 @@ def fuse_for_inference(model: nn.Module, dtype: torch.dtype = torch.float32) -> 
         if isinstance(module, nn.Sequential):
             _fuse_blocks(module)
     backbone.eval()  # plugins find their new places, before anything is compiled
-    if dtype != torch.float32:
-        cls = type(backbone)
-        backbone.__class__ = type(cls.__name__, (LowPrecision, cls), dict(dtype=dtype, __module__=cls.__module__))
+    if dtype != torch.float32 and not isinstance(backbone, LowPrecision):
+        cls: Any = type(backbone)
+        backbone.__class__ = _in_low_precision(cls)
+        backbone.low_precision = dtype
     return model
 
 
 class LowPrecision(nn.Module):
-    """Mixin in front of a backbone: computes in ``dtype`` what takes no harm from it, and gives float32."""
+    """Mixin in front of a backbone: computes in a dtype what takes no harm from it, and gives float32."""
 
-    dtype: torch.dtype
+    low_precision: torch.dtype
 
     def forward(self, x: Tensor, *args, **kwargs):
         """The backbone's features."""
-        with torch.autocast(x.device.type, self.dtype):
+        with torch.autocast(x.device.type, self.low_precision):
             features = super().forward(x, *args, **kwargs)
         return tree_map_only(Tensor, Tensor.float, features)
+
+    def __reduce_ex__(self, protocol):
+        """Pickled by its parent, as its own class has no place of its own in a module."""
+        _, _, *state = super().__reduce_ex__(2)
+        return _empty_in_low_precision, (type(self).__bases__[1],), *state
+
+
+@functools.cache
+def _in_low_precision(parent: Any) -> Any:
+    return type(parent.__name__, (LowPrecision, parent), dict(__module__=parent.__module__, __doc__=parent.__doc__))
+
+
+def _empty_in_low_precision(parent: Any) -> Any:
+    cls = _in_low_precision(parent)
+    return cls.__new__(cls)
 
 
 def _fuse_convolution(module: ConvModule, dtype: torch.dtype) -> None:
@@ -75,13 +103,13 @@ def _fuse_convolution(module: ConvModule, dtype: torch.dtype) -> None:
     if type(conv) not in CONVOLUTIONS or conv.padding_mode != 'zeros' or isinstance(conv.padding, str):
         return
     norm = module.norm if module.with_norm else None
-    joined = module.order == ('conv', 'norm', 'act') and not any(map(_is_hooked, module.conv.modules()))
-    folds = joined and isinstance(norm, _BatchNorm) and norm.track_running_stats
+    joined = module.order == ('conv', 'norm', 'act') and not _is_hooked(module.conv)
+    folds = joined and isinstance(norm, _BatchNorm) and norm.track_running_stats and not norm._forward_pre_hooks
     relu = (
         joined
         and (norm is None or folds and not _is_hooked(norm))
         and module.with_activation
-        and type(module.activate) is nn.ReLU
+        and _is_plain_relu(module.activate)
     )
     _replace(holder, name, FusedConv(conv, norm if folds else None, relu, dtype))
     if folds:
@@ -97,25 +125,25 @@ def _fuse_blocks(stage: nn.Sequential) -> None:
         if type(block) not in BLOCKS:
             continue
         last = block.conv3 if hasattr(block, 'conv3') else block.conv2
-        alone = not any(map(_is_hooked, last.modules())) and not last.with_activation
+        alone = not _is_hooked(last) and not last.with_activation
         if type(last.conv) is FusedConv and isinstance(last.norm, nn.Identity) and alone:
-            last.conv.relu = True
+            last.conv.relu = _is_plain_relu(block.relu)
             block.__class__ = FusedBlock
             block.keeps_input = index == 0  # it is a stage's output, or comes from outside
 
 
-def _is_over_time(pool: nn.MaxPool3d) -> bool:
-    sizes: Any = (pool.kernel_size, pool.stride, pool.padding)
-    if not all(isinstance(size, tuple) for size in sizes) or pool.dilation != 1:
-        return False
-    return [size[1:] for size in sizes] == [(1, 1), (1, 1), (0, 0)] and not pool.ceil_mode and not pool.return_indices
+def _is_plain_relu(module: nn.Module) -> bool:
+    return type(module) is nn.ReLU and not _is_hooked(module)
 
 
 def _replace(holder: nn.Module, name: str, module: nn.Module) -> None:
     old = getattr(holder, name)
-    module._forward_hooks, module._forward_pre_hooks = old._forward_hooks, old._forward_pre_hooks
+    for hooks in HOOKS:
+        if hasattr(old, hooks):
+            setattr(module, hooks, getattr(old, hooks))
     setattr(holder, name, module.train(old.training))
 
 
-def _is_hooked(module: nn.Module) -> bool:
-    return bool(module._forward_hooks or module._forward_pre_hooks)
+def _is_hooked(*modules: nn.Module) -> bool:
+    """Whether anything, like a plugin, is hooked to one of the modules or to what is in them."""
+    return any(getattr(inner, hooks, None) for module in modules for inner in module.modules() for hooks in HOOKS)

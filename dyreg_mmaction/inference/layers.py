@@ -1,4 +1,4 @@
-"""Layers of a network that is only run: convolutions with norm, ReLU and residual in them."""
+"""Layers of a network that is run and not trained: convolutions with norm, ReLU and residual in them."""
 
 from collections.abc import Callable
 
@@ -43,32 +43,32 @@ class FusedConv(nn.Module):
         self.bias = nn.Parameter(bias.to(dtype), requires_grad=False)
 
     def forward(self, x: Tensor, residual: Tensor | None = None) -> Tensor:
-        """The map; ``residual`` may be overwritten with it."""
-        x = x.to(self.weight.dtype)
-        if not torch.compiler.is_compiling() and x.device.type == 'cpu' and has_onednn():
-            return self._one_pass(x, residual)
-        y = self.run(x, self.weight, self.bias, *self.geometry)
-        if residual is not None:
-            y = y.add_(residual)
-        return y.relu_() if self.relu else y
-
-    def _one_pass(self, x: Tensor, residual: Tensor | None) -> Tensor:
-        """By oneDNN, which adds and rectifies what it still holds in the cache.
-
-        Where the CPU has no kernels of the weights' type it computes in float32; PyTorch's own fallback takes 5 to 20
-        times as long.
-        """
-        dtype = x.dtype if has_onednn(x.dtype) else torch.float32
+        """The map; ``residual`` may be overwritten with it where no gradient is asked for."""
+        on_cpu = not torch.compiler.is_compiling() and x.device.type == 'cpu' and has_onednn()
+        dtype = self.weight.dtype
+        if on_cpu and not has_onednn(dtype):  # PyTorch's own kernels of this type take 5 to 20 times as long
+            dtype = torch.float32
         x, weight, bias = x.to(dtype), self.weight.to(dtype), self.bias.to(dtype)
+        residual = None if residual is None else residual.to(dtype)
+        learns = torch.is_grad_enabled() and (x.requires_grad or residual is not None and residual.requires_grad)
+        run = self._one_pass if on_cpu and not learns else self._passes
+        return run(x, weight, bias, residual).to(self.weight.dtype)
+
+    def _one_pass(self, x: Tensor, weight: Tensor, bias: Tensor, residual: Tensor | None) -> Tensor:
+        """By oneDNN, which adds and rectifies what it still holds in the cache."""
         stride, padding, dilation, groups = self.geometry
         where = (weight, bias, padding, stride, dilation, groups)
         unary = 'relu' if self.relu else None
         if residual is None:
-            y = torch.ops.mkldnn._convolution_pointwise(x, *where, unary or 'none', [], None)
-        else:
-            y = residual.to(dtype)
-            y = torch.ops.mkldnn._convolution_pointwise_.binary(y, x, *where, 'add', 1.0, unary, [], None)
-        return y.to(self.weight.dtype)
+            return torch.ops.mkldnn._convolution_pointwise(x, *where, unary or 'none', [], None)
+        return torch.ops.mkldnn._convolution_pointwise_.binary(residual, x, *where, 'add', 1.0, unary, [], None)
+
+    def _passes(self, x: Tensor, weight: Tensor, bias: Tensor, residual: Tensor | None) -> Tensor:
+        """By PyTorch, one operation after the other, with gradients."""
+        y = self.run(x, weight, bias, *self.geometry)
+        if residual is not None:
+            y = y.add_(residual)
+        return y.relu_() if self.relu else y
 
 
 def folded(conv: nn.Conv2d | nn.Conv3d, norm: _BatchNorm | None) -> tuple[Tensor, Tensor]:
@@ -86,33 +86,6 @@ def folded(conv: nn.Conv2d | nn.Conv3d, norm: _BatchNorm | None) -> tuple[Tensor
     return weight.to(conv.weight.dtype), bias.to(conv.weight.dtype)
 
 
-class FusedTimePool(nn.Module):
-    """``nn.MaxPool3d`` over time alone: a maximum of whole frames for each frame of the window.
-
-    Shapes:
-        (B, C, T, H, W) -> (B, C, T', H, W)
-    """
-
-    kernel_size: tuple[int, int, int]
-    stride: tuple[int, int, int]
-    padding: tuple[int, int, int]
-
-    def forward(self, x: Tensor) -> Tensor:
-        """The maxima."""
-        (kernel, stride, padding), time = (
-            (size[0] for size in (self.kernel_size, self.stride, self.padding)),
-            x.shape[2],
-        )
-        windows = (time + 2 * padding - kernel) // stride + 1
-        y = torch.empty_like(x[:, :, :windows], memory_format=torch.channels_last_3d).fill_(-torch.inf)
-        for offset in range(-padding, kernel - padding):
-            first = max(0, -(offset // stride))  # the window of this frame would be padding before and behind
-            last = min(windows - 1, (time - 1 - offset) // stride)
-            part = y[:, :, first : last + 1]
-            torch.maximum(part, x[:, :, first * stride + offset : last * stride + offset + 1 : stride], out=part)
-        return y
-
-
 class FusedBlock(nn.Module):
     """A residual block of MMAction2 whose last convolution adds the identity, in place where nobody else needs it."""
 
@@ -120,6 +93,7 @@ class FusedBlock(nn.Module):
     conv2: ConvModule
     conv3: ConvModule  # in bottlenecks
     downsample: nn.Module | None
+    relu: nn.Module  # where it is hooked, or is another activation
     non_local_block: nn.Module  # in 3D ones with non_local
     keeps_input: bool
 
@@ -133,4 +107,6 @@ class FusedBlock(nn.Module):
         elif self.keeps_input:
             x = x.clone()
         out = last.conv(out, x.to(out.dtype))
+        if not last.conv.relu:
+            out = self.relu(out)
         return self.non_local_block(out) if getattr(self, 'non_local', False) else out

@@ -2,6 +2,7 @@
 
 import copy
 import os
+import pickle
 import platform
 import subprocess
 import sys
@@ -15,7 +16,7 @@ from mmengine.registry import DefaultScope
 from torch import nn
 
 import dyreg_mmaction
-from dyreg_mmaction.inference.layers import FusedBlock, FusedConv, FusedTimePool
+from dyreg_mmaction.inference.layers import FusedBlock, FusedConv
 from dyreg_mmaction.registry import MODELS
 
 
@@ -84,7 +85,17 @@ def test_what_is_fused_and_what_keeps_its_place():
 
 
 @pytest.mark.parametrize(
-    'after', ['layer3.0', 'layer3.1.conv2', 'layer3.1.conv2.bn', 'layer3.1.conv1.conv.net', 'maxpool']
+    'after',
+    [
+        'layer3.0',
+        'layer3.1.conv2',
+        'layer3.1.conv2.bn',
+        'layer3.1.conv1.conv.net',
+        'layer3.1.conv1.activate',
+        'layer3.0.relu',
+        'conv1.activate',
+        'maxpool',
+    ],
 )
 def test_plugins_in_other_places(after):
     model = backbone('TSM-R18', [dict(PLUGIN, after=after)])
@@ -95,6 +106,70 @@ def test_plugins_in_other_places(after):
         for plugin in fused.plugins.values():
             nn.init.zeros_(plugin.norm.weight), nn.init.zeros_(plugin.norm.bias)
         assert difference(fused(x), expected) > 1e-4  # it ran
+
+
+def small(depth=18, **kwargs):
+    return waken(backbone('TSM-R18' if depth == 18 else 'SlowOnly', [], **kwargs))
+
+
+@pytest.mark.parametrize('path', ['conv1.activate', 'layer2.0.conv1.activate', 'layer2.0.relu', 'layer2.1.conv2.bn'])
+@pytest.mark.parametrize('kind', ['forward', 'forward with kwargs', 'before'])
+def test_hooks_see_what_they_saw(path, kind):
+    model, seen = small(), []
+    module = model.get_submodule(path)
+    if kind == 'forward':
+        module.register_forward_hook(lambda _, __, y: seen.append(y.clone()))
+    elif kind == 'forward with kwargs':
+        module.register_forward_hook(lambda _, __, ___, y: seen.append(y.clone()), with_kwargs=True)
+    else:
+        module.register_forward_pre_hook(lambda _, args: seen.append(args[0].clone()))
+    x = inputs('TSM-R18')[0]
+    with torch.no_grad():
+        outputs = [model(x), dyreg_mmaction.fuse_for_inference(model)(x)]
+    assert len(seen) == 2
+    for expected, found in (seen, outputs):
+        assert difference(found, expected) < 1e-5
+
+
+def test_other_activations_stay():
+    model = small(50, act_cfg=dict(type='LeakyReLU', negative_slope=0.2))
+    x = inputs('SlowOnly')[0]
+    with torch.no_grad():
+        assert difference(dyreg_mmaction.fuse_for_inference(model)(x), model(x)) < 1e-5
+
+
+@pytest.mark.parametrize('depth, name', [(18, 'TSM-R18'), (50, 'SlowOnly')])
+@pytest.mark.parametrize('dtype, similarity', [(torch.float32, 0.999), (torch.bfloat16, 0.95)])
+def test_gradients_of_input_and_features_are_those_of_the_model(depth, name, dtype, similarity):
+    """What Grad-CAM asks for."""
+    model, found = small(depth), []
+    for each in (model, dyreg_mmaction.fuse_for_inference(model, dtype)):
+        features = []
+        each.layer3.register_forward_hook(lambda _, __, y, features=features: features.append(y))
+        x = inputs(name)[0].requires_grad_()
+        of_features, of_x = torch.autograd.grad(each(x).square().mean(), [*features, x])
+        found.append((of_features.float(), of_x))
+    for expected, given in zip(*found, strict=True):
+        assert nn.functional.cosine_similarity(given.flatten(), expected.flatten(), 0) > similarity
+
+
+@pytest.mark.parametrize('dtype', [torch.float32, torch.bfloat16, torch.float16])
+def test_a_fused_model_can_be_pickled_and_copied(dtype, tmp_path):
+    model = backbone('TSM-R18', [dict(PLUGIN, after='layer3.0')])
+    x = inputs('TSM-R18')[0]
+    with torch.no_grad():
+        fused = dyreg_mmaction.fuse_for_inference(model, dtype)
+        expected = fused(x)
+        torch.save(fused, tmp_path / 'fused.pth')
+        again = [
+            pickle.loads(pickle.dumps(fused)),
+            torch.load(tmp_path / 'fused.pth', weights_only=False),
+            copy.deepcopy(fused),
+            dyreg_mmaction.fuse_for_inference(fused, dtype),
+        ]
+        for each in again:
+            assert type(each) is type(fused) and isinstance(each, type(model))
+            assert torch.equal(each(x), expected)
 
 
 HALF = """
@@ -154,16 +229,6 @@ def test_input_and_outputs_of_stages_are_not_overwritten():
 def test_other_dtypes_are_refused():
     with pytest.raises(ValueError, match='dtype=torch.int8 must be one of torch.float32, torch.bfloat16'):
         dyreg_mmaction.fuse_for_inference(nn.Linear(1, 1), torch.int8)
-
-
-@pytest.mark.parametrize('kernel, stride, padding', [(3, 2, 1), (2, 2, 0), (3, 1, 1), (5, 3, 2)])
-@pytest.mark.parametrize('frames', [5, 6, 7])
-def test_time_pool(kernel, stride, padding, frames):
-    pool = nn.MaxPool3d((kernel, 1, 1), (stride, 1, 1), (padding, 0, 0))
-    x = torch.randn(2, 3, frames, 4, 5)
-    expected = pool(x)
-    pool.__class__ = FusedTimePool
-    assert torch.equal(pool(x), expected)
 
 
 @pytest.mark.parametrize(
