@@ -27,6 +27,9 @@ import torch
 from mmengine.utils import ProgressBar
 from torch.utils.data import DataLoader, Dataset
 
+from dyreg_mmaction.datasets.decoding.readers import READERS, open_video
+from dyreg_mmaction.datasets.something.timeline import import_av
+
 WARM_UP = 8  # videos before the time of as many is taken
 
 Detections = list[dict]
@@ -48,6 +51,9 @@ def parse_args() -> argparse.Namespace:
     )
     parser.add_argument('--batch-size', type=int, default=16, help='frames that the detector sees at once')
     parser.add_argument('--workers', type=int, default=2, help='processes that decode videos')
+    parser.add_argument(
+        '--decoder', choices=READERS, default='decord', help='all return the same frames; pyav knows AV1'
+    )
     parser.add_argument('--half', action='store_true', help='in half precision (float16, on a CPU bfloat16)')
     parser.add_argument(
         '--shard', type=shard, default=(1, 1), metavar='I/N', help='only the I-th of N parts of the list'
@@ -71,6 +77,10 @@ def main() -> None:
     for path in (args.list, args.root):
         if not path.exists():
             sys.exit(f'{path} does not exist')
+    try:
+        import_av()
+    except ImportError as error:
+        sys.exit(str(error))
     part, parts = args.shard
     names = read_names(args.list)[part - 1 :: parts]
     claim(args)
@@ -80,7 +90,7 @@ def main() -> None:
         return
     detect = load_detector(args.detector, args.top, args.min_score, args.half)
     loader = DataLoader(
-        Videos(args.root, left, args.every), batch_size=None, num_workers=args.workers, collate_fn=tuple
+        Videos(args.root, left, args.every, args.decoder), batch_size=None, num_workers=args.workers, collate_fn=tuple
     )
     bar, failures, start = ProgressBar(len(left)), {}, 0.0
     for number, (name, frames, error) in enumerate(loader):
@@ -152,20 +162,18 @@ def write(path: Path, content: dict) -> None:
 class Videos(Dataset):
     """Name, every n-th frame (T, H, W, 3) and None of each video; where it cannot be decoded, None and the reason."""
 
-    def __init__(self, root: Path, names: list[str], every: int) -> None:
-        self.root, self.names, self.every = root, names, every
+    def __init__(self, root: Path, names: list[str], every: int, decoder: str = 'decord') -> None:
+        self.root, self.names, self.every, self.decoder = root, names, every, decoder
 
     def __len__(self) -> int:
         return len(self.names)
 
     def __getitem__(self, index: int) -> tuple[str, np.ndarray | None, str | None]:
-        import decord
-
         name = self.names[index]
         try:
-            video = decord.VideoReader(str(self.root / name), num_threads=1)
-            return name, video.get_batch(range(0, len(video), self.every)).asnumpy(), None
-        except Exception as error:  # decord raises its own kinds, and none may end a run of days
+            reader, timeline = open_video((self.root / name).read_bytes(), self.decoder)
+            return name, np.stack(reader.read(np.arange(0, timeline.num_frames, self.every))), None
+        except Exception as error:  # decoders raise their own kinds, and none may end a run of days
             return name, None, str(error).strip().splitlines()[-1] if str(error).strip() else type(error).__name__
 
 

@@ -49,6 +49,8 @@ def parse_args() -> argparse.Namespace:
     args = parser.parse_args()
     if bool(args.videos) == bool(args.dataset):
         parser.error('give either videos or --dataset')
+    if args.ann_height and not args.boxes:
+        parser.error(f'--ann-height {args.ann_height} is that of --boxes, which are not given')
     if args.num < 1:
         parser.error(f'--num {args.num} must be at least 1')
     return args

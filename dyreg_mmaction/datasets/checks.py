@@ -47,8 +47,8 @@ def check_lists(dataset: dict, where: str, num_classes: int | None = None, unlab
         for number, name in enumerate(names, start=1):
             if leaves_folder(name, folder):
                 raise ValueError(
-                    f'{path}, line {number}: {name!r} leads out of the data folder {folder!r}; name what is in it, from '
-                    f"there, or use absolute paths without data_root and with data_prefix=dict({PREFIX[kind]}='')"
+                    f'{path}, line {number}: {name!r} leads out of the data folder {folder!r}; name what is in it, '
+                    f"from there, or use absolute paths without data_root and with data_prefix=dict({PREFIX[kind]}='')"
                 )
         _check_boxes(dataset, names, path)
 

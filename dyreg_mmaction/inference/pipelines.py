@@ -9,7 +9,7 @@ from dyreg_mmaction.datasets import TSMCrop
 from dyreg_mmaction.registry import TRANSFORMS
 
 # how inputs of a kind are opened and decoded
-DECODERS = {'video': ('DecordInit', 'DecordDecode'), 'frames': (None, 'RawFrameDecode'), 'array': (None, 'ArrayDecode')}
+DECODERS = {'video': ('VideoInit', 'VideoDecode'), 'frames': (None, 'RawFrameDecode'), 'array': (None, 'ArrayDecode')}
 
 
 def read_pipeline(steps: Sequence[dict], kind: str) -> list[dict]:

@@ -176,13 +176,17 @@ def _to_frames(points: np.ndarray, trace: np.ndarray) -> np.ndarray:
 
 
 def _times(sample: Any, num_frames: int, view: int) -> tuple[np.ndarray, float, float]:
+    """When each frame is seen, how long the video is, and its frames per second: of a variable rate, the usual one."""
     fps = float(sample.get('avg_fps') or FPS)
     numbers = sample.get('frame_inds')
     if numbers is None or not sample.get('total_frames'):
         return np.arange(num_frames) / fps, num_frames / fps, fps
     clips = np.asarray(numbers).reshape(-1, num_frames)
-    times = (clips[view % len(clips)] - sample.get('start_index', 0)) / fps
-    return times, max(float(sample.total_frames) / fps, times[-1] + 1 / fps), fps
+    seen = clips[view % len(clips)] - sample.get('start_index', 0)
+    known = sample.get('frame_times')
+    if known is not None:
+        return known[seen], float(known[-1]), 1 / float(np.median(np.diff(known[:-1] if len(known) > 2 else known)))
+    return seen / fps, max(float(sample.total_frames) / fps, (seen[-1] + 1) / fps), fps
 
 
 def _classes(sample: Any, classes: Sequence[str] | None) -> tuple[list[tuple[str, float]], str | None, float | None]:

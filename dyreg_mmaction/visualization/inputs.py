@@ -107,8 +107,8 @@ def _keep_sources(settings: dict, objects: dict | None) -> dict:
         inner = _keep_sources(settings['dataset'], objects)
         return inner if settings['type'] in REPEATING else {**settings, 'dataset': inner}
     loads = any(step['type'] == 'LoadObjects' for step in settings['pipeline'])
-    load = objects or (None if loads else _declared_objects(settings))
-    return {**settings, 'pipeline': keep_source(settings['pipeline'], load)}
+    declared = None if loads else _declared_objects(settings)
+    return {**settings, 'pipeline': keep_source(settings['pipeline'], objects, declared)}
 
 
 def _declared_objects(settings: dict) -> dict | None:

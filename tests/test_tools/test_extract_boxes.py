@@ -13,8 +13,10 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from video_cases import VIDEOS, encode
 
 from dyreg_mmaction.datasets.boxes import LoadBoxes
+from dyreg_mmaction.datasets.decoding import VideoDecode, VideoInit
 
 TOOL = Path(__file__).parents[2] / 'tools/extract_boxes.py'
 LENGTHS = dict(a=5, b=3, c=4)
@@ -296,3 +298,24 @@ def test_faster_rcnn_gives_boxes_where_torchvision_works(tool, monkeypatch):
     detect = tool['load_faster_rcnn']('fasterrcnn_resnet50_fpn', 9, 0.0, torch.device('cpu'))
     (labels,) = detect(np.random.default_rng(0).integers(0, 255, (1, 64, 64, 3), dtype=np.uint8))
     assert all(0 <= label['box2d']['x1'] <= 64 for label in labels)
+
+
+@pytest.mark.parametrize('name', ['rotated 90', 'trimmed', '10 bits, VP9', 'shown before their keyframe', 'plain'])
+def test_boxes_of_one_decoder_fit_the_frames_of_another(tool, tmp_path, name):
+    path = VIDEOS[name][0](tmp_path)
+    for decoder, other in (('decord', 'pyav'), ('pyav', 'decord')):
+        _, seen, error = tool['Videos'](tmp_path, [path.name], 3, decoder)[0]
+        assert error is None
+        results = VideoInit(other)(dict(filename=str(path)))
+        results['frame_inds'] = np.arange(0, results['total_frames'], 3)
+        assert np.abs(np.array(VideoDecode()(results)['imgs'], int) - seen).max() <= 8
+        annotated = tool['annotate'](path.name, seen, 3, 16, lambda frames: [[] for _ in frames])[path.stem]
+        assert (annotated[0]['height'], annotated[0]['width']) == results['video_reader'].read(np.array([0]))[0].shape[
+            :2
+        ]
+
+
+def test_av1_needs_another_decoder_than_decord(tool, tmp_path):
+    encode(tmp_path / 'a.mp4', 'libsvtav1', '-preset', 12, size='64x64')
+    assert "decoder='pyav'" in tool['Videos'](tmp_path, ['a.mp4'], 3, 'decord')[0][2]
+    assert tool['Videos'](tmp_path, ['a.mp4'], 3, 'pyav')[0][1].shape == (7, 64, 64, 3)

@@ -5,9 +5,11 @@ import json
 import numpy as np
 import pytest
 import torch
+from mmaction.datasets.transforms import Flip
 from mmaction.structures import ActionDataSample
 from mmengine.config import Config
 from mmengine.dataset import Compose
+from mmengine.logging import MMLogger
 from mmengine.registry import init_default_scope
 
 from dyreg_mmaction.ops import Regions
@@ -188,3 +190,32 @@ def test_objects_that_are_given_stand_in_for_those_of_the_pipeline():
         types = [step['type'] for step in kept]
         assert types == ['ArrayDecode', 'KeepSource', 'LoadObjects', 'FormatShape', 'PackActionInputs']
         assert kept[2]['ann_file'] == used
+
+
+WRAPPED = [*INIT, dict(type='PytorchVideoWrapper', op='RandAugment'), *PACK]
+
+
+def test_boxes_that_were_asked_for_are_never_left_out_silently(boxes, caplog, monkeypatch):
+    logger = MMLogger.get_current_instance()
+    monkeypatch.setattr(logger, 'handlers', [caplog.handler])
+    with pytest.raises(
+        ValueError, match='not known how the transform PytorchVideoWrapper of the pipeline moves pixels'
+    ):
+        keep_source(WRAPPED, boxes)
+    assert keep_source(WRAPPED, known=boxes) == WRAPPED  # of the dataset
+    assert 'boxes of objects are not drawn' in caplog.text
+
+
+def test_transforms_may_be_named_by_scope_or_class_and_have_neighbours(boxes):
+    inner = [dict(type='mmaction.ArrayDecode'), dict(type=Flip), dict(type='mmaction.FormatShape', input_format='NCHW')]
+    for steps in (inner, [dict(type='WithNeighbours', transforms=inner)]):
+        kept = keep_source([dict(type='SampleFrames', clip_len=1), *steps, PACK[-1]], boxes)
+        kinds = [
+            'SampleFrames',
+            'mmaction.ArrayDecode',
+            'KeepSource',
+            'LoadObjects',
+            'WithBoxes',
+            'mmaction.FormatShape',
+        ]
+        assert [step['type'] for step in kept] == [*kinds, 'PackActionInputs']

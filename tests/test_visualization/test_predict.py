@@ -174,3 +174,12 @@ def test_names_of_classes(tmp_path):
     assert class_names(config()) is None
     assert class_names(config(type='MiniSomething'))[2] == 'Moving something down'
     assert class_names(config(metainfo=dict(classes=['x']))) == ['x']
+
+
+def test_boxes_are_not_left_out_silently(tmp_path):
+    """Where the pipeline has a transform of which it is not known how it moves pixels."""
+    cfg = config(pipeline=[*PIPELINE[:2], dict(type='PytorchVideoWrapper', op='RandAugment'), *PIPELINE[2:]])
+    objects = dict(type='LoadObjects', ann_file=str(tmp_path / 'boxes.json'))
+    for make in (lambda: file_inputs(cfg, ['a'], objects), lambda: dataset_inputs(cfg, 'val', 1, objects)):
+        with pytest.raises(ValueError, match='not known how the transform PytorchVideoWrapper of the pipeline moves'):
+            make()

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 from mmaction.datasets import transforms as mm
+from mmaction.datasets.transforms.processing import RandomErasing
 from mmcv.transforms import BaseTransform
 
 from dyreg_mmaction.registry import TRANSFORMS
@@ -90,6 +91,7 @@ MOVES = {
     mm.Resize: _stay,
     mm.RandomRescale: _stay,
     mm.ColorJitter: _stay,
+    RandomErasing: _stay,
 }
 
 

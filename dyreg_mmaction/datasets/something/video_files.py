@@ -73,7 +73,7 @@ def decode_video(path: Path) -> Inspection:
 
 
 def file_state(path: Path) -> str:
-    """Changes when a file, or any file in a folder, is written, replaced, renamed or removed; '' where there is none."""
+    """Changes when a file, or any file in a folder, is written, replaced or renamed; '' where there is none."""
     if path.is_file():
         entries = [(path.name, path.stat())]
     elif path.is_dir():  # its own time does not change when a file in it is overwritten
