@@ -18,7 +18,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from dyreg_mmaction.visualization.inputs import ClipInput, dataset_inputs, file_inputs
 from mmengine.config import Config, DictAction
 from mmengine.utils import track_iter_progress
 
@@ -34,6 +33,7 @@ from dyreg_mmaction.evaluation.node_effects import (
     node_effects,
 )
 from dyreg_mmaction.visualization.curves import draw_curves
+from dyreg_mmaction.visualization.inputs import ClipInput, dataset_inputs, file_inputs
 from dyreg_mmaction.visualization.predict import class_names, load_model
 
 

@@ -60,21 +60,12 @@ def node_effects(
             of_frames = objects_of_frames(objects, regions)
             active = np.ones(objects.shape[2], bool) if acting is None else np.asarray(acting, bool)
             places, distances = _places(centers, of_frames, active), _distances(centers, of_frames[:, :, active])
-        mean = centers.mean((0, 1))  # (N,2)
+        middle = centers.mean((0, 1))  # (N,2)
         for node, effect in enumerate(effects):
-            rows.append(
-                NodeEffect(
-                    clip,
-                    path,
-                    node,
-                    float(effect),
-                    float(explanation.without[path][node]),
-                    float(explanation.motion[path][node]),
-                    *mean[node].tolist(),
-                    places[node],
-                    float(distances[node]),
-                )
-            )
+            x, y = middle[node].tolist()
+            without, motion = (float(values[path][node]) for values in (explanation.without, explanation.motion))
+            place, distance = places[node], float(distances[node])
+            rows.append(NodeEffect(clip, path, node, float(effect), without, motion, x, y, place, distance))
     return rows
 
 
@@ -82,7 +73,7 @@ def _places(centers: np.ndarray, boxes: np.ndarray, acting: np.ndarray) -> list[
     """Where each node is in most frames, from centres (V, T, N, 2) and boxes (V, T, K, 4)."""
     points = centers[..., None, :]  # (V,T,N,1,2)
     low, high = boxes[..., None, :, :2], boxes[..., None, :, 2:]  # (V,T,1,K,2)
-    inside = ((points >= low) & (points <= high)).all(-1)  # (V,T,N,K); nan compares as outside
+    inside: np.ndarray = ((points >= low) & (points <= high)).all(-1)  # (V,T,N,K); nan compares as outside
     in_acting = inside[..., acting].any(-1)
     in_resting = inside[..., ~acting].any(-1) & ~in_acting
     shares = np.stack([in_acting, in_resting, ~in_acting & ~in_resting]).mean((1, 2))  # (3,N)
