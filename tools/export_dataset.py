@@ -18,11 +18,12 @@ from typing import Any
 import av
 import cv2
 import numpy as np
-from mmengine.config import Config, DictAction
+from mmengine.config import DictAction
 from mmengine.utils import track_iter_progress
 from PIL import Image, ImageDraw, ImageFont
 
 import dyreg_mmaction  # noqa: F401  (registers the datasets)
+from dyreg_mmaction.engine.config_variables import read_config
 from dyreg_mmaction.registry import DATASETS
 
 CODECS = dict(
@@ -61,7 +62,7 @@ def parse_args() -> argparse.Namespace:
 def build_dataset(name: str, split: str, options: dict[str, Any]):
     """Build a registered dataset, or the one a config has for the split, without its pipeline."""
     if name.endswith('.py'):
-        config = Config.fromfile(name)
+        config = read_config(name)
         loader = config.get(f'{split}_dataloader')
         if not loader:
             raise ValueError(f'{name} has no {split}_dataloader; choose another --split.')

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 import dyreg_mmaction  # noqa: F401  (registers the models)
 from dyreg_mmaction.complexity import clip_shape, count
+from dyreg_mmaction.engine.config_variables import read_config
 from dyreg_mmaction.models import DyRegGNN, Plugged
 from dyreg_mmaction.models.graphs.space_time import SpaceStage
 from dyreg_mmaction.registry import MODELS
@@ -203,7 +204,7 @@ def main() -> None:
     args = parse_args()
     try:
         if not args.table:
-            found = measure(Config.fromfile(args.config), args.shape)
+            found = measure(read_config(args.config), args.shape)
             print(json.dumps(found._asdict()) if args.json else describe(found))
         elif args.json:
             print(json.dumps([measure_row(row) for row in (*TABLE_12, *TABLE_6)]))

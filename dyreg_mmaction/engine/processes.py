@@ -63,7 +63,7 @@ def hold_work_dir(work_dir: str) -> float | None:
 def _lock(file: TextIO, work_dir: str) -> None:
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
+    except (BlockingIOError, PermissionError) as error:  # the latter on some file systems
         file.seek(0)
         raise RuntimeError(
             f'work_dir={work_dir!r} is being written to by {_writer(file.read())}; wait for its end, end it, or '

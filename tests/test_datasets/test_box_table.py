@@ -1,6 +1,8 @@
 """Boxes of many videos are read and followed once, for all pipelines, processes and epochs."""
 
 import copy
+import errno
+import fcntl
 import json
 import multiprocessing
 import os
@@ -139,6 +141,22 @@ def test_of_processes_that_start_together_one_builds(tmp_path):
         found = pool.starmap(build_and_count, [(str(path), str(log))] * 3, chunksize=1)
     assert found == [pytest.approx(0.07)] * 3
     assert log.read_text() == 'built\n'
+
+
+def test_without_locks_processes_may_build_the_same_table(source, monkeypatch):
+    def flock(*args):
+        raise OSError(errno.ENOLCK, 'No locks available')
+
+    def build_twice(*args):
+        build(*args)
+        build(*args)
+
+    build = table._build
+    monkeypatch.setattr(fcntl, 'flock', flock)
+    monkeypatch.setattr(table, '_build', build_twice)
+    with pytest.warns(UserWarning, match='.dyreg_boxes cannot be locked: .*No locks available'):
+        assert 'v1' in BoxTable(str(source), 3)
+    assert len(kept(source)) == 1
 
 
 def test_reading_takes_as_much_memory_for_many_videos_as_for_some(tmp_path, monkeypatch):

@@ -203,7 +203,11 @@ def _find_or_build(paths: list[Path], num_boxes: int | None) -> Path:
     if writable is None:
         raise OSError(f'cannot write to any of {", ".join(map(str, places))}; set XDG_CACHE_HOME to a writable folder')
     folder = writable / f'{stem}-{key}'
-    with FileLock(writable / f'{stem}.lock'):
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(FileLock(writable / f'{stem}.lock'))
+        except (OSError, NotImplementedError) as error:  # a file system without locks: several processes may build it
+            warnings.warn(f'{writable} cannot be locked: {error}', stacklevel=2)
         if not folder.is_dir():
             _build(files, num_boxes, folder)
             for old in writable.glob(f'{stem}-*'):
@@ -264,7 +268,11 @@ def _build(files: list[Path], num_boxes: int | None, folder: Path) -> None:
         np.save(unfinished / 'names.npy', np.array([name.encode() for name in names], dtype='S'))
         np.save(unfinished / 'videos.npy', np.array([videos[name] for name in names], dtype=VIDEO))
         unfinished.chmod(0o755)
-        unfinished.rename(folder)
+        try:
+            unfinished.rename(folder)
+        except OSError:
+            if not folder.is_dir():  # else that of a process that was faster
+                raise
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
     say(f'{len(videos)} videos, done')
