@@ -12,6 +12,7 @@ from mmengine.dataset import Compose
 from mmengine.registry import DefaultScope
 
 from dyreg_mmaction.datasets import LimitSides, WithBoxes
+from dyreg_mmaction.engine.launch import build_runner
 
 CONFIGS = Path(__file__).parents[2] / 'configs'
 # width and height, from 1:3 to 3:1; decord cannot decode some small widths, such as 48
@@ -150,3 +151,25 @@ def test_crops_of_mmaction2_refuse_frames_that_are_smaller(kind):
     with pytest.raises(ValueError, match=rf'frames of 72 x 96 are smaller than crop_size=\(80, 64\) of {kind}'):
         run(dict(imgs=[drawn(72, 96)], img_shape=(96, 72)))
     assert run(dict(imgs=[drawn(80, 64)], img_shape=(64, 80)))['imgs'][0].shape == (64, 80, 3)
+
+
+@pytest.mark.slow
+def test_the_quick_start_trains_and_is_tested_on_all_of_them(clips, tmp_path):
+    clips, boxes = clips
+    cfg = Config.fromfile(CONFIGS / 'tsm_r18_dyreg-motion_mini.py')
+    (tmp_path / 'list.txt').write_text(''.join(f'{video["filename"]} 0\n' for video, _ in clips.values()))
+    for loader in (cfg.train_dataloader, cfg.val_dataloader, cfg.test_dataloader):
+        pipeline = [dict(step, ann_file=boxes) if 'ann_file' in step else step for step in loader.dataset.pipeline]
+        loader.dataset = dict(
+            type='VideoDataset', ann_file=str(tmp_path / 'list.txt'), pipeline=pipeline, test_mode=True
+        )
+        loader.update(batch_size=3, num_workers=0, persistent_workers=False)
+    cfg.merge_from_dict(dict(work_dir=str(tmp_path), train_cfg=dict(max_epochs=1, val_interval=1)))
+    cfg.custom_hooks = [*cfg.custom_hooks, dict(type='DrawRegionsHook', num=3, width=32)]
+    cfg.default_hooks.checkpoint = None
+    cfg.visualizer = dict(type='RegionVisualizer', name=str(tmp_path), vis_backends=[dict(type='LocalVisBackend')])
+    runner = build_runner(cfg)
+    runner.train()
+    assert any(name.endswith('dist_p') for name in runner.message_hub.log_scalars)
+    assert runner.test()['acc/top1'] >= 0
+    assert list(tmp_path.rglob('regions_*.png'))
