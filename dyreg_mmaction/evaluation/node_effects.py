@@ -73,7 +73,7 @@ def _places(centers: np.ndarray, boxes: np.ndarray, acting: np.ndarray) -> list[
     """Where each node is in most frames, from centres (V, T, N, 2) and boxes (V, T, K, 4)."""
     points = centers[..., None, :]  # (V,T,N,1,2)
     low, high = boxes[..., None, :, :2], boxes[..., None, :, 2:]  # (V,T,1,K,2)
-    inside: np.ndarray = ((points >= low) & (points <= high)).all(-1)  # (V,T,N,K); nan compares as outside
+    inside = np.all((points >= low) & (points <= high), axis=-1)  # (V,T,N,K); nan compares as outside
     in_acting = inside[..., acting].any(-1)
     in_resting = inside[..., ~acting].any(-1) & ~in_acting
     shares = np.stack([in_acting, in_resting, ~in_acting & ~in_resting]).mean((1, 2))  # (3,N)
