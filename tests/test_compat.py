@@ -48,6 +48,7 @@ FAULTS = {
     'sync_norms_on_cpu': 'SyncBatchNorm expected input tensor to be on GPU',
     'forget_processes_that_ended': 'AssertionError: an address of the last start',
     'jitter_hue': 'out of bounds for uint8',
+    'refuse_small_frames': 'DID NOT RAISE',
     'bring_back_names': '`np.Inf` was removed',
     'take_single_elements': 'TypeError: only 0-dimensional arrays can be converted',
     'bring_back_find_loader': "has no attribute 'find_loader'",
@@ -536,6 +537,15 @@ def jitter_hue(folder: Path) -> None:
         assert np.abs((found - expected + 90) % 180 - 90).max() <= 1
 
 
+def refuse_small_frames(folder: Path) -> None:
+    import numpy as np
+    from mmaction.datasets.transforms import CenterCrop
+
+    frames = dict(imgs=[np.zeros((8, 16, 3), np.uint8)], img_shape=(8, 16), modality='RGB')
+    with pytest.raises(ValueError, match=r'frames of 16 x 8 are smaller than crop_size=\(12, 12\)'):
+        CenterCrop(12).transform(frames)
+
+
 def _recognizer(**test_cfg) -> dict:
     return dict(
         type='Recognizer2D',
@@ -1003,7 +1013,7 @@ def older_torch(monkeypatch):
 def test_older_torch_loads_logs_and_executes_nothing(older_torch, tmp_path):
     compat = _load_compat()
     compat.torch.load_weights_only()
-    compat.mmengine.trust_logs_in_checkpoints()
+    compat.checkpoint_loading.trust_logs_in_checkpoints()
     trust_logs_in_checkpoints(tmp_path)
     older_torch.save(_Call(eval, '1'), tmp_path / 'own.pth')
     assert older_torch.load(tmp_path / 'own.pth', weights_only=False) == 1  # who asks for it
@@ -1103,7 +1113,7 @@ def test_the_loader_of_somebody_else_stays(monkeypatch):
 
     loaders = {'': checkpoint.load_from_local, 'torchvision://': own, 'modelzoo://': checkpoint.load_from_torchvision}
     monkeypatch.setattr(checkpoint.CheckpointLoader, '_schemes', loaders)
-    _load_compat().mmengine.load_torchvision_weights()
+    _load_compat().checkpoint_loading.load_torchvision_weights()
     assert checkpoint.CheckpointLoader.load_checkpoint('torchvision://resnet18') == dict(own='torchvision://resnet18')
     assert checkpoint.CheckpointLoader._schemes['modelzoo://'] is not checkpoint.load_from_torchvision
 

@@ -1,10 +1,15 @@
 """From the file of a checkpoint to its tensors: one function for all of MMEngine's loaders, which executes nothing."""
 
+import functools
 import inspect
+import json
+import os.path as osp
 import sys
+from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
+import numpy as np
 import torch
 
 
@@ -46,3 +51,66 @@ def load_weights_everywhere() -> None:
             module.load_url = load_url  # type: ignore[attr-defined]
     for module in (checkpoint, hub):
         module.torch = _Torch('torch')  # type: ignore[attr-defined]
+
+
+def load_torchvision_weights() -> None:
+    """``mmengine/runner/checkpoint.py:143``: ``torchvision://resnet50`` needs torchvision for a list of addresses.
+
+    mmengine has that list too. The stock loader stays in charge wherever torchvision can be imported (one built for
+    another torch cannot).
+    """
+    import mmengine
+    from mmengine.runner import checkpoint
+
+    stock = checkpoint.load_from_torchvision
+
+    @functools.wraps(stock)
+    def load_from_torchvision(filename: str, map_location: Any = None) -> dict:
+        try:
+            import torchvision  # noqa: F401
+        except (ImportError, RuntimeError):  # RuntimeError: operator torchvision::nms does not exist
+            pass
+        else:
+            return stock(filename, map_location)
+        with open(osp.join(osp.dirname(mmengine.__file__), 'hub', 'torchvision_0.12.json')) as file:
+            addresses = json.load(file)
+        name = filename.partition('://')[2]
+        if name not in addresses:
+            raise ValueError(f'{filename!r} is none of the weights known without torchvision: {", ".join(addresses)}.')
+        return checkpoint.load_from_http(addresses[name], map_location)
+
+    for prefix, loader in list(checkpoint.CheckpointLoader._schemes.items()):
+        if loader is stock:  # and not one that somebody has registered
+            checkpoint.CheckpointLoader.register_scheme(prefix, load_from_torchvision, force=True)
+
+
+def trust_logs_in_checkpoints() -> None:
+    """``mmengine/runner/checkpoint.py:347``: torch >= 2.6 refuses mmengine's checkpoints for the log in them.
+
+    ``weights_only`` stays on: only HistoryBuffer and numpy's arrays become loadable, and ``getattr``, by which the
+    methods of HistoryBuffer are pickled, reaches nothing but them.
+    """
+    from mmengine.logging import HistoryBuffer
+
+    def getattr_of_history_buffer(obj: Any, name: str) -> Callable:
+        if obj is HistoryBuffer and name in ('min', 'max', 'current', 'mean'):
+            return getattr(obj, name)
+        raise RuntimeError(f'The checkpoint asks for the attribute {name!r} of {obj!r}, which is not safe to load.')
+
+    reconstruct: Any = np.empty(0).__reduce__()[0]
+    scalar: Any = np.float64().__reduce__()[0]
+    torch.serialization.add_safe_globals(
+        [
+            HistoryBuffer,
+            np.ndarray,
+            np.dtype,
+            *(getattr(np.dtypes, name) for name in np.dtypes.__all__),
+            # written by numpy 1 (core) and numpy 2 (_core)
+            *(
+                (function, f'numpy.{core}.multiarray.{function.__name__}')
+                for function in (reconstruct, scalar)
+                for core in ('core', '_core')
+            ),
+            (getattr_of_history_buffer, 'builtins.getattr'),
+        ]
+    )
