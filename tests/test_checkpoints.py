@@ -322,6 +322,9 @@ def test_loading_executes_nothing(tmp_path):
 
 
 def test_what_cannot_be_loaded_is_one_clear_error(tmp_path):
+    (tmp_path / 'sharded.pth').mkdir()
+    with pytest.raises(ValueError, match=r'sharded\.pth is a folder, as DeepSpeed and sharded FSDP write; .* one file'):
+        load_file(tmp_path / 'sharded.pth')
     with pytest.raises(FileNotFoundError, match=r'there is no checkpoint .*absent\.pth'):
         load_file(tmp_path / 'absent.pth')
     torch.save(dict(weight=torch.rand(1000)), tmp_path / 'whole.pth')

@@ -18,8 +18,13 @@ def load_file(path: str | os.PathLike) -> Mapping:
 
     Raises:
         FileNotFoundError: If there is none.
-        ValueError: If it is none, or holds more than tensors and plain data.
+        ValueError: If it is none, a folder, or holds more than tensors and plain data.
     """
+    if Path(path).is_dir():
+        raise ValueError(
+            f'{path} is a folder, as DeepSpeed and sharded FSDP write; it can be resumed, but its weights are loaded from '
+            'one file: give a checkpoint of the whole model'
+        )
     if not Path(path).is_file():
         raise FileNotFoundError(f'there is no checkpoint {path}; give the path of a file')
     if Path(path).suffix == SUFFIX:
