@@ -22,8 +22,8 @@ def load_file(path: str | os.PathLike) -> Mapping:
     """
     if Path(path).is_dir():
         raise ValueError(
-            f'{path} is a folder, as DeepSpeed and sharded FSDP write; it can be resumed, but weights are loaded from one '
-            'file: give a checkpoint of the whole model'
+            f'{path} is a folder, as DeepSpeed and sharded FSDP write; it can be resumed, but weights are loaded '
+            'from one file: give a checkpoint of the whole model'
         )
     if not Path(path).is_file():
         raise FileNotFoundError(f'there is no checkpoint {path}; give the path of a file')
