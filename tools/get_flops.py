@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
+import torch
 from mmengine.config import Config
 from mmengine.registry import DefaultScope
 from torch import Tensor, nn
@@ -116,7 +117,8 @@ def _as_published(model: nn.Module) -> Iterator[bool]:
 
     def project_pairs(stage: SpaceStage, args: tuple[Tensor]) -> None:
         """N * N messages; N are projected."""
-        pairs = args[0][..., :, None, :] + args[0][..., None, :, :]
+        senders, receivers = torch.broadcast_tensors(args[0][..., None, :, :], args[0][..., :, None, :])
+        pairs = senders + receivers if stage.combine_by_sum else torch.cat((senders, receivers), dim=-1)
         stage.send(pairs.flatten(-3, -2)[..., args[0].shape[-2] :, :])
 
     def project_map(module: DyRegGNN, args: tuple[Tensor]) -> None:

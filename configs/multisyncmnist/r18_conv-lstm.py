@@ -1,10 +1,10 @@
-# ConvLSTM in place of DyReg-GNN, with as many parameters.
+# ConvLSTM in place of DyReg-GNN, with as many parameters; its encoder halves height and width.
 _base_ = './r18.py'
 
 model = dict(
     backbone=dict(
         plugins=[
-            dict(type='ConvLSTM', after='layer2.1', hidden_channels=94),
+            dict(type='ConvLSTM', after='layer2.1', hidden_channels=94, stride=2),
         ]
     )
 )

@@ -36,7 +36,8 @@ class DyRegGNN(RegionGraph):
         regions (dict): Region source, see :mod:`dyreg_mmaction.models.regions`; one may also give the nodes' maps
             themselves, (B, T, N, H, W), that are then used in place of kernels.
         graph (dict): Graph, see :mod:`dyreg_mmaction.models.graphs`.
-        kernel (str): 'tent' or 'area' (average over the region's rectangle).
+        kernel (str): 'tent', divided by its sum; 'raw_tent', as it is in eq. 6 and 7; or 'area' (average over the
+            region's rectangle).
         position (bool): Whether a linear embedding P of the kernel is added to each node.
 
     Shapes:

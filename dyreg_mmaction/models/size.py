@@ -17,12 +17,12 @@ def height_and_width(size: int | tuple[int, int], name: str) -> tuple[int, int]:
     return both
 
 
-def part_of_side(half_size: float) -> float:
-    """A half size in parts of the side of the map.
+def part_of_side(half_size: float, name: str = 'half_size') -> float:
+    """A half size as a fraction of the side of the map.
 
     Raises:
         ValueError: If it lies outside 0..1.
     """
     if not isinstance(half_size, int | float) or not 0 < half_size <= 1:
-        raise ValueError(f'half_size={half_size!r} must be a part of the side of the map, above 0 and at most 1')
+        raise ValueError(f'{name}={half_size!r} must be a part of the side of the map, above 0 and at most 1')
     return half_size

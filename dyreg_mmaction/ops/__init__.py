@@ -2,7 +2,7 @@
 
 from .kernels import area, normalize, outer, tent
 from .linear import linear
-from .messages import gather_messages
+from .messages import gather_messages, gather_normalized
 from .moments import map_regions, soft_argmax
 from .onednn import has_onednn
 from .open_norm import open_layer_norm
@@ -23,6 +23,7 @@ __all__ = [
     'each_axis',
     'grid_regions',
     'gather_messages',
+    'gather_normalized',
     'gru',
     'has_onednn',
     'linear',

@@ -39,17 +39,21 @@ def gather_messages(
     dtype = at_least_float32(received.dtype)
     with without_autocast(received):
         received, sent, attention = (value.to(dtype) for value in (received, sent, attention))
-        if closed is not None:
+        if closed is not None or is_traced():
             messages = (received[..., :, None, :] + sent[..., None, :, :]).relu()
-            between = closed[..., :, None] | closed[..., None, :]  # (...,N,N)
-            normed = open_layer_norm(messages.flatten(-3, -2), between.flatten(-2), eps).view_as(messages)
-            return (attention[..., None, :] @ normed).squeeze(-2)
-        if is_traced():
-            messages = (received[..., :, None, :] + sent[..., None, :, :]).relu()
-            normed = F.layer_norm(messages, messages.shape[-3:], eps=eps)
-            return (attention[..., None, :] @ normed).squeeze(-2)
+            return gather_normalized(messages, attention, eps, closed)
         frames = (value.reshape(-1, *value.shape[-2:]) for value in (received, sent, attention))
         return _Gather.apply(*frames, eps).view_as(received)
+
+
+def gather_normalized(messages: Tensor, attention: Tensor, eps: float = 1e-5, closed: Tensor | None = None) -> Tensor:
+    """:func:`gather_messages` of any messages m_ij, Tensor[..., N, N, C]."""
+    if closed is None:
+        normed = F.layer_norm(messages, messages.shape[-3:], eps=eps)
+    else:
+        between = closed[..., :, None] | closed[..., None, :]  # (...,N,N)
+        normed = open_layer_norm(messages.flatten(-3, -2), between.flatten(-2), eps).view_as(messages)
+    return (attention[..., None, :] @ normed).squeeze(-2)
 
 
 class _Gather(torch.autograd.Function):

@@ -1,7 +1,7 @@
 """Regions: where the nodes look."""
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from operator import truediv
 from typing import NamedTuple
 
@@ -66,19 +66,24 @@ def each_axis(function: Callable[[Tensor, int], Tensor], points: Tensor, size: t
 
 
 def decode_regions(
-    offsets: Tensor, reference: Tensor, map_size: tuple[int, int], half_size: float | None = None
+    offsets: Tensor,
+    reference: Tensor,
+    map_size: tuple[int, int],
+    half_size: float | None = None,
+    initial_half_size: float | None = None,
 ) -> Regions:
-    """Regions from the raw numbers o = (dx, dy, w, h) of each node, eq. 12-14 of DyReg-GNN as released.
+    """Regions from the raw numbers o = (dx, dy, w, h) of each node, eq. 12-14 of DyReg-GNN.
 
     ``center = W/2 (1 + tanh(dx + atanh(2 a/W - 1)))`` with the reference point a, clamped to the cells 0..W-1, and
-    ``half_size = exp(w) (W/6 + 1) + 1``; likewise for y with H.
+    ``half_size = exp(w) (W/6 + 1) + 1`` as released, or ``exp(w) w_init`` as in eq. 12; likewise for y with H.
 
     Args:
         offsets (Tensor[B, T, N, 4 or 2]): Raw numbers; (dx, dy) alone where the size is fixed.
         reference (Tensor[N, 2]): Reference points (x, y), in 0..1 of the map.
         map_size (tuple[int, int]): Width and height (W, H), in cells.
-        half_size (float, optional): Fixed half size, as a part of the side of the map (at least one cell is taken).
+        half_size (float, optional): Fixed half size, as a fraction of the side of the map (at least one cell is taken).
             None: predicted, or the initial (W/6 + 2) where the offsets hold no size.
+        initial_half_size (float, optional): w_init / W of eq. 12, for predicted sizes; None: as released.
 
     Returns:
         Regions
@@ -91,19 +96,26 @@ def decode_regions(
     elif offsets.shape[-1] == 4:
         # exp(60) is far beyond any map; the clamp only keeps a diverging size from overflowing to inf / inf
         growth = offsets[..., 2:].clamp(max=60).exp()
-        half = each_axis(lambda v, n: v * (n / 6 + 1) + 1, growth, map_size)
+        if initial_half_size is None:
+            half = each_axis(lambda v, n: v * (n / 6 + 1) + 1, growth, map_size)
+        else:
+            half = each_axis(lambda v, n: v * (initial_half_size * n), growth, map_size)
     else:
         half = each_axis(lambda v, n: torch.full_like(v, n / 6 + 2), center, map_size)
     return Regions(center, half, map_size)
 
 
 def reference_points(
-    kind: str, num_nodes: int, dtype: torch.dtype = torch.float64, device: torch.device | None = None
+    kind: str | Sequence[tuple[float, float]],
+    num_nodes: int,
+    dtype: torch.dtype = torch.float64,
+    device: torch.device | None = None,
 ) -> Tensor:
     """Points from which regions are shifted, in 0..1 of the map.
 
     Args:
-        kind (str): 'center': the middle of the map for all; 'grid': the cell centres of the most square grid.
+        kind (str | Sequence[tuple[float, float]]): 'center': the middle of the map for all; 'grid': the cell centres of
+            the most square grid; or the N points (x, y) themselves.
         num_nodes (int): Number of nodes N.
         dtype (torch.dtype): Of the points.
         device (torch.device, optional): On which they are made.
@@ -113,7 +125,10 @@ def reference_points(
     """
     if kind == 'center':
         return torch.full((num_nodes, 2), 0.5, dtype=dtype, device=device)
-    return grid_regions([most_square_grid(num_nodes)], dtype, device)[0]
+    if kind == 'grid':
+        return grid_regions([most_square_grid(num_nodes)], dtype, device)[0]
+    numbers = [torch.full((), number, dtype=dtype, device=device) for point in kind for number in point]  # made there
+    return torch.stack(numbers).view(num_nodes, 2)
 
 
 def most_square_grid(num_cells: int) -> tuple[int, int]:

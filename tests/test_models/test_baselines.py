@@ -6,7 +6,7 @@ import torch
 from dyreg_mmaction.models import ConvLSTM, NonLocal
 from dyreg_mmaction.registry import MODELS
 
-BASELINES = dict(conv_lstm=(ConvLSTM, {}), non_local=(NonLocal, dict(num_blocks=2)))
+BASELINES = dict(conv_lstm=(ConvLSTM, {}), reduced=(ConvLSTM, dict(stride=2)), non_local=(NonLocal, dict(num_blocks=2)))
 
 
 @pytest.mark.parametrize('name', BASELINES)
@@ -44,6 +44,25 @@ def test_conv_lstm_is_a_residual_of_an_lstm_at_each_position():
     torch.testing.assert_close(module(x), x + y)
 
 
+@pytest.mark.parametrize('size', [(8, 8), (5, 7)])
+def test_the_encoder_of_conv_lstm_may_reduce_the_map(size):
+    """E.7 of the paper: the LSTM then sees a quarter of the positions."""
+    module, plain = ConvLSTM(4, hidden_channels=6, stride=2), ConvLSTM(4, hidden_channels=6)
+    plain.load_state_dict(module.state_dict())
+    torch.nn.init.ones_(module.norm.weight)
+    x = torch.randn(2, 4, 3, *size)
+    reduced = torch.stack([module.encode(frame).relu() for frame in x.unbind(2)])  # (T,B,C',H',W')
+    assert reduced.shape[-2:] == tuple((n + 1) // 2 for n in size)
+    rnn = torch.nn.LSTM(6, 6)
+    rnn.load_state_dict(module.rnn.state_dict())
+    states = (
+        rnn(reduced.permute(0, 1, 3, 4, 2).flatten(1, 3))[0].view(3, 2, *reduced.shape[-2:], 6).permute(0, 1, 4, 2, 3)
+    )
+    rows, columns = (torch.arange(n) * ((n + 1) // 2) // n for n in size)
+    decoded = [module.norm(module.decode(frame[..., rows[:, None], columns])) for frame in states]
+    torch.testing.assert_close(module(x), x + torch.stack(decoded, dim=2))
+
+
 def test_non_local_mixes_all_positions_of_all_frames():
     module = NonLocal(4, zeros_init=False)
     x = torch.randn(1, 4, 2, 3, 3, requires_grad=True)
@@ -60,5 +79,7 @@ def test_baselines_have_the_parameters_of_dyreg_on_multisyncmnist():
 def test_bad_numbers_are_refused():
     with pytest.raises(ValueError, match='hidden_channels=0 must be at least 1'):
         ConvLSTM(4, hidden_channels=0)
+    with pytest.raises(ValueError, match='stride=0 must be at least 1'):
+        ConvLSTM(4, stride=0)
     with pytest.raises(ValueError, match='num_blocks=0 must be at least 1'):
         NonLocal(4, num_blocks=0)

@@ -12,7 +12,7 @@ from dyreg_mmaction.models.regions import (
     StaticRegions,
     use_boxes,
 )
-from dyreg_mmaction.ops import soft_argmax
+from dyreg_mmaction.ops import Regions, soft_argmax
 
 SIZE = (16, 24)
 SOURCES = dict(
@@ -38,3 +38,13 @@ def test_a_node_is_a_mean_around_the_centre_of_its_region(source, kernel):
     means = soft_argmax(pool_maps / pool_maps.sum((-2, -1), keepdim=True)).unflatten(0, (1, 2))
     rounding = 0.05 if kernel == 'tent' else 1e-4  # a tent is sampled at the cells
     torch.testing.assert_close(means, regions.center, rtol=0, atol=rounding)
+
+
+def test_raw_tents_are_those_of_the_equations():
+    """K(p) = max(0, w - |c_x - p_x|) max(0, h - |c_y - p_y|), for pooling and unpooling alike."""
+    regions = Regions(torch.tensor([[[[3.3, 2.0]]]]), torch.tensor([[[[2.5, 1.5]]]]), (8, 6))
+    pool_maps, unpool_maps = KERNELS['raw_tent'](regions, (6, 8))
+    x, y = (torch.arange(n) for n in (8, 6))
+    expected = (1.5 - (2.0 - y).abs()).clamp(min=0)[:, None] * (2.5 - (3.3 - x).abs()).clamp(min=0)
+    torch.testing.assert_close(pool_maps[0, 0], expected)
+    assert torch.equal(unpool_maps, pool_maps)

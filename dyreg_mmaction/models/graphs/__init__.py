@@ -1,6 +1,7 @@
 """How nodes talk: modules from nodes (B, T, N, C) and their regions to nodes (B, T, N, C)."""
 
+from .equations import EquationGraph
 from .rstg import MultiScaleGraph
 from .space_time import SpaceTimeGraph
 
-__all__ = ['MultiScaleGraph', 'SpaceTimeGraph']
+__all__ = ['EquationGraph', 'MultiScaleGraph', 'SpaceTimeGraph']

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from dyreg_mmaction.ops import Regions, gather_messages, linear
+from dyreg_mmaction.ops import Regions, gather_messages, gather_normalized, linear
 from dyreg_mmaction.registry import MODELS
 
 from ..linear import Linear
@@ -28,22 +28,33 @@ class SpaceTimeGraph(nn.Module):
         channels (int): Width C of the nodes.
         num_rounds (int): K, at least 1.
         rnn (str): 'gru' or 'lstm'.
+        send_layers, update_layers, combine_by_sum, aggregation: Variants of the released code, see :class:`SpaceStage`;
+            the defaults are the released model.
 
     Shapes:
         nodes (B, T, N, C) -> (B, T, N, C), for any B, T and N.
 
     Raises:
-        ValueError: If ``num_rounds`` is below 1 or ``rnn`` is unknown.
+        ValueError: If ``num_rounds`` is below 1, or an option is unknown or does not fit.
     """
 
-    def __init__(self, channels: int, num_rounds: int = 3, rnn: str = 'gru') -> None:
+    def __init__(
+        self,
+        channels: int,
+        num_rounds: int = 3,
+        rnn: str = 'gru',
+        send_layers: int = 1,
+        update_layers: int = 0,
+        combine_by_sum: bool = True,
+        aggregation: str = 'dot',
+    ) -> None:
         super().__init__()
         if num_rounds < 1:
             raise ValueError(f'num_rounds={num_rounds} must be at least 1')
         self.num_rounds = num_rounds
         self.norm = JointLayerNorm(channels)
         self.time = NodeRNN(channels, rnn)
-        self.space = SpaceStage(channels)
+        self.space = SpaceStage(channels, send_layers, update_layers, combine_by_sum, aggregation)
         self.final_time = NodeRNN(channels, rnn)
 
     def forward(self, nodes: Tensor, regions: Regions | None = None, closed: Tensor | None = None) -> Tensor:
@@ -61,28 +72,79 @@ class SpaceStage(nn.Module):
 
     Args:
         channels (int): Width C of the nodes.
+        send_layers (int): Linear layers, each with a ReLU, of a message: 1 or 2.
+        update_layers (int): Linear layers, each with a ReLU, of the update in front of its norm: 0, 1 or 2.
+        combine_by_sum (bool): Whether messages are made of v_j + v_i and updates of v_i + gathered; else of the
+            concatenations [v_j; v_i], as in eq. 8, and [v_i; gathered].
+        aggregation (str): 'dot', or 'mean' of all messages, without bias and ReLU.
 
     Shapes:
         (..., N, C) -> (..., N, C)
+
+    Raises:
+        ValueError: If an option is unknown, or concatenations are to be updated by no layer.
     """
 
-    def __init__(self, channels: int) -> None:
+    def __init__(
+        self,
+        channels: int,
+        send_layers: int = 1,
+        update_layers: int = 0,
+        combine_by_sum: bool = True,
+        aggregation: str = 'dot',
+    ) -> None:
         super().__init__()
-        self.send = Linear(channels, channels)
+        for name, value, choices in (
+            ('send_layers', send_layers, (1, 2)),
+            ('update_layers', update_layers, (0, 1, 2)),
+            ('aggregation', aggregation, ('dot', 'mean')),
+        ):
+            if value not in choices:
+                raise ValueError(f'{name}={value!r} is unknown; choose one of {choices}')
+        if not combine_by_sum and not update_layers:
+            raise ValueError('combine_by_sum=False concatenates node and messages; it needs update_layers=1 or 2')
+        width = channels if combine_by_sum else 2 * channels
+        self.combine_by_sum = combine_by_sum
+        self.send = Linear(width, channels)
+        self.send_out = Linear(channels, channels) if send_layers == 2 else None
         self.message_norm = JointLayerNorm(channels)
-        self.query = Linear(channels, channels)
-        self.key = Linear(channels, channels)
-        self.gather_bias = nn.Parameter(torch.zeros(channels))
+        dot = aggregation == 'dot'
+        self.query = Linear(channels, channels) if dot else None
+        self.key = Linear(channels, channels) if dot else None
+        self.gather_bias = nn.Parameter(torch.zeros(channels)) if dot else None
+        widths = [width, *[channels] * update_layers]
+        layers = [nn.Sequential(Linear(*pair), nn.ReLU()) for pair in zip(widths, widths[1:], strict=False)]
+        self.update = nn.Sequential(*layers)
         self.norm = JointLayerNorm(channels)
 
     def forward(self, nodes: Tensor, closed: Tensor | None = None) -> Tensor:
         """One space stage without the nodes that are ``closed`` (..., N)."""
-        logits = self.query(nodes) @ self.key(nodes).transpose(-1, -2)  # (...,N,N)
-        if closed is not None:
-            logits = logits.masked_fill(closed[..., None, :], torch.finfo(logits.dtype).min)
-        attention = logits.softmax(-1)
-        sent = linear(nodes, self.send.weight)  # N projections instead of N * N
-        gathered = gather_messages(sent + self.send.bias, sent, attention, closed=closed)
+        gathered = self._gather(nodes, self._attention(nodes, closed), closed)
         # as the attention sums to 1, scale and bias of the messages' norm may follow the sum
         gathered = torch.addcmul(self.message_norm.bias, gathered, self.message_norm.weight)
-        return self.norm(nodes + (gathered + self.gather_bias).relu(), closed)
+        if self.gather_bias is not None:
+            gathered = (gathered + self.gather_bias).relu()
+        combined = nodes + gathered if self.combine_by_sum else torch.cat((nodes, gathered.to(nodes.dtype)), dim=-1)
+        return self.norm(self.update(combined), closed)
+
+    def _attention(self, nodes: Tensor, closed: Tensor | None) -> Tensor:
+        """Weights a_ij, (..., N, N)."""
+        if self.query is None or self.key is None:
+            logits = nodes.new_zeros(*nodes.shape[:-1], nodes.shape[-2])
+        else:
+            logits = self.query(nodes) @ self.key(nodes).transpose(-1, -2)
+        if closed is not None:
+            logits = logits.masked_fill(closed[..., None, :], torch.finfo(logits.dtype).min)
+        return logits.softmax(-1)
+
+    def _gather(self, nodes: Tensor, attention: Tensor, closed: Tensor | None) -> Tensor:
+        """Normalised messages, weighted by the attention; their first layer is N projections instead of N * N."""
+        if self.combine_by_sum:
+            received = sent = linear(nodes, self.send.weight)
+        else:
+            sent, received = (linear(nodes, weight) for weight in self.send.weight.chunk(2, dim=1))
+        received = received + self.send.bias
+        if self.send_out is None:
+            return gather_messages(received, sent, attention, closed=closed)
+        messages = self.send_out((received[..., :, None, :] + sent[..., None, :, :]).relu()).relu()  # (...,N,N,C)
+        return gather_normalized(messages, attention, closed=closed)

@@ -1,5 +1,7 @@
 """DyReg-GNN's regions: predicted from the features of each frame and of those before."""
 
+from collections.abc import Sequence
+
 from torch import Tensor, nn
 
 from dyreg_mmaction.ops import Regions, adaptive_avg_pool
@@ -35,9 +37,12 @@ class DynamicRegions(nn.Module):
         rnn (str): 'gru' or 'lstm'.
         recurrent (bool): Whether the recurrent net is there at all.
         predict_size (bool): Whether sizes are predicted.
-        half_size (float, optional): Fixed half size as a part of the side of the map, with ``predict_size=False``.
+        half_size (float, optional): Fixed half size as a fraction of the side of the map, with ``predict_size=False``.
         time (str): 'varying': regions of each frame; 'constant': one set for the clip, from the mean of z over it.
-        reference (str): 'center': regions start in the middle of the map; 'grid': on the most square grid.
+        reference (str | Sequence[tuple[float, float]]): 'center': regions start in the middle of the map; 'grid': on
+            the most square grid; or one point (x, y) in 0..1 of the map for each node, eq. 6 and 13.
+        initial_half_size (float, optional): Half size at which predicted ones start, as a fraction of the side of the
+            map: e^h h_init as in eq. 12; None: as released, e^h (H/6 + 1) + 1.
 
     Shapes:
         (B, T, C, H, W) -> Regions of (B, T, N, 2)
@@ -58,7 +63,8 @@ class DynamicRegions(nn.Module):
         predict_size: bool = True,
         half_size: float | None = None,
         time: str = 'varying',
-        reference: str = 'center',
+        reference: str | Sequence[tuple[float, float]] = 'center',
+        initial_half_size: float | None = None,
     ) -> None:
         super().__init__()
         if time not in ('varying', 'constant'):
@@ -72,7 +78,9 @@ class DynamicRegions(nn.Module):
         self.norm_in = JointLayerNorm(hidden_channels)
         self.rnn = NodeRNN(hidden_channels, rnn) if recurrent else None
         self.norm_out = JointLayerNorm(hidden_channels)
-        self.predictor = RegionPredictor(hidden_channels, num_nodes, predict_size, half_size, reference)
+        self.predictor = RegionPredictor(
+            hidden_channels, num_nodes, predict_size, half_size, reference, initial_half_size
+        )
 
     def forward(self, x: Tensor) -> Regions:
         """Regions for a map of any size."""

@@ -1,5 +1,7 @@
 """From one vector per node to its region."""
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -16,16 +18,19 @@ class RegionPredictor(nn.Module):
         channels (int): Width L of the vectors.
         num_nodes (int): Number of nodes N.
         predict_size (bool): Whether the size is predicted, or fixed.
-        half_size (float, optional): The fixed half size, as a part of the side of the map; None: the released 1/6 plus
-            two cells.
-        reference (str): 'center' or 'grid', see :func:`dyreg_mmaction.ops.reference_points`.
+        half_size (float, optional): The fixed half size, as a fraction of the side of the map; None: the released 1/6
+            plus two cells.
+        reference (str | Sequence[tuple[float, float]]): 'center', 'grid' or N points (x, y) in 0..1 of the map, see
+            :func:`dyreg_mmaction.ops.reference_points`.
+        initial_half_size (float, optional): Half size at which predicted ones start, h_init of eq. 12, as a fraction of
+            the side of the map; None: as released, e^h (H/6 + 1) + 1.
 
     Shapes:
         (B, T, N, L) -> Regions of (B, T, N, 2)
 
     Raises:
-        ValueError: If ``half_size`` is given although the size is predicted or lies outside 0..1, or ``reference`` is
-            unknown.
+        ValueError: If ``half_size`` is given although the size is predicted, ``initial_half_size`` although it is not,
+            one lies outside 0..1, or ``reference`` is neither known nor N points.
     """
 
     def __init__(
@@ -34,15 +39,25 @@ class RegionPredictor(nn.Module):
         num_nodes: int,
         predict_size: bool = True,
         half_size: float | None = None,
-        reference: str = 'center',
+        reference: str | Sequence[tuple[float, float]] = 'center',
+        initial_half_size: float | None = None,
     ) -> None:
         super().__init__()
         if half_size is not None and predict_size:
-            raise ValueError(f'half_size={half_size} fixes the size of the regions; it needs predict_size=False')
-        if reference not in ('center', 'grid'):
-            raise ValueError(f"reference={reference!r} is unknown; choose 'center' or 'grid'")
+            raise ValueError(
+                f'half_size={half_size} fixes the size of the regions; it needs predict_size=False, or use '
+                'initial_half_size for the size at which predicted ones start'
+            )
+        if initial_half_size is not None and not predict_size:
+            raise ValueError(
+                f'initial_half_size={initial_half_size} is the size at which predicted ones start; use half_size with '
+                'predict_size=False'
+            )
         self.half_size = half_size if half_size is None else part_of_side(half_size)
-        self.reference = reference
+        self.initial_half_size = (
+            initial_half_size if initial_half_size is None else part_of_side(initial_half_size, 'initial_half_size')
+        )
+        self.reference = reference if reference in ('center', 'grid') else _points(reference, num_nodes)
         self.num_nodes = num_nodes
         numbers = 4 if predict_size else 2
         self.fc = nn.Linear(channels, numbers)
@@ -55,4 +70,19 @@ class RegionPredictor(nn.Module):
             vectors, weight, bias, alpha = (v.to(dtype) for v in (vectors, self.fc.weight, self.fc.bias, self.alpha))
             offsets = alpha * F.linear(vectors, weight, bias)
             reference = reference_points(self.reference, self.num_nodes, dtype, offsets.device)
-            return decode_regions(offsets, reference, (size[1], size[0]), self.half_size)
+            return decode_regions(offsets, reference, (size[1], size[0]), self.half_size, self.initial_half_size)
+
+
+def _points(reference: str | Sequence[tuple[float, float]], num_nodes: int) -> list[tuple[float, float]]:
+    """Reference points as a user gives them.
+
+    Raises:
+        ValueError: If they are not ``num_nodes`` points in 0..1 of the map.
+    """
+    points = [] if isinstance(reference, str) else [tuple(point) for point in reference]
+    if len(points) != num_nodes or not all(len(point) == 2 and all(0 <= v <= 1 for v in point) for point in points):
+        raise ValueError(
+            f"reference={reference!r} must be 'center', 'grid' or {num_nodes} points (x, y) in 0..1 of the map, one "
+            'for each node'
+        )
+    return points

@@ -1,5 +1,7 @@
 """Regions that are learned but see nothing of the clip."""
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 
@@ -19,8 +21,11 @@ class StaticRegions(nn.Module):
         num_nodes (int): Number of nodes N.
         hidden_channels (int): Width L of the vectors.
         predict_size (bool): Whether sizes are learned.
-        half_size (float, optional): Fixed half size as a part of the side of the map, with ``predict_size=False``.
-        reference (str): 'center': regions start in the middle of the map; 'grid': on the most square grid.
+        half_size (float, optional): Fixed half size as a fraction of the side of the map, with ``predict_size=False``.
+        reference (str | Sequence[tuple[float, float]]): 'center': regions start in the middle of the map; 'grid': on
+            the most square grid; or one point (x, y) in 0..1 of the map for each node, eq. 6 and 13.
+        initial_half_size (float, optional): Half size at which predicted ones start, as a fraction of the side of the
+            map: e^h h_init as in eq. 12; None: as released, e^h (H/6 + 1) + 1.
 
     Shapes:
         (B, T, C, H, W) -> Regions of (B, T, N, 2)
@@ -35,11 +40,14 @@ class StaticRegions(nn.Module):
         hidden_channels: int = 128,
         predict_size: bool = True,
         half_size: float | None = None,
-        reference: str = 'center',
+        reference: str | Sequence[tuple[float, float]] = 'center',
+        initial_half_size: float | None = None,
     ) -> None:
         super().__init__()
         self.vectors = nn.Parameter(torch.randn(num_nodes, hidden_channels))
-        self.predictor = RegionPredictor(hidden_channels, num_nodes, predict_size, half_size, reference)
+        self.predictor = RegionPredictor(
+            hidden_channels, num_nodes, predict_size, half_size, reference, initial_half_size
+        )
 
     def forward(self, x: Tensor) -> Regions:
         """The learned regions in the cells of the map x."""

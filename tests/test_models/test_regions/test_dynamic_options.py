@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from dyreg_mmaction.models.node_maps import KERNELS
-from dyreg_mmaction.models.regions import DynamicRegions
+from dyreg_mmaction.models.regions import DynamicRegions, StaticRegions
 from dyreg_mmaction.ops import pool
 
 
@@ -45,3 +45,44 @@ def test_lite_has_no_f():
 def test_any_number_of_nodes(num_nodes, heads, reference):
     regions = build((8, 11), num_nodes, heads=heads, reference=reference)(torch.randn(2, 3, 4, 8, 11))
     assert regions.center.shape == regions.half_size.shape == (2, 3, num_nodes, 2)
+
+
+@pytest.mark.parametrize('source', ['dynamic', 'static'])
+@pytest.mark.parametrize('share', [1 / 6, 1 / 3, 1 / 16])
+def test_predicted_sizes_start_where_equation_12_says(share, source):
+    """h = e^h~ h_init: at the start h_init, and later without a floor."""
+    options = dict(initial_half_size=share)
+    regions = build(**options) if source == 'dynamic' else StaticRegions(9, 8, **options)
+    x = torch.randn(1, 2, 4, 16, 24)
+    torch.nn.init.zeros_(regions.predictor.alpha)
+    torch.testing.assert_close(regions(x).half_size, torch.tensor([24.0, 16.0]).mul(share).expand(1, 2, 9, 2))
+    torch.nn.init.ones_(regions.predictor.alpha)
+    torch.nn.init.zeros_(regions.predictor.fc.weight)
+    torch.nn.init.constant_(regions.predictor.fc.bias, -1.0)
+    expected = torch.tensor([24.0, 16.0]).mul(share * torch.tensor(-1.0).exp()).expand(1, 2, 9, 2)
+    torch.testing.assert_close(regions(x).half_size, expected)
+
+
+@pytest.mark.parametrize('source', ['dynamic', 'static'])
+def test_regions_start_at_reference_points_of_ones_own(source):
+    points = [(0.1, 0.2), (0.5, 0.5), [0.9, 0.25]]
+    regions = build(num_nodes=3, reference=points) if source == 'dynamic' else StaticRegions(3, 8, reference=points)
+    torch.nn.init.zeros_(regions.predictor.alpha)
+    center = regions(torch.randn(2, 2, 4, 16, 24)).center
+    torch.testing.assert_close(center, (torch.tensor(points) * torch.tensor([24, 16])).expand(2, 2, 3, 2))
+
+
+@pytest.mark.parametrize(
+    ('options', 'sentence'),
+    [
+        (dict(reference='corner'), "reference='corner' must be 'center', 'grid' or 9 points"),
+        (dict(reference=[(0.5, 0.5)]), 'must be .* or 9 points'),
+        (dict(reference=[(0.5, 1.5)] * 9), 'must be .* points .x, y. in 0..1 of the map'),
+        (dict(initial_half_size=0), 'initial_half_size=0 must be a part of the side'),
+        (dict(initial_half_size=0.2, predict_size=False), 'initial_half_size=0.2 is the size at which predicted ones'),
+        (dict(half_size=0.2), 'half_size=0.2 fixes the size .* or use initial_half_size'),
+    ],
+)
+def test_options_that_do_not_fit_are_refused(options, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        build(**options)
