@@ -32,7 +32,8 @@ def class_names(cfg: Any, dataset_meta: dict | None) -> list[str] | None:
     from mmaction.registry import DATASETS
 
     dataset = cfg.get('test_dataloader', {}).get('dataset', {})
-    known = DATASETS.get(dataset['type']) if isinstance(dataset.get('type'), str) else dataset.get('type')
+    known = dataset.get('dataset_type', dataset.get('type'))  # that of a ReplaceDamaged
+    known = DATASETS.get(known) if isinstance(known, str) else known
     for source in (dataset_meta or {}, dataset.get('metainfo') or {}, getattr(known, 'METAINFO', {})):
         if source.get('classes'):
             return list(source['classes'])

@@ -23,7 +23,8 @@ def describe_input(cfg: Config, size: int | None = None, dataset_meta: dict | No
         dataset_meta (dict, optional): Of the checkpoint. Where no one knows class names, they are numbers.
 
     Raises:
-        ValueError: If the config's validation pipeline does not say it, or ``classes`` are not as many as the head's.
+        ValueError: If the config's validation pipeline does not say it, the crop is larger than the frames, or
+            ``classes`` are not as many as the head's.
     """
     pipeline = cfg.val_dataloader.dataset.pipeline
     steps = {step['type']: step for part in pipeline for step in (part, *part.get('transforms', []))}  # WithBoxes
@@ -39,12 +40,18 @@ def describe_input(cfg: Config, size: int | None = None, dataset_meta: dict | No
             f'{len(classes)} class names ({classes[0]!r}, ...) for {num_classes} classes; give --label-file a file '
             f'with {num_classes} lines'
         )
+    short_side, side = _short_side(steps['Resize']), size or _side(steps['CenterCrop'])
+    if side > short_side:
+        raise ValueError(
+            f'a crop of {side} pixels does not fit into frames whose shorter side is resized to {short_side}; give a '
+            f'size of at most {short_side}, or a config that resizes to more'
+        )
     return dict(
         input=f'clips: float32 (batch, frames, 3, size, size), {_color(preprocessor)}, (pixel - mean) / std',
         output='logits: float32 (batch, classes)',
         **_sampling(steps),
-        short_side=_short_side(steps['Resize']),
-        size=size or _side(steps['CenterCrop']),
+        short_side=short_side,
+        size=side,
         mean=list(preprocessor.get('mean') or [0, 0, 0]),
         std=list(preprocessor.get('std') or [1, 1, 1]),
         classes=classes,

@@ -241,6 +241,18 @@ def test_a_pipeline_that_cannot_be_written_down_gets_a_sentence(steps, words):
         describe_input(pipeline_with(**steps))
 
 
+def test_a_crop_that_is_larger_than_the_frames_is_refused():
+    with pytest.raises(ValueError, match='a crop of 80 pixels does not fit .* side is resized to 72; give a size'):
+        describe_input(Config.fromfile(MINI), 80)
+
+
+def test_class_names_are_those_of_the_dataset_whose_damaged_samples_are_replaced():
+    cfg = Config.fromfile(MINI)
+    expected = describe_input(cfg)['classes']
+    cfg.test_dataloader.dataset.update(type='ReplaceDamaged', dataset_type='MiniSomething')
+    assert describe_input(cfg)['classes'] == expected != [str(label) for label in range(8)]
+
+
 def test_class_names_are_as_many_as_classes():
     with pytest.raises(ValueError, match=r"2 class names \('a', ...\) for 8 classes; give --label-file a file with 8"):
         describe_input(Config.fromfile(MINI), dataset_meta=dict(classes=['a', 'b']))
