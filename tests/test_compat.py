@@ -86,6 +86,10 @@ def supply_drn(folder: Path) -> None:
 
     with pytest.raises(ImportError, match='DRN is missing from the mmaction2 1.2.0 wheel'):
         MODELS.build(dict(type='DRN'))
+    MODELS.register_module('DRN', force=True, module=dict)  # somebody's own
+    del sys.modules['mmaction.models.localizers.drn.drn']
+    importlib.import_module('mmaction.models.localizers.drn.drn')
+    assert MODELS.get('DRN') is dict
 
 
 def alias_importlib_metadata(folder: Path) -> None:

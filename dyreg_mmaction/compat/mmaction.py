@@ -34,7 +34,8 @@ class _DRNFinder(MetaPathFinder, Loader):
             from mmaction.registry import MODELS
 
             module.DRN = DRN
-            MODELS.register_module(module=DRN)
+            if 'DRN' not in MODELS.module_dict:  # nobody has registered another
+                MODELS.register_module(module=DRN)
 
 
 def supply_drn() -> None:

@@ -5,7 +5,6 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from torch.utils.data._utils import worker
 
 _stock: Callable | None = None
 
@@ -22,6 +21,11 @@ def patch_in_workers() -> None:
     Such workers are the default on Python 3.14, macOS and Windows, and would import MMAction2 unpatched.
     """
     global _stock
+    worker: Any
+    try:
+        from torch.utils.data._utils import worker
+    except ImportError:
+        worker = None
     if not hasattr(worker, '_worker_loop'):
         warnings.warn(
             f'torch {torch.__version__} has no _worker_loop: data loading workers that spawn or forkserver starts run '
