@@ -115,11 +115,11 @@ class Pictures:
         if self.args.mp4 or self.args.gif:
             frames = side_by_side(clip, **style)
             name = re.sub(r'[^A-Za-z0-9_-]+', '_', str(Path(clip.name).with_suffix('')))
-            path = self.out / f'{self.drawn:03}_{name}'
+            file = self.out / f'{self.drawn:03}_{name}'
             if self.args.mp4:
-                write_mp4(path.with_suffix('.mp4'), frames, clip.times, clip.duration, clip.fps)
+                write_mp4(file.with_suffix('.mp4'), frames, clip.times, clip.duration, clip.fps)
             if self.args.gif:
-                write_gif(path.with_suffix('.gif'), frames, clip.times, clip.duration)
+                write_gif(file.with_suffix('.gif'), frames, clip.times, clip.duration)
         if self.report:
             self.report.add(clip)
         self.drawn += 1

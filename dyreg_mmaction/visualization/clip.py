@@ -38,7 +38,7 @@ class RegionClip(NamedTuple):
         acting (ndarray[K]): Which of them the class is about.
         truth (str, optional): Name of the class.
         truth_score (float, optional): Probability that the model gives it.
-        scores (list[tuple[str, float]]): The best classes and their probabilities.
+        scores (list[tuple[str, float]]): The best classes and their probabilities; [] where scores are not finite.
         distances (dict[str, dict[str, float]]): By plugin, see :func:`.video_distances`; {} without objects.
     """
 
@@ -191,14 +191,15 @@ def _times(sample: Any, num_frames: int, view: int) -> tuple[np.ndarray, float, 
 
 def _classes(sample: Any, classes: Sequence[str] | None) -> tuple[list[tuple[str, float]], str | None, float | None]:
     scores = torch.atleast_1d(sample.pred_score.detach().float().cpu().squeeze())
+    finite = bool(scores.isfinite().all())
     if scores.min() < 0 or abs(scores.sum().item() - 1) > 1e-3:
         scores = scores.softmax(0)  # they were averaged before it
-    best = scores.topk(min(5, len(scores)))
+    best = scores.topk(min(5, len(scores)) if finite else 0)
     named = [(_class_name(int(i), classes), float(p)) for i, p in zip(best.indices, best.values, strict=True)]
     label = sample.get('gt_label')
     if label is None or label.numel() != 1 or not 0 <= label.item() < len(scores):
         return named, None, None
-    return named, _class_name(int(label), classes), float(scores[int(label)])
+    return named, _class_name(int(label), classes), float(scores[int(label)]) if finite else None
 
 
 def _class_name(index: int, classes: Sequence[str] | None) -> str:

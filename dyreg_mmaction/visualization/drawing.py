@@ -5,7 +5,8 @@ import colorsys
 import cv2
 import numpy as np
 
-from .clip import Nodes, RegionClip, moving_nodes
+from .clip import RegionClip, moving_nodes
+from .text import number_mark
 
 SHIFT = 4  # binary digits behind the point that OpenCV takes
 WHITE, BLACK = (255, 255, 255), (0, 0, 0)
@@ -13,11 +14,17 @@ STYLES = ('box', 'kernel')
 
 
 def draw_clip(
-    clip: RegionClip, path: str, width: int = 240, style: str = 'box', bold: list[int] | None = None
+    clip: RegionClip,
+    path: str,
+    width: int = 240,
+    style: str = 'box',
+    bold: list[int] | None = None,
+    numbers: bool = True,
 ) -> np.ndarray:
-    """Every node's centre in its own colour; of those drawn boldly the region and the way it has come.
+    """Every node's centre in its own colour, with its number; of those drawn boldly the region and its trajectory.
 
-    Objects have a white outline, a double one where the class is about them. What the network did not see is darker.
+    Where no node moves, the regions of all are drawn thinly. Regions that are not finite are left out. Objects have a
+    white outline, a double one where the class is about them. What the network did not see is darker.
 
     Args:
         clip (RegionClip): The clip.
@@ -25,6 +32,7 @@ def draw_clip(
         width (int): Width of the drawn frames, in pixels.
         style (str): 'box': outlines of the regions; 'kernel': their tents, softly.
         bold (list[int], optional): Nodes to draw boldly; None: see :func:`.moving_nodes`.
+        numbers (bool): Whether to number the nodes.
 
     Returns:
         ndarray[T, H', width, 3]: RGB, uint8.
@@ -35,34 +43,37 @@ def draw_clip(
     if style not in STYLES:
         raise ValueError(f'style={style!r} is unknown; choose one of {STYLES}')
     nodes = clip.nodes[path]
-    bold = moving_nodes(nodes.center) if bold is None else bold
+    every = list(range(nodes.center.shape[1]))
+    chosen = moving_nodes(nodes.center) if bold is None else bold
+    thin = every if bold is None and not chosen else []
     canvas = _Canvas(clip.frames, width)
-    colors = node_colors(nodes.center.shape[1])
+    colors = node_colors(len(every))
+    finite = np.isfinite(nodes.center).all(-1) & np.isfinite(nodes.half_size).all(-1)  # (T,N)
     canvas.darken_outside(clip.view)
     for t in range(len(canvas.frames)):
         if style == 'kernel':
-            for i in bold:
-                canvas.tent(t, nodes.center[t, i], nodes.half_size[t, i], colors[i])
+            for i in chosen or thin:
+                if finite[t, i]:
+                    canvas.tent(t, nodes.center[t, i], nodes.half_size[t, i], colors[i])
         for box, acts in zip(clip.objects[t], clip.acting, strict=True):
             if not np.isnan(box).any():
                 canvas.box(t, box, WHITE, 1)
                 if acts:
                     canvas.box(t, box + np.array([2, 2, -2, -2]) / np.tile(canvas.size, 2), WHITE, 1)
-        for i in range(nodes.center.shape[1]):
-            if i not in bold:
-                canvas.dot(t, nodes.center[t, i], colors[i], 2)
-        for i in reversed(bold):
-            _draw_boldly(canvas, t, nodes, i, colors[i], style)
+        for i in [*(i for i in every if i not in chosen), *reversed(chosen)]:
+            if not finite[t, i]:
+                continue
+            if style == 'box' and i in (*chosen, *thin):
+                low, high = nodes.center[t, i] - nodes.half_size[t, i], nodes.center[t, i] + nodes.half_size[t, i]
+                canvas.box(t, np.concatenate([low, high]), colors[i], 2 if i in chosen else 1)
+            if i in chosen:
+                canvas.line(t, nodes.center[: t + 1, i][finite[: t + 1, i]], colors[i])
+                canvas.dot(t, nodes.center[t, i], WHITE, 5)
+            canvas.dot(t, nodes.center[t, i], colors[i], 4 if i in chosen else 2)
+        for i in every if numbers else ():
+            if finite[t, i]:
+                canvas.number(t, nodes.center[t, i], i)
     return canvas.frames
-
-
-def _draw_boldly(canvas: '_Canvas', t: int, nodes: Nodes, i: int, color: tuple, style: str) -> None:
-    canvas.line(t, nodes.center[: t + 1, i], color)
-    if style == 'box':
-        low, high = nodes.center[t, i] - nodes.half_size[t, i], nodes.center[t, i] + nodes.half_size[t, i]
-        canvas.box(t, np.concatenate([low, high]), color, 2)
-    canvas.dot(t, nodes.center[t, i], WHITE, 5)
-    canvas.dot(t, nodes.center[t, i], color, 4)
 
 
 class _Canvas:
@@ -95,6 +106,17 @@ class _Canvas:
     def line(self, t: int, points: np.ndarray, color: tuple) -> None:
         way = np.array([self._point(point) for point in points], np.int32)
         cv2.polylines(self.frames[t], [way], False, color, 2, cv2.LINE_AA, SHIFT)
+
+    def number(self, t: int, center: np.ndarray, number: int) -> None:
+        """To the upper right of the centre, or where the frame ends before."""
+        mark = number_mark(number, int(np.clip(self.size[0] // 22, 9, 14)))
+        height, width = mark.shape[:2]
+        corner = np.round(np.clip(center, -9, 9) * self.size + [3, -3 - height]).astype(int)
+        x, y = corner.clip(0, np.maximum(self.size - [width, height], 0)).tolist()
+        below = self.frames[t, y : y + height, x : x + width]
+        mark = mark[: below.shape[0], : below.shape[1]]
+        alpha = mark[..., 3:] / 255
+        below[:] = np.round(below * (1 - alpha) + mark[..., :3] * alpha)
 
     def tent(self, t: int, center: np.ndarray, half_size: np.ndarray, color: tuple) -> None:
         pixels = [(np.arange(length) + 0.5) / length for length in self.size]

@@ -3,13 +3,11 @@
 from collections.abc import Sequence
 
 import numpy as np
-from matplotlib import font_manager
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
 from .clip import Nodes, RegionClip, moving_nodes, node_motion
 from .drawing import draw_clip, node_colors
-
-LINE = 18  # pixels, the height of a line of text
+from .text import number_mark, text_bar
 
 
 def contact_sheet(
@@ -80,7 +78,9 @@ def _mean_panel(nodes: Nodes, width: int) -> np.ndarray:
     spread = nodes.center.std(0)
     image = Image.new('RGB', (2 * width, 2 * width), (32, 32, 36))
     draw = ImageDraw.Draw(image)
-    for c, h, s, color in zip(center, half_size, spread, node_colors(len(center)), strict=True):
+    for i, (c, h, s, color) in enumerate(zip(center, half_size, spread, node_colors(len(center)), strict=True)):
+        if not np.isfinite([c, h, s]).all():
+            continue
         low, high = ((c - h) * 2 * width).tolist(), ((c + h) * 2 * width).tolist()
         draw.rectangle((*low, *high), outline=color, width=3)
         for axis in np.eye(2):
@@ -88,11 +88,15 @@ def _mean_panel(nodes: Nodes, width: int) -> np.ndarray:
             draw.line(ends, fill=color, width=3)
         x, y = (c * 2 * width).tolist()
         draw.ellipse((x - 8, y - 8, x + 8, y + 8), fill=color)
+        mark = Image.fromarray(number_mark(i, 26))
+        image.paste(mark, (round(x) + 10, round(y) - 10 - mark.height), mark)
     return np.asarray(image.resize((width, width), Image.Resampling.LANCZOS))
 
 
 def clip_caption(clip: RegionClip) -> str:
     """Its name, its class and what was predicted."""
+    if not clip.scores:
+        return f'{clip.name}: {clip.truth or "no class"}; no prediction, as the scores are not finite'
     guess, score = clip.scores[0]
     if clip.truth is None:
         return f'{clip.name}: {guess} ({score:.2f})'
@@ -113,19 +117,6 @@ def path_caption(clip: RegionClip, path: str, bold: list[int] | None = None) -> 
     distance = clip.distances.get(path)
     near = '' if distance is None else f'; object to node {distance["dist_r"]:.3f}'
     return f'{path}   {what}{near}'
-
-
-def text_bar(text: str, width: int, big: bool = False) -> np.ndarray:
-    """A line of text on white, cut where it is too long: (LINE, width, 3)."""
-    height = LINE + 4 * big
-    image = Image.new('RGB', (width, height), (255, 255, 255))
-    name = font_manager.FontProperties(family='DejaVu Sans', weight='bold' if big else 'normal')
-    font = ImageFont.truetype(font_manager.findfont(name), 13 if big else 11)
-    text = ' '.join(text.split())
-    while text and font.getlength(text) > width - 8:
-        text = text[:-2].rstrip('…') + '…' if len(text) > 2 else ''
-    ImageDraw.Draw(image).text((4, height // 2), text, (0, 0, 0), font, anchor='lm')
-    return np.asarray(image)
 
 
 def stack(parts: Sequence[np.ndarray]) -> np.ndarray:

@@ -95,11 +95,13 @@ def test_centres_and_boxes_are_drawn_where_the_object_is(moves, boxes, width):
         black = clip._replace(frames=np.zeros_like(clip.frames), objects=clip.objects[:, :0], acting=clip.acting[:0])
         scale = np.array([width / WIDTH, round(width * HEIGHT / WIDTH) / HEIGHT])
         centers = (TRACK[:, :2] + TRACK[:, 2:]) / 2 * scale
-        np.testing.assert_allclose(drawn_points(draw_clip(black, 'a', width, bold=[])), centers, atol=0.3)
+        np.testing.assert_allclose(
+            drawn_points(draw_clip(black, 'a', width, bold=[], numbers=False)), centers, atol=0.3
+        )
         for t, box in enumerate(TRACK):  # frame by frame: there is no way behind the node
             nodes = {'a': Nodes(*(part[t : t + 1] for part in clip.nodes['a']))}
             alone = black._replace(frames=black.frames[t : t + 1], objects=black.objects[t : t + 1], nodes=nodes)
-            rows, columns = np.nonzero(draw_clip(alone, 'a', width, bold=[0])[0].max(-1) > 127)
+            rows, columns = np.nonzero(draw_clip(alone, 'a', width, bold=[0], numbers=False)[0].max(-1) > 127)
             sides = [
                 columns.min() + 1,
                 rows.min() + 1,
@@ -118,7 +120,7 @@ def test_what_the_network_did_not_see_is_darker(boxes):
     # 64 of 80 rows, and of 128 columns, around the middle
     np.testing.assert_allclose(clip.view, [0.25, 0.1, 0.75, 0.9], atol=1e-6)
     white = clip._replace(frames=np.full_like(clip.frames, 200), objects=clip.objects[:, :0], acting=clip.acting[:0])
-    picture = draw_clip(white, 'a', WIDTH, bold=[])[0, ..., 0]
+    picture = draw_clip(white, 'a', WIDTH, bold=[], numbers=False)[0, ..., 0]
     assert picture[30, 23] == 100 and picture[30, 24] == 200 and picture[5, 40] == 100 and picture[6, 40] == 200
 
 
@@ -130,7 +132,7 @@ def test_soft_kernels_peak_on_the_object(boxes):
     data.set_field({'a': Regions(center, torch.full_like(center, 0.2), (1, 1))}, 'regions')
     clip = make_clip(sample['inputs'], data)
     black = clip._replace(frames=np.zeros_like(clip.frames), objects=clip.objects[:, :0], acting=clip.acting[:0])
-    red = draw_clip(black, 'a', 200, 'kernel', bold=[0])[0, ..., 0].astype(int)
+    red = draw_clip(black, 'a', 200, 'kernel', bold=[0], numbers=False)[0, ..., 0].astype(int)
     height = red.shape[0]
     assert red[round(0.75 * height), 60] == pytest.approx(0.75 * 255 * (1 - 0.05 / 0.2), abs=8)
     assert red[round(0.75 * height), 8] == 0 and red[round(0.5 * height), 50] == 0

@@ -3,6 +3,9 @@
 import numpy as np
 import pytest
 import torch
+from fontTools.fontBuilder import FontBuilder
+from fontTools.pens.ttGlyphPen import TTGlyphPen
+from matplotlib import font_manager
 from mmengine.registry import init_default_scope
 from PIL import Image
 from region_runs import FRAMES, SIDE, digits, recognizer
@@ -13,7 +16,9 @@ from dyreg_mmaction.visualization.clip import Nodes, RegionClip, moving_nodes, n
 from dyreg_mmaction.visualization.drawing import node_colors
 from dyreg_mmaction.visualization.inputs import choose_clips
 from dyreg_mmaction.visualization.predict import predict_clip
-from dyreg_mmaction.visualization.sheet import clip_caption, path_caption, text_bar
+from dyreg_mmaction.visualization.report import clip_data
+from dyreg_mmaction.visualization.sheet import clip_caption, path_caption
+from dyreg_mmaction.visualization.text import number_mark, text_bar
 from dyreg_mmaction.visualization.video_files import hold_frames, write_gif, write_mp4
 
 
@@ -67,6 +72,87 @@ def test_a_node_leaves_its_way_behind():
 def test_objects_are_outlined_and_those_that_act_twice():
     with_objects, without = (draw_clip(clip(objects=n), 'layer1.0', 256, bold=[])[0] for n in (2, 0))
     assert (with_objects != without).any(-1).sum() > 300
+
+
+@pytest.mark.parametrize('style', ['box', 'kernel'])
+def test_of_a_still_clip_all_regions_are_drawn(style):
+    still = clip()
+    still.nodes['layer1.0'].center[:] = still.nodes['layer1.0'].center[0]
+    drawn, dots = (draw_clip(still, 'layer1.0', 256, style, bold, numbers=False)[0] for bold in (None, []))
+    changed = (drawn != dots).any(-1)
+    for x, y in still.nodes['layer1.0'].center[0]:
+        corner = changed[round((y - 0.1) * 192) - 2 : round(y * 192), round((x - 0.1) * 256) - 2 : round(x * 256)]
+        assert corner.sum() > 30  # the outline, or the tent
+
+
+def test_nodes_are_numbered():
+    numbered, plain = (draw_clip(clip(), 'layer1.0', 256, numbers=on)[0].astype(int) for on in (True, False))
+    for i, (x, y) in enumerate(clip().nodes['layer1.0'].center[0]):
+        mark = number_mark(i, 11)
+        top, left = round(y * 192) - 3 - mark.shape[0], round(x * 256) + 3
+        place = (slice(top, top + mark.shape[0]), slice(left, left + mark.shape[1]))
+        white = (mark == 255).all(-1)
+        assert white.sum() > 5 and (numbered[place][white] == 255).all() and (plain[place][white] != 255).any()
+    at_the_edge = clip()
+    at_the_edge.nodes['layer1.0'].center[:] = [[0, 0], [1, 0], [1, 1], [0.5, 1.2]]
+    assert (draw_clip(at_the_edge, 'layer1.0', 64) == 255).all(-1).any()
+
+
+def test_what_is_not_finite_is_left_out():
+    broken = clip(objects=1)
+    nodes = broken.nodes['layer1.0']
+    nodes.center[1:, 0], nodes.half_size[:, 1] = np.nan, np.inf
+    for style in ('box', 'kernel'):
+        frames = draw_clip(broken, 'layer1.0', 256, style, bold=[0, 1, 2])
+        colors = [(np.abs(frames[2].astype(int) - color).sum(-1) < 60).sum() for color in node_colors(4)]
+        assert colors[0] == colors[1] == 0 and colors[2] > 10
+    nameless = broken._replace(scores=[], truth_score=None)
+    assert clip_caption(nameless) == 'a clip: up; no prediction, as the scores are not finite'
+    assert contact_sheet([nameless], width=64).shape == (22 + 18 + 48, 256, 3)
+    assert mean_regions(broken.nodes, broken.nodes).shape == (18 + 280, 568, 3)
+
+
+def test_a_model_that_has_diverged_is_drawn():
+    init_default_scope('mmaction')
+    model = MODELS.build(recognizer(dict(type='DynamicRegions', hidden_channels=8), kind='Recognizer2D')).eval()
+    for parameter in model.parameters():
+        torch.nn.init.constant_(parameter, torch.nan)
+    one = predict_clip(model, DATASETS.build(digits())[0])
+    assert one.scores == [] and one.truth is not None and one.truth_score is None
+    assert np.isnan(one.nodes['layer1.0'].center).all() and np.isnan(one.distances['layer1.0']['dist_r'])
+    contact_sheet([one], width=64)
+    assert clip_data(one)['truthScore'] is None
+
+
+def test_characters_that_the_own_font_lacks_come_from_another(tmp_path):
+    font = FontBuilder(1000)
+    font.setupGlyphOrder(['.notdef', 'square'])
+    font.setupCharacterMap({0x10E123: 'square', 0x10E124: 'square'})  # for private use: no font of the system has them
+    pen = TTGlyphPen(None)
+    for i, point in enumerate([(0, 0), (0, 700), (900, 700), (900, 0)]):
+        pen.lineTo(point) if i else pen.moveTo(point)
+    pen.closePath()
+    font.setupGlyf({'.notdef': TTGlyphPen(None).glyph(), 'square': pen.glyph()})
+    font.setupHorizontalMetrics(dict.fromkeys(('.notdef', 'square'), (1000, 0)))
+    font.setupHorizontalHeader(ascent=800, descent=-200)
+    font.setupNameTable(dict(familyName='Private CJK', styleName='Regular'))
+    font.setupOS2()
+    font.setupPost()
+    font.save(tmp_path / 'PrivateCJK-Regular.ttf')
+    before = list(font_manager.fontManager.ttflist)
+    font_manager.fontManager.addfont(tmp_path / 'PrivateCJK-Regular.ttf')
+    try:
+        dark = (text_bar('\U0010e123\U0010e124', 60)[..., 0] < 128).sum()
+    finally:
+        font_manager.fontManager.ttflist[:] = before
+    assert dark == pytest.approx(2 * 0.9 * 0.7 * 11**2, rel=0.25)  # both squares are filled
+
+
+def test_characters_that_no_font_has_are_said():
+    with pytest.warns(
+        UserWarning, match='no installed font has characters .* install one that does, such as Noto Sans'
+    ):
+        text_bar('\U0010e125', 60)
 
 
 def test_an_unknown_style_is_named():
@@ -148,7 +234,7 @@ def test_grey_clips_are_drawn_with_their_objects():
     one = predict_clip(model, dataset[0], dataset.metainfo['classes'])
     assert one.frames.shape == (FRAMES, SIDE, SIDE, 3) and one.frames.max() > 200
     assert one.objects.shape == (FRAMES, 3, 4) and one.truth in dataset.metainfo['classes']
-    assert 0.1 < one.distances['layer1.0']['dist_r'] < 0.6
+    assert 0.05 < one.distances['layer1.0']['dist_r'] < 0.6
     assert sum(score for _, score in one.scores) <= 1 + 1e-6 and len(one.scores) == 5
     picture = contact_sheet([one], width=64)
     assert picture.shape == (22 + 18 + 64, FRAMES * 64, 3) and torch.from_numpy(picture).float().std() > 10

@@ -123,7 +123,7 @@ def test_the_worst_clips_come_first_and_columns_sort(page):
 
     worst = [f'bad {EVIL}', 'middle.webm', 'good.webm']
     assert names() == worst
-    assert one(page, '#totals').text == '3 clips, 2 of 3 predicted rightly'
+    assert one(page, '#totals').text == '3 clips, 2 of 3 predicted correctly'
     heads = {head.text.rstrip(' ▲▼'): head for head in find(page, 'th button')}
     heads['clip'].click()
     assert names() == sorted(names())
@@ -207,6 +207,79 @@ def test_plugins_objects_ways_and_kernels_have_switches(page):
         before = drawn.get_attribute('display')
         one(page, switch).click()
         assert {before, drawn.get_attribute('display')} == {'inline', 'none'}
+
+
+def test_soft_kernels_of_a_still_clip_are_those_of_all_nodes(page):
+    open_clip(page, 0)
+    one(page, '#kernels').click()
+    shown = [
+        [kernel.get_attribute('display') for kernel in panel.find_elements('css selector', '.kernel')]
+        for panel in find(page, '.panel')
+    ]
+    assert shown == [['inline', 'none', 'none'], ['inline', 'inline']]  # the second plugin's nodes do not move
+    regions = [region.get_attribute('display') for region in find(page, '.region')]
+    assert sorted(regions) == ['inline'] * 2 + ['none'] * 3  # a node without a soft kernel keeps its box
+
+
+def test_nodes_are_numbered(page):
+    open_clip(page, 0)
+    for panel in find(page, '.panel'):
+        nodes = panel.find_elements('css selector', '.node')
+        numbers = {node.get_attribute('data-node'): node.find_element('css selector', '.number') for node in nodes}
+        assert len(numbers) > 1 and all(i == number.text for i, number in numbers.items())
+        svg = panel.find_element('css selector', 'svg').rect
+        for number in numbers.values():
+            assert svg['x'] <= number.rect['x'] and svg['y'] <= number.rect['y'] + 1
+            assert number.rect['x'] + number.rect['width'] <= svg['x'] + svg['width'] + 1
+    one(page, '#numbers').click()
+    assert not any(number.is_displayed() for number in find(page, '.number'))
+
+
+def test_going_back_returns_to_the_same_place(page, tmp_path):
+    from selenium import webdriver
+    from selenium.webdriver.common.keys import Keys
+
+    write_report(tmp_path / 'long.html', [clip(f'{i}.webm', i / 40, 0.1) for i in range(40)])
+    page.get((tmp_path / 'long.html').as_uri())
+    link = one(page, '#table a[href="#clip-30"]')
+    page.execute_script('arguments[0].scrollIntoView({block: "center"})', link)
+    scrolled = page.execute_script('return scrollY')
+    assert scrolled > 300
+    for back in (page.back, lambda: press(page, Keys.ESCAPE), one(page, '#home').click):
+        link.send_keys(Keys.ENTER)
+        until(page, one(page, '#clip').is_displayed)
+        until(page, lambda: page.execute_script('return scrollY') == 0)
+        back()
+        until(page, one(page, '#summary').is_displayed)
+        assert page.execute_script('return scrollY') == pytest.approx(scrolled, abs=1)
+        assert page.switch_to.active_element == link
+    link.send_keys(Keys.ENTER)
+    until(page, one(page, '#clip').is_displayed)
+    page.set_window_size(1280, 500)
+    page.execute_script('document.getElementById("objects").focus({preventScroll: true}); scrollTo(0, 60)')
+    assert page.execute_script('return scrollY') == 60
+    webdriver.ActionChains(page).send_keys('n').perform()
+    until(page, lambda: one(page, '#name').text == '31.webm')
+    page.back()
+    until(page, lambda: one(page, '#name').text == '30.webm')
+    assert page.execute_script('return [scrollY, document.activeElement.id]') == [60, 'objects']
+
+
+def test_what_is_not_finite_is_shown_as_such(page, tmp_path):
+    nan = clip('nan.webm', 0.5, np.nan)
+    nan.nodes['layer2.1'].center[2:, 0] = np.nan
+    nan.nodes['layer2.1'].half_size[:, 1] = np.inf
+    write_report(tmp_path / 'nan.html', [nan._replace(scores=[], truth_score=None), CLIPS[0]])
+    page.get((tmp_path / 'nan.html').as_uri())
+    assert one(page, '#totals').text == '2 clips, 1 of 2 predicted correctly'
+    open_place(page, '#clip-0')
+    assert one(page, '#no-scores').is_displayed()
+    dots = find(page, '.panel[data-plugin="layer2.1"] .center')
+    shown = []
+    for _ in range(FRAMES):
+        shown.append(sum(dot.is_displayed() for dot in dots))
+        one(page, '#time').send_keys('\ue014')
+    assert shown == [2, 2, 1, 1, 1]
 
 
 def test_it_plays_at_its_own_speed_and_stops(page):

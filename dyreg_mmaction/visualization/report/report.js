@@ -12,7 +12,8 @@ function make(tag, attributes, text) {
 function set(node, attributes) {
   for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, value);
 }
-const show = number => number === null || number === undefined ? '–' : number.toFixed(3);
+const show = (number, digits = 3) => number === null || number === undefined ? '–' : number.toFixed(digits);
+const guess = clip => clip.scores.length ? clip.scores[0][0] : null;  // none where the scores are not finite
 
 // ---- the summary
 
@@ -28,7 +29,7 @@ const COLUMNS = [
   {title: 'objects hit', value: clip => mean(clip, 'inside'), worst: 1},
   {title: 'switches', value: clip => mean(clip, 'switches'), worst: -1},
   {title: 'class', value: clip => clip.truth, text: true},
-  {title: 'predicted', value: clip => clip.scores[0][0], text: true},
+  {title: 'predicted', value: guess, text: true},
 ].filter(column => data.clips.some(clip => column.value(clip) !== null));
 const order = {column: COLUMNS.find(column => column.worst) || COLUMNS[0], direction: 1};
 order.direction = order.column.worst || 1;
@@ -79,9 +80,9 @@ function drawTable() {
 }
 function drawTotals() {
   const known = data.clips.filter(clip => clip.truth !== null);
-  const right = known.filter(clip => clip.truth === clip.scores[0][0]).length;
+  const right = known.filter(clip => clip.truth === guess(clip)).length;
   byId('totals').textContent = data.clips.length + (data.clips.length === 1 ? ' clip' : ' clips') +
-    (known.length ? ', ' + right + ' of ' + known.length + ' predicted rightly' : '');
+    (known.length ? ', ' + right + ' of ' + known.length + ' predicted correctly' : '');
 }
 
 // ---- a clip
@@ -133,14 +134,15 @@ function makePanel(plugin) {
     const region = make('svg:rect', {class: 'region', fill: 'none', stroke: color, 'stroke-width': (bold ? 2 : .5) * unit});
     const dot = make('svg:circle', {
       class: 'center', r: (bold ? 4 : 2) * unit, fill: color, stroke: '#fff', 'stroke-width': bold ? unit : 0});
+    const number = make('svg:text', {class: 'number', 'font-size': 9 * unit, 'stroke-width': 2 * unit}, i);
     if (!bold) set(region, {'stroke-opacity': .5});
-    group.append(way, region, dot);
-    return {group, veil, way, kernel, region, dot, bold};
+    group.append(way, region, dot, number);
+    return {group, veil, way, kernel, region, dot, number, bold};
   });
   for (const node of [...nodes].reverse()) if (!node.bold) svg.append(node.group);
   for (const node of nodes) if (node.bold) svg.append(node.group);
   panel.append(svg, distanceList(plugin), nodeSwitches(plugin, nodes));
-  return {plugin, panel, image, objects, boxes, nodes};
+  return {plugin, unit, panel, image, objects, boxes, nodes};
 }
 function distanceList(plugin) {
   const names = {dist_p: 'node to object', dist_r: 'object to node', dist_acting: 'acting object to node',
@@ -161,7 +163,7 @@ function nodeSwitches(plugin, nodes) {
     };
     const swatch = make('span', {class: 'swatch'});
     swatch.style.background = plugin.colors[i];
-    const words = make('span', {}, `${i} (${plugin.motion[i].toFixed(2)})`);
+    const words = make('span', {}, `${i} (${show(plugin.motion[i], 2)})`);
     if (node.bold) words.style.fontWeight = 'bold';
     label.append(input, swatch, words);
     return [label, input];
@@ -179,22 +181,36 @@ function drawFrame(t) {
   byId('time').value = frame;
   byId('clock').textContent = `${clip.times[frame].toFixed(2)} s, frame ${frame + 1} of ${clip.images.length}`;
   const ways = byId('ways').checked, kernels = byId('kernels').checked, annotated = byId('objects').checked;
-  for (const {plugin, image, objects, boxes, nodes} of panels) {
+  const numbers = byId('numbers').checked;
+  const display = (element, on) => element.setAttribute('display', on ? 'inline' : 'none');
+  for (const {plugin, unit, image, objects, boxes, nodes} of panels) {
     image.setAttribute('href', clip.images[frame]);
-    objects.setAttribute('display', annotated ? 'inline' : 'none');
+    display(objects, annotated);
     boxes.forEach((box, k) => {
       const corners = clip.objects[frame][k], seen = !corners.includes(null);
-      box.setAttribute('display', seen ? 'inline' : 'none');
+      display(box, seen);
       if (seen) set(box, rect(corners));
     });
-    nodes.forEach(({way, kernel, region, dot, bold}, i) => {
-      const box = boxOf(plugin, i, frame), [cx, cy] = plugin.center[frame][i];
-      set(region, box);
-      set(kernel, {...box, display: kernels && bold ? 'inline' : 'none'});
-      region.setAttribute('display', kernels ? 'none' : 'inline');
-      set(dot, {cx: x(cx), cy: y(cy)});
-      const points = plugin.center.slice(0, frame + 1).map(centers => `${x(centers[i][0])},${y(centers[i][1])}`);
-      set(way, {points: points.join(' '), display: ways && bold ? 'inline' : 'none'});
+    const moves = nodes.some(({bold}) => bold);
+    nodes.forEach(({way, kernel, region, dot, number, bold}, i) => {
+      const [cx, cy] = plugin.center[frame][i];
+      const known = ![...plugin.center[frame][i], ...plugin.halfSize[frame][i]].includes(null);  // a finite region
+      const soft = kernels && (bold || !moves);  // of a still clip the kernels of all nodes
+      display(kernel, known && soft);
+      display(region, known && !soft);
+      display(dot, known);
+      display(number, known && numbers);
+      display(way, ways && bold);
+      if (known) {
+        const box = boxOf(plugin, i, frame);
+        set(region, box);
+        set(kernel, box);
+        set(dot, {cx: x(cx), cy: y(cy)});
+        // to the upper right, but within the frame
+        set(number, {x: Math.min(x(cx) + 4 * unit, clip.width - 12 * unit), y: Math.max(y(cy) - 4 * unit, 9 * unit)});
+      }
+      const points = plugin.center.slice(0, frame + 1).map(centers => centers[i]).filter(point => !point.includes(null));
+      set(way, {points: points.map(([px, py]) => `${x(px)},${y(py)}`).join(' ')});
     });
   }
 }
@@ -218,6 +234,7 @@ function drawClip() {
     row.append(make('b', {}, score.toFixed(3)), make('span', {}, name));
     return row;
   }));
+  byId('no-scores').hidden = clip.scores.length > 0;
   const list = sorted(), place = list.indexOf(clip), link = other => '#clip-' + data.clips.indexOf(other);
   byId('previous').href = link(list[(place + list.length - 1) % list.length]);
   byId('next').href = link(list[(place + 1) % list.length]);
@@ -242,36 +259,58 @@ function wait() {  // each frame as long as it lasts in the clip
 }
 const playing = () => timer !== 0;
 
+// Places are fragments that no element has as its id, so that the browser does not scroll by itself.
+const left = new Map();  // by place: how far it was scrolled, and what had the focus
+let place = null, fresh = false;  // fresh: reached by a link and not by going back
+history.scrollRestoration = 'manual';
+function go(to) {
+  fresh = location.hash !== to;
+  location.hash = to;
+}
 function route() {
+  if (place !== null) left.set(place, {scroll: window.scrollY, focus: document.activeElement});
+  const last = clip, back = !fresh, number = /^#clip-(\d+)$/.exec(location.hash);
   play(false);
-  const number = /^#clip-(\d+)$/.exec(location.hash);
   clip = number ? data.clips[Number(number[1])] || null : null;
+  [place, fresh] = [clip === null ? '' : location.hash, false];
+  const before = left.get(place) || {scroll: 0};
   byId('summary').hidden = clip !== null;
   byId('clip').hidden = byId('steps').hidden = clip === null;
   document.title = clip === null ? data.title : clip.name + ' – ' + data.title;
-  if (clip === null) drawTable();
-  else {
+  if (clip === null) {
+    window.scrollTo(0, before.scroll);
+    // where the reader comes from, also after several clips; it scrolls there only if it is out of sight
+    if (last !== null) document.querySelector(`#table a[href="#clip-${data.clips.indexOf(last)}"]`).focus();
+  } else {
     drawClip();
-    byId('name').focus();
+    const focus = back && before.focus && before.focus.id ? before.focus : byId('name');
+    focus.focus({preventScroll: true});
+    window.scrollTo(0, back ? before.scroll : 0);
   }
-  window.scrollTo(0, 0);
 }
+document.addEventListener('click', event => {
+  const link = event.target.closest('a[href^="#"]');
+  if (!link || event.ctrlKey || event.metaKey || event.shiftKey) return;
+  event.preventDefault();
+  go(link.hash);
+});
 byId('play').onclick = () => play(!playing());
 byId('time').oninput = () => { play(false); drawFrame(Number(byId('time').value)); };
-for (const id of ['objects', 'ways', 'kernels']) byId(id).onchange = () => drawFrame(frame);
+for (const id of ['objects', 'ways', 'kernels', 'numbers']) byId(id).onchange = () => drawFrame(frame);
 document.addEventListener('keydown', event => {
   if (clip === null || event.ctrlKey || event.altKey || event.metaKey) return;
   const control = event.target.closest('input, button, a');
   const step = {ArrowLeft: -1, ArrowRight: 1}[event.key];
   if (step && event.target !== byId('time')) { play(false); drawFrame(frame + step); }
   else if (event.key === ' ' && !control) play(!playing());
-  else if (event.key === 'n') location.hash = byId('next').hash;
-  else if (event.key === 'p') location.hash = byId('previous').hash;
-  else if (event.key === 'Escape') location.hash = '';
+  else if (event.key === 'n') go(byId('next').hash);
+  else if (event.key === 'p') go(byId('previous').hash);
+  else if (event.key === 'Escape') go('#all');
   else return;
   event.preventDefault();
 });
 window.onhashchange = route;
 drawHead();
 drawTotals();
+drawTable();
 route();

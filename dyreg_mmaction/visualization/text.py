@@ -1,0 +1,96 @@
+"""Text in pictures, in installed fonts that have its characters."""
+
+import unicodedata
+import warnings
+from functools import cache
+from itertools import groupby
+
+import numpy as np
+from matplotlib import font_manager
+from matplotlib.ft2font import FT2Font
+from PIL import Image, ImageDraw, ImageFont
+
+LINE = 18  # pixels, the height of a line of text
+
+
+def text_bar(text: str, width: int, big: bool = False) -> np.ndarray:
+    """A line of text on white, cut where it is too long: (LINE, width, 3)."""
+    height, size = LINE + 4 * big, 13 if big else 11
+    image = Image.new('RGB', (width, height), (255, 255, 255))
+    text = ' '.join(text.split())
+    while text and sum(font.getlength(run) for font, run in _runs(text, size, big)) > width - 8:
+        text = text[:-2].rstrip('…') + '…' if len(text) > 2 else ''
+    draw, x = ImageDraw.Draw(image), 4.0
+    for font, run in _runs(text, size, big):
+        draw.text((x, height // 2 + size // 3), run, (0, 0, 0), font, anchor='ls')
+        x += font.getlength(run)
+    return np.asarray(image)
+
+
+@cache
+def number_mark(number: int, size: int) -> np.ndarray:
+    """A white number with a black outline, of digits ``size`` pixels high or less: (H, W, 4), RGBA uint8."""
+    font = ImageFont.truetype(_own_font(True), size)
+    left, top, right, bottom = font.getbbox(str(number), stroke_width=1)
+    image = Image.new('RGBA', (int(right - left) + 1, int(bottom - top) + 1))
+    white, black = (255, 255, 255, 255), (0, 0, 0, 255)
+    draw = ImageDraw.Draw(image)
+    draw.text((-left, -top), str(number), white, font, stroke_width=1, stroke_fill=black)
+    return np.asarray(image)
+
+
+def _runs(text: str, size: int, bold: bool) -> list[tuple[ImageFont.FreeTypeFont, str]]:
+    """The text in pieces, each with a font that has all its characters."""
+    pieces = groupby(text, lambda character: _font_with(character, bold))
+    return [(_load(path, size), ''.join(characters)) for path, characters in pieces]
+
+
+@cache
+def _load(path: str, size: int) -> ImageFont.FreeTypeFont:
+    return ImageFont.truetype(path, size)
+
+
+@cache
+def _own_font(bold: bool) -> str:
+    """DejaVu Sans, which matplotlib ships."""
+    return font_manager.findfont(font_manager.FontProperties(family='DejaVu Sans', weight='bold' if bold else 'normal'))
+
+
+@cache
+def _font_with(character: str, bold: bool) -> str:
+    """The file of a font that has a character; the own one, if none has."""
+    fonts = [_own_font(bold)]
+    if ord(character) not in _characters(fonts[0]):
+        fonts += _other_fonts()
+    for path in fonts:
+        if ord(character) in _characters(path):
+            return path
+    _warn_of_missing(character)
+    return fonts[0]
+
+
+@cache
+def _characters(path: str) -> frozenset[int]:
+    """Those that a font has, none where it cannot be used."""
+    try:
+        _load(path, LINE)
+        return frozenset(FT2Font(path).get_charmap())
+    except (OSError, RuntimeError):  # a damaged one, or one of coloured pictures
+        return frozenset()
+
+
+def _other_fonts() -> list[str]:
+    """All that matplotlib or the system knows, those for Chinese, Japanese and Korean first."""
+    paths = {*font_manager.findSystemFonts(), *(entry.fname for entry in font_manager.fontManager.ttflist)}
+    paths = {path for path in paths if 'LastResort' not in path}  # matplotlib's, which has a sign for any character
+    return sorted(paths, key=lambda path: ('CJK' not in path, 'Regular' not in path, path))
+
+
+def _warn_of_missing(character: str) -> None:
+    # Python shows a warning of the same words once
+    kind = unicodedata.name(character, repr(character)).split()[0]
+    warnings.warn(
+        f'no installed font has characters of the kind {kind}, which are drawn as boxes; install one that does, such '
+        'as Noto Sans CJK (Debian: apt-get install fonts-noto-cjk)',
+        stacklevel=2,
+    )
