@@ -492,6 +492,12 @@ def load_where_nothing_resumes(folder: Path) -> None:
         return runner.model.layer.weight.item()
 
     assert started() == 7, 'random weights'
+    weights['layer.weight'] += 1
+    torch.save(weights, folder / 'others.pth')
+    for option, expected in ((None, False), (str(folder / 'others.pth'), True)):
+        cfg.merge_from_dict(dict(load_from=option))
+        cfg.load_from = None
+        assert (started() == 8) == expected and started() != 7, '--cfg-options load_from is ignored'
     trained = _toy_runner(folder)
     trained.train()
     assert started() == trained.model.layer.weight.item()

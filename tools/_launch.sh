@@ -1,5 +1,12 @@
 # shellcheck shell=bash
-# What dist_*.sh and slurm_*.sh share.
+# What dist_*.sh, slurm_*.sh and train_multi.sh share.
+
+# a user's PYTHON is a path, which may have spaces, or several words
+python=("${PYTHON:-python}")
+command -v "${python[0]}" >/dev/null || read -r -a python <<<"${PYTHON:-python}"
+# The current folder must not shadow the standard library: Python takes an empty entry of the path for it, and -m, from
+# Python 3.11 on, adds it unless PYTHONSAFEPATH is set.
+export PYTHONPATH="$(dirname "$0")/..${PYTHONPATH:+:$PYTHONPATH}" PYTHONSAFEPATH=1
 
 fail() {
     echo "$(basename "$0"): $1" >&2
@@ -27,11 +34,11 @@ need_config() {
 
 # launch NUM_PROCESSES SCRIPT [arguments]: by torchrun, which takes the place of this shell, so that a signal reaches it
 launch() {
-    local processes=$1 python=${PYTHON:-python} rendezvous gpus=0
+    local processes=$1 rendezvous gpus=0
     [[ $processes =~ ^[1-9][0-9]*$ ]] || fail "NUM_PROCESSES=$processes must be a whole number, at least 1"
     [[ ${MAX_RESTARTS:-0} =~ ^[0-9]+$ ]] || fail "MAX_RESTARTS=$MAX_RESTARTS must be a whole number"
     if command -v nvidia-smi >/dev/null; then
-        gpus=$($python -c 'import torch; print(torch.cuda.device_count())')
+        gpus=$("${python[@]}" -c 'import torch; print(torch.cuda.device_count())')
     fi
     if [ "$gpus" -gt 0 ] && [ "$processes" -gt "$gpus" ]; then
         fail "NUM_PROCESSES=$processes, but there are $gpus GPUs and each process needs its own; give at most $gpus"
@@ -42,11 +49,15 @@ launch() {
         rendezvous=(--nnodes="${NNODES:-1}" --node-rank="${NODE_RANK:-0}"
             --master-addr="${MASTER_ADDR:-127.0.0.1}" --master-port="${PORT:-29500}")
     fi
+<<<<<<< HEAD
     export PYTHONPATH="$(dirname "$0")/..:${PYTHONPATH:-}"
     if [ -n "$(trap -p HUP)" ]; then # ignored, by nohup: torchrun would listen to it all the same
         export PET_SIGNALS_TO_HANDLE="${PET_SIGNALS_TO_HANDLE:-SIGTERM,SIGINT,SIGQUIT}"
     fi
     # shellcheck disable=SC2086  a user's PYTHON may be several words
     exec $python -m torch.distributed.run "${rendezvous[@]}" --nproc-per-node="$processes" \
+=======
+    exec "${python[@]}" -m torch.distributed.run "${rendezvous[@]}" --nproc-per-node="$processes" \
+>>>>>>> 998b494 (Shell scripts: paths with spaces, PYTHON under Slurm, no current folder on the path; teachers without a best checkpoint; load_from of the command line counts when nothing resumes)
         --max-restarts="${MAX_RESTARTS:-0}" "${@:2}"
 }

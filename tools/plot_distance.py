@@ -11,8 +11,9 @@ from matplotlib import pyplot as plt  # noqa: E402
 
 NAMES = {
     'object/dist': 'harmonic mean of both ways',
-    'object/dist_acting': 'from what acts to the nearest node',
+    'object/dist_acting': 'from the acting object to the nearest node',
 }
+REQUIRED = 'object/dist'  # the other is of datasets that know which objects act, unlike Something-Something
 PAPER = (0.201, 0.129)  # at the start and after training, on Something-Something V2
 
 
@@ -27,7 +28,7 @@ def read_curve(run: Path, name: str) -> list[tuple[int, float]]:
     """Epochs and values that a run has logged; of an epoch that was done twice, the later.
 
     Raises:
-        SystemExit: If there are none.
+        SystemExit: If there are none of ``REQUIRED``.
     """
     points: dict[int, float] = {}
     for log in sorted(run.glob('*/vis_data/scalars.json')):
@@ -38,7 +39,7 @@ def read_curve(run: Path, name: str) -> list[tuple[int, float]]:
                 continue
             if name in values:
                 points[values['step']] = values[name]
-    if not points:
+    if not points and name == REQUIRED:
         raise SystemExit(f'{run} has logged no {name}; train with ObjectDistance in val_evaluator')
     return sorted(points.items())
 
@@ -48,11 +49,11 @@ def main() -> None:
     figure, axes = plt.subplots(figsize=(7, 4), layout='constrained')
     for color, run in enumerate(args.runs):
         for style, (name, words) in zip(('-', '--'), NAMES.items(), strict=True):
-            steps, values = zip(*read_curve(run, name), strict=True)
-            axes.plot(steps, values, style, marker='o', color=f'C{color}', label=f'{run.name}: {words}')
+            if curve := read_curve(run, name):
+                axes.plot(*zip(*curve, strict=True), style, marker='o', color=f'C{color}', label=f'{run.name}: {words}')
     for value, when in zip(PAPER, ('start', 'end'), strict=True):
         axes.axhline(value, color='0.7', linewidth=1, label=f"{when} of the paper's training: {value}")
-    axes.set(xlabel='epoch', ylabel='distance, in parts of the frame', ylim=(0, None))
+    axes.set(xlabel='epoch', ylabel='distance, as a fraction of the frame', ylim=(0, None))
     axes.legend(fontsize=8)
     args.out.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(args.out, dpi=120)

@@ -16,10 +16,10 @@ bash tools/setup.sh av
 export PYTHON=$PWD/.venv/bin/python # from here on; before, a user's choice for setup.sh
 
 # a process for each GPU or else for each CPU core, two at most; 16 clips in a batch in any case
-PROCESSES=$($PYTHON -c 'import os, torch; print(min(2, torch.cuda.device_count() or os.cpu_count() or 1))')
+PROCESSES=$("$PYTHON" -c 'import os, torch; print(min(2, torch.cuda.device_count() or os.cpu_count() or 1))')
 
 step "2/5 data: $DATA"
-[ -f $DATA/sthv2_val_list_videos.txt ] || $PYTHON tools/data/make_mini_something.py $DATA
+[ -f $DATA/sthv2_val_list_videos.txt ] || "$PYTHON" tools/data/make_mini_something.py $DATA
 
 step "3/5 training: $RUN"
 if ! [ -f $RUN/trained ]; then
@@ -36,7 +36,7 @@ fi
 
 step '5/5 pictures'
 [ $RUN/regions/report.html -nt "$checkpoint" ] ||
-    $PYTHON tools/visualize_regions.py $CONFIG "$checkpoint" --dataset val --num 24 --html --out $RUN/regions
+    "$PYTHON" tools/visualize_regions.py $CONFIG "$checkpoint" --dataset val --num 24 --html --out $RUN/regions
 
 step 'done'
 echo "held-out top-1:  $(cut -d' ' -f2 $RUN/test.txt) (chance 0.125)"

@@ -14,7 +14,9 @@ for installed in tests "$extra"; do
 done
 
 if [ ! -x .venv/bin/python ]; then
-    for python in ${PYTHON:-python3 python3.14 python3.13 python3.12 python3.11 python3.10}; do
+    pythons=(python3 python3.14 python3.13 python3.12 python3.11 python3.10)
+    [ -z "${PYTHON:-}" ] || pythons=("$PYTHON")
+    for python in "${pythons[@]}"; do
         if "$python" -c 'import sys; sys.exit(sys.version_info < (3, 10))' 2>/dev/null; then
             found=$python
             break

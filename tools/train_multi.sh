@@ -3,30 +3,35 @@
 # the model. Each goes on where it was interrupted, and what has been trained is not trained again.
 #   tools/train_multi.sh configs/tsm_r50_dyreg_sthv2_distill.py NUM_PROCESSES [arguments of train.py]
 set -euo pipefail
+source "$(dirname "$0")/_launch.sh"
+
+need 2 "$@"
+need_config "$1"
 
 CONFIG=$1
 PROCESSES=$2
 TOOLS=$(dirname "$0")
 
 list_teachers() { # a line for each: its config, and the checkpoint that the student reads
-    ${PYTHON:-python} - "$CONFIG" <<'PYTHON'
+    "${python[@]}" - "$CONFIG" <<'PYTHON'
 import sys
-from mmengine.config import Config
-import dyreg_mmaction
+from dyreg_mmaction.engine.config_variables import read_config
 
-for loss in Config.fromfile(sys.argv[1]).model.region_losses:
-    for teacher in loss.get('teachers', {}).values():
-        print(teacher['config'], teacher['checkpoint'], sep='\t')
+losses = read_config(sys.argv[1]).model.get('region_losses') or []
+teachers = [teacher for loss in losses for teacher in loss.get('teachers', {}).values()]
+if not teachers:
+    sys.exit(f'train_multi.sh: {sys.argv[1]} names no teachers; train it with dist_train.sh, or give it RegionDistillation')
+for teacher in teachers:
+    print(teacher['config'], teacher['checkpoint'], sep='\t')
 PYTHON
 }
 
-export PYTHONPATH="$TOOLS/..:${PYTHONPATH:-}"
 teachers=$(list_teachers)
 while IFS=$'\t' read -r -u 3 config checkpoint; do
     run=$(dirname "$checkpoint")
     [ -f "$checkpoint" ] && continue
     "$TOOLS/dist_train.sh" "$config" "$PROCESSES" --work-dir "$run" --resume "${@:3}"
-    trained=$(ls -t "$run"/best_*.pth 2>/dev/null | head -n 1)
+    trained=$(ls -t "$run"/best_*.pth 2>/dev/null | head -n 1 || true) # none without save_best, or without validation
     cp "${trained:-$(cat "$run/last_checkpoint")}" "$checkpoint.part"
     mv "$checkpoint.part" "$checkpoint"
 done 3<<<"$teachers"

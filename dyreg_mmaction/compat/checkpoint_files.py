@@ -156,17 +156,26 @@ def is_whole(checkpoint: str | os.PathLike) -> bool:
 def load_where_nothing_resumes() -> None:
     """``mmengine/runner/runner.py:1679``: ``--resume`` without a checkpoint starts from random weights.
 
-    MMAction2's tools/train.py:98 takes ``load_from`` out of the config for it, so that the file has to be asked again.
+    MMAction2's tools/train.py:98 takes ``load_from`` out of the config for it, so that the command line, whose options
+    are merged by then, and the file have to be asked again.
     """
     from mmengine.config import Config
     from mmengine.runner import Runner, runner
 
-    stock = Runner.load_or_resume
+    stock, stock_merge = Runner.load_or_resume, Config.merge_from_dict
+
+    @functools.wraps(stock_merge)
+    def merge_from_dict(self: Any, options: dict, *args: Any, **kwargs: Any) -> None:
+        stock_merge(self, options, *args, **kwargs)
+        if 'load_from' in options:
+            object.__setattr__(self, '_load_from', options['load_from'])  # no setting of the config; copies have it too
 
     @functools.wraps(stock)
     def load_or_resume(self: Any) -> None:
         if self._resume and self._load_from is None and self.cfg.filename and not self._has_loaded:
-            load_from = Config.fromfile(self.cfg.filename).get('load_from')
+            given = vars(self.cfg)
+            file = self.cfg.filename
+            load_from = given['_load_from'] if '_load_from' in given else Config.fromfile(file).get('load_from')
             if load_from and runner.find_latest_checkpoint(self.work_dir) is None:
                 self.logger.warning(
                     f'{self.work_dir} has no checkpoint to resume from; loading load_from={load_from!r}.'
@@ -174,4 +183,4 @@ def load_where_nothing_resumes() -> None:
                 self._resume, self._load_from = False, load_from
         stock(self)
 
-    Runner.load_or_resume = load_or_resume
+    Runner.load_or_resume, Config.merge_from_dict = load_or_resume, merge_from_dict

@@ -15,7 +15,8 @@ from .type_names import type_name
 def set_resume(cfg: Config, resume: str | None) -> str:
     """Resume from the checkpoint ``resume``, or with 'auto' from the last one of the work dir where there is one.
 
-    Without a checkpoint ``load_from`` is kept.
+    Without a checkpoint ``load_from`` is kept. ``resume=True`` in the config is MMEngine's: from ``load_from``, or
+    'auto' without one.
 
     Returns:
         str: What to log.
@@ -25,7 +26,9 @@ def set_resume(cfg: Config, resume: str | None) -> str:
         ValueError: If it is none, or the last one of the work dir is broken and no other is whole.
     """
     if resume is None:
-        return ''
+        if not cfg.get('resume'):
+            return ''
+        resume = cfg.get('load_from') or 'auto'
     checkpoint = find_latest_checkpoint(cfg.work_dir) if resume == 'auto' else resume
     if checkpoint is None:
         cfg.resume = False

@@ -73,6 +73,15 @@ def test_resume_without_a_checkpoint_keeps_load_from(tmp_path):
     assert cfg.resume and cfg.load_from == str(tmp_path / 'epoch_1.pth')
 
 
+def test_resume_in_the_config_is_mmengines(tmp_path):
+    cfg = Config(dict(work_dir=str(tmp_path), resume=True, load_from=None))
+    assert 'starting from the first weights' in set_resume(cfg, None)  # --cfg-options load_from=None, say
+    assert not cfg.resume and cfg.load_from is None
+    torch.save(dict(message_hub={}), tmp_path / 'some.pth')
+    cfg = Config(dict(work_dir=str(tmp_path), resume=True, load_from=str(tmp_path / 'some.pth')))
+    assert 'some.pth' in set_resume(cfg, None) and cfg.resume
+
+
 def test_weights_alone_are_not_resumed(tmp_path):
     torch.save(dict(state_dict=dict(weight=torch.ones(1))), tmp_path / 'weights.pth')
     with pytest.raises(ValueError, match='holds weights and no state of a training to resume; start from it with'):

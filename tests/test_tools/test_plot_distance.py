@@ -49,3 +49,11 @@ def test_a_run_that_measured_nothing_is_named(tool, tmp_path):
     log(tmp_path / 'run', '1', dict(loss=1.0, step=30))
     with pytest.raises(SystemExit, match='run has logged no object/dist; train with ObjectDistance'):
         tool.read_curve(tmp_path / 'run', 'object/dist')
+
+
+def test_a_run_that_knows_no_acting_objects_is_plotted(tool, tmp_path, monkeypatch):
+    """Something-Something V2: no dataset of it tells which objects act."""
+    log(tmp_path / 'run', '1', {'object/dist': 0.2, 'step': 1}, {'object/dist': 0.13, 'step': 2})
+    monkeypatch.setattr('sys.argv', ['tool', str(tmp_path / 'run'), '--out', str(tmp_path / 'b.png')])
+    tool.main()
+    assert cv2.imread(str(tmp_path / 'b.png')).std() > 10

@@ -89,7 +89,7 @@ model = dict(
         pretrained2d=False,
         plugins=[dict(type=DyRegGNN, after='layer3.1.conv1.conv')],
     ),
-    cls_head=dict(type=TSMHead, num_classes=8, in_channels=512, num_segments=4),
+    cls_head=dict(type=TSMHead, num_classes=8, in_channels=512, num_segments=4, average_clips='prob'),
     data_preprocessor=dict(type=ActionDataPreprocessor, mean=[0], std=[255], format_shape='NCHW'),
 )
 """

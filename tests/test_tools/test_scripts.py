@@ -1,6 +1,7 @@
-"""dist_*.sh and slurm_*.sh: mistakes get one sentence, nobody an unbound variable."""
+"""The shell scripts: mistakes get one sentence, nobody an unbound variable; paths may have spaces."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,7 +13,7 @@ from torch.distributed.launcher.api import LaunchConfig
 
 ROOT = Path(__file__).parents[2]
 CONFIG = 'configs/tsm_r18_dyreg_mini.py'
-SCRIPTS = ['dist_train', 'dist_test', 'slurm_train', 'slurm_test']
+SCRIPTS = ['dist_train', 'dist_test', 'slurm_train', 'slurm_test', 'train_multi']
 
 
 def run(script: str, *arguments: str, **env: str) -> subprocess.CompletedProcess:
@@ -84,3 +85,104 @@ def test_nohup_outlives_the_end_of_the_shell(tmp_path):
     go.touch()
     output = process.communicate(timeout=60)[0]
     assert process.returncode == 0 and 'done' in output, output
+
+
+def program(path: Path, text: str) -> str:
+    """A shell program, by its path."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(f'#!/bin/bash\n{text}\n')
+    path.chmod(0o755)
+    return str(path)
+
+
+@pytest.fixture
+def checkout(tmp_path):
+    """The scripts in a folder with a space in its name."""
+    folder = tmp_path / 'my checkout'
+    shutil.copytree(ROOT / 'tools', folder / 'tools', ignore=shutil.ignore_patterns('*.py', '__pycache__'))
+    (folder / 'config.py').touch()
+    return folder
+
+
+def run_in(checkout, *command, **env):
+    env = {**os.environ, **env}
+    return subprocess.run(
+        command, cwd=checkout, env=env, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=60
+    )
+
+
+@pytest.mark.parametrize('given', ['', 'mine'])
+def test_the_current_folder_is_not_imported_from(checkout, given):
+    python = program(checkout / 'bin/python', 'echo "path $PYTHONPATH"')
+    result = run_in(checkout, 'bash', 'tools/dist_train.sh', 'config.py', '1', PYTHON=python, PYTHONPATH=given)
+    assert result.stdout == 'path tools/..' + (':mine' if given else '') + '\n'
+
+
+def test_a_module_in_the_current_folder_shadows_nothing(checkout):
+    (checkout / 'here').mkdir()
+    (checkout / 'here/random.py').write_text('raise SystemExit("shadowed")')
+    (checkout / 'tools/train.py').write_text('import random; print("trains", random.random() < 1)')
+    command = ['bash', '../tools/dist_train.sh', '../config.py', '1']
+    result = run_in(checkout / 'here', *command, PYTHON=sys.executable, PYTHONPATH='')
+    assert 'trains True' in result.stdout or sys.version_info < (3, 11), result.stdout
+
+
+def test_python_is_a_path_with_spaces_or_several_words(checkout):
+    python = program(checkout / 'bin/python', 'echo "started $*"')
+    link = checkout.parent / 'python'
+    link.symlink_to(python)
+    for value in (python, f'env A=1 {link}'):
+        result = run_in(checkout, 'bash', str(checkout / 'tools/dist_train.sh'), 'config.py', '1', PYTHON=value)
+        assert result.stdout.startswith('started -m torch.distributed.run'), result.stdout
+
+
+def test_slurm_starts_the_python_that_is_named(checkout):
+    program(checkout / 'bin/srun', 'echo "path $PYTHONPATH"; printf "%s\\n" "$@"')
+    python = program(checkout / 'bin/mine', '')
+    env = dict(PATH=f'{checkout / "bin"}:{os.environ["PATH"]}', PYTHON=python, PYTHONPATH='')
+    for script, more in (('slurm_train', []), ('slurm_test', ['some.pth'])):
+        result = run_in(checkout, 'bash', f'tools/{script}.sh', 'partition', 'job', 'config.py', *more, **env)
+        lines = result.stdout.splitlines()
+        assert lines[0] == 'path tools/..' and python in lines and 'config.py' in lines, result.stdout
+
+
+def test_a_teacher_without_a_best_checkpoint_is_its_last_one(checkout):
+    python = """
+        [ "$1" = - ] && { cat >/dev/null; printf 'config.py\\tthe runs/teacher.pth\\n'; exit; }
+        echo "trains $*"
+        mkdir -p "the runs"
+        echo weights >"the runs/epoch_2.pth"
+        printf 'the runs/epoch_2.pth' >"the runs/last_checkpoint"
+    """
+    python = program(checkout / 'bin/python', python)
+    result = run_in(checkout, 'bash', 'tools/train_multi.sh', 'config.py', '1', PYTHON=python)
+    assert result.returncode == 0 and result.stdout.count('trains') == 2, result.stdout
+    assert (checkout / 'the runs/teacher.pth').read_text() == 'weights\n'
+
+
+@pytest.mark.slow
+def test_a_config_without_teachers_is_named():
+    result = run('train_multi', CONFIG, '1')
+    assert result.returncode != 0 and f'{CONFIG} names no teachers; train it with dist_train.sh' in result.stdout
+
+
+def test_the_quick_start_runs_in_a_path_with_a_space(checkout):
+    python = """
+        run=work_dirs/tsm_r18_dyreg-motion_mini
+        case "$*" in
+        *"-c import"*) echo 1 ;;
+        *tools/train.py*) touch $run/epoch_1.pth && printf '%s' "$run/epoch_1.pth" >$run/last_checkpoint ;;
+        *tools/test.py*) echo 'acc/top1: 0.5' ;;
+        esac
+        echo "step $*" >&2
+    """
+    program(checkout / '.venv/bin/python', python)
+    program(checkout / 'tools/setup.sh', 'true')
+    (checkout / 'configs').mkdir()
+    (checkout / 'configs/tsm_r18_dyreg-motion_mini.py').touch()
+    log = checkout / 'work_dirs/tsm_r18_dyreg-motion_mini/1/1.log'
+    log.parent.mkdir(parents=True)
+    log.write_text('object/dist_acting: 0.2\nobject/dist_acting: 0.1\n')
+    result = run_in(checkout, 'bash', str(checkout / 'tools/quickstart.sh'), PYTHON='')
+    assert result.returncode == 0 and 'held-out top-1:  0.5' in result.stdout, result.stdout
+    assert result.stdout.count('step ') == 5
