@@ -1,5 +1,6 @@
 """Registries of this package: children of MMAction2's, whose names can also be used without a scope."""
 
+import warnings
 from importlib.util import find_spec
 
 from mmaction import registry as mmaction_registry
@@ -10,12 +11,43 @@ class _Registry(Registry):
     """A child registry that shows its modules to its parent too.
 
     MMAction2's configs carry ``default_scope = 'mmaction'``, under which a parent does not look into its children; so
-    ``type='DyRegGNN'`` would only be found as ``type='dyreg_mmaction.DyRegGNN'``.
+    ``type='DyRegGNN'`` would only be found as ``type='dyreg_mmaction.DyRegGNN'``. A name that others register in the
+    parent, before or after this package is imported, is theirs there, and ours then needs the scope.
     """
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.parent._register_module = self._register_for_others
 
     def _register_module(self, module, module_name=None, force=False):
         super()._register_module(module, module_name, force)
-        self.parent._register_module(module, module_name, force)
+        for name in _names(module, module_name):
+            if name in self.parent.module_dict and not force:
+                self._warn(name, self.parent.module_dict[name])
+            else:
+                Registry._register_module(self.parent, module, name, force)
+
+    def _register_for_others(self, module, module_name=None, force=False):
+        """The parent's ``_register_module``."""
+        for name in _names(module, module_name):
+            if name in self.module_dict and self.parent.module_dict.get(name) is self.module_dict[name]:
+                self._warn(name, module)
+                del self.parent.module_dict[name]
+        Registry._register_module(self.parent, module, module_name, force)
+
+    def _warn(self, name, other):
+        ours = [own for own, module in self.module_dict.items() if module is self.module_dict[name]]
+        if name == ours[0]:  # the rest are aliases
+            warnings.warn(
+                f'{name!r} is {other.__module__}.{other.__qualname__}; that of this package is '
+                f"'{self.scope}.{name}' in a config",
+                stacklevel=5,
+            )
+
+
+def _names(module, module_name) -> list[str]:
+    """Names that a module is registered by: the given ones or its own."""
+    return [module_name or module.__name__] if not isinstance(module_name, list | tuple) else list(module_name)
 
 
 def _child(name: str, *subpackages: str) -> Registry:

@@ -90,8 +90,8 @@ PLUGINS = {
     'r18_boxes': node(dict(type='BoxRegions')),
     'r18_fixed': node(dict(type='FixedRegions'), kernel='area'),
     'r18_fixed-tent': node(dict(type='FixedRegions', half_size=1 / 6 + 2 / 16)),
-    'r18_conv-lstm': dict(type='ConvLSTM', after='layer2.1', hidden_channels=94, stride=2),
-    'r18_non-local': dict(type='NonLocal', after='layer2.1', num_blocks=4, reduction=1, sub_sample=True),
+    'r18_conv-lstm': dict(type='DyRegConvLSTM', after='layer2.1', hidden_channels=94, stride=2),
+    'r18_non-local': dict(type='DyRegNonLocal', after='layer2.1', num_blocks=4, reduction=1, sub_sample=True),
 }
 
 

@@ -4,7 +4,7 @@ _base_ = './r18.py'
 model = dict(
     backbone=dict(
         plugins=[
-            dict(type='ConvLSTM', after='layer2.1', hidden_channels=94, stride=2),
+            dict(type='DyRegConvLSTM', after='layer2.1', hidden_channels=94, stride=2),
         ]
     )
 )

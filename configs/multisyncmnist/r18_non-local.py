@@ -4,7 +4,7 @@ _base_ = './r18.py'
 model = dict(
     backbone=dict(
         plugins=[
-            dict(type='NonLocal', after='layer2.1', num_blocks=4, reduction=1, sub_sample=True),
+            dict(type='DyRegNonLocal', after='layer2.1', num_blocks=4, reduction=1, sub_sample=True),
         ]
     )
 )

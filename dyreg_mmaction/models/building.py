@@ -23,7 +23,8 @@ def build(cfg: dict, what: str, **offered: object) -> nn.Module:
         like = cfg if isinstance(cfg, str) else '...'
         raise ValueError(f'{what}={cfg!r} must be a dict, like dict(type={like!r})')
     kind = cfg.get('type')
-    cls = MODELS.get(kind) if isinstance(kind, str) else kind
+    with MODELS.switch_scope_and_registry(cfg.get('_scope_')) as registry:  # that which builds it
+        cls = registry.get(kind) if isinstance(kind, str) else kind
     if cls is None:
         raise ValueError(f'{what} type={kind!r} is not registered; see dyreg_mmaction.models for those there are')
     names, any_name = _arguments(cls)

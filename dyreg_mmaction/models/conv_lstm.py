@@ -8,7 +8,7 @@ from dyreg_mmaction.registry import MODELS
 from .node_rnn import recurrent_net, run_rnn
 
 
-@MODELS.register_module()
+@MODELS.register_module(['DyRegConvLSTM', 'ConvLSTM'])  # others use the latter, too
 class ConvLSTM(nn.Module):
     r"""A convolution, an LSTM over time at each position with shared weights, a convolution, added as a residual.
 

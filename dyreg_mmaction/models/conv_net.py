@@ -10,7 +10,7 @@ from dyreg_mmaction.registry import MODELS
 INIT = dict(type='Xavier', layer='Conv2d', distribution='uniform')
 
 
-@MODELS.register_module()
+@MODELS.register_module(['DyRegConvNet', 'ConvNet'])  # others use the latter, too
 class ConvNet(BaseModule):
     """Blocks of a 3 x 3 convolution without padding, a 2 x 2 max pool and a ReLU; frames of 64 x 64 end at 6 x 6.
 

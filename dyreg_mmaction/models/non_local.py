@@ -6,7 +6,7 @@ from torch import nn
 from dyreg_mmaction.registry import MODELS
 
 
-@MODELS.register_module()
+@MODELS.register_module(['DyRegNonLocal', 'NonLocal'])  # others use the latter, too
 class NonLocal(nn.Sequential):
     """mmcv's space-time Non-Local blocks, one after another, as a plugin; they start as the identity.
 

@@ -10,7 +10,7 @@ from rstg_cases import exact, state
 from dyreg_mmaction.registry import MODELS
 
 TO_VEC = dict(type='RSTGToVec', num_classes=5, in_channels=6, feature_size=5, node_channels=4)
-MEAN_LSTM = dict(type='RecurrentHead', num_classes=5, in_channels=6)
+MEAN_LSTM = dict(type='DyRegRecurrentHead', num_classes=5, in_channels=6)
 
 
 def samples(count):
@@ -65,12 +65,12 @@ def test_maps_of_frames_and_of_clips_are_the_same_to_the_head(cfg):
 def test_heads_train_and_predict_in_both_recognizers(recognizer, head):
     flat = recognizer == 'Recognizer2D'
     head = dict(head, num_segments=8) if flat else head
-    backbone = dict(type='ConvNet', channels=6, num_blocks=2)
+    backbone = dict(type='DyRegConvNet', channels=6, num_blocks=2)
     if not flat:
         stage = dict(num_stages=1, strides=(1,), dilations=(1,), out_indices=(0,))
         backbone = dict(type='DyRegC2D', depth=18, in_channels=1, pretrained=None, **stage)
         head = dict(head, in_channels=64)
-        head = head if head['type'] == 'RecurrentHead' else dict(head, feature_size=8)
+        head = head if head['type'] == 'DyRegRecurrentHead' else dict(head, feature_size=8)
     parts = dict(backbone=backbone, cls_head=dict(head, average_clips='prob'))
     model = MODELS.build(dict(type=recognizer, data_preprocessor=dict(type='mmaction.ActionDataPreprocessor'), **parts))
     model.init_weights()
@@ -105,7 +105,7 @@ def test_to_vec_refuses_what_it_does_not_know(options, message):
 
 
 def test_conv_net_takes_frames_of_64_to_6_by_6():
-    net = MODELS.build(dict(type='ConvNet', channels=8))
+    net = MODELS.build(dict(type='DyRegConvNet', channels=8))
     x = torch.rand(2, 1, 64, 64)
     assert net(x).shape == (2, 8, 6, 6)
     y = x  # in the order of its definition

@@ -28,10 +28,10 @@ def frames(clips):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize('kind', ['DyRegGNN', 'RSTG', 'ConvLSTM'])
+@pytest.mark.parametrize('kind', ['DyRegGNN', 'RSTG', 'DyRegConvLSTM'])
 def test_a_module_is_one_graph(kind):
     torch.manual_seed(0)
-    sizes = dict(in_channels=8) if kind == 'ConvLSTM' else dict(in_channels=8, feature_size=7, node_channels=4)
+    sizes = dict(in_channels=8) if kind == 'DyRegConvLSTM' else dict(in_channels=8, feature_size=7, node_channels=4)
     module = MODELS.build(dict(type=kind, **sizes))
     wake(module)
     x = torch.randn(2, 8, 3, 7, 7)

@@ -38,15 +38,15 @@ CASES = {
         regions=DYNAMIC, graph=dict(type='SpaceTimeGraph', send_layers=2, update_layers=2, combine_by_sum=False)
     ),
     'mean of messages': dict(regions=DYNAMIC, graph=dict(type='SpaceTimeGraph', aggregation='mean')),
-    'conv lstm, reduced': dict(type='ConvLSTM', hidden_channels=4, num_nodes=None, stride=2),
-    'conv lstm': dict(type='ConvLSTM', hidden_channels=4, num_nodes=None),
+    'conv lstm, reduced': dict(type='DyRegConvLSTM', hidden_channels=4, num_nodes=None, stride=2),
+    'conv lstm': dict(type='DyRegConvLSTM', hidden_channels=4, num_nodes=None),
 }
 
 
 def build(case):
     torch.manual_seed(0)
     cfg = dict(type='DyRegGNN', feature_size=7, in_channels=8, num_nodes=4) | CASES[case]
-    if cfg['type'] == 'ConvLSTM':
+    if cfg['type'] == 'DyRegConvLSTM':
         del cfg['feature_size'], cfg['num_nodes']
     module = MODELS.build(cfg)
     with torch.no_grad():

@@ -8,7 +8,7 @@ from ..node_rnn import NodeRNN
 from .clip_head import ClipHead
 
 
-@MODELS.register_module()
+@MODELS.register_module(['DyRegRecurrentHead', 'RecurrentHead'])  # others use the latter, too
 class RecurrentHead(ClipHead):
     """An LSTM over the frames, whose last state is classified: Mean+LSTM, and with convolutions Conv+LSTM of RSTG.
 

@@ -1,0 +1,80 @@
+"""Names of this package in MMAction2's registries, beside those of others."""
+
+import subprocess
+import sys
+
+import pytest
+from mmaction.registry import HOOKS, MODELS
+from mmengine.registry import DefaultScope, Registry
+from torch import nn
+
+import dyreg_mmaction  # noqa: F401
+from dyreg_mmaction.models import ConvLSTM
+from dyreg_mmaction.registry import MODELS as OURS
+
+GENERIC = ('ConvNet', 'NonLocal', 'RecurrentHead', 'ConvLSTM')
+THEIRS = """
+from mmaction.registry import HOOKS, MODELS
+from torch import nn
+@MODELS.register_module()
+class ConvLSTM(nn.Module): pass
+@MODELS.register_module('FixedRegions')
+class Others(nn.Module): pass
+@HOOKS.register_module()
+class FiniteHook: pass
+"""
+CHECK = """
+import dyreg_mmaction
+from dyreg_mmaction.engine import FiniteHook as OurHook
+from dyreg_mmaction.models.regions import FixedRegions
+for name, theirs, ours in (
+    ('ConvLSTM', ConvLSTM, dyreg_mmaction.models.ConvLSTM), ('FixedRegions', Others, FixedRegions)
+):
+    assert MODELS.get(name) is theirs, name
+    assert MODELS.get(f'dyreg_mmaction.{name}') is ours is not theirs, name
+assert MODELS.get('DyRegConvLSTM') is dyreg_mmaction.models.ConvLSTM
+assert HOOKS.get('FiniteHook') is FiniteHook and HOOKS.get('dyreg_mmaction.FiniteHook') is OurHook
+try:
+    MODELS.register_module('ConvLSTM', module=nn.Linear)
+except KeyError as error:
+    assert 'already registered' in str(error)
+else:
+    raise AssertionError('a second one of theirs')
+"""
+
+
+@pytest.mark.parametrize('first', ['dyreg_mmaction', 'mmaction.registry'])
+def test_a_users_class_may_have_the_name_of_one_of_ours(first):
+    code = f'import {first}{THEIRS}{CHECK}'
+    run = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr
+    assert "'FixedRegions' is __main__.Others; that of this package is 'dyreg_mmaction.FixedRegions'" in run.stderr
+    assert "'ConvLSTM' is" not in run.stderr  # ours has another name
+
+
+@pytest.mark.parametrize('name', GENERIC)
+def test_generic_names_have_a_prefix_and_the_old_ones_are_aliases(name):
+    ours = OURS.get(f'DyReg{name}')
+    assert ours.__name__ == name and OURS.get(name) is ours and MODELS.get(f'DyReg{name}') is ours
+    with DefaultScope.overwrite_default_scope('mmaction'):
+        assert MODELS.get(name) is MODELS.get(f'dyreg_mmaction.{name}') is ours
+
+
+def test_a_plugin_is_checked_and_built_as_the_same_class(monkeypatch):
+    from dyreg_mmaction.models.building import build
+
+    class Other(nn.Module):
+        def __init__(self, width):
+            super().__init__()
+
+    monkeypatch.setitem(MODELS.module_dict, 'ConvLSTM', Other)
+    with DefaultScope.overwrite_default_scope('mmaction'):
+        assert isinstance(build(dict(type='ConvLSTM', width=3), 'plugin'), Other)
+        ours = dict(type='dyreg_mmaction.ConvLSTM', in_channels=4, hidden_channels=4)
+        assert isinstance(build(ours, 'plugin'), ConvLSTM)
+
+
+def test_only_registries_of_ours_yield():
+    assert HOOKS._register_module.__func__ is not Registry._register_module
+    with pytest.raises(KeyError, match='already registered'):
+        OURS.register_module('DyRegGNN', module=nn.Linear)
