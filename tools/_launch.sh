@@ -49,15 +49,9 @@ launch() {
         rendezvous=(--nnodes="${NNODES:-1}" --node-rank="${NODE_RANK:-0}"
             --master-addr="${MASTER_ADDR:-127.0.0.1}" --master-port="${PORT:-29500}")
     fi
-<<<<<<< HEAD
-    export PYTHONPATH="$(dirname "$0")/..:${PYTHONPATH:-}"
     if [ -n "$(trap -p HUP)" ]; then # ignored, by nohup: torchrun would listen to it all the same
         export PET_SIGNALS_TO_HANDLE="${PET_SIGNALS_TO_HANDLE:-SIGTERM,SIGINT,SIGQUIT}"
     fi
-    # shellcheck disable=SC2086  a user's PYTHON may be several words
-    exec $python -m torch.distributed.run "${rendezvous[@]}" --nproc-per-node="$processes" \
-=======
     exec "${python[@]}" -m torch.distributed.run "${rendezvous[@]}" --nproc-per-node="$processes" \
->>>>>>> 998b494 (Shell scripts: paths with spaces, PYTHON under Slurm, no current folder on the path; teachers without a best checkpoint; load_from of the command line counts when nothing resumes)
         --max-restarts="${MAX_RESTARTS:-0}" "${@:2}"
 }
