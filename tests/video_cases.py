@@ -64,12 +64,18 @@ def _two_passes(folder: Path) -> Path:
     return folder / 'hidden.webm'
 
 
+def _rotated_vp9(folder: Path) -> Path:
+    source = encode(folder / 'source.mkv', 'libvpx-vp9')
+    return copy(folder / 'rotated.mkv', source, ('-display_rotation', 90))
+
+
 GAPS = ('-vf', r"select='lt(n\,6)+not(mod(n\,3))'", '-fps_mode', 'vfr')
 
 # By name: how to make it, and its number of frames
 VIDEOS: dict[str, tuple[Callable[[Path], Path], int]] = {
     **{f'rotated {a}': (_copied('rotated.mp4', ('-display_rotation', a)), 20) for a in ROTATIONS},
     'rotated in Matroska': (_copied('rotated.mkv', ('-display_rotation', 90)), 20),
+    'rotated VP9': (_rotated_vp9, 20),
     'rotated, sides that decord can copy': (_copied('even.mp4', ('-display_rotation', 90), size='128x64'), 20),
     'trimmed': (_copied('trimmed.mp4', ('-ss', 0.35)), 16),
     'trimmed to its middle': (_copied('trimmed.mp4', ('-ss', 0.35), ('-t', 0.8)), 10),

@@ -1,10 +1,19 @@
-"""Whether a WebM or Matroska file is complete: a held last frame leaves no other trace than the declared duration."""
+"""What the elements of a WebM or Matroska file say that FFmpeg does not pass on."""
 
 SEGMENT, CLUSTER = 0x18538067, 0x1F43B675  # the elements that hold all others but the header
+ROLL = 0x7675  # rotation of a track
+
+
+def is_rotated(content: bytes) -> bool:
+    """Whether the file may rotate its frames: whether the bytes of the element that says so are in its header."""
+    return ROLL.to_bytes(2, 'big') in content[: content.find(CLUSTER.to_bytes(4, 'big'))]
 
 
 def is_complete(content: bytes) -> bool:
-    """Whether the elements of the file fill it exactly; a file that is cut off or overwritten does not pass."""
+    """Whether the elements of the file fill it exactly; a file that is cut off or overwritten does not pass.
+
+    Where the last frame is held, its packets end before the declared duration, as those of a truncated file do.
+    """
     position, end = 0, 0
     try:
         while position < len(content):

@@ -5,10 +5,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .matroska import is_complete
+from .matroska import is_complete, is_rotated
 
 INDEXED = ('mov', 'matroska')  # containers in which a seek finds its keyframe; "mov" is MP4 too
 PLAIN = ('yuv420p', 'yuvj420p')  # what all decoders convert to the same RGB, if both sides are even
+UPRIGHT = ('vp8', 'vp9')  # codecs whose frames are rotated by the container only
 VP8_SHOWN = 1 << 4  # bit of the first byte of a VP8 frame
 
 
@@ -38,7 +39,7 @@ class Timeline(NamedTuple):
 
 
 def read_timeline(content: bytes) -> Timeline:
-    """List the frames of a video file. Only the first one is decoded, because decoders report rotation by frame.
+    """List the frames of a video file. At most the first one is decoded, because decoders report rotation by frame.
 
     Raises:
         ValueError: If the file holds no video, cannot be opened, or ends before its header says.
@@ -52,31 +53,39 @@ def read_timeline(content: bytes) -> Timeline:
             if stream is None:
                 raise ValueError('no video')
             stream.codec_context.thread_count = 1
-            codec, first, rows = stream.codec_context.codec.canonical_name, None, []
+            kind, codec = container.format.name, stream.codec_context.codec.canonical_name
+            upright = codec in UPRIGHT and kind.startswith('matroska') and not is_rotated(content)
+            picture, rows = stream.codec_context if upright else None, []
             for packet in container.demux(stream):
-                if first is None:
-                    first = next(iter(packet.decode()), None)
+                if picture is None:
+                    picture = next(iter(packet.decode()), None)
                 if packet.size:
                     rows.append(_describe(packet, codec))
             declared, rate = _duration(container, stream), float(stream.average_rate or 0)
-            kind = container.format.name
+            plain = _is_plain(picture)
     except (av.FFmpegError, ValueError) as error:  # ValueError: fields of a file that contradict each other
         raise ValueError(f'undecodable: {error}') from error
     packets = np.array(rows, float).reshape(-1, 4)  # start, end, is keyframe, is shown
     shown = packets[packets[:, 3] == 1]
-    if first is None or not len(shown):
+    if picture is None or not len(shown):
         raise ValueError('undecodable: no frames')
     times = _order(shown[:, 0], shown[:, 1], rate)
     if _ends_early(times, declared, rate) and not (kind.startswith('matroska') and is_complete(content)):
         raise ValueError(f'truncated: {len(shown)} of about {round(declared * rate)} frames')
     seekable = (
         kind.startswith(INDEXED)
+        and plain
         and len(shown) == len(packets) > 1  # decord fails on a single frame
-        and first.format.name in PLAIN
-        and not (first.width % 2 or first.height % 2 or first.rotation)
         and _follows_keyframes(packets[:, 0], packets[:, 2])
     )
     return Timeline(times - times[0], codec, seekable)
+
+
+def _is_plain(picture: Any) -> bool:
+    """Whether all decoders return the same pixels. A codec context, without rotation, is given for upright frames."""
+    if picture is None or picture.format is None or picture.width % 2 or picture.height % 2:
+        return False
+    return picture.format.name in PLAIN and not getattr(picture, 'rotation', 0)
 
 
 def _describe(packet: Any, codec: str) -> tuple[float, float, bool, bool]:
