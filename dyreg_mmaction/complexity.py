@@ -1,15 +1,16 @@
 """The clip that a config's model takes, and the multiply-adds it costs, counted on tensors without data."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import torch
 from mmaction.models import BaseRecognizer
 from mmengine.config import Config
 from mmengine.dataset import Compose
-from torch import nn
+from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils.flop_counter import FlopCounterMode
 
+from .models.regions import BoxRegions, use_boxes
 from .registry import DATASETS, TRANSFORMS
 
 aten = torch.ops.aten
@@ -20,7 +21,7 @@ def count(
 ) -> tuple[int, list[int]]:
     """Multiply-adds of a recogniser for one clip, and those of some of its modules.
 
-    No arithmetic is done: shapes alone run through the model.
+    No arithmetic is done: shapes alone run through the model, in eval mode, with boxes for the nodes that want them.
 
     Raises:
         ValueError: If the model cannot run on such a clip.
@@ -35,17 +36,30 @@ def count(
                 module.register_forward_hook(lambda m, *_: spent.update({m: spent[m] + counter.macs})),
             )
         ]
+        training = [module for module in model.modules() if module.training]
         try:
-            model.extract_feat(torch.empty(1, *input_shape), stage='head')
+            for module in training:
+                module.training = False
+            with use_boxes(_boxes(model, input_shape)):
+                model.extract_feat(torch.empty(1, *input_shape), stage='head')
         except Exception as error:
             raise ValueError(
                 f'{type(model).__name__} does not run on a clip of shape {input_shape}: {error}; give the shape of a '
                 'clip, (M, C, H, W) for 2D recognisers and (M, C, T, H, W) for 3D ones'
             ) from error
         finally:
+            for module in training:
+                module.training = True
             for hook in hooks:
                 hook.remove()
     return counter.macs, list(spent.values())
+
+
+def _boxes(model: nn.Module, input_shape: tuple[int, ...]) -> Tensor:
+    """Boxes of as many nodes, frames and clips as any of the model's modules may ask for."""
+    num_nodes = max((module.num_nodes for module in model.modules() if isinstance(module, BoxRegions)), default=0)
+    clips = input_shape[0]  # (M,C,H,W) is one clip of M frames, or several; (M,C,T,H,W) is M of T
+    return torch.zeros(clips, input_shape[2] if len(input_shape) == 5 else clips, num_nodes, 4)
 
 
 class _Counter(FlopCounterMode):
@@ -90,7 +104,7 @@ def clip_shape(cfg: Config) -> tuple[int, ...]:
     dataset = loader.dataset
     while 'pipeline' not in dataset and 'dataset' in dataset:
         dataset = dataset.dataset
-    steps = [step for step in dataset.get('pipeline', []) if not step['type'].startswith('Pack')]
+    steps = list(_on_frames(dataset.get('pipeline', [])))
     decode = next((i for i, step in enumerate(steps) if step['type'].endswith('Decode')), None)
     try:
         if decode is None:
@@ -108,6 +122,15 @@ def clip_shape(cfg: Config) -> tuple[int, ...]:
 
 
 LOADERS = ('val_dataloader', 'test_dataloader', 'train_dataloader')
+
+
+def _on_frames(pipeline: Sequence[dict]) -> Iterator[dict]:
+    """The steps of a pipeline that concern frames: no boxes are loaded, nothing is packed."""
+    for step in pipeline:
+        if step['type'] in ('WithBoxes', 'WithNeighbours'):
+            yield from _on_frames(step['transforms'])
+        elif step['type'] not in ('LoadBoxes', 'LoadObjects') and not step['type'].startswith('Pack'):
+            yield step
 
 
 def _blank_video(sampling: list[dict]) -> dict:

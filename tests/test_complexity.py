@@ -72,3 +72,13 @@ def test_without_a_pipeline_the_shape_is_asked_for():
 def test_a_clip_that_does_not_fit_is_an_error():
     with pytest.raises(ValueError, match=r'Toy does not run on a clip of shape \(3, 5\).*give the shape of a clip'):
         count(Toy(nn.Linear(4, 4)), (3, 5))
+
+
+def test_the_count_is_that_of_eval_mode_and_the_mode_stays():
+    net = nn.Sequential(nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), nn.Dropout(0.5), nn.Sequential(nn.BatchNorm2d(8)))
+    model = Toy(net, lambda x: x[0])
+    expected, _ = count(model.eval(), (2, 3, 6, 6))
+    model.train()
+    net[3].eval()
+    assert count(model, (2, 3, 6, 6))[0] == expected
+    assert [module.training for module in (model, net, net[1], net[2], net[3], net[3][0])] == [True] * 4 + [False] * 2

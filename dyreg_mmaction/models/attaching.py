@@ -23,8 +23,7 @@ def attach_regions(model: nn.Module) -> Iterator[None]:
         sample.regions['layer3.4.conv2.conv'].center  # (views, T, N, 2), in 0..1 of the crop, on the CPU
 
     Args:
-        model (nn.Module): A recogniser, or its wrapper for distributed training; not a compiled one, whose hooks are
-            fixed.
+        model (nn.Module): A recogniser, or its wrapper for distributed training.
 
     Raises:
         ValueError: If the model has no plugin with regions.

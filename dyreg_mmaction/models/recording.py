@@ -1,8 +1,10 @@
 """Reading the regions of a model from outside; modules keep no tensors on themselves."""
 
+import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 
+import torch
 from torch import Tensor, nn
 
 from dyreg_mmaction.ops import Regions, map_regions
@@ -21,17 +23,17 @@ def record_regions(model: nn.Module) -> Iterator[dict[str, list[Regions]]]:
         record['layer3.4.conv2.conv'][-1].normalized().center  # (B,T,N,2)
 
     The regions are part of the autograd graph wherever the forward is. Of a source that gives maps, regions
-    with the maps' means and variances are recorded.
+    with the maps' means and variances are recorded. What torch.compile has compiled runs eagerly inside the context.
 
     Args:
-        model (nn.Module): Anything that holds plugged backbones; not a compiled model, whose hooks are fixed.
+        model (nn.Module): Anything that holds plugged backbones.
 
     Yields:
         dict[str, list[Regions]]: By the path of each plugin, one entry per forward. The path is its ``after``, behind
             the path of its backbone where the model has several.
 
     Raises:
-        ValueError: If the model has no plugin with regions.
+        ValueError: If the model has no plugin with regions, or is compiled by PyTorch before 2.6.
     """
     record: dict[str, list[Regions]] = {}
     hooks = []
@@ -41,10 +43,34 @@ def record_regions(model: nn.Module) -> Iterator[dict[str, list[Regions]]]:
     if not record:
         raise ValueError(f'{type(model).__name__} has no plugin with regions; give its backbone plugins=[...]')
     try:
-        yield record
+        with _eagerly(model):
+            yield record
     finally:
         for hook in hooks:
             hook.remove()
+
+
+def _eagerly(model: nn.Module):
+    """Context in which nothing compiled runs: compiled code does not call hooks that came later."""
+    if torch.compiler.is_compiling() or 'torch._dynamo' not in sys.modules:
+        return nullcontext()
+    if hasattr(torch.compiler, 'set_stance'):
+        return torch.compiler.set_stance('force_eager')
+    if any(_is_compiled(module) for module in model.modules()):
+        raise ValueError(
+            f'the regions of a compiled {type(model).__name__} cannot be recorded with PyTorch {torch.__version__}; '
+            'record those of the model that was compiled, or use PyTorch 2.6 or later'
+        )
+    return nullcontext()
+
+
+def _is_compiled(module: nn.Module) -> bool:
+    forward = vars(module).get('forward')  # MMEngine compiles the method alone
+    return (
+        hasattr(module, '_orig_mod')
+        or getattr(module, '_compiled_call_impl', None) is not None
+        or hasattr(forward, '_torchdynamo_orig_callable')
+    )
 
 
 def _regions(output: Regions | Tensor) -> Regions:
@@ -52,13 +78,17 @@ def _regions(output: Regions | Tensor) -> Regions:
 
 
 def region_sources(model: nn.Module) -> dict[str, nn.Module]:
-    """Region source of every plugin, by the plugin's path, behind its backbone's where there are several."""
+    """Region source of every plugin, by the plugin's path, after its backbone's where there are several."""
+    return {path: plugin.regions for path, (_, plugin) in region_plugins(model).items()}
+
+
+def region_plugins(model: nn.Module) -> dict[str, tuple[Plugged, nn.Module]]:
+    """Every plugin that has regions, with its backbone, by the path as in :func:`region_sources`."""
     backbones = {path: module for path, module in model.named_modules() if isinstance(module, Plugged)}
-    sources: dict[str, nn.Module] = {}
+    plugins: dict[str, tuple[Plugged, nn.Module]] = {}
     for path, backbone in backbones.items():
-        prefix = f'{path}.' if len(backbones) > 1 else ''
+        prefix = f'{path.replace("_orig_mod.", "")}.' if len(backbones) > 1 else ''
         for name, plugin in backbone.plugins.items():
-            regions = getattr(plugin, 'regions', None)
-            if isinstance(regions, nn.Module):
-                sources[prefix + name.replace('-', '.')] = regions
-    return sources
+            if isinstance(getattr(plugin, 'regions', None), nn.Module):
+                plugins[prefix + name.replace('-', '.')] = backbone, plugin
+    return plugins

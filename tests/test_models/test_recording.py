@@ -97,3 +97,28 @@ def test_of_a_plugin_without_regions_nothing_is_recorded():
     with record_regions(model) as record:
         model(torch.randn(4, 3, 32, 32))
     assert list(record) == ['second']
+
+
+@pytest.mark.parametrize('way', ['wrapped', 'in place', 'method', 'from outside'])
+def test_a_compiled_model_is_recorded_too(way):
+    torch._dynamo.reset()
+    plain, model, x = toy('second').eval(), toy('second').eval(), torch.randn(4, 3, 32, 32)
+    model.load_state_dict(plain.state_dict())
+    recorded = run = model
+    if way == 'in place':
+        model.compile(backend='eager')
+    elif way == 'method':
+        model.forward = torch.compile(model.forward, backend='eager')
+    else:
+        run = torch.compile(model, backend='eager')
+        recorded = run if way == 'wrapped' else model
+    with torch.no_grad():
+        for _ in range(2):  # compiled before, and run again after
+            run(x)
+            with record_regions(recorded) as record, record_regions(plain) as expected:
+                run(x)
+                plain(x)
+            (given,), (right,) = record['second'], expected['second']
+            torch.testing.assert_close(given.center, right.center)
+        run(x)
+    assert len(record['second']) == 1

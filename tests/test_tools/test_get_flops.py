@@ -124,6 +124,16 @@ def test_a_config_alone_is_enough(get_flops, capsys):
     assert list(found['plugins']) == [f'layer{stage}.0.conv2.conv' for stage in (2, 3, 4)]
 
 
+@pytest.mark.parametrize(
+    ('name', 'shape'),
+    [('tsm_r50_dyreg-detector_sthv2', [16, 3, 224, 224]), ('multisyncmnist/r18_boxes', [10, 1, 128, 128])],
+)
+def test_models_of_given_boxes_need_no_boxes_to_be_counted(name, shape, get_flops, capsys):
+    get_flops(ROOT / f'configs/{name}.py', '--json')
+    found = json.loads(capsys.readouterr().out)
+    assert found['input_shape'] == shape and all(macs for _, macs in found['plugins'].values())
+
+
 def test_the_frames_can_be_of_another_size(get_flops, capsys):
     get_flops(ROOT / 'configs/tsm_r18_sthv1.py', '--shape', 64)
     out = capsys.readouterr().out

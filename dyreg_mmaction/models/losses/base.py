@@ -30,8 +30,11 @@ class RegionLoss(ABC):
             ValueError: If it cannot teach them.
         """
 
-    def prepare(self) -> None:  # noqa: B027
+    def prepare(self, model: nn.Module) -> None:  # noqa: B027
         """Called before a training, and never where a model is only tested.
+
+        Args:
+            model (nn.Module): The recognizer whose regions are to be taught.
 
         Raises:
             ValueError: If something that the loss needs is missing.

@@ -12,11 +12,10 @@ from dyreg_mmaction.ops import Regions
 from dyreg_mmaction.registry import MODELS
 
 from ..backbones import Plugged
-from ..recording import record_regions, region_sources
+from ..recording import record_regions, region_plugins, region_sources
 from .base import RegionLoss
 
-NUM_NODES = 9  # of a plugin whose config does not say
-PREPROCESSOR = dict(type='ActionDataPreprocessor')  # likewise, of a model
+PREPROCESSOR = dict(type='ActionDataPreprocessor')  # of a model whose config does not say
 
 
 @MODELS.register_module()
@@ -51,7 +50,6 @@ class RegionDistillation(RegionLoss):
             if not {'config', 'checkpoint'} <= teacher.keys() <= {'config', 'checkpoint', 'plugin'}:
                 raise ValueError(f'teacher of {path!r} must be dict(config=FILE, checkpoint=FILE), not {dict(teacher)}')
         self.teachers = teachers
-        self.num_nodes: dict[str, int | None] = {}
         self.normalization: dict = {}
         self.models: dict[str, Plugged] = {}
 
@@ -62,11 +60,11 @@ class RegionDistillation(RegionLoss):
                 f'teachers of RegionDistillation are for {list(self.teachers)}, the plugins that learn their regions '
                 f'are {list(sources)}; give each a teacher, or name those that have one by plugins=[...]'
             )
-        self.num_nodes = {path: getattr(source, 'num_nodes', None) for path, source in sources.items()}
         self.normalization = _normalization(preprocessor)
 
-    def prepare(self) -> None:
-        """See that the teachers' files are there and fit."""
+    def prepare(self, model: nn.Module) -> None:
+        """Check that the teachers' files exist and fit the student ``model``."""
+        students = region_plugins(model)
         for path, teacher in self.teachers.items():
             for kind in ('config', 'checkpoint'):
                 if not Path(teacher[kind]).is_file():
@@ -74,24 +72,31 @@ class RegionDistillation(RegionLoss):
                         f'{kind}={teacher[kind]!r}, the teacher of {path!r}, does not exist; tools/train_multi.sh '
                         'trains the teachers first'
                     )
-            self._check_config(path, teacher)
-            _load(teacher)  # not kept: a copy of the student, such as an average, would hold on to it
+            self._check_teacher(path, teacher, *students[path])
 
-    def _check_config(self, path: str, teacher: Mapping) -> None:
-        model, name = Config.fromfile(teacher['config']).model, f'{teacher["config"]}, the teacher of {path!r},'
-        plugins = {plugin['after']: plugin for plugin in model.backbone.get('plugins', ())}
-        after = teacher.get('plugin', path)
-        if after not in plugins:
-            raise ValueError(f'{name} has no plugin after {after!r} but {list(plugins)}')
-        given, wanted = plugins[after].get('num_nodes', NUM_NODES), self.num_nodes[path]
-        if wanted not in (None, given):
-            raise ValueError(f'{name} has {given} nodes and the student {wanted}; make num_nodes agree')
+    def _check_teacher(self, path: str, teacher: Mapping, backbone: Plugged, plugin: nn.Module) -> None:
+        name = f'{teacher["config"]}, the teacher of {path!r},'
+        model = Config.fromfile(teacher['config']).model
         own = _normalization(MODELS.build({**PREPROCESSOR, **(model.get('data_preprocessor') or {})}))
         if own != self.normalization:
             raise ValueError(
                 f'{name} takes frames normalised by {own}, and the student by {self.normalization}; make '
                 'data_preprocessor agree'
             )
+        built = _build(teacher)  # not kept: a copy of the student, such as an average, would hold on to it
+        plugins, after = region_plugins(built), teacher.get('plugin', path)
+        if after not in plugins:
+            raise ValueError(f'{name} has no plugin after {after!r} but {list(plugins)}')
+        given, wanted = (getattr(each, 'num_nodes', None) for each in (plugins[after][1], plugin))
+        if None not in (given, wanted) and given != wanted:
+            raise ValueError(f'{name} has {given} nodes and the student {wanted}; make num_nodes agree')
+        given, wanted = (None if each.takes_clips else each.num_segments for each in (built, backbone))
+        if None not in (given, wanted) and given != wanted:
+            raise ValueError(
+                f'{name} has clips of {given} frames and the student of {wanted}; make num_segments agree, as both get '
+                'the same frames'
+            )
+        _load_weights(built, teacher)
 
     def __call__(
         self, regions: Mapping[str, Regions], frames: Tensor, data_samples: list
@@ -119,7 +124,8 @@ class RegionDistillation(RegionLoss):
     def _teach(self, path: str, frames: Tensor) -> Regions:
         """Regions of a plugin's teacher."""
         if path not in self.models:
-            self.models[path] = _load(self.teachers[path]).to(frames.device)
+            teacher = _build(self.teachers[path], frames.shape[1])
+            self.models[path] = _load_weights(teacher, self.teachers[path]).to(frames.device)
         model = self.models[path]
         after = self.teachers[path].get('plugin', path)
         inputs = frames.transpose(1, 2) if model.takes_clips else frames.flatten(0, 1)
@@ -152,9 +158,16 @@ def _normalization(preprocessor: nn.Module) -> dict:
     )
 
 
-def _load(teacher: Mapping) -> Plugged:
-    """The backbone of a teacher, with its weights."""
-    model = MODELS.build({**Config.fromfile(teacher['config']).model.backbone, 'pretrained': None})
+def _build(teacher: Mapping, num_frames: int | None = None) -> Plugged:
+    """The backbone of a teacher, for clips of ``num_frames`` where its config leaves that to the batch."""
+    cfg = {**Config.fromfile(teacher['config']).model.backbone, 'pretrained': None}
+    if num_frames is not None and cfg.get('num_segments') == 'batch':
+        cfg['num_segments'] = num_frames
+    return MODELS.build(cfg)
+
+
+def _load_weights(model: Plugged, teacher: Mapping) -> Plugged:
+    """The backbone of a teacher with the weights of its checkpoint, to be run in eval mode without gradients."""
     content = CheckpointLoader.load_checkpoint(teacher['checkpoint'], map_location='cpu')
     given, own = content.get('state_dict', content), model.state_dict()
     state = {key.removeprefix('backbone.'): value for key, value in given.items() if key.startswith('backbone.')}

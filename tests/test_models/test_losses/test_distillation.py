@@ -9,6 +9,7 @@ import pytest
 import torch
 from backbone_cases import PLUGIN
 from mmaction.structures import ActionDataSample
+from mmengine.config import Config
 from mmengine.logging import MessageHub
 from mmengine.registry import DefaultScope
 
@@ -25,22 +26,21 @@ model = dict(backbone=dict(
 """
 
 
-def backbone(*plugins):
+def backbone(*plugins, num_segments=4, **plugin):
     return dict(
         type='DyRegResNetTSM',
         depth=18,
-        num_segments=4,
+        num_segments=num_segments,
         pretrained=None,
         input_size=48,
-        plugins=[dict(PLUGIN, after=after) for after in plugins],
+        plugins=[{**PLUGIN, 'after': after, **plugin} for after in plugins],
     )
 
 
-def build(region_losses=(), *plugins, **kwargs):
-    head = dict(type='TSMHead', num_classes=2, in_channels=512, num_segments=4, dropout_ratio=0)
-    cfg = dict(
-        type='RegionRecognizer2D', backbone=backbone(*plugins), cls_head=head, region_losses=region_losses, **kwargs
-    )
+def build(region_losses=(), *plugins, num_segments=4, num_nodes=4, **kwargs):
+    head = dict(type='TSMHead', num_classes=2, in_channels=512, num_segments=num_segments, dropout_ratio=0)
+    own = backbone(*plugins, num_segments=num_segments, num_nodes=num_nodes)
+    cfg = dict(type='RegionRecognizer2D', backbone=own, cls_head=head, region_losses=region_losses, **kwargs)
     with DefaultScope.overwrite_default_scope('mmaction'):
         model = MODELS.build(cfg)
     for module in model.modules():
@@ -72,11 +72,11 @@ def teachers(tmp_path):
     return {after: write(tmp_path, after) for after in (FIRST, SECOND)}
 
 
-def student(teachers, *plugins, preprocessor=None):
+def student(teachers, *plugins, preprocessor=None, **kwargs):
     torch.manual_seed(9)
     files = {after: files for after, (files, _) in teachers.items()}
     loss = dict(type='RegionDistillation', weight=1.0, until=0.1, teachers=files)
-    return build([loss], *plugins, data_preprocessor=preprocessor)
+    return build([loss], *plugins, data_preprocessor=preprocessor, **kwargs)
 
 
 def batch():
@@ -152,6 +152,8 @@ def test_what_does_not_fit_is_named_before_the_training(teachers, tmp_path):
         student({SECOND: teachers[FIRST]}, SECOND).init_weights()
     with pytest.raises(ValueError, match='has 5 nodes and the student 4; make num_nodes agree'):
         student({FIRST: write(tmp_path, FIRST, nodes=5)}, FIRST).init_weights()
+    with pytest.raises(ValueError, match=r'has clips of 4 frames and the student of 8; make num_segments agree'):
+        student({FIRST: teachers[FIRST]}, FIRST, num_segments=8).init_weights()
     with pytest.raises(ValueError, match=r'must be dict\(config=FILE, checkpoint=FILE\)'):
         student({FIRST: (dict(config='a.py'), None)}, FIRST)
 
@@ -200,3 +202,34 @@ def test_the_plugin_of_a_teacher_may_have_another_path(teachers):
     model = student({SECOND: (files, None)}, SECOND)
     model.init_weights()
     assert model(*batch(), mode='loss')['loss_region_distillation'] > 0
+
+
+def test_a_teacher_may_leave_num_nodes_to_its_plugin(tmp_path):
+    """9 for DyRegGNN, 14 for RSTG."""
+    cases = (('DyRegGNN', 9), ('RSTG', 14))
+    for kind, nodes in cases:
+        text = CONFIG.format(after=FIRST, nodes='').replace('num_nodes=, ', '').replace('DyRegGNN', kind)
+        config, checkpoint = tmp_path / f'{kind}.py', tmp_path / f'{kind}.pth'
+        config.write_text(text)
+        given = Config.fromfile(config).model.backbone
+        with DefaultScope.overwrite_default_scope('mmaction'):
+            teacher = MODELS.build({**given, 'pretrained': None})
+        torch.save({f'backbone.{key}': value for key, value in teacher.state_dict().items()}, checkpoint)
+        files = {FIRST: (dict(config=str(config), checkpoint=str(checkpoint)), None)}
+        fits, differs = (student(files, FIRST, num_nodes=n) for n in (nodes, nodes + 1))
+        fits.init_weights()
+        assert fits(*batch(), mode='loss')['loss_region_distillation'].isfinite()
+        with pytest.raises(ValueError, match=f'has {nodes} nodes and the student {nodes + 1}; make num_nodes agree'):
+            differs.init_weights()
+
+
+def test_a_teacher_that_takes_any_clip_length_gets_that_of_the_student(tmp_path):
+    text = CONFIG.format(after=FIRST, nodes=4).replace('DyRegResNetTSM', 'DyRegResNet')
+    config, checkpoint = tmp_path / 'batch.py', tmp_path / 'batch.pth'
+    config.write_text(text.replace('num_segments=4', "num_segments='batch'"))
+    with DefaultScope.overwrite_default_scope('mmaction'):
+        teacher = MODELS.build({**Config.fromfile(config).model.backbone, 'pretrained': None})
+    torch.save({f'backbone.{key}': value for key, value in teacher.state_dict().items()}, checkpoint)
+    model = student({FIRST: (dict(config=str(config), checkpoint=str(checkpoint)), None)}, FIRST)
+    model.init_weights()
+    assert model(*batch(), mode='loss')['loss_region_distillation'].isfinite()
