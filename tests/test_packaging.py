@@ -212,6 +212,13 @@ def test_model_index_names_every_config_of_the_top_folder():
     assert named == {path.stem: f'configs/{path.name}' for path in (ROOT / 'configs').glob('*.py')}
 
 
+def test_models_are_in_the_collection_of_their_paper():
+    index = yaml.safe_load((ROOT / 'configs/metafile.yml').read_text())
+    assert [collection['Name'] for collection in index['Collections']] == ['DyReg-GNN', 'RSTG']
+    for model in index['Models']:  # C2D is what RSTG is added to
+        assert model['In Collection'] == ('RSTG' if model['Name'].startswith('c2d') else 'DyReg-GNN'), model
+
+
 @pytest.mark.parametrize('name', ['dyreg_mmaction::tsm_r50_dyreg_sthv2.py', 'dyreg_mmaction::_base_/recipe.py'])
 def test_config_of_the_package_serves_as_a_base(tmp_path, name):
     (tmp_path / 'config.py').write_text(f'_base_ = {name!r}\nwork_dir = "mine"')

@@ -9,6 +9,7 @@ import dyreg_mmaction  # noqa: F401
 from dyreg_mmaction.checkpoints import load_file
 from dyreg_mmaction.engine.launch import TEST, build_runner, load_config, one_sentence
 from dyreg_mmaction.engine.named_files import check_data
+from dyreg_mmaction.engine.options import check_regions_attached
 from dyreg_mmaction.engine.processes import one_of_several
 
 
@@ -64,6 +65,7 @@ def settle(cfg: Config, args: argparse.Namespace) -> None:
         show(cfg, args)
     if args.dump:
         dump(cfg, args.dump)
+    check_regions_attached(cfg, 'test')
     if args.fuse:
         cfg.custom_hooks = [*(cfg.get('custom_hooks') or []), dict(type='FuseHook', dtype=args.fuse)]
     cfg.load_from, cfg.resume = args.checkpoint, False

@@ -9,6 +9,7 @@ import dyreg_mmaction  # noqa: F401
 from dyreg_mmaction.engine.launch import TRAINING, build_runner, load_config, one_sentence
 from dyreg_mmaction.engine.named_files import check_data, check_weights
 from dyreg_mmaction.engine.options import (
+    check_regions_attached,
     check_schedule,
     make_resumable,
     set_amp,
@@ -62,6 +63,7 @@ def settle(cfg: Config, args: argparse.Namespace) -> tuple[str, float | None]:
         set_auto_scale_lr(cfg)
     set_randomness(cfg, args)
     check_schedule(cfg)
+    check_regions_attached(cfg, 'val')
     make_resumable(cfg)
     watch_numbers(cfg)
     check_data(cfg, 'train_dataloader', 'val_dataloader')

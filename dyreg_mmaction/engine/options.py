@@ -121,6 +121,30 @@ def check_schedule(cfg: Config) -> None:
         scheduler.setdefault('end', 10**9)  # MMEngine's is max_epochs, which a resumed run does not raise
 
 
+def check_regions_attached(cfg: Config, split: str) -> None:
+    """Check that a metric on regions gets them: a child config's ``custom_hooks`` replaces that of its base.
+
+    Args:
+        cfg (Config): The config.
+        split (str): 'val' or 'test'.
+
+    Raises:
+        ValueError: If not.
+    """
+    evaluator = cfg.get(f'{split}_evaluator') or []
+    if isinstance(evaluator, dict):
+        evaluator = evaluator.get('metrics', evaluator)
+    metrics = [evaluator] if isinstance(evaluator, dict) else evaluator
+    hooks = cfg.get('custom_hooks') or []
+    if any(type_name(metric) == 'ObjectDistance' for metric in metrics):
+        if not any(type_name(hook) == 'AttachRegionsHook' for hook in hooks):
+            raise ValueError(
+                f"ObjectDistance of {split}_evaluator needs dict(type='AttachRegionsHook') in custom_hooks, which is "
+                f'{[type_name(hook) for hook in hooks]}; a config that sets custom_hooks replaces those of its base: '
+                'repeat them, or write custom_hooks = [*_base_.custom_hooks, ...]'
+            )
+
+
 def make_resumable(cfg: Config) -> None:
     """Replace MMEngine's loop over epochs by the one whose checkpoints resume exactly, where it can."""
     loop = cfg.train_cfg

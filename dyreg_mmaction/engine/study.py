@@ -14,7 +14,7 @@ from dyreg_mmaction.checkpoints import load_file
 from dyreg_mmaction.registry import DATASETS, MODELS
 
 from .launch import build_runner
-from .options import check_seed
+from .options import check_regions_attached, check_seed
 from .portion_hook import CHECKPOINT
 from .type_names import type_name
 
@@ -96,6 +96,7 @@ def study_config(cfg: Config, seed: int, portion: int, videos: int | None, val_v
         ValueError: If the training loop counts epochs and is not MMEngine's, or the seed is none of NumPy's.
     """
     check_seed(seed)
+    check_regions_attached(cfg, 'val')
     cfg = Config(copy.deepcopy(cfg.to_dict()), format_python_code=False)  # yapf takes seconds, in each portion
     loop, loader = dict(cfg.train_cfg), cfg.train_dataloader
     epochs = loop.pop('max_epochs', None)

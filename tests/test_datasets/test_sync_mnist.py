@@ -504,3 +504,16 @@ def test_packed_sample_has_normalized_frames_and_its_boxes():
     assert np.array_equal(sample.gt_instances.bboxes, raw['gt_bboxes'])
     assert np.array_equal(sample.gt_instances.labels, raw['gt_labels'])
     assert np.array_equal(sample.synchronous, raw['synchronous']) and np.array_equal(sample.digits, raw['digits'])
+
+
+def test_a_warning_says_that_the_default_digits_are_not_mnists(capsys, tmp_path):
+    from mmengine.logging import MMLogger
+
+    from dyreg_mmaction.datasets.sync_mnist import digits
+
+    digits._warn_of_sklearn.cache_clear()
+    MMLogger.get_instance('digits', log_file=str(tmp_path / 'log'))
+    load_digits('train')
+    load_digits('test')
+    log = (tmp_path / 'log').read_text()
+    assert log.count("The digits are scikit-learn's, 1,797 of 8 x 8 pixels, not MNIST's") == 1 and 'data_root' in log

@@ -12,6 +12,7 @@ from dyreg_mmaction.engine.hooks.fitting_weights import FittingWeightsHook
 from dyreg_mmaction.engine.launch import check_sync_bn, load_config, one_sentence
 from dyreg_mmaction.engine.named_files import check_weights
 from dyreg_mmaction.engine.options import (
+    check_regions_attached,
     check_schedule,
     make_resumable,
     set_amp,
@@ -235,3 +236,27 @@ def test_a_sentence_and_no_traceback():
         raise ValueError('so it is')
     with pytest.raises(ZeroDivisionError), one_sentence():
         1 / 0  # noqa: B018
+
+
+@pytest.mark.parametrize(
+    'evaluator',
+    [
+        dict(type='ObjectDistance'),
+        [dict(type='AccMetric'), dict(type='dyreg_mmaction.ObjectDistance')],
+        dict(type='Evaluator', metrics=[dict(type='ObjectDistance')]),
+    ],
+)
+def test_a_metric_on_regions_needs_its_hook_from_the_start(evaluator):
+    cfg = Config(dict(val_evaluator=evaluator, custom_hooks=[dict(type='EMAHook')]))
+    with pytest.raises(
+        ValueError, match=r"needs dict\(type='AttachRegionsHook'\) in custom_hooks, which is \['EMAHook'\]"
+    ):
+        check_regions_attached(cfg, 'val')
+    check_regions_attached(cfg, 'test')
+    cfg.custom_hooks = [dict(type='EMAHook'), dict(type='AttachRegionsHook')]
+    check_regions_attached(cfg, 'val')
+
+
+def test_metrics_on_classes_need_no_hook():
+    for evaluator in (None, dict(type='AccMetric'), [dict(type='AccMetric')]):
+        check_regions_attached(Config(dict(val_evaluator=evaluator)), 'val')

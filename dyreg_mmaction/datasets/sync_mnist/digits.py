@@ -1,6 +1,8 @@
 """Images of handwritten digits: MNIST's IDX files, or those that scikit-learn ships."""
 
+import functools
 import gzip
+import logging
 import zlib
 from collections.abc import Sequence
 from pathlib import Path
@@ -8,6 +10,7 @@ from typing import NamedTuple
 
 import cv2
 import numpy as np
+from mmengine.logging import print_log
 
 DIGIT_SIZE = 28
 SPLITS = ('train', 'test')
@@ -135,12 +138,24 @@ def _load_sklearn(split: str) -> tuple[np.ndarray, np.ndarray]:
             'The default digits are those of scikit-learn, which is not installed; '
             "pip install 'dyreg_mmaction[digits]', or set data_root to a folder with MNIST's files."
         ) from error
+    _warn_of_sklearn()
     small, classes = load_sklearn_digits(return_X_y=True)
     # Legacy generator: its permutations are frozen for good.
     order = np.random.RandomState(0).permutation(len(classes))
     border = round(_SKLEARN_TRAIN_SHARE * len(classes))
     order = order[:border] if split == 'train' else order[border:]
     return np.stack([_enlarge(image.reshape(8, 8)) for image in small[order]]), classes[order].astype(np.int64)
+
+
+@functools.cache
+def _warn_of_sklearn() -> None:
+    """Once in a process: accuracies on these digits are not those of the papers."""
+    print_log(
+        "The digits are scikit-learn's, 1,797 of 8 x 8 pixels, not MNIST's as in the papers; for MNIST set data_root "
+        'to the folder of its four IDX files.',
+        'current',
+        logging.WARNING,
+    )
 
 
 def _enlarge(image: np.ndarray) -> np.ndarray:
