@@ -8,6 +8,8 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.utils.hooks import RemovableHandle
 
+from dyreg_mmaction.ops.tracing import is_traced
+
 from .forwards import Forward, current_forward
 
 _moving = threading.Lock()
@@ -44,9 +46,9 @@ class Refinement:
             forward.num_runs[self.path] = forward.num_runs.get(self.path, 0) + 1
         plugin = self.plugins[self.key]
         if output.ndim == 5:
-            return plugin(output)
+            return _laid_out_like(output, plugin(output))
         maps = output.unflatten(0, self._clips(forward)).transpose(1, 2)  # (B,C,T,H,W), a view
-        return plugin(maps).transpose(1, 2).flatten(0, 1)
+        return _laid_out_like(output, plugin(maps).transpose(1, 2).flatten(0, 1))
 
     def _clips(self, forward: Forward | None) -> tuple[int, int]:
         """(B, T) of maps, one of them -1."""
@@ -96,6 +98,17 @@ class Refinement:
                 f'the plugin after={self.path!r} ran {num_runs} times in one forward, not once: something '
                 'bypasses or repeats its sub-module since the model was built; undo that, or choose another place'
             )
+
+
+def _laid_out_like(x: Tensor, y: Tensor) -> Tensor:
+    """y in the memory format of x, contiguous or channels last.
+
+    The next convolution reads the format from the strides, also from those of axes of one element, and so do the
+    gradients of its weights, which DistributedDataParallel copies where their strides are not the weights'.
+    """
+    if is_traced() or y.shape != x.shape or y.stride() == x.stride():  # compilers choose formats themselves
+        return y
+    return torch.empty_like(x, dtype=y.dtype).copy_(y)
 
 
 def key_of(path: str) -> str:

@@ -1,6 +1,7 @@
 """Every plugin runs exactly once and at its place, whatever has been done to the backbone since it was built."""
 
 import copy
+import warnings
 
 import pytest
 import torch
@@ -11,6 +12,8 @@ from mmengine.model.efficient_conv_bn_eval import turn_on_efficient_conv_bn_eval
 from torch import nn
 
 from dyreg_mmaction.models import Plugged
+from dyreg_mmaction.models.building import build as build_part
+from dyreg_mmaction.models.refinement import Refinement
 from dyreg_mmaction.registry import MODELS
 
 
@@ -166,3 +169,80 @@ def test_c2d_blocks_that_run_again_in_backward_know_their_clips():
         sum(y.square().mean() for y in outputs).backward()
         grads.append([parameter.grad for parameter in model.parameters()])
     torch.testing.assert_close(grads[1], grads[0])
+
+
+class Places(nn.Module):
+    """A place for a plugin."""
+
+    def __init__(self):
+        super().__init__()
+        self.place = nn.Identity()
+
+
+FORMATS = {4: (torch.contiguous_format, torch.channels_last), 5: (torch.contiguous_format, torch.channels_last_3d)}
+
+
+@pytest.mark.parametrize('kind', ['DyRegGNN', 'ConvLSTM'])
+@pytest.mark.parametrize('clips, frames', [(2, 3), (2, 1), (1, 1)])
+@pytest.mark.parametrize('axes', FORMATS)
+def test_the_output_of_a_plugin_lies_in_memory_as_its_input(kind, clips, frames, axes):
+    """Axes of one element have strides too, which the next convolution looks at."""
+    torch.manual_seed(0)
+    cfg = PLUGIN if kind == 'DyRegGNN' else dict(type=kind)
+    plugin = build_part(cfg, 'plugin', in_channels=8, feature_size=(6, 6))
+    place = Places()
+    refinement = Refinement(place, nn.ModuleDict({'place': plugin}), 'place', frames)
+    shape = (clips * frames, 8, 6, 6) if axes == 4 else (clips, 8, frames, 6, 6)
+    for memory_format in FORMATS[axes]:
+        x = torch.empty(shape, memory_format=memory_format).normal_().requires_grad_()
+        y = refinement(place.place, (x,), x)
+        assert y.stride() == x.stride()
+        y.sum().backward()
+        assert x.grad.isfinite().all()
+
+
+class ClipNet(nn.Module):
+    """A 1x1 convolution after a place that sees one frame, as in the last stage of I3D."""
+
+    def __init__(self):
+        super().__init__()
+        self.first = nn.Conv3d(3, 8, 3, (16, 2, 2), 1)
+        self.second = nn.Conv3d(8, 8, 1)
+
+    def forward(self, x):
+        return self.second(self.first(x))
+
+
+@MODELS.register_module()
+class DyRegClipNet(Plugged, ClipNet):
+    """With plugins."""
+
+    takes_clips = True
+
+
+def trained(*after, wrap=lambda model: model, **kwargs):
+    """A network with gradients, and warnings about their strides."""
+    torch.manual_seed(0)
+    model = DyRegClipNet(plugins=[dict(PLUGIN, after=path) for path in after], input_size=16, **kwargs)
+    wake(model.plugins) if after else None
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter('always')
+        wrap(model)(torch.randn(2, 3, 8, 16, 16)).square().mean().backward()
+    return model, [warning.message for warning in caught if 'strides' in str(warning.message)]
+
+
+def test_ddp_has_no_warning_about_strides(tmp_path):
+    torch.distributed.init_process_group('gloo', init_method=f'file://{tmp_path}/store', rank=0, world_size=1)
+    try:
+        model, caught = trained('first', wrap=nn.parallel.DistributedDataParallel)
+    finally:
+        torch.distributed.destroy_process_group()
+    assert not caught
+    assert all(parameter.grad.stride() == parameter.stride() for parameter in model.parameters())
+
+
+def test_weights_after_a_plugin_have_the_gradients_layout_of_the_plain_model():
+    for channels_last in (False, True):
+        plain, plugged = (trained(*after, channels_last=channels_last)[0] for after in ((), ('first',)))
+        for name, parameter in plain.named_parameters():
+            assert plugged.get_parameter(name).grad.stride() == parameter.grad.stride(), name
