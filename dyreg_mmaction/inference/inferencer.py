@@ -17,7 +17,7 @@ from dyreg_mmaction.models.attaching import attach_regions
 from dyreg_mmaction.registry import INFERENCERS
 
 from .fusion import fuse_for_inference
-from .pipelines import DECODERS, one_view, read_pipeline
+from .pipelines import DECODERS, one_view, read_pipeline, without_objects
 
 IMAGES = ('.jpg', '.jpeg', '.png', '.bmp', '.webp')
 
@@ -73,7 +73,7 @@ class RegionInferencer(ActionRecogInferencer):
 
     def _init_pipeline(self, cfg: Any) -> Callable[[Any], dict]:
         """A pipeline that looks at each input first."""
-        steps = copy.deepcopy(list(cfg.test_dataloader.dataset.pipeline))
+        steps = without_objects(copy.deepcopy(list(cfg.test_dataloader.dataset.pipeline)))
         if not self.test_views:
             steps = one_view(steps)
         pipelines = {kind: Compose(read_pipeline(steps, kind)) for kind in DECODERS}

@@ -40,6 +40,11 @@ def read_pipeline(steps: Sequence[dict], kind: str) -> list[dict]:
     return [*([dict(type=opening)] if opening else []), *_change(steps, read)]
 
 
+def without_objects(steps: Sequence[dict]) -> list[dict]:
+    """The pipeline without the annotated objects that only a dataset's videos have."""
+    return _change(steps, lambda step: [] if _name(step) == 'LoadObjects' else [step])
+
+
 def one_view(steps: Sequence[dict]) -> list[dict]:
     """The pipeline with one crop and one sampling in place of several, also inside ``WithBoxes`` and the like."""
     return _change(steps, _one_view)

@@ -12,6 +12,7 @@ from mmaction.datasets.transforms import ThreeCrop
 from mmengine.config import Config
 from mmengine.dataset import Compose
 
+from dyreg_mmaction.datasets import LoadBoxes
 from dyreg_mmaction.inference import RegionInferencer
 from dyreg_mmaction.inference.inferencer import describe
 from dyreg_mmaction.inference.pipelines import one_view, read_pipeline
@@ -167,6 +168,19 @@ def test_one_view_of_clips(name):
 def test_a_config_whose_dataset_generates_its_frames_is_refused():
     with pytest.raises(ValueError, match='FormatShape, PackActionInputs, but no transform that decodes'):
         RegionInferencer(CONFIG.with_name('multisyncmnist') / 'r18.py', device='cpu')
+
+
+def test_objects_that_only_a_dataset_has_are_not_looked_for(clip):
+    cfg = Config.fromfile(CONFIG.parent / 'mini_something/reduced/r18_dyreg.py')
+    (prediction,) = RegionInferencer(cfg, device='cpu')(clip['array'])['predictions']
+    assert len(prediction['pred_scores']) == 8
+
+
+def test_boxes_of_an_array_are_a_clear_error(clip, tmp_path):
+    (tmp_path / 'boxes.json').write_text('{}')
+    load = LoadBoxes(ann_file=str(tmp_path / 'boxes.json'))
+    with pytest.raises(ValueError, match='boxes are found by the path of a video, but an array has none'):
+        load(dict(img_shape=(8, 8), frame_inds=[0], start_index=0, clip_len=1, num_clips=1))
 
 
 def test_inputs_that_are_none_are_named(tmp_path):

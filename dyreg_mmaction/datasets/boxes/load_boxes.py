@@ -75,7 +75,11 @@ class LoadBoxes(BaseTransform):
         height, width = results.get('original_shape', results['img_shape'])
         if self.ann_height is not None:
             height, width = self.ann_height, width * self.ann_height / height
-        video = Path(results.get('filename') or results['frame_dir'])
+        if not (path := results.get('filename') or results.get('frame_dir')):
+            raise ValueError(
+                'boxes are found by the path of a video, but an array has none; give its file or its frames'
+            )
+        video = Path(path)
         tracks = table.read(video, (height, width), sure=self.ann_height is not None)
         wanted = np.asarray(results['frame_inds']) - results['start_index']
         if not len(tracks.numbers):
