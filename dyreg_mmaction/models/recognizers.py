@@ -47,7 +47,7 @@ class WithRegions:
         """The recogniser's, and what the region losses need in a training."""
         super().init_weights()  # type: ignore[misc]
         for loss in self.region_losses.values():
-            loss.loss.prepare(self)
+            loss.loss.prepare(self)  # type: ignore[arg-type]
 
     def forward(self, inputs: Tensor, data_samples: list | None = None, mode: str = 'tensor', **kwargs):
         """The recogniser's forward, see :class:`mmaction.models.BaseRecognizer`."""

@@ -79,7 +79,7 @@ def _regions(output: Regions | Tensor) -> Regions:
 
 def region_sources(model: nn.Module) -> dict[str, nn.Module]:
     """Region source of every plugin, by the plugin's path, after its backbone's where there are several."""
-    return {path: plugin.regions for path, (_, plugin) in region_plugins(model).items()}
+    return {path: plugin.get_submodule('regions') for path, (_, plugin) in region_plugins(model).items()}
 
 
 def region_plugins(model: nn.Module) -> dict[str, tuple[Plugged, nn.Module]]:

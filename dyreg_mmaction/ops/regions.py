@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable, Iterable, Sequence
 from operator import truediv
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import torch
 from torch import Tensor
@@ -106,7 +106,7 @@ def decode_regions(
 
 
 def reference_points(
-    kind: str | Sequence[tuple[float, float]],
+    kind: str | Sequence[tuple[float, ...]],
     num_nodes: int,
     dtype: torch.dtype = torch.float64,
     device: torch.device | None = None,
@@ -127,7 +127,8 @@ def reference_points(
         return torch.full((num_nodes, 2), 0.5, dtype=dtype, device=device)
     if kind == 'grid':
         return grid_regions([most_square_grid(num_nodes)], dtype, device)[0]
-    numbers = [torch.full((), number, dtype=dtype, device=device) for point in kind for number in point]  # made there
+    points = cast(Sequence[tuple[float, ...]], kind)
+    numbers = [torch.full((), number, dtype=dtype, device=device) for point in points for number in point]
     return torch.stack(numbers).view(num_nodes, 2)
 
 

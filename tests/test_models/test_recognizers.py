@@ -17,7 +17,8 @@ from dyreg_mmaction.models import RegionRecognizer2D, RegionRecognizer3D
 from dyreg_mmaction.models.losses import RegionLoss, clip_frames
 from dyreg_mmaction.registry import MODELS
 
-MOTION = dict(type='MotionLikelihood', weight=0.3, until=0.4)
+# frames of noise hold no motion but for steady=False
+MOTION = dict(type='MotionLikelihood', weight=0.3, until=0.4, steady=False)
 NAMES = ('TSM-R18', 'TSM-R18 with temporal pooling', 'I3D-R50', 'SlowFast', 'C2D')
 
 

@@ -73,7 +73,7 @@ class RegionPredictor(nn.Module):
             return decode_regions(offsets, reference, (size[1], size[0]), self.half_size, self.initial_half_size)
 
 
-def _points(reference: str | Sequence[tuple[float, float]], num_nodes: int) -> list[tuple[float, float]]:
+def _points(reference: str | Sequence[tuple[float, float]], num_nodes: int) -> list[tuple[float, ...]]:
     """Reference points as a user gives them.
 
     Raises:
