@@ -62,7 +62,8 @@ def settings(
 
     Without ``phases`` nothing depends on how long the training is to be.
     """
-    losses = [dict(type='MotionLikelihood', weight=0.5, **(dict(until=0.8, ending='cosine') if phases else {}))]
+    phase = dict(until=0.8, ending='cosine') if phases else {}
+    losses = [dict(type='MotionLikelihood', weight=0.5, steady=False, **phase)]  # of noise
     if phases and (work_dir / 'teacher.pth').exists():
         teacher = dict(config=str(work_dir / 'teacher.py'), checkpoint=str(work_dir / 'teacher.pth'))
         losses.append(dict(type='RegionDistillation', until=0.6, release=True, teachers={PLACE: teacher}))
