@@ -100,7 +100,7 @@ def test_code_is_refused(folder, text):
         'evil.',
     ],
 )
-@pytest.mark.parametrize('key', ['type', 'runner_type', 'constructor'])
+@pytest.mark.parametrize('key', ['type', 'runner_type', 'constructor', 'collate_fn'])
 def test_a_type_must_be_registered(folder, key, name):
     text = f'model = dict(backbone=[dict({key}={name!r})])'
     with pytest.raises(ValueError, match=f'asks for {name!r}, which is no registered class'):
@@ -150,6 +150,31 @@ def test_models_of_torchvision_are_types(folder, monkeypatch):
     assert read_config_text(text).model.backbone.type == 'torchvision.densenet161'
     with pytest.raises(ValueError, match="asks for 'torchvision.system'"):
         read_config_text("model = dict(backbone=dict(type='torchvision.system'))")
+
+
+@pytest.mark.parametrize('place', ['model = dict(backbone={})', 'visualizer = {}', 'a = dict(test_pipeline=[{}])'])
+def test_a_class_that_executes_files_is_built_nowhere(folder, place):
+    """A dataset unpickles its list, an inferencer runs its config; the class alone is what dumped configs have."""
+    asked = (
+        dict(type='mmaction.datasets.PoseDataset', ann_file='evil.pkl', pipeline=[]),
+        dict(type='mmaction.apis.inferencers.ActionRecogInferencer', model='evil.py'),
+    )
+    for each in asked:
+        with pytest.raises(ValueError, match=f'asks for {each["type"]!r}.*none that belongs there'):
+            read_config_text(place.format(each))
+        assert read_config_text(f'test_dataloader = dict(dataset={each})').test_dataloader.dataset == each
+
+
+@pytest.mark.parametrize('files', [dict(checkpoint_path='a.pth'), dict(pretrained_cfg=dict(hf_hub_id='a/b'))])
+def test_timm_loads_no_other_weights(folder, monkeypatch, files):
+    """It unpickles them."""
+    timm = ModuleType('timm')
+    timm.is_model = lambda name: name == 'resnet18'
+    monkeypatch.setitem(sys.modules, 'timm', timm)
+    backbone = dict(type='timm.resnet18', pretrained=True)
+    assert read_config_text(f'model = dict(backbone={backbone})').model.backbone == backbone
+    with pytest.raises(ValueError, match=f'asks timm for other weights, by {min(files)}'):
+        read_config_text(f'model = dict(backbone={backbone | files})')
 
 
 def test_nothing_is_imported_for_a_type_of_another_registry(folder):

@@ -2,6 +2,7 @@
 
 import ast
 import contextlib
+from collections import defaultdict
 from collections.abc import Iterator
 from typing import Any
 
@@ -10,10 +11,14 @@ from .loaded_objects import find_loaded, imports, is_model_of_libraries
 MAX_LENGTH = 10**7  # configs have some ten thousand characters
 REMEDY = 'give the config as a file of your own, or import the package that registers the type, if you trust it'
 
-
 # keys of what registries look up
-TYPES = ('type', 'runner_type', 'constructor')
+TYPES = ('type', 'runner_type', 'constructor', 'collate_fn')
 SCOPES = ('_scope_', 'default_scope')
+# What inferencers build, beside pipelines, and the registries that it may come from. Others have classes that execute
+# files: datasets unpickle their lists, inferencers run configs.
+BUILT = ('model', 'visualizer')
+PARTS = {'model', 'transform', 'visualizer', 'vis_backend', 'task util', 'weight initializer', 'function'}
+TIMM_FILES = {'checkpoint_path', 'pretrained_cfg', 'pretrained_cfg_overlay'}  # timm unpickles these
 
 
 def read_config_text(text: Any, is_built: bool = True) -> Any:
@@ -86,45 +91,55 @@ def _check_types(content: dict) -> None:
     """See that whatever MMEngine's registries look up in a config is registered, or at least imports nothing."""
     names, classes = _registered()
 
-    def is_safe(key: str, name: str) -> bool:
+    def is_safe(key: str, name: str, is_built: bool) -> bool:
         if key not in TYPES:  # a scope, whose registries are in this module
             return not imports(f'{name}.registry')
         if '.' not in name:
             return name in names or not imports(name)
-        is_registered = name in names or id(find_loaded(name)) in classes
+        registries = classes.get(id(find_loaded(name)), set())
+        if is_built and registries and not registries & PARTS:
+            return False
         modules = (f'{name.partition(".")[0]}.registry', name)  # what MMEngine looks for on the way to the class
-        return is_model_of_libraries(name) or (is_registered and not any(map(imports, modules)))
+        return is_model_of_libraries(name) or ((name in names or bool(registries)) and not any(map(imports, modules)))
 
-    refused = sorted(name for key, name in set(_names(content)) if not is_safe(key, name))
+    refused = sorted(name for key, name, is_built in set(_names(content)) if not is_safe(key, name, is_built))
     if refused:
         raise ValueError(
-            f'the config in a checkpoint asks for {refused[0]!r}, which is no registered class, and nothing that a '
-            f'checkpoint names is imported or called; {REMEDY}'
+            f'the config in a checkpoint asks for {refused[0]!r}, which is no registered class, or none that belongs '
+            f'there, and nothing that a checkpoint names is imported or called; {REMEDY}'
         )
 
 
-def _names(value: Any) -> Iterator[tuple[str, str]]:
-    """What MMEngine's registries look up, types and scopes, with its key."""
+def _names(value: Any, is_built: bool = False) -> Iterator[tuple[str, str, bool]]:
+    """What MMEngine's registries look up, types and scopes, with its key, and whether inferencers build from it."""
     if isinstance(value, dict):
-        yield from ((key, value[key]) for key in (*TYPES, *SCOPES) if isinstance(value.get(key), str))
-        value = value.values()
-    elif not isinstance(value, list | tuple | set):
-        return
-    for part in value:
-        yield from _names(part)
+        for key in (*TYPES, *SCOPES):
+            if isinstance(value.get(key), str):
+                yield key, value[key], is_built
+        if str(value.get('type')).startswith('timm.') and (files := TIMM_FILES & value.keys()):
+            raise ValueError(
+                f'the config in a checkpoint asks timm for other weights, by {min(files)}, and timm may execute what '
+                f'is in them; {REMEDY}'
+            )
+        for key, part in value.items():
+            yield from _names(part, is_built or key in BUILT or str(key).endswith('pipeline'))
+    elif isinstance(value, list | tuple | set):
+        for part in value:
+            yield from _names(part, is_built)
 
 
-def _registered() -> tuple[set[str], set[int]]:
-    """Registered classes: names, with and without the scope, and identities."""
+def _registered() -> tuple[set[str], dict[int, set[str]]]:
+    """Registered classes: names, with and without the scope, and the names of their registries by identity."""
     import mmengine.registry
 
     names: set[str] = set()
-    classes: set[int] = set()
+    classes: dict[int, set[str]] = defaultdict(set)
     registries = [value for value in vars(mmengine.registry).values() if isinstance(value, mmengine.registry.Registry)]
     for registry in registries:
         registries.extend(registry.children.values())
         with contextlib.suppress(ImportError):  # mmaction has no folder for some
             registry.import_from_location()
         names.update(registry.module_dict, (f'{registry.scope}.{name}' for name in registry.module_dict))
-        classes.update(map(id, registry.module_dict.values()))
+        for module in registry.module_dict.values():
+            classes[id(module)].add(registry.name)
     return names, classes
