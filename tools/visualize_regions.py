@@ -126,7 +126,13 @@ class Pictures:
 
     def mean_nodes(self) -> dict[str, Nodes]:
         """Regions of all frames of all clips."""
-        return {path: Nodes(*map(np.concatenate, zip(*parts, strict=True))) for path, parts in self.nodes.items()}
+        return {
+            path: parts[0]._replace(
+                center=np.concatenate([part.center for part in parts]),
+                half_size=np.concatenate([part.half_size for part in parts]),
+            )
+            for path, parts in self.nodes.items()
+        }
 
     def __enter__(self) -> 'Pictures':
         return self

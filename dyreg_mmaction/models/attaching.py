@@ -9,7 +9,7 @@ from torch import nn
 
 from dyreg_mmaction.ops import Regions
 
-from .recording import record_regions
+from .recording import record_regions, region_plugins
 
 
 @contextmanager
@@ -21,6 +21,7 @@ def attach_regions(model: nn.Module) -> Iterator[None]:
         with attach_regions(model):
             sample = inference_recognizer(model, 'video.mp4')
         sample.regions['layer3.4.conv2.conv'].center  # (views, T, N, 2), in 0..1 of the crop, on the CPU
+        sample.kernels['layer3.4.conv2.conv']  # 'tent': what the plugin pools its regions with
 
     Args:
         model (nn.Module): A recogniser, or its wrapper for distributed training.
@@ -29,11 +30,14 @@ def attach_regions(model: nn.Module) -> Iterator[None]:
         ValueError: If the model has no plugin with regions.
     """
     recognizer: nn.Module = model.get_submodule('module') if is_model_wrapper(model) else model
+    kernels = {path: getattr(plugin, 'kernel', 'tent') for path, (_, plugin) in region_plugins(model).items()}
     with record_regions(model) as record:
 
         def attach(_, __, output) -> None:
             if isinstance(output, list):  # data samples: neither losses nor features
                 _attach(record, output)
+                for sample in output:
+                    sample.set_field(dict(kernels), 'kernels')
             for forwards in record.values():
                 forwards.clear()
 

@@ -17,10 +17,23 @@ WHOLE_VIEW = np.array([[0, 0, 1, 1], [0, 0, 0.5, 0.5]])  # see Source
 
 
 class Nodes(NamedTuple):
-    """Regions of a plugin in the frames of a clip: ``center`` and ``half_size`` (T, N, 2), (x, y) in 0..1 of them."""
+    """Regions of a plugin in the frames of a clip.
+
+    Attributes:
+        center, half_size (ndarray[T, N, 2]): (x, y) in 0..1 of the frames; outside of them the kernel is 0.
+        kernel (str): That of the plugin, see :class:`.DyRegGNN`.
+    """
 
     center: np.ndarray
     half_size: np.ndarray
+    kernel: str = 'tent'
+
+    @property
+    def box_scale(self) -> float:
+        """Size of the box that is drawn, as a fraction of the region: a tent's ends where its weight is half of that
+        in the middle, and the rectangle of an area is drawn as it is.
+        """
+        return 1.0 if self.kernel == 'area' else 0.5
 
 
 class RegionClip(NamedTuple):
@@ -88,13 +101,17 @@ def make_clip(
     times, duration, fps = _times(sample, len(frames), view)
     scores, truth, truth_score = _classes(sample, classes)
     measured = measure_sample(sample.to_dict()) if 'objects' in sample else {}
+    kernels = sample.get('kernels') or {}
     return RegionClip(
         name=_name(sample) if name is None else name,
         frames=_rgb(frames),
         times=times,
         duration=duration,
         fps=fps,
-        nodes={path: _nodes(regions, view, trace, len(frames)) for path, regions in sample.regions.items()},
+        nodes={
+            path: _nodes(regions, view, trace, len(frames), kernels.get(path, 'tent'))
+            for path, regions in sample.regions.items()
+        },
         view=np.sort(_to_frames(np.array([[0.0, 0.0], [1.0, 1.0]]), trace), axis=0).ravel(),
         objects=np.concatenate([np.minimum(*corners), np.maximum(*corners)], axis=-1),
         acting=acting,
@@ -137,7 +154,7 @@ def nodes_in_view(clip: RegionClip, path: str) -> Nodes:
     """Regions of a plugin in 0..1 of what the network saw."""
     low, size = clip.view[:2], clip.view[2:] - clip.view[:2]
     nodes = clip.nodes[path]
-    return Nodes((nodes.center - low) / size, nodes.half_size / size)
+    return nodes._replace(center=(nodes.center - low) / size, half_size=nodes.half_size / size)
 
 
 def _seen_frames(inputs: Tensor, views: int) -> np.ndarray:
@@ -154,12 +171,12 @@ def _rgb(frames: np.ndarray) -> np.ndarray:
     return np.repeat(frames, 3, axis=-1) if frames.shape[-1] == 1 else frames
 
 
-def _nodes(regions: Regions, view: int, trace: np.ndarray, num_frames: int) -> Nodes:
+def _nodes(regions: Regions, view: int, trace: np.ndarray, num_frames: int, kernel: str) -> Nodes:
     """Where the backbone has reduced the T frames to T', each frame shows the regions of its share of the clip."""
     share = np.arange(num_frames) * regions.center.shape[1] // num_frames
     center, half_size = (part[view].numpy()[share].astype(float) for part in (regions.center, regions.half_size))
     scale = trace[0, 2:] - trace[0, :2]
-    return Nodes(_to_frames(center, trace), half_size / scale)
+    return Nodes(_to_frames(center, trace), half_size / scale, kernel)
 
 
 def _to_frames(points: np.ndarray, trace: np.ndarray) -> np.ndarray:

@@ -21,8 +21,9 @@ def draw_clip(
     bold: list[int] | None = None,
     numbers: bool = True,
 ) -> np.ndarray:
-    """Every node's centre in its own colour, with its number; of those drawn boldly the region and its trajectory.
+    """Every node's centre in its own colour, with its number; of those drawn boldly a box and the trajectory.
 
+    A box ends where the tent has half its weight, see :attr:`.Nodes.box_scale`.
     Where no node moves, the regions of all are drawn thinly. Regions that are not finite are left out. Objects have a
     white outline, a double one where the class is about them. What the network did not see is darker.
 
@@ -30,7 +31,7 @@ def draw_clip(
         clip (RegionClip): The clip.
         path (str): Path of the plugin.
         width (int): Width of the drawn frames, in pixels.
-        style (str): 'box': outlines of the regions; 'kernel': their tents, softly.
+        style (str): 'box': boxes; 'kernel': the kernels themselves, softly.
         bold (list[int], optional): Nodes to draw boldly; None: see :func:`.moving_nodes`.
         numbers (bool): Whether to number the nodes.
 
@@ -54,7 +55,7 @@ def draw_clip(
         if style == 'kernel':
             for i in chosen or thin:
                 if finite[t, i]:
-                    canvas.tent(t, nodes.center[t, i], nodes.half_size[t, i], colors[i])
+                    canvas.kernel(t, nodes.center[t, i], nodes.half_size[t, i], colors[i], nodes.kernel)
         for box, acts in zip(clip.objects[t], clip.acting, strict=True):
             if not np.isnan(box).any():
                 canvas.box(t, box, WHITE, 1)
@@ -64,8 +65,9 @@ def draw_clip(
             if not finite[t, i]:
                 continue
             if style == 'box' and i in (*chosen, *thin):
-                low, high = nodes.center[t, i] - nodes.half_size[t, i], nodes.center[t, i] + nodes.half_size[t, i]
-                canvas.box(t, np.concatenate([low, high]), colors[i], 2 if i in chosen else 1)
+                half = nodes.box_scale * nodes.half_size[t, i]
+                corners = np.concatenate([nodes.center[t, i] - half, nodes.center[t, i] + half])
+                canvas.box(t, corners, colors[i], 2 if i in chosen else 1)
             if i in chosen:
                 canvas.line(t, nodes.center[: t + 1, i][finite[: t + 1, i]], colors[i])
                 canvas.dot(t, nodes.center[t, i], WHITE, 5)
@@ -118,9 +120,11 @@ class _Canvas:
         alpha = mark[..., 3:] / 255
         below[:] = np.round(below * (1 - alpha) + mark[..., :3] * alpha)
 
-    def tent(self, t: int, center: np.ndarray, half_size: np.ndarray, color: tuple) -> None:
+    def kernel(self, t: int, center: np.ndarray, half_size: np.ndarray, color: tuple, kernel: str) -> None:
         pixels = [(np.arange(length) + 0.5) / length for length in self.size]
         kx, ky = (np.clip(1 - np.abs(p - c) / h, 0, 1) for p, c, h in zip(pixels, center, half_size, strict=True))
+        if kernel == 'area':
+            kx, ky = (axis > 0 for axis in (kx, ky))
         weight = 0.75 * (ky[:, None] * kx)[..., None]  # (H,W,1)
         self.frames[t] = self.frames[t] * (1 - weight) + np.array(color) * weight
 

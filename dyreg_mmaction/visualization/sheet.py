@@ -74,7 +74,7 @@ def mean_regions(start: dict[str, Nodes], trained: dict[str, Nodes], width: int 
 
 
 def _mean_panel(nodes: Nodes, width: int) -> np.ndarray:
-    center, half_size = nodes.center.mean(0), nodes.half_size.mean(0)  # (N,2)
+    center, half_size = nodes.center.mean(0), nodes.box_scale * nodes.half_size.mean(0)  # (N,2)
     spread = nodes.center.std(0)
     image = Image.new('RGB', (2 * width, 2 * width), (32, 32, 36))
     draw = ImageDraw.Draw(image)

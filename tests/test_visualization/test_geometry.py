@@ -86,8 +86,8 @@ def test_centres_and_boxes_are_drawn_where_the_object_is(moves, boxes, width):
     data = sample['data_samples']
     data.set_field(torch.tensor([1.0, 0.0]), 'pred_score')
     seen = torch.from_numpy(data.objects)[:, :, [0]]  # (V,T,1,4): the network looks exactly at the object
-    half = (seen[..., 2:] - seen[..., :2]) / 2
-    data.set_field({'a': Regions(seen[..., :2] + half, half, (1, 1))}, 'regions')
+    half = seen[..., 2:] - seen[..., :2]  # a box ends at half of the tent's weight
+    data.set_field({'a': Regions(seen[..., :2] + half / 2, half, (1, 1))}, 'regions')
     for view in range(len(seen)):
         clip = make_clip(sample['inputs'], data, view=view)
         assert clip.frames.shape == (FRAMES, HEIGHT, WIDTH, 3)
@@ -99,7 +99,7 @@ def test_centres_and_boxes_are_drawn_where_the_object_is(moves, boxes, width):
             drawn_points(draw_clip(black, 'a', width, bold=[], numbers=False)), centers, atol=0.3
         )
         for t, box in enumerate(TRACK):  # frame by frame: there is no way behind the node
-            nodes = {'a': Nodes(*(part[t : t + 1] for part in clip.nodes['a']))}
+            nodes = {'a': Nodes(*(part[t : t + 1] for part in clip.nodes['a'][:2]))}
             alone = black._replace(frames=black.frames[t : t + 1], objects=black.objects[t : t + 1], nodes=nodes)
             rows, columns = np.nonzero(draw_clip(alone, 'a', width, bold=[0], numbers=False)[0].max(-1) > 127)
             sides = [
@@ -158,6 +158,7 @@ def test_through_a_model_whose_nodes_are_the_boxes(moves, boxes):
                     after='layer1.0',
                     node_channels=8,
                     num_nodes=1,
+                    kernel='area',
                     regions=dict(type='BoxRegions'),
                 )
             ],
@@ -175,6 +176,7 @@ def test_through_a_model_whose_nodes_are_the_boxes(moves, boxes):
     ]
     middle = (corners[0] + corners[1]) / 2  # of what is in the view
     np.testing.assert_allclose(clip.nodes['layer1.0'].center[:, 0], middle, atol=0.02)
+    assert clip.nodes['layer1.0'].kernel == 'area'
 
 
 def test_without_a_known_source_the_input_is_drawn():

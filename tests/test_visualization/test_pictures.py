@@ -81,8 +81,22 @@ def test_of_a_still_clip_all_regions_are_drawn(style):
     drawn, dots = (draw_clip(still, 'layer1.0', 256, style, bold, numbers=False)[0] for bold in (None, []))
     changed = (drawn != dots).any(-1)
     for x, y in still.nodes['layer1.0'].center[0]:
-        corner = changed[round((y - 0.1) * 192) - 2 : round(y * 192), round((x - 0.1) * 256) - 2 : round(x * 256)]
-        assert corner.sum() > 30  # the outline, or the tent
+        corner = changed[round((y - 0.05) * 192) - 2 : round(y * 192), round((x - 0.05) * 256) - 2 : round(x * 256)]
+        assert corner.sum() > 15  # the outline, or the tent
+
+
+@pytest.mark.parametrize('kernel, side', [('tent', 0.1), ('raw_tent', 0.1), ('area', 0.2)])
+def test_boxes_end_at_half_of_a_tent_and_at_the_edge_of_an_area(kernel, side):
+    nodes = Nodes(np.full((1, 1, 2), 0.5), np.full((1, 1, 2), 0.1), kernel)
+    black = clip(frames=1)._replace(frames=np.zeros((1, 200, 200, 3), np.uint8), nodes=dict(a=nodes))
+    columns = np.nonzero(draw_clip(black, 'a', 200, bold=[0], numbers=False)[0].any((0, 2)))[0]
+    assert columns.max() - columns.min() == pytest.approx(200 * side, abs=6)
+    weight = draw_clip(black, 'a', 200, 'kernel', bold=[0], numbers=False)[0, 110, :, 0].astype(int)  # above the dot
+    halfway = weight[100 + 10] / weight[100]
+    assert halfway == pytest.approx(1 if kernel == 'area' else 0.5, abs=0.06)
+    shown = mean_regions(dict(a=nodes), dict(a=nodes), width=200)[18:, :200]
+    columns = np.nonzero((np.abs(shown.astype(int) - node_colors(1)[0]).sum(-1) < 90).any(0))[0]
+    assert columns.max() - columns.min() == pytest.approx(200 * side, abs=6)
 
 
 def test_nodes_are_numbered():
@@ -207,7 +221,7 @@ def test_videos_play_at_the_speed_of_the_clip(tmp_path):
         stream = container.streams.video[0]
         shown = [frame.to_ndarray(format='rgb24') for frame in container.decode(stream)]
         assert stream.average_rate == 12 and len(shown) == 12  # a second
-    left = [np.argmax((frame[78:88, :, 0].astype(int) - frame[78:88, :, 2]).sum(0)) for frame in shown]
+    left = [np.argmax((frame[91:95, :, 0].astype(int) - frame[91:95, :, 2]).sum(0)) for frame in shown]
     assert left[0] == left[2] < left[3] < left[11]  # three frames of the video to one that was sampled
     write_gif(tmp_path / 'a.gif', frames, one.times, one.duration)
     with Image.open(tmp_path / 'a.gif') as gif:

@@ -153,8 +153,10 @@ def test_the_slider_moves_the_regions(page):
         expected = CLIPS[0].nodes['layer2.1'].center[t, 0] * [80, 60]
         assert (x, y) == pytest.approx(tuple(expected), abs=0.01)
         region = one(page, '.panel[data-plugin="layer2.1"] .node[data-node="0"] .region')
-        assert float(region.get_attribute('x')) == pytest.approx(x - 8, abs=0.02)
-        assert float(region.get_attribute('width')) == pytest.approx(16, abs=0.02)
+        assert float(region.get_attribute('x')) == pytest.approx(x - 4, abs=0.02)
+        assert float(region.get_attribute('width')) == pytest.approx(8, abs=0.02)
+        kernel = one(page, '.panel[data-plugin="layer2.1"] g[data-node="0"] .kernel')
+        assert float(kernel.get_attribute('width')) == pytest.approx(16, abs=0.02)
         pictures.append(one(page, '.panel[data-plugin="layer2.1"] .frame').get_attribute('href'))
         assert one(page, '#clock').text.endswith(f'frame {t + 1} of {FRAMES}')
         slider.send_keys(Keys.ARROW_RIGHT)

@@ -89,6 +89,8 @@ def clip_data(clip: RegionClip) -> dict[str, Any]:
                 path=path,
                 center=_numbers(nodes.center),
                 halfSize=_numbers(nodes.half_size),
+                kernel=nodes.kernel,
+                boxScale=nodes.box_scale,
                 colors=['#{:02x}{:02x}{:02x}'.format(*color) for color in node_colors(nodes.center.shape[1])],
                 motion=_numbers(node_motion(nodes.center)),
                 bold=moving_nodes(nodes.center),

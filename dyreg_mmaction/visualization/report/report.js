@@ -93,16 +93,16 @@ const x = value => value * clip.width, y = value => value * clip.height;
 function rect(box) {
   return {x: x(box[0]), y: y(box[1]), width: x(box[2] - box[0]), height: y(box[3] - box[1])};
 }
-function boxOf(plugin, i, t) {
-  const [cx, cy] = plugin.center[t][i], [hx, hy] = plugin.halfSize[t][i];
+function boxOf(plugin, i, t, scale) {  // the region, scaled around its centre
+  const [cx, cy] = plugin.center[t][i], [hx, hy] = plugin.halfSize[t][i].map(half => scale * half);
   return rect([cx - hx, cy - hy, cx + hx, cy + hy]);
 }
-function tent(color) {  // the outer product of two tents, stretched over the region
+function soft(color, kernel) {  // the outer product of two tents, or an even area, stretched over the region
   const side = 48, canvas = make('canvas', {width: side, height: side}), context = canvas.getContext('2d');
   context.fillStyle = color;
   for (let row = 0; row < side; row++) {
     for (let column = 0; column < side; column++) {
-      const [v, h] = [row, column].map(p => 1 - Math.abs((2 * p + 1) / side - 1));
+      const [v, h] = [row, column].map(p => kernel === 'area' ? 1 : 1 - Math.abs((2 * p + 1) / side - 1));
       context.globalAlpha = .85 * v * h;
       context.fillRect(column, row, 1, 1);
     }
@@ -127,7 +127,7 @@ function makePanel(plugin) {
     const bold = plugin.bold.includes(i);
     const group = make('svg:g', {class: 'node', 'data-node': i});
     const way = make('svg:polyline', {class: 'way', fill: 'none', stroke: color, 'stroke-width': 2 * unit});
-    const kernel = make('svg:image', {class: 'kernel', preserveAspectRatio: 'none', href: tent(color)});
+    const kernel = make('svg:image', {class: 'kernel', preserveAspectRatio: 'none', href: soft(color, plugin.kernel)});
     const veil = make('svg:g', {'data-node': i});
     veil.append(kernel);
     veils.append(veil);
@@ -202,9 +202,8 @@ function drawFrame(t) {
       display(number, known && numbers);
       display(way, ways && bold);
       if (known) {
-        const box = boxOf(plugin, i, frame);
-        set(region, box);
-        set(kernel, box);
+        set(region, boxOf(plugin, i, frame, plugin.boxScale));
+        set(kernel, boxOf(plugin, i, frame, 1));
         set(dot, {cx: x(cx), cy: y(cy)});
         // to the upper right, but within the frame
         set(number, {x: Math.min(x(cx) + 4 * unit, clip.width - 12 * unit), y: Math.max(y(cy) - 4 * unit, 9 * unit)});
