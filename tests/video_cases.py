@@ -9,9 +9,10 @@ import imageio_ffmpeg
 ROTATIONS = (90, 180, 270)  # counterclockwise
 
 
-def run_ffmpeg(*args: object) -> None:
+def run_ffmpeg(*args: object) -> bytes:
+    """What it writes to its standard output."""
     command = [imageio_ffmpeg.get_ffmpeg_exe(), '-y', '-loglevel', 'error', *map(str, args)]
-    subprocess.run(command, check=True, capture_output=True, stdin=subprocess.DEVNULL)
+    return subprocess.run(command, check=True, capture_output=True, stdin=subprocess.DEVNULL).stdout
 
 
 def encode(path: Path, codec: str = 'libx264', *options: object, size: str = '64x48', frames: int = 20) -> Path:
@@ -64,9 +65,15 @@ def _two_passes(folder: Path) -> Path:
     return folder / 'hidden.webm'
 
 
-def _rotated_vp9(folder: Path) -> Path:
-    source = encode(folder / 'source.mkv', 'libvpx-vp9')
-    return copy(folder / 'rotated.mkv', source, ('-display_rotation', 90))
+def _oriented_vp9(*orientation: object) -> Callable[[Path], Path]:
+    return lambda folder: copy(folder / 'a.mkv', encode(folder / 'source.mkv', 'libvpx-vp9'), orientation)
+
+
+def two_sizes(folder: Path) -> Path:
+    """From its 11th frame on, frames are larger; decoders scale them to the size of the first."""
+    parts = [encode(folder / f'{size}.ts', size=size, frames=10) for size in ('64x48', '96x64')]
+    (folder / 'list.txt').write_text(''.join(f"file '{part.name}'\n" for part in parts))
+    return copy(folder / 'sizes.mkv', folder / 'list.txt', ('-f', 'concat'))
 
 
 GAPS = ('-vf', r"select='lt(n\,6)+not(mod(n\,3))'", '-fps_mode', 'vfr')
@@ -75,7 +82,16 @@ GAPS = ('-vf', r"select='lt(n\,6)+not(mod(n\,3))'", '-fps_mode', 'vfr')
 VIDEOS: dict[str, tuple[Callable[[Path], Path], int]] = {
     **{f'rotated {a}': (_copied('rotated.mp4', ('-display_rotation', a)), 20) for a in ROTATIONS},
     'rotated in Matroska': (_copied('rotated.mkv', ('-display_rotation', 90)), 20),
-    'rotated VP9': (_rotated_vp9, 20),
+    'rotated VP9': (_oriented_vp9('-display_rotation', 90), 20),
+    'mirrored': (_copied('mirrored.mp4', ('-display_hflip',)), 20),
+    'upside down, mirrored': (_copied('mirrored.mp4', ('-display_vflip',)), 20),
+    **{
+        f'rotated {a}, mirrored': (_copied('mirrored.mp4', ('-display_rotation', a, '-display_hflip')), 20)
+        for a in (90, 270)
+    },
+    'mirrored VP9': (_oriented_vp9('-display_hflip'), 20),
+    'interlaced': (_encoded('interlaced.mp4', 'libx264', '-flags', '+ildct+ilme', '-x264opts', 'tff=1'), 20),
+    'sides that decord cannot copy': (_encoded('narrow.mp4', size='48x64'), 20),
     'rotated, sides that decord can copy': (_copied('even.mp4', ('-display_rotation', 90), size='128x64'), 20),
     'trimmed': (_copied('trimmed.mp4', ('-ss', 0.35)), 16),
     'trimmed to its middle': (_copied('trimmed.mp4', ('-ss', 0.35), ('-t', 0.8)), 10),

@@ -1,12 +1,13 @@
 """Frames of a video file by their numbers, read by decord, PyAV or torchcodec."""
 
 from collections.abc import Callable
+from fractions import Fraction
 from io import BytesIO
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
-from ..something.timeline import Timeline, import_av, read_timeline
+from ..something.timeline import Timeline, display_matrix, import_av, read_timeline
 
 
 class Reader(Protocol):
@@ -54,25 +55,47 @@ class DecordReader:
 
 
 class PyAVReader:
-    """PyAV: every codec of FFmpeg. A video is decoded from its start on, and rotated as it says."""
+    """PyAV: every codec of FFmpeg. A video is decoded from its start on, and rotated and mirrored as it says."""
 
     def __init__(self, content: bytes, timeline: Timeline, num_threads: int = 1) -> None:
         self.content, self.num_threads = content, num_threads
 
     def read(self, numbers: np.ndarray) -> list[np.ndarray]:
         wanted, frames = set(np.asarray(numbers).tolist()), {}
+        size: dict[str, int] = {}  # that of the first frame, to which the other decoders scale all
         with import_av().open(BytesIO(self.content)) as container:
             stream = container.streams.best('video')
             stream.codec_context.thread_count = self.num_threads
             for number, frame in enumerate(container.decode(stream)):
+                size = size or dict(width=frame.width, height=frame.height)
                 if number in wanted:
-                    pixels = frame.to_ndarray(format='rgb24', interpolation='BICUBIC')  # as FFmpeg and OpenCV
-                    frames[number] = np.ascontiguousarray(np.rot90(pixels, round(frame.rotation / 90)))
+                    pixels = _progressive(frame).to_ndarray(format='rgb24', interpolation='BICUBIC', **size)
+                    frames[number] = np.ascontiguousarray(_orient(pixels, display_matrix(frame)))
                 if len(frames) == len(wanted):
                     break
         if len(frames) < len(wanted):
             raise ValueError(f'only {len(frames)} of {len(wanted)} frames can be decoded')
         return [frames[number] for number in np.asarray(numbers).tolist()]
+
+
+def _progressive(frame: Any) -> Any:
+    """The frame, marked as progressive: PyAV converts interlaced frames by field, other decoders do not."""
+    if not frame.interlaced_frame:
+        return frame
+    graph = import_av().filter.Graph()
+    source = graph.add_buffer(
+        width=frame.width, height=frame.height, format=frame.format, time_base=frame.time_base or Fraction(1)
+    )
+    graph.link_nodes(source, graph.add('setfield', 'prog'), graph.add('buffersink')).configure()
+    graph.push(frame)
+    return graph.pull()
+
+
+def _orient(pixels: np.ndarray, matrix: np.ndarray) -> np.ndarray:
+    """Rotate and mirror an image (H, W, C) by multiples of 90 degrees: (x, y) is shown at (x, y) @ matrix."""
+    if abs(matrix[0, 1]) > abs(matrix[0, 0]):
+        pixels, matrix = pixels.swapaxes(0, 1), matrix[::-1]
+    return pixels[:: -1 if matrix[1, 1] < 0 else 1, :: -1 if matrix[0, 0] < 0 else 1]
 
 
 class TorchcodecReader:

@@ -1,12 +1,13 @@
 """What the elements of a WebM or Matroska file say that FFmpeg does not pass on."""
 
 SEGMENT, CLUSTER = 0x18538067, 0x1F43B675  # the elements that hold all others but the header
-ROLL = 0x7675  # rotation of a track
+YAW, ROLL = 0x7673, 0x7675  # a track is mirrored, rotated
 
 
 def is_rotated(content: bytes) -> bool:
-    """Whether the file may rotate its frames: whether the bytes of the element that says so are in its header."""
-    return ROLL.to_bytes(2, 'big') in content[: content.find(CLUSTER.to_bytes(4, 'big'))]
+    """Whether the file may rotate or mirror its frames: whether its header has the bytes of an element that does."""
+    header = content[: content.find(CLUSTER.to_bytes(4, 'big'))]
+    return any(element.to_bytes(2, 'big') in header for element in (YAW, ROLL))
 
 
 def is_complete(content: bytes) -> bool:

@@ -9,7 +9,7 @@ from .matroska import is_complete, is_rotated
 
 INDEXED = ('mov', 'matroska')  # containers in which a seek finds its keyframe; "mov" is MP4 too
 PLAIN = ('yuv420p', 'yuvj420p')  # what all decoders convert to the same RGB, if both sides are even
-UPRIGHT = ('vp8', 'vp9')  # codecs whose frames are rotated by the container only
+UPRIGHT = ('vp8', 'vp9')  # codecs whose frames are rotated or mirrored by the container only
 VP8_SHOWN = 1 << 4  # bit of the first byte of a VP8 frame
 
 
@@ -19,8 +19,8 @@ class Timeline(NamedTuple):
     Attributes:
         times (ndarray[T + 1]): When each frame appears and when the last one ends, in seconds after the first.
         codec (str): Name of the codec.
-        seekable (bool): Whether every decoder finds the same frames by seeking: no frame is hidden or rotated, all have
-            a common pixel format, and each can be decoded from the keyframe before it.
+        seekable (bool): Whether every decoder finds the same frames by seeking: no frame is hidden, rotated or
+            mirrored, all have a common pixel format and width, and each can be decoded from the keyframe before it.
     """
 
     times: np.ndarray
@@ -85,7 +85,17 @@ def _is_plain(picture: Any) -> bool:
     """Whether all decoders return the same pixels. A codec context, without rotation, is given for upright frames."""
     if picture is None or picture.format is None or picture.width % 2 or picture.height % 2:
         return False
-    return picture.format.name in PLAIN and not getattr(picture, 'rotation', 0)
+    row = -(-picture.width // 32) * 32  # of decord's buffer, which it mistakes for one of more channels
+    copied = row == picture.width or 3 * row % picture.width > 0
+    return copied and picture.format.name in PLAIN and np.array_equal(display_matrix(picture), np.eye(2))
+
+
+def display_matrix(picture: Any) -> np.ndarray:
+    """How a frame is to be rotated and mirrored (2, 2), as (x, y) @ matrix; a codec context has no matrix."""
+    for data in getattr(picture, 'side_data', ()):
+        if data.type.name == 'DISPLAYMATRIX':
+            return np.frombuffer(bytes(data), np.int32).reshape(3, 3)[:2, :2] / 65536
+    return np.eye(2)
 
 
 def _describe(packet: Any, codec: str) -> tuple[float, float, bool, bool]:
