@@ -6,7 +6,8 @@ Example:
 The effect of a node is the log-odds of the class with all nodes open less those with this node closed: not written
 back, and without messages. The folder receives ``explanations.json``, ``nodes.csv`` (a line for each node of each clip)
 and ``curves.png``: the probability of the class while nodes are closed (deletion) or opened (insertion) in the order of
-their effect, in that of their motion and in random orders.
+their effect, in that of their motion and in random orders. With ``--html`` it receives ``report.html``: effects next to
+the regions of each clip.
 """
 
 import argparse
@@ -32,9 +33,11 @@ from dyreg_mmaction.evaluation.node_effects import (
     mean_curves,
     node_effects,
 )
+from dyreg_mmaction.visualization import RegionClip
 from dyreg_mmaction.visualization.curves import draw_curves
 from dyreg_mmaction.visualization.inputs import ClipInput, dataset_inputs, file_inputs
-from dyreg_mmaction.visualization.predict import class_names, load_model
+from dyreg_mmaction.visualization.predict import class_names, load_model, predict_clip
+from dyreg_mmaction.visualization.report import ReportWriter
 
 
 def parse_args() -> argparse.Namespace:
@@ -46,6 +49,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('videos', nargs='*', help='video files, or folders of frames where the config reads those')
     parser.add_argument('--dataset', choices=['train', 'val', 'test'], help='clips of this dataset of the config')
     parser.add_argument('--out', type=Path, required=True, help='folder to write to')
+    parser.add_argument('--html', action='store_true', help='write report.html, which needs no other file')
     parser.add_argument('--num', type=int, default=20, help='number of clips of the dataset, from all over it')
     parser.add_argument('--target', type=int, help='class to explain; without it, the predicted one of each clip')
     parser.add_argument('--per-frame', action='store_true', help='close each node in each frame alone, too')
@@ -73,12 +77,20 @@ def find_inputs(args: argparse.Namespace, cfg: Config) -> list[ClipInput]:
     return dataset_inputs(cfg, args.dataset, args.num, objects)
 
 
-def explain_input(model: Any, clip: ClipInput, args: argparse.Namespace) -> tuple[Explanation, list[NodeEffect]]:
-    sample = clip.load()
-    explanation = explain(model, sample, args.target, args.per_frame, args.random_orders, args.max_clips)
+def explain_sample(model: Any, sample: dict, args: argparse.Namespace) -> Explanation:
+    return explain(model, sample, args.target, args.per_frame, args.random_orders, args.max_clips)
+
+
+def nodes_of_sample(name: str, sample: dict, explanation: Explanation) -> list[NodeEffect]:
     known = sample['data_samples']
     objects = np.asarray(known.objects, float) if 'objects' in known else None
-    return explanation, node_effects(clip.name, explanation, objects, known.get('acting'))
+    return node_effects(name, explanation, objects, known.get('acting'))
+
+
+def draw_sample(model: Any, name: str, sample: dict, explanation: Explanation, classes: list[str] | None) -> RegionClip:
+    """The first view of a sample, with its effects."""
+    explained = classes[explanation.target] if classes else f'class {explanation.target}'
+    return predict_clip(model, sample, classes, name=name)._replace(explanation=explanation, explained=explained)
 
 
 def as_json(name: str, explanation: Explanation, classes: list[str] | None) -> dict:
@@ -131,15 +143,21 @@ def main() -> None:
     model = load_model(cfg, args.checkpoint, args.device)
     found: list[tuple[str, Explanation]] = []
     rows: list[NodeEffect] = []
+    report = ReportWriter(args.out / 'report.html', title=f'Effects of nodes: {Path(args.config).stem}')
     for clip in track_iter_progress(inputs):
         try:
-            explanation, nodes = explain_input(model, clip, args)
+            sample = clip.load()
+            explanation = explain_sample(model, sample, args)
         except (ValueError, OSError) as error:
             print(f'\n{clip.name} is left out: {error}', file=sys.stderr)
             continue
         found.append((clip.name, explanation))
-        rows += nodes
+        rows += nodes_of_sample(clip.name, sample, explanation)
+        if args.html:
+            report.add(draw_sample(model, clip.name, sample, explanation, classes))
     print()
+    if report.close():
+        print(report.path)
     if not found:
         raise SystemExit(f'nothing is explained: none of the {len(inputs)} clips can be read')
     write(args.out, found, rows, classes)

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from dyreg_mmaction.evaluation.distances import mean
+from dyreg_mmaction.evaluation.explanation import Explanation
 from dyreg_mmaction.evaluation.object_distance import measure_sample
 from dyreg_mmaction.ops import Regions
 
@@ -53,6 +54,8 @@ class RegionClip(NamedTuple):
         truth_score (float, optional): Probability that the model gives it.
         scores (list[tuple[str, float]]): The best classes and their probabilities; [] where scores are not finite.
         distances (dict[str, dict[str, float]]): By plugin, see :func:`.video_distances`; {} without objects.
+        explanation (Explanation, optional): Effects of the nodes, see :func:`.explain`, by the same paths.
+        explained (str, optional): Name of the class that it explains.
     """
 
     name: str
@@ -68,6 +71,8 @@ class RegionClip(NamedTuple):
     truth_score: float | None
     scores: list[tuple[str, float]]
     distances: dict[str, dict[str, float]]
+    explanation: Explanation | None = None
+    explained: str | None = None
 
 
 def make_clip(
@@ -131,7 +136,7 @@ def node_motion(center: np.ndarray) -> np.ndarray:
 
 
 def moving_nodes(center: np.ndarray, most: int = 3, least: float = 0.01, apart: float = 0.08) -> list[int]:
-    """The nodes that matter: those of largest :func:`node_motion`, no two of which go the same way.
+    """The nodes of largest :func:`node_motion`, no two of which go the same way.
 
     Args:
         center (ndarray[T, N, 2]): Centres, in 0..1 of the frame.
@@ -148,6 +153,18 @@ def moving_nodes(center: np.ndarray, most: int = 3, least: float = 0.01, apart: 
         if motion[i] > least and len(chosen) < most and (distances >= apart).all():
             chosen.append(i)
     return chosen
+
+
+def effective_nodes(effects: np.ndarray, most: int = 3) -> list[int]:
+    """The nodes of largest effect (N,), which must be positive, see :class:`.Explanation`: ``most`` at most."""
+    return [i for i in np.argsort(-effects, kind='stable').tolist()[:most] if effects[i] > 0]
+
+
+def highlighted_nodes(clip: RegionClip, path: str) -> list[int]:
+    """The nodes of a plugin to draw boldly: by effect where it is known, otherwise by motion."""
+    if clip.explanation is not None and path in clip.explanation.effects:
+        return effective_nodes(clip.explanation.effects[path])
+    return moving_nodes(clip.nodes[path].center)
 
 
 def nodes_in_view(clip: RegionClip, path: str) -> Nodes:

@@ -5,7 +5,7 @@ import colorsys
 import cv2
 import numpy as np
 
-from .clip import RegionClip, moving_nodes
+from .clip import RegionClip, highlighted_nodes
 from .text import number_mark
 
 SHIFT = 4  # binary digits behind the point that OpenCV takes
@@ -23,16 +23,16 @@ def draw_clip(
 ) -> np.ndarray:
     """Every node's centre in its own colour, with its number; of those drawn boldly a box and the trajectory.
 
-    A box ends where the tent has half its weight, see :attr:`.Nodes.box_scale`.
-    Where no node moves, the regions of all are drawn thinly. Regions that are not finite are left out. Objects have a
-    white outline, a double one where the class is about them. What the network did not see is darker.
+    A box ends where the tent has half its weight, see :attr:`.Nodes.box_scale`. Where no node is drawn boldly, the
+    boxes of all are drawn thinly. Regions that are not finite are left out. Objects have a white outline, a double one
+    where the class is about them. What the network did not see is darker.
 
     Args:
         clip (RegionClip): The clip.
         path (str): Path of the plugin.
         width (int): Width of the drawn frames, in pixels.
         style (str): 'box': boxes; 'kernel': the kernels themselves, softly.
-        bold (list[int], optional): Nodes to draw boldly; None: see :func:`.moving_nodes`.
+        bold (list[int], optional): Nodes to draw boldly; None: see :func:`.highlighted_nodes`.
         numbers (bool): Whether to number the nodes.
 
     Returns:
@@ -45,7 +45,7 @@ def draw_clip(
         raise ValueError(f'style={style!r} is unknown; choose one of {STYLES}')
     nodes = clip.nodes[path]
     every = list(range(nodes.center.shape[1]))
-    chosen = moving_nodes(nodes.center) if bold is None else bold
+    chosen = highlighted_nodes(clip, path) if bold is None else bold
     thin = every if bold is None and not chosen else []
     canvas = _Canvas(clip.frames, width)
     colors = node_colors(len(every))

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from PIL import Image, ImageDraw
 
-from .clip import Nodes, RegionClip, moving_nodes, node_motion
+from .clip import Nodes, RegionClip, highlighted_nodes, node_motion
 from .drawing import draw_clip, node_colors
 from .text import number_mark, text_bar
 
@@ -107,13 +107,19 @@ def clip_caption(clip: RegionClip) -> str:
 
 def path_caption(clip: RegionClip, path: str, bold: list[int] | None = None) -> str:
     """A plugin, and by which number its nodes were chosen."""
-    center = clip.nodes[path].center
-    motion = node_motion(center)
-    chosen = moving_nodes(center) if bold is None else bold
-    moves = ', '.join(f'{i} by {motion[i]:.2f}' for i in chosen)
-    what = f'bold: the nodes that move most ({moves} of the frame)' if moves else 'no node moves by more than 0.01'
+    motion = node_motion(clip.nodes[path].center)
+    effects = {} if clip.explanation is None else clip.explanation.effects
+    by_effect = bold is None and path in effects
+    chosen = highlighted_nodes(clip, path) if bold is None else bold
+    numbers = ', '.join(f'{i} by {(effects[path] if by_effect else motion)[i]:.2f}' for i in chosen)
     if bold is not None:
-        what = f'bold: nodes {moves} of the frame'
+        what = f'bold: nodes {numbers} of the frame'
+    elif by_effect:
+        what = f'bold: the nodes of largest effect ({numbers})' if numbers else 'no node raises the score of the class'
+    else:
+        what = (
+            f'bold: the nodes that move most ({numbers} of the frame)' if numbers else 'no node moves by more than 0.01'
+        )
     distance = clip.distances.get(path)
     near = '' if distance is None else f'; object to node {distance["dist_r"]:.3f}'
     return f'{path}   {what}{near}'

@@ -10,9 +10,18 @@ from mmengine.registry import init_default_scope
 from PIL import Image
 from region_runs import FRAMES, SIDE, digits, recognizer
 
+from dyreg_mmaction.evaluation.explanation import Explanation
 from dyreg_mmaction.registry import DATASETS, MODELS
 from dyreg_mmaction.visualization import contact_sheet, draw_clip, mean_regions, side_by_side
-from dyreg_mmaction.visualization.clip import Nodes, RegionClip, moving_nodes, node_motion, nodes_in_view
+from dyreg_mmaction.visualization.clip import (
+    Nodes,
+    RegionClip,
+    effective_nodes,
+    highlighted_nodes,
+    moving_nodes,
+    node_motion,
+    nodes_in_view,
+)
 from dyreg_mmaction.visualization.drawing import node_colors
 from dyreg_mmaction.visualization.inputs import choose_clips
 from dyreg_mmaction.visualization.predict import predict_clip
@@ -189,6 +198,26 @@ def test_captions_say_by_which_number_nodes_were_chosen():
     assert path_caption(clip(), 'layer1.0').endswith('(0 by 0.22, 1 by 0.02 of the frame)')
     assert clip_caption(clip()) == 'a clip: up; predicted down (0.70)'
     assert text_bar('Zieht 物体 – «ß» ' * 30, 200).shape == (18, 200, 3)
+
+
+def explained(*effects):
+    """The clip with effects of its nodes."""
+    explanation = Explanation(0, 0.7, 0.8, {'layer1.0': np.array(effects)}, {}, {}, {}, {}, {})
+    return clip()._replace(explanation=explanation, explained='down')
+
+
+def test_nodes_are_chosen_by_effect_where_it_is_known():
+    assert highlighted_nodes(clip(), 'layer1.0') == [0, 1]  # by motion
+    assert highlighted_nodes(explained(0.1, -2, 0, 0.3), 'layer1.0') == [3, 0]
+    assert effective_nodes(np.array([1.0, 2, 4, 3])) == [2, 3, 1]
+    caption = path_caption(explained(0.1, -2, 0, 0.3), 'layer1.0')
+    assert caption.endswith('bold: the nodes of largest effect (3 by 0.30, 0 by 0.10)')
+    assert path_caption(explained(0, 0, 0, 0), 'layer1.0').endswith('no node raises the score of the class')
+    assert 'bold: nodes 2 by 0.00 of the frame' in path_caption(explained(0, 0, 0, 1), 'layer1.0', [2])
+    by_hand, by_effect = (
+        draw_clip(one, 'layer1.0', 128, bold=nodes) for one, nodes in ((clip(), [3]), (explained(-1, -1, 0, 1), None))
+    )
+    assert (by_hand == by_effect).all()
 
 
 def test_mean_regions_stand_beside_those_of_the_start():

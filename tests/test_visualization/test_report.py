@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from browser import open_browser
 
+from dyreg_mmaction.evaluation.explanation import Curves, Explanation
 from dyreg_mmaction.visualization.clip import Nodes, RegionClip
 from dyreg_mmaction.visualization.report import clip_data, write_report
 
@@ -235,6 +236,88 @@ def test_nodes_are_numbered(page):
             assert number.rect['x'] + number.rect['width'] <= svg['x'] + svg['width'] + 1
     one(page, '#numbers').click()
     assert not any(number.is_displayed() for number in find(page, '.number'))
+
+
+EFFECTS = np.array([-0.2, 0.5, 0.1])
+
+
+def explained(one, effects=EFFECTS):
+    """A clip with effects of the nodes of its first plugin."""
+    order = Curves(np.array([0.8, 0.5, 0.3, 0.2]), np.array([0.2, 0.6, 0.7, 0.8]))
+    other = Curves(np.array([0.8, 0.7, 0.6, 0.2]), np.array([0.2, 0.3, 0.4, 0.8]))
+    curves = dict(effect=order, motion=other, random=other)
+    explanation = Explanation(0, 0.8, 1.4, {'layer2.1': effects}, {}, {}, {}, {}, curves)
+    return one._replace(explanation=explanation, explained='up ' + EVIL)
+
+
+@pytest.fixture
+def effects_page(page, tmp_path):
+    write_report(tmp_path / 'effects.html', [explained(CLIPS[0]), explained(CLIPS[1], np.zeros(3))])
+    page.get((tmp_path / 'effects.html').as_uri())
+    return page
+
+
+def test_effects_are_bars(effects_page):
+    open_place(effects_page, '#clip-0')
+    panel = find(effects_page, '.panel')[0]
+    amounts = [amount.text for amount in panel.find_elements('css selector', '.amount')]
+    assert amounts == ['−0.200', '+0.500', '+0.100']
+    tracks = panel.find_elements('css selector', '.track')
+    for track, effect in zip(tracks, EFFECTS, strict=True):
+        bar, whole = track.find_element('css selector', '.bar').rect, track.rect
+        middle = whole['x'] + whole['width'] / 2
+        assert bar['width'] == pytest.approx(whole['width'] / 2 * abs(effect) / 0.5, abs=1)
+        assert bar['x'] + (bar['width'] if effect < 0 else 0) == pytest.approx(middle, abs=1)
+    assert not find(effects_page, '.panel')[1].find_elements('css selector', '.bar')  # a plugin without effects
+    assert one(effects_page, '#truth').text == f'Class: up {EVIL}; Explained: up {EVIL}'
+
+
+def test_highlighting_by_effect_is_a_switch(effects_page):
+    open_place(effects_page, '#clip-0')
+    panel = find(effects_page, '.panel')[0]
+
+    def bold():
+        words = panel.find_elements('css selector', '.words')
+        ways = {
+            node.get_attribute('data-node')
+            for node in panel.find_elements('css selector', 'g.node')
+            if node.find_element('css selector', '.way').get_attribute('display') == 'inline'
+        }
+        by_words = {str(i) for i, word in enumerate(words) if word.value_of_css_property('font-weight') == '700'}
+        assert ways == by_words
+        return ways
+
+    why = panel.find_element('css selector', '.why')
+    assert bold() == {'1', '2'} and why.text == 'bold by effect: nodes 1, 2'
+    one(effects_page, '#by-effect').click()
+    assert bold() == {'0'} and why.text == 'bold by motion: node 0'
+    one(effects_page, '#by-effect').click()
+    open_place(effects_page, '#clip-1')
+    assert find(effects_page, '.why')[0].text == 'no node raises the score of the class'
+
+
+def test_mean_curves_are_on_the_summary_page(effects_page):
+    assert one(effects_page, '#curves').is_displayed()
+    captions = [caption.text for caption in find(effects_page, '#plots figcaption')]
+    assert [words.replace(')', ') ').split() for words in captions] == [
+        ['effect', '(0.433)', 'motion', '(0.600)', 'random', '(0.600)'],
+        ['effect', '(0.600)', 'motion', '(0.400)', 'random', '(0.400)'],
+    ]
+    for figure in find(effects_page, '#plots figure'):
+        lines = figure.find_elements('css selector', '.curve')
+        assert [line.get_attribute('class').split()[1] for line in lines] == ['random', 'motion', 'effect']
+        assert all(line.rect['width'] > 200 and line.rect['height'] > 50 for line in lines)
+    heads = [head.text for head in find(effects_page, 'th button')]
+    assert 'largest effect' in heads
+    assert [cell.text for cell in find(effects_page, 'tbody td:last-child')] == ['0.000', '0.500']
+
+
+def test_without_effects_nothing_of_them_is_shown(page):
+    assert not one(page, '#curves').is_displayed()
+    open_clip(page, 0)
+    assert not find(page, '.bar') and not one(page, '#by-effect').is_displayed()
+    assert not one(page, '#effects-hint').is_displayed()
+    assert [why.text for why in find(page, '.why')] == ['bold by motion: node 0', 'no node moves']
 
 
 def test_going_back_returns_to_the_same_place(page, tmp_path):

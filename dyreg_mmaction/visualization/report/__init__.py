@@ -13,7 +13,10 @@ from typing import Any
 import cv2
 import numpy as np
 
-from ..clip import RegionClip, moving_nodes, node_motion
+from dyreg_mmaction.evaluation.explanation import Explanation
+from dyreg_mmaction.evaluation.node_effects import areas, mean_curves
+
+from ..clip import RegionClip, effective_nodes, moving_nodes, node_motion
 from ..drawing import node_colors
 
 HERE = Path(__file__).parent
@@ -22,6 +25,8 @@ WIDTH = 480  # of the frames in the report at most, in pixels
 
 class ReportWriter:
     """Writes a page for each clip and a summary of all, those with the worst numbers first, clip by clip.
+
+    Of clips with an explanation the summary has the mean curves.
 
     Names, labels and all else that comes from files are data to the page, never part of it. The file appears when the
     writer is closed; until then a hidden one beside it grows.
@@ -43,6 +48,7 @@ class ReportWriter:
         head, self.tail = (re.sub('{{([A-Z]+)}}', lambda mark: parts[mark[1]], half) for half in halves)
         self.head = f'{head}{{"title": {_json(title)}, "clips": ['
         self.num_clips = 0
+        self.explanations: list[Explanation] = []
 
     def add(self, clip: RegionClip) -> None:
         """Write a clip."""
@@ -50,12 +56,14 @@ class ReportWriter:
         with self.unfinished.open('a' if self.num_clips else 'w', encoding='utf-8') as file:
             file.write((',' if self.num_clips else self.head) + page)
         self.num_clips += 1
+        if clip.explanation is not None:
+            self.explanations.append(clip.explanation._replace(regions={}, frame_effects={}))
 
     def close(self) -> bool:
         """Complete the page; whether there is one, as without a clip there is none."""
         if self.num_clips:
             with self.unfinished.open('a', encoding='utf-8') as file:
-                file.write(f']}}{self.tail}')
+                file.write(f'], "curves": {_json(_curves(self.explanations))}}}{self.tail}')
             self.unfinished.replace(self.path)
         return self.num_clips > 0
 
@@ -84,6 +92,7 @@ def clip_data(clip: RegionClip) -> dict[str, Any]:
         truth=clip.truth,
         truthScore=clip.truth_score,
         scores=clip.scores,
+        explained=clip.explained,
         plugins=[
             dict(
                 path=path,
@@ -95,10 +104,27 @@ def clip_data(clip: RegionClip) -> dict[str, Any]:
                 motion=_numbers(node_motion(nodes.center)),
                 bold=moving_nodes(nodes.center),
                 distances={name: _number(value) for name, value in clip.distances.get(path, {}).items()},
+                **_effects(clip, path),
             )
             for path, nodes in clip.nodes.items()
         ],
     )
+
+
+def _effects(clip: RegionClip, path: str) -> dict[str, Any]:
+    if clip.explanation is None or path not in clip.explanation.effects:
+        return dict(effects=None)
+    effects = clip.explanation.effects[path]
+    return dict(effects=[float(f'{effect:.4g}') for effect in effects], boldByEffect=effective_nodes(effects))
+
+
+def _curves(explanations: list[Explanation]) -> list[dict[str, Any]]:
+    """Mean curves by the order of the nodes, with their areas; [] where nothing is explained."""
+    curves = mean_curves(explanations) if explanations else {}
+    return [
+        dict(order=order, areas=area, **{kind: _numbers(curve) for kind, curve in curves[order]._asdict().items()})
+        for order, area in areas(curves).items()
+    ]
 
 
 def _json(value: Any) -> str:

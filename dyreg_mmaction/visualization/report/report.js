@@ -21,6 +21,8 @@ function mean(clip, name) {
   const known = clip.plugins.map(plugin => plugin.distances[name]).filter(value => typeof value === 'number');
   return known.length ? known.reduce((sum, value) => sum + value, 0) / known.length : null;
 }
+const effectsOf = clip => clip.plugins.flatMap(plugin => plugin.effects || []);
+const largestEffect = clip => effectsOf(clip).length ? Math.max(...effectsOf(clip)) : null;
 const COLUMNS = [
   {title: 'clip', value: clip => clip.name, text: true},
   {title: 'score of the class', value: clip => clip.truthScore, worst: 1},
@@ -30,6 +32,7 @@ const COLUMNS = [
   {title: 'switches', value: clip => mean(clip, 'switches'), worst: -1},
   {title: 'class', value: clip => clip.truth, text: true},
   {title: 'predicted', value: guess, text: true},
+  {title: 'largest effect', value: largestEffect, worst: 1},
 ].filter(column => data.clips.some(clip => column.value(clip) !== null));
 const order = {column: COLUMNS.find(column => column.worst) || COLUMNS[0], direction: 1};
 order.direction = order.column.worst || 1;
@@ -71,8 +74,11 @@ function drawTable() {
       const value = column.value(clip);
       const cell = make('td', {}, column.text ? '' : show(value));
       if (column.title === 'clip') cell.append(make('a', {href: '#clip-' + data.clips.indexOf(clip)}, value));
-      else if (column.text) cell.textContent = value === null ? '–' : value;
-      if (column.title === 'predicted' && clip.truth !== null && clip.truth !== value) cell.className = 'wrong';
+      else if (column.text) {
+        cell.textContent = value === null ? '–' : value;
+        cell.className = 'text';
+      }
+      if (column.title === 'predicted' && clip.truth !== null && clip.truth !== value) cell.classList.add('wrong');
       row.append(cell);
     }
     return row;
@@ -83,6 +89,29 @@ function drawTotals() {
   const right = known.filter(clip => clip.truth === guess(clip)).length;
   byId('totals').textContent = data.clips.length + (data.clips.length === 1 ? ' clip' : ' clips') +
     (known.length ? ', ' + right + ' of ' + known.length + ' predicted correctly' : '');
+}
+
+function drawCurves() {
+  byId('curves').hidden = !data.curves.length;
+  const [width, height] = [320, 180], points = curve =>
+    curve.map((value, i) => `${width * i / (curve.length - 1)},${height * (1 - value)}`).join(' ');
+  byId('plots').append(...[['deletion', 'closed'], ['insertion', 'open']].map(([kind, what]) => {
+    const figure = make('figure'), caption = make('figcaption');
+    const svg = make('svg:svg', {viewBox: `-30 -14 ${width + 40} ${height + 44}`, role: 'img', 'aria-label': kind});
+    svg.append(make('svg:path', {class: 'axis', d: `M0 0V${height}H${width}`}));
+    for (const [px, py, anchor, text] of [[-4, 4, 'end', '1'], [-4, height + 4, 'end', '0'], [0, height + 15, 'middle', '0'],
+      [width, height + 15, 'middle', '1'], [width / 2, height + 27, 'middle', 'fraction of nodes ' + what],
+      [width / 2, -4, 'middle', kind + ': probability of the class']]) {
+      svg.append(make('svg:text', {x: px, y: py, 'text-anchor': anchor}, text));
+    }
+    for (const curve of [...data.curves].reverse()) {  // that by effect lies above the others
+      svg.append(make('svg:polyline', {class: 'curve ' + curve.order, points: points(curve[kind])}));
+    }
+    caption.append(...data.curves.map(curve =>
+      make('span', {class: curve.order}, `${curve.order} (${show(curve.areas[kind])})`)));
+    figure.append(svg, caption);
+    return figure;
+  }));
 }
 
 // ---- a clip
@@ -124,25 +153,43 @@ function makePanel(plugin) {
   const veils = make('svg:g');
   svg.append(image, outside, veils, objects);
   const nodes = plugin.colors.map((color, i) => {
-    const bold = plugin.bold.includes(i);
     const group = make('svg:g', {class: 'node', 'data-node': i});
     const way = make('svg:polyline', {class: 'way', fill: 'none', stroke: color, 'stroke-width': 2 * unit});
     const kernel = make('svg:image', {class: 'kernel', preserveAspectRatio: 'none', href: soft(color, plugin.kernel)});
     const veil = make('svg:g', {'data-node': i});
     veil.append(kernel);
     veils.append(veil);
-    const region = make('svg:rect', {class: 'region', fill: 'none', stroke: color, 'stroke-width': (bold ? 2 : .5) * unit});
-    const dot = make('svg:circle', {
-      class: 'center', r: (bold ? 4 : 2) * unit, fill: color, stroke: '#fff', 'stroke-width': bold ? unit : 0});
+    const region = make('svg:rect', {class: 'region', fill: 'none', stroke: color});
+    const dot = make('svg:circle', {class: 'center', fill: color, stroke: '#fff'});
     const number = make('svg:text', {class: 'number', 'font-size': 9 * unit, 'stroke-width': 2 * unit}, i);
-    if (!bold) set(region, {'stroke-opacity': .5});
     group.append(way, region, dot, number);
-    return {group, veil, way, kernel, region, dot, number, bold};
+    return {group, veil, way, kernel, region, dot, number};
+  });
+  const why = make('p', {class: 'why'});
+  panel.append(svg, why, distanceList(plugin), nodeSwitches(plugin, nodes));
+  return {plugin, unit, panel, svg, why, image, objects, boxes, nodes};
+}
+function highlight({plugin, unit, svg, why, nodes}) {
+  const byEffect = plugin.effects !== null && byId('by-effect').checked;
+  const chosen = byEffect ? plugin.boldByEffect : plugin.bold;
+  nodes.forEach((node, i) => {
+    const bold = node.bold = chosen.includes(i);
+    set(node.region, {'stroke-width': (bold ? 2 : .5) * unit, 'stroke-opacity': bold ? 1 : .5});
+    set(node.dot, {r: (bold ? 4 : 2) * unit, 'stroke-width': bold ? unit : 0});
+    node.words.style.fontWeight = bold ? 'bold' : '';
   });
   for (const node of [...nodes].reverse()) if (!node.bold) svg.append(node.group);
   for (const node of nodes) if (node.bold) svg.append(node.group);
-  panel.append(svg, distanceList(plugin), nodeSwitches(plugin, nodes));
-  return {plugin, unit, panel, image, objects, boxes, nodes};
+  const none = byEffect ? 'no node raises the score of the class' : 'no node moves';
+  why.textContent = !chosen.length ? none :
+    `bold by ${byEffect ? 'effect' : 'motion'}: ${chosen.length > 1 ? 'nodes' : 'node'} ${chosen.join(', ')}`;
+}
+function effectBar(effect, color) {  // from the middle, as long as the largest effect of the clip allows
+  const largest = Math.max(...effectsOf(clip).map(Math.abs)) || 1, length = 50 * Math.abs(effect) / largest;
+  const track = make('span', {class: 'track'}), bar = make('span', {class: 'bar'});
+  Object.assign(bar.style, {left: `${effect < 0 ? 50 - length : 50}%`, width: `${length}%`, background: color});
+  track.append(bar);
+  return [track, make('span', {class: 'amount'}, (effect < 0 ? '−' : '+') + Math.abs(effect).toFixed(3))];
 }
 function distanceList(plugin) {
   const names = {dist_p: 'node to object', dist_r: 'object to node', dist_acting: 'acting object to node',
@@ -154,7 +201,7 @@ function distanceList(plugin) {
   return list;
 }
 function nodeSwitches(plugin, nodes) {
-  const field = make('div', {class: 'nodes', role: 'group', 'aria-label': 'nodes of ' + plugin.path});
+  const field = make('div', {class: plugin.effects ? 'nodes effects' : 'nodes', role: 'group', 'aria-label': 'nodes of ' + plugin.path});
   const inputs = nodes.map((node, i) => {
     const label = make('label'), input = make('input', {type: 'checkbox', 'data-node': i});
     input.checked = true;
@@ -163,9 +210,8 @@ function nodeSwitches(plugin, nodes) {
     };
     const swatch = make('span', {class: 'swatch'});
     swatch.style.background = plugin.colors[i];
-    const words = make('span', {}, `${i} (${show(plugin.motion[i], 2)})`);
-    if (node.bold) words.style.fontWeight = 'bold';
-    label.append(input, swatch, words);
+    node.words = make('span', {class: 'words'}, `${i} (${show(plugin.motion[i], 2)})`);
+    label.append(input, swatch, node.words, ...(plugin.effects ? effectBar(plugin.effects[i], plugin.colors[i]) : []));
     return [label, input];
   });
   const all = make('button', {type: 'button', class: 'all'}, 'all / none');
@@ -191,11 +237,11 @@ function drawFrame(t) {
       display(box, seen);
       if (seen) set(box, rect(corners));
     });
-    const moves = nodes.some(({bold}) => bold);
+    const some = nodes.some(({bold}) => bold);
     nodes.forEach(({way, kernel, region, dot, number, bold}, i) => {
       const [cx, cy] = plugin.center[frame][i];
       const known = ![...plugin.center[frame][i], ...plugin.halfSize[frame][i]].includes(null);  // a finite region
-      const soft = kernels && (bold || !moves);  // of a still clip the kernels of all nodes
+      const soft = kernels && (bold || !some);  // where none is bold, the kernels of all nodes
       display(kernel, known && soft);
       display(region, known && !soft);
       display(dot, known);
@@ -217,6 +263,7 @@ function drawClip() {
   byId('name').textContent = clip.name;
   set(byId('time'), {max: clip.images.length - 1});
   panels = clip.plugins.map(makePanel);
+  panels.forEach(highlight);
   byId('panels').replaceChildren(...panels.map(({panel}) => panel));
   byId('plugin-switches').replaceChildren(...(panels.length < 2 ? [] : panels.map(({plugin, panel}) => {
     const label = make('label'), input = make('input', {type: 'checkbox', 'data-plugin': plugin.path});
@@ -226,7 +273,9 @@ function drawClip() {
     return label;
   })));
   byId('objects').parentElement.hidden = !clip.acting.length;
-  byId('truth').textContent = clip.truth === null ? '' : 'Class: ' + clip.truth;
+  byId('by-effect').parentElement.hidden = byId('effects-hint').hidden = !effectsOf(clip).length;
+  byId('truth').textContent = [['Class', clip.truth], ['Explained', clip.explained]].filter(([, name]) => name !== null)
+    .map(([what, name]) => `${what}: ${name}`).join('; ');
   byId('scores').replaceChildren(...clip.scores.map(([name, score]) => {
     const row = make('li');
     row.style.setProperty('--score', `calc(${score} * min(20rem, 60vw))`);
@@ -296,6 +345,7 @@ document.addEventListener('click', event => {
 byId('play').onclick = () => play(!playing());
 byId('time').oninput = () => { play(false); drawFrame(Number(byId('time').value)); };
 for (const id of ['objects', 'ways', 'kernels', 'numbers']) byId(id).onchange = () => drawFrame(frame);
+byId('by-effect').onchange = () => { panels.forEach(highlight); drawFrame(frame); };
 document.addEventListener('keydown', event => {
   if (clip === null || event.ctrlKey || event.altKey || event.metaKey) return;
   const control = event.target.closest('input, button, a');
@@ -312,4 +362,5 @@ window.onhashchange = route;
 drawHead();
 drawTotals();
 drawTable();
+drawCurves();
 route();
