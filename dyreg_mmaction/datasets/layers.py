@@ -23,7 +23,8 @@ class Layers:
 
     def _load(self, depth: int, index: int) -> Any:
         if depth == len(self.layers):
-            return self.dataset[index]
+            own = getattr(type(self.dataset), '__getitems__', None)
+            return own(self.dataset, [index])[0] if own else self.dataset[index]
         return self.layers[depth](self.dataset, partial(self._load, depth + 1), index)
 
 
@@ -33,10 +34,12 @@ def load_through(dataset: Any, layer: Layer) -> None:
     ``dataset[index]``, its attributes and its methods do not change, so that hooks may use and replace them.
 
     Args:
-        dataset (Dataset): A map-style dataset.
+        dataset (Dataset): A map-style dataset; a list of samples is left as it is.
         layer (Callable): Returns the sample; ``load(index)`` is the next layer, in the end ``dataset[index]``. A
             function of a module, as workers may get it by pickle.
     """
+    if isinstance(dataset, list | tuple):
+        return
     layers = vars(dataset).get('__getitems__')
     if not isinstance(layers, Layers):
         layers = dataset.__getitems__ = Layers(dataset)

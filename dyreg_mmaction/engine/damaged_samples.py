@@ -7,6 +7,7 @@ from mmengine.dist import all_gather_object, get_world_size
 from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
+from mmengine.structures import BaseDataElement
 from torch import nn
 from torch.utils.data import DataLoader
 
@@ -52,7 +53,7 @@ class DamagedSamples(Hook):
         Raises:
             RuntimeError: If more samples are damaged than the limit allows.
         """
-        self._count(runner, data_batch['data_samples'])
+        self._count(runner, data_batch)
         samples = max(self.seen, len(runner.train_dataloader.dataset) / get_world_size())
         if len(self.replaced) > self.limit * samples:
             raise RuntimeError(
@@ -74,7 +75,7 @@ class DamagedSamples(Hook):
 
     def after_val_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: Any = None) -> None:
         """Log what is new."""
-        self._count(runner, data_batch['data_samples'])
+        self._count(runner, data_batch)
 
     def after_val_epoch(self, runner: Runner, metrics: dict[str, float] | None = None) -> None:
         """List what was wrong for this reason."""
@@ -90,7 +91,8 @@ class DamagedSamples(Hook):
         self.handle.remove()
         self._report(runner, f'samples cannot be read and count as wrong, after epoch {runner.epoch}', size)
 
-    def _count(self, runner: Runner, samples: Sequence[Any]) -> None:
+    def _count(self, runner: Runner, data_batch: Any) -> None:
+        samples = _of_data_samples(data_batch.get('data_samples') if isinstance(data_batch, dict) else None)
         for position, damaged in enumerate((sample.get('damaged') for sample in samples), self.seen):
             if damaged:
                 self.replaced.append(next(iter(damaged)))
@@ -118,11 +120,19 @@ class DamagedSamples(Hook):
     def _make_wrong(model: nn.Module, args: Any, kwargs: dict, outputs: Any) -> None:
         if kwargs.get('mode') != 'predict':
             return
-        for sample in outputs:
+        for sample in _of_data_samples(outputs):
             if sample.get('damaged') and 'pred_score' in sample:
-                scores = sample.pred_score.clone()
-                scores[..., sample.gt_label] = scores.min() - 1
+                scores, label = sample.pred_score.clone(), sample.gt_label
+                if 1 < len(label) == scores.shape[-1]:  # a number for each class, as several may be right
+                    label = label.nonzero().squeeze(1)
+                scores[..., label] = scores.min() - 1
                 sample.set_pred_score(scores).set_pred_label(scores.argmax(-1, keepdim=True))
+
+
+def _of_data_samples(samples: Any) -> Sequence[BaseDataElement]:
+    """The samples if they are MMEngine's: a user's own datasets, collate functions and models may have none."""
+    of_mmengine = isinstance(samples, Sequence) and all(isinstance(sample, BaseDataElement) for sample in samples)
+    return samples if of_mmengine else ()
 
 
 def _list(paths: list[str]) -> str:

@@ -8,7 +8,7 @@ import pytest
 from mmaction.datasets import VideoDataset
 from mmengine.dataset import Compose, ConcatDataset, pseudo_collate
 from mmengine.registry import DefaultScope
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, Dataset, Subset
 
 from dyreg_mmaction.datasets.decoding import VideoDecode, VideoInit, build_replacing, replace_damaged
 from dyreg_mmaction.datasets.layers import load_through
@@ -276,3 +276,58 @@ def test_the_label_of_a_test_is_kept_in_datasets_of_datasets(video, tmp_path):
     load_through(both, replace_damaged)
     sample = loaded(both, 1)['data_samples']
     assert sample.gt_label.item() == 1 and list(sample.damaged) == [str(tmp_path / 'no.webm')]
+
+
+class Own(Dataset):
+    """A dataset of a user's, which is not MMEngine's."""
+
+    def __init__(self, videos, key='data_samples'):
+        self.videos, self.key = videos, key
+
+    def __len__(self):
+        return len(self.videos)
+
+    def __getitem__(self, index):
+        sample = self.videos[index]
+        return {'inputs': sample['inputs'], self.key: sample['data_samples']}
+
+
+@pytest.mark.parametrize('kind', [Own, lambda videos: Subset(videos, [0, 1])], ids=['Own', 'Subset'])
+def test_samples_are_replaced_in_datasets_that_are_not_mmengines(video, tmp_path, kind):
+    shutil.copy(video, tmp_path / 'a.webm')
+    videos = kind(dataset(tmp_path, 'no.webm 1\na.webm 0\n'))
+    load_through(videos, replace_damaged)
+    sample = loaded(videos, 0)['data_samples']
+    assert 'no.webm cannot be read' in next(iter(sample.damaged.values())) and 'damaged' not in loaded(videos, 1)
+
+
+def test_where_samples_cannot_report_damage_its_error_is_raised(video, tmp_path):
+    shutil.copy(video, tmp_path / 'a.webm')
+    videos = Own(dataset(tmp_path, 'no.webm 1\na.webm 0\n'), key='label')
+    load_through(videos, replace_damaged)
+    with pytest.raises(ValueError, match='no.webm cannot be read'):
+        loaded(videos, 0)
+    assert set(loaded(videos, 1)) == {'inputs', 'label'}
+
+
+def test_all_copies_of_a_repeated_augmentation_report_damage(video, tmp_path):
+    shutil.copy(video, tmp_path / 'a.webm')
+    (tmp_path / 'list.txt').write_text('no.webm 1\na.webm 0\n')
+    steps = [dict(type='DecordInit'), PIPELINE[0], dict(type='DecordDecode'), *PIPELINE[-2:]]
+    settings = dict(ann_file=str(tmp_path / 'list.txt'), data_prefix=dict(video=str(tmp_path)), pipeline=steps)
+    videos = build_replacing('RepeatAugDataset', num_repeats=2, **settings)
+    assert [list(copy['data_samples'].damaged) for copy in loaded(videos, 0)] == [[str(tmp_path / 'no.webm')]] * 2
+
+
+def test_a_dataset_that_reads_batches_itself_still_does(video, tmp_path):
+    class Batches(Own):
+        __getitem__ = None
+
+        def __getitems__(self, indices):
+            return [self.videos[index] for index in indices]
+
+    shutil.copy(video, tmp_path / 'a.webm')
+    videos = Batches(dataset(tmp_path, 'no.webm 1\na.webm 0\n'))
+    load_through(videos, replace_damaged)
+    assert 'damaged' in loaded(videos, 0)['data_samples']
+    load_through([1, 2], replace_damaged)  # a list of samples, which nothing reads

@@ -9,6 +9,7 @@ import pytest
 import torch
 from forks import Forks, launcher
 from mmaction.datasets import VideoDataset
+from mmaction.structures import ActionDataSample
 from mmengine.config import Config
 from mmengine.dataset import Compose
 from mmengine.hooks import Hook
@@ -129,6 +130,23 @@ def test_in_a_test_they_are_wrong_whatever_the_model_says(videos, tmp_path):
     assert all(keep.samples[n].pred_score.argmin() == keep.samples[n].gt_label for n in wrong)
     assert re.search('2 of 20 samples cannot be read and count as wrong.*: .*4.webm, .*9.webm', log_of(tmp_path))
     assert not runner.model._forward_hooks
+
+
+def test_of_several_classes_all_are_wrong():
+    sample = ActionDataSample(damaged={'a.webm': 'no such file'})
+    sample.set_gt_label(np.array([0.0, 1.0, 1.0])).set_pred_score(torch.tensor([0.2, 0.5, 0.3]))
+    DamagedSamples._make_wrong(None, (), dict(mode='predict'), [sample])
+    assert sample.pred_score.tolist() == pytest.approx([0.2, -0.8, -0.8]) and sample.pred_label.item() == 0
+
+
+@pytest.mark.parametrize('batch', [dict(inputs=0), (0, 1), dict(data_samples=[3, 4])])
+def test_batches_and_outputs_of_a_users_own_kind_are_left_alone(videos, tmp_path, batch):
+    runner = build_runner(config(videos, tmp_path, limit=0.0))
+    runner.train_loop  # noqa: B018, which builds it
+    (hook,) = (hook for hook in runner.hooks if isinstance(hook, DamagedSamples))
+    hook.after_train_iter(runner, 0, batch)
+    hook.after_val_iter(runner, 0, batch)
+    hook._make_wrong(None, (), dict(mode='predict'), torch.zeros(2))
 
 
 @pytest.mark.slow

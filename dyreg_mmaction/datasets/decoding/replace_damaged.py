@@ -6,6 +6,7 @@ from typing import Any
 
 import mmcv.transforms
 import mmengine.dataset
+from torch.utils.data import Subset
 
 from dyreg_mmaction.registry import DATASETS
 
@@ -39,12 +40,14 @@ def replace_damaged(dataset: Any, load: Callable[[int], dict], index: int) -> di
     What replaces another has ``damaged`` in the metainfo of its data sample: by path, why it and those between could
     not be read. The hook :class:`.DamagedSamples` counts these, stops a training in which they are many, and has those
     of a test scored as wrong. In test mode the label is that of the sample that cannot be read. What a transform raises
-    when it has got its frames is no damage, and is raised.
+    when it has got its frames is no damage, and is raised; so is every error where samples have no data samples to
+    report it in.
 
     Raises:
         RuntimeError: If 50 samples in a row cannot be read.
     """
     damaged: dict[str, str] = {}
+    first: Exception | None = None
     for other in range(index, index + min(ATTEMPTS, len(dataset))):
         try:
             sample = load(other % len(dataset))
@@ -52,14 +55,20 @@ def replace_damaged(dataset: Any, load: Callable[[int], dict], index: int) -> di
         except Exception as error:  # every decoder has its own kinds
             if _has_frames(error):
                 raise
+            first = first or error
             reason = f'{type(error).__name__}: {error}'.splitlines()[0]
             damaged[_path(dataset, other % len(dataset))] = reason
     else:
         raise RuntimeError(f'none of {len(damaged)} samples in a row can be read; {_first(damaged)}')
-    if damaged:
-        sample['data_samples'].set_metainfo(dict(damaged=damaged))
-        if _test_mode(dataset):
-            sample['data_samples'].set_gt_label(dataset.get_data_info(index)['label'])
+    if first is None:
+        return sample
+    label = _info(dataset, index).get('label') if _test_mode(dataset) else None
+    for copy in sample if isinstance(sample, list) else [sample]:  # a list: RepeatAugDataset's
+        if not isinstance(copy, dict) or 'data_samples' not in copy or (_test_mode(dataset) and label is None):
+            raise first
+        copy['data_samples'].set_metainfo(dict(damaged=damaged))
+        if label is not None:
+            copy['data_samples'].set_gt_label(label)
     return sample
 
 
@@ -80,8 +89,15 @@ def _test_mode(dataset: Any) -> bool:
     return bool(getattr(dataset, 'test_mode', False)) or any(map(_test_mode, inner))
 
 
+def _info(dataset: Any, index: int) -> dict:
+    """What the dataset knows of a sample without reading it: {} where it is no MMEngine dataset."""
+    if isinstance(dataset, Subset):
+        return _info(dataset.dataset, dataset.indices[index])
+    return dataset.get_data_info(index) if hasattr(dataset, 'get_data_info') else {}
+
+
 def _path(dataset: Any, index: int) -> str:
-    info = dataset.get_data_info(index)
+    info = _info(dataset, index)
     return str(info.get('filename') or info.get('frame_dir') or f'sample {index}')
 
 
