@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from mmengine.config import Config, DictAction
 from mmengine.utils import track_iter_progress
+from torch import nn
 
 from dyreg_mmaction.engine.config_variables import read_config
 from dyreg_mmaction.engine.launch import one_sentence
@@ -20,7 +21,7 @@ from dyreg_mmaction.visualization.drawing import STYLES
 from dyreg_mmaction.visualization.inputs import ClipInput, dataset_inputs, file_inputs
 from dyreg_mmaction.visualization.predict import class_names, load_model, predict_clips
 from dyreg_mmaction.visualization.report import ReportWriter
-from dyreg_mmaction.visualization.sheet import stack
+from dyreg_mmaction.visualization.sheet import before_and_after, stack
 from dyreg_mmaction.visualization.video_files import write_gif, write_mp4
 
 IN_SHEET = 20  # clips in regions.png at most
@@ -37,6 +38,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--html', action='store_true', help='write report.html, which needs no other file')
     parser.add_argument('--mp4', action='store_true', help='write a video of each clip')
     parser.add_argument('--gif', action='store_true', help='write a GIF of each clip')
+    parser.add_argument('--before', action='store_true', help='write before_after.jpg: also the model before training')
     parser.add_argument('--style', choices=STYLES, default='box', help='what regions are drawn as')
     parser.add_argument('--nodes', type=int, nargs='+', help='nodes to draw boldly (default: those that move most)')
     parser.add_argument('--view', type=int, default=0, help='which view of a clip, where the pipeline makes several')
@@ -152,8 +154,17 @@ def draw_means(args: argparse.Namespace, cfg: Config, inputs: list[ClipInput], t
     return mean_regions({name: nodes_in_view(start, name) for name in trained}, trained)
 
 
+def draw_before_after(args: argparse.Namespace, cfg: Config, inputs: list[ClipInput], model: nn.Module) -> np.ndarray:
+    """The clips of the sheet, before the first step of training and now."""
+    models = (load_model(cfg, None, args.device), model)
+    classes, few = class_names(cfg, args.labels), inputs[:IN_SHEET]
+    clips = (predict_clips(one, few, lambda error: None, classes, args.view) for one in models)
+    return stack([before_and_after(*both, style=args.style, bold=args.nodes) for both in zip(*clips, strict=True)])
+
+
 def save(path: Path, picture: np.ndarray) -> None:
-    cv2.imwrite(str(path), picture[..., ::-1])
+    options = [cv2.IMWRITE_JPEG_QUALITY, 88] if path.suffix == '.jpg' else []
+    cv2.imwrite(str(path), picture[..., ::-1], options)
     print(path)
 
 
@@ -180,6 +191,8 @@ def main() -> None:
         raise SystemExit(f'nothing is drawn: none of the {len(inputs)} clips can be read')
     if args.dataset:
         save(out / 'mean_regions.png', draw_means(args, cfg, inputs, pictures.mean_nodes()))
+    if args.before:
+        save(out / 'before_after.jpg', draw_before_after(args, cfg, inputs, model))
     if skipped:
         print(f'{len(skipped)} of {len(inputs)} clips are left out, as they cannot be read', file=sys.stderr)
 

@@ -20,6 +20,7 @@ def draw_clip(
     style: str = 'box',
     bold: list[int] | None = None,
     numbers: bool = True,
+    others: bool = True,
 ) -> np.ndarray:
     """Every node's centre in its own colour, with its number; of those drawn boldly a box and the trajectory.
 
@@ -34,6 +35,7 @@ def draw_clip(
         style (str): 'box': boxes; 'kernel': the kernels themselves, softly.
         bold (list[int], optional): Nodes to draw boldly; None: see :func:`.highlighted_nodes`.
         numbers (bool): Whether to number the nodes.
+        others (bool): Whether to draw nodes that are not drawn boldly.
 
     Returns:
         ndarray[T, H', width, 3]: RGB, uint8.
@@ -44,11 +46,11 @@ def draw_clip(
     if style not in STYLES:
         raise ValueError(f'style={style!r} is unknown; choose one of {STYLES}')
     nodes = clip.nodes[path]
-    every = list(range(nodes.center.shape[1]))
     chosen = highlighted_nodes(clip, path) if bold is None else bold
+    every = list(range(nodes.center.shape[1])) if others else sorted(chosen)
     thin = every if bold is None and not chosen else []
     canvas = _Canvas(clip.frames, width)
-    colors = node_colors(len(every))
+    colors = node_colors(nodes.center.shape[1])
     finite = np.isfinite(nodes.center).all(-1) & np.isfinite(nodes.half_size).all(-1)  # (T,N)
     canvas.darken_outside(clip.view)
     for t in range(len(canvas.frames)):

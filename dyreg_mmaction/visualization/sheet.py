@@ -26,8 +26,7 @@ def contact_sheet(
     """
     parts = []
     for clip in clips:
-        shown = min(columns, len(clip.frames))
-        chosen = (np.arange(shown) * 2 + 1) * len(clip.frames) // (2 * shown)
+        chosen = _spread(len(clip.frames), columns)
         rows = [
             (path_caption(clip, path, bold), np.concatenate(draw_clip(clip, path, width, style, bold)[chosen], axis=1))
             for path in clip.nodes
@@ -36,6 +35,41 @@ def contact_sheet(
         for caption, row in rows:
             parts += [text_bar(caption, row.shape[1]), row]
     return stack(parts)
+
+
+def before_and_after(
+    before: RegionClip,
+    after: RegionClip,
+    columns: int = 4,
+    width: int = 400,
+    style: str = 'box',
+    bold: list[int] | None = None,
+) -> np.ndarray:
+    """The same nodes of a clip before and after training, those that ``after`` highlights and no others.
+
+    Args:
+        before, after (RegionClip): The same clip.
+        columns (int): Frames at most, evenly spread.
+        width (int): Width of a frame, in pixels.
+        style, bold: See :func:`.draw_clip`.
+
+    Returns:
+        ndarray[H, W, 3]: RGB, uint8.
+    """
+    shown = _spread(len(after.frames), columns)
+    parts = [text_bar(clip_caption(after), width * len(shown), big=True)]
+    for path in after.nodes:
+        nodes = highlighted_nodes(after, path) if bold is None else bold
+        for clip, when in ((before, 'before training'), (after, f'after training   {path_caption(after, path, bold)}')):
+            frames = draw_clip(clip, path, width, style, nodes, others=False)[shown]
+            parts += [text_bar(when, width * len(shown)), np.concatenate(frames, axis=1)]
+    return stack(parts)
+
+
+def _spread(num_frames: int, most: int) -> np.ndarray:
+    """Indices of ``most`` frames or fewer, evenly spread."""
+    shown = min(most, num_frames)
+    return (np.arange(shown) * 2 + 1) * num_frames // (2 * shown)
 
 
 def side_by_side(clip: RegionClip, width: int = 320, style: str = 'box', bold: list[int] | None = None) -> np.ndarray:

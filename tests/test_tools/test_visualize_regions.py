@@ -56,8 +56,9 @@ def run(tool, root, tmp_path, monkeypatch):
 
 @pytest.mark.slow
 def test_over_a_dataset(run):
-    written = run('model.pth', '--dataset', 'val', '--num', 4, '--html')
-    assert sorted(written) == ['mean_regions.png', 'regions.png', 'report.html']
+    written = run('model.pth', '--dataset', 'val', '--num', 4, '--html', '--before')
+    assert sorted(written) == ['before_after.jpg', 'mean_regions.png', 'regions.png', 'report.html']
+    assert cv2.imread(str(written['before_after.jpg'])).shape[1] == 4 * 400
     text = written['report.html'].read_text()
     assert all(f'{100_001 + i}.webm' in text for i in range(4))  # 4 of 4 clips are those 4
     assert '"dist_acting": 0.' in text  # MiniSomething's own boxes are found

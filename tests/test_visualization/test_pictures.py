@@ -12,7 +12,7 @@ from region_runs import FRAMES, SIDE, digits, recognizer
 
 from dyreg_mmaction.evaluation.explanation import Explanation
 from dyreg_mmaction.registry import DATASETS, MODELS
-from dyreg_mmaction.visualization import contact_sheet, draw_clip, mean_regions, side_by_side
+from dyreg_mmaction.visualization import before_and_after, contact_sheet, draw_clip, mean_regions, side_by_side
 from dyreg_mmaction.visualization.clip import (
     Nodes,
     RegionClip,
@@ -188,6 +188,19 @@ def test_a_sheet_has_a_row_of_frames_for_each_plugin():
     picture = contact_sheet([clip(paths), clip(paths)], columns=3, width=64)
     assert picture.shape == (2 * (22 + 2 * (18 + 48)), 3 * 64, 3)
     assert side_by_side(clip(paths), width=64).shape == (4, 22 + 2 * 18 + 48, 2 * 68, 3)
+
+
+def test_the_same_nodes_are_drawn_before_and_after_training():
+    start = clip()
+    start.nodes['layer1.0'].center[:] = 0.5
+    picture = before_and_after(start, clip(), columns=2, width=64)
+    assert picture.shape == (22 + 2 * (18 + 48), 2 * 64, 3)
+    rows = [picture[22 + 18 + i * 66 : 22 + (i + 1) * 66].astype(int) for i in range(2)]
+    drawn = [[(np.abs(row - color).sum(-1) < 60).any() for color in node_colors(4)] for row in rows]
+    assert drawn[1] == [True, True, False, False]  # those that move after training
+    assert drawn[0][2:] == [False, False]
+    changed = (rows[0] != 30).any(-1)
+    assert changed[:, :64].any() and not changed[:, :20].any()  # before training they are in the middle
 
 
 def test_clips_of_different_lengths_share_a_sheet():
