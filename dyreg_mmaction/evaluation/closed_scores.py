@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from dyreg_mmaction.models.closing import close_nodes
 from dyreg_mmaction.models.finding import region_graphs
+from dyreg_mmaction.models.listening import eagerly, listen
 from dyreg_mmaction.ops import Regions, map_regions
 
 
@@ -94,10 +95,11 @@ class ClosedScores:
     def _predict(self, count: int) -> Tensor:
         """Outputs of the head, (count * V, C), for so many copies of the clip."""
         outputs: list[Tensor] = []
-        hook = self.recognizer.cls_head.register_forward_hook(lambda _, __, output: outputs.append(output))
+        hook = listen(self.recognizer.cls_head, lambda _, __, output: outputs.append(output))
         try:
             inputs = self.inputs.repeat(count, *[1] * (self.inputs.ndim - 1))
-            self.recognizer(inputs, [copy.copy(self.sample) for _ in range(count)], mode='predict')
+            with eagerly(self.recognizer):
+                self.recognizer(inputs, [copy.copy(self.sample) for _ in range(count)], mode='predict')
         finally:
             hook.remove()
         return torch.cat(outputs).double().cpu()
@@ -115,15 +117,15 @@ class ClosedScores:
         hooks = []
         for path, graph in self.graphs.items():
 
-            def see_nodes(_: nn.Module, args: tuple, path: str = path) -> None:
+            def see_nodes(_: nn.Module, args: tuple, __: Tensor, path: str = path) -> None:
                 self.shapes[path] = (args[0].shape[1], args[0].shape[2])
 
             def see_regions(_: nn.Module, __: tuple, output: Regions | Tensor, path: str = path) -> None:
                 regions = map_regions(output) if isinstance(output, Tensor) else output
                 self.regions[path] = regions.normalized()
 
-            hooks.append(graph.graph.register_forward_pre_hook(see_nodes))
-            hooks.append(graph.regions.register_forward_hook(see_regions))
+            hooks.append(listen(graph.graph, see_nodes))
+            hooks.append(listen(graph.regions, see_regions))
         try:
             return self._predict(1)
         finally:

@@ -9,12 +9,13 @@ from torch import nn
 
 from dyreg_mmaction.ops import Regions
 
+from .listening import listen
 from .recording import record_regions, region_plugins
 
 
 @contextmanager
 def attach_regions(model: nn.Module) -> Iterator[None]:
-    """Give every data sample that the recogniser predicts inside the context its regions.
+    """Give every data sample that the recogniser predicts in this thread, inside the context, its regions.
 
     .. code:: python
 
@@ -41,7 +42,7 @@ def attach_regions(model: nn.Module) -> Iterator[None]:
             for forwards in record.values():
                 forwards.clear()
 
-        hook = recognizer.register_forward_hook(attach)
+        hook = listen(recognizer, attach)
         try:
             yield
         finally:

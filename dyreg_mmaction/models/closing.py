@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from dyreg_mmaction.ops.tracing import is_traced
 
+from .listening import eagerly
 from .per_clip import PerClip
 
 _closed: ContextVar[Mapping[nn.Module, PerClip] | None] = ContextVar('closed_nodes', default=None)
@@ -15,7 +16,7 @@ _closed: ContextVar[Mapping[nn.Module, PerClip] | None] = ContextVar('closed_nod
 
 @contextmanager
 def close_nodes(closed: Mapping[nn.Module, Tensor]) -> Iterator[None]:
-    """Close nodes of region graphs in every forward inside the context.
+    """Close nodes of region graphs in every forward that this thread runs inside the context.
 
     The graph runs on the open nodes alone: a closed node sends no message (its key is masked in the attention), does
     not count in the statistics of joint norms, and is not written back. A frame in which all nodes are closed gets no
@@ -35,7 +36,8 @@ def close_nodes(closed: Mapping[nn.Module, Tensor]) -> Iterator[None]:
     """
     token = _closed.set({module: PerClip(mask) for module, mask in closed.items()})
     try:
-        yield
+        with eagerly(*closed):
+            yield
     finally:
         _closed.reset(token)
 
@@ -43,7 +45,7 @@ def close_nodes(closed: Mapping[nn.Module, Tensor]) -> Iterator[None]:
 def closed_nodes(module: nn.Module, num_clips: int) -> Tensor | None:
     """Which nodes of a region graph are closed in its next clips, bool (num_clips, T, N) or (num_clips, 1, N).
 
-    None where the context of :func:`close_nodes` does not name the module, and in traced and compiled models.
+    None where the context of :func:`close_nodes` does not name the module, and in models while they are traced.
     """
     closed = None if is_traced() else _closed.get()
     if closed is None or module not in closed:

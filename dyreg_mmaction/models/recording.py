@@ -1,20 +1,19 @@
 """Reading the regions of a model from outside; modules keep no tensors on themselves."""
 
-import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 
-import torch
 from torch import Tensor, nn
 
 from dyreg_mmaction.ops import Regions, map_regions
 
 from .backbones import Plugged
+from .listening import eagerly, listen
 
 
 @contextmanager
 def record_regions(model: nn.Module) -> Iterator[dict[str, list[Regions]]]:
-    """Collect the regions of every forward inside the context.
+    """Collect the regions of every forward that this thread runs inside the context.
 
     .. code:: python
 
@@ -23,7 +22,8 @@ def record_regions(model: nn.Module) -> Iterator[dict[str, list[Regions]]]:
         record['layer3.4.conv2.conv'][-1].normalized().center  # (B,T,N,2)
 
     The regions are part of the autograd graph wherever the forward is. Of a source that gives maps, regions
-    with the maps' means and variances are recorded. What torch.compile has compiled runs eagerly inside the context.
+    with the maps' means and variances are recorded. Nothing that torch.compile has compiled runs compiled while a
+    context is open, in any thread.
 
     Args:
         model (nn.Module): Anything that holds plugged backbones.
@@ -39,38 +39,19 @@ def record_regions(model: nn.Module) -> Iterator[dict[str, list[Regions]]]:
     hooks = []
     for path, source in region_sources(model).items():
         record[path] = []
-        hooks.append(source.register_forward_hook(lambda _, __, out, path=path: record[path].append(_regions(out))))
+
+        def hear(_: nn.Module, __: tuple, output: Regions | Tensor, path: str = path) -> None:
+            record[path].append(_regions(output))
+
+        hooks.append(listen(source, hear))
     if not record:
         raise ValueError(f'{type(model).__name__} has no plugin with regions; give its backbone plugins=[...]')
     try:
-        with _eagerly(model):
+        with eagerly(model):
             yield record
     finally:
         for hook in hooks:
             hook.remove()
-
-
-def _eagerly(model: nn.Module):
-    """Context in which nothing compiled runs: compiled code does not call hooks that came later."""
-    if torch.compiler.is_compiling() or 'torch._dynamo' not in sys.modules:
-        return nullcontext()
-    if hasattr(torch.compiler, 'set_stance'):
-        return torch.compiler.set_stance('force_eager')
-    if any(_is_compiled(module) for module in model.modules()):
-        raise ValueError(
-            f'the regions of a compiled {type(model).__name__} cannot be recorded with PyTorch {torch.__version__}; '
-            'record those of the model that was compiled, or use PyTorch 2.6 or later'
-        )
-    return nullcontext()
-
-
-def _is_compiled(module: nn.Module) -> bool:
-    forward = vars(module).get('forward')  # MMEngine compiles the method alone
-    return (
-        hasattr(module, '_orig_mod')
-        or getattr(module, '_compiled_call_impl', None) is not None
-        or hasattr(forward, '_torchdynamo_orig_callable')
-    )
 
 
 def _regions(output: Regions | Tensor) -> Regions:

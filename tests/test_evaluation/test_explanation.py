@@ -1,6 +1,7 @@
 """Effects of nodes on a prediction, where the right answer is known."""
 
 import copy
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -191,3 +192,45 @@ def test_wrong_use_raises():
         explain(model.eval(), clip, target=7)
     with pytest.raises(ValueError, match='no region graph'):
         explain(nn.Linear(2, 2).eval(), clip)
+
+
+def clip(seed):
+    shape = (FRAMES, 3, 24, 24)
+    return torch.randint(256, shape, dtype=torch.uint8, generator=torch.Generator().manual_seed(seed))
+
+
+def awake_recognizer():
+    model = recognizer().eval()
+    for parameter in model.backbone.plugins.parameters():
+        nn.init.normal_(parameter, std=0.5)
+    return model
+
+
+def effects_of(model, seed):
+    with torch.no_grad():
+        return explain(model, clip(seed), random_orders=1).effects['place']
+
+
+def test_explanations_in_threads_are_those_of_one():
+    model = awake_recognizer()
+    expected = [effects_of(model, seed) for seed in range(4)]
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda seed: effects_of(model, seed), range(4)))
+    np.testing.assert_array_equal(found, expected)
+    assert len({effects.tobytes() for effects in expected}) == 4
+
+
+@pytest.mark.parametrize('what', ['recognizer', 'backbone'])
+def test_a_compiled_model_is_explained_as_it_was_before(what):
+    torch._dynamo.reset()
+    model = awake_recognizer()
+    expected = effects_of(model, 0)
+    (model if what == 'recognizer' else model.backbone).compile(backend='eager')
+    with torch.no_grad():
+        x = torch.randn(FRAMES, 3, 24, 24)
+        plain = model.backbone(x)
+        plugin = model.backbone.plugins['place']
+        with close_nodes({plugin: torch.ones(1, 1, 9, dtype=torch.bool)}):
+            assert plain.any() and not model.backbone(x).any()
+        assert torch.equal(model.backbone(x), plain)
+    np.testing.assert_array_equal(effects_of(model, 0), expected)

@@ -10,8 +10,9 @@ from mmaction.structures import ActionDataSample
 from mmengine.registry import DefaultScope
 from mmengine.runner.activation_checkpointing import turn_on_activation_checkpointing
 from torch import nn
+from torch._dynamo.testing import CompileCounter
 
-from dyreg_mmaction.models import RegionRecognizer2D
+from dyreg_mmaction.models import RegionRecognizer2D, attach_regions, record_regions
 from dyreg_mmaction.registry import MODELS
 
 THREADS = 8
@@ -59,6 +60,7 @@ def c2d(**kwargs):
     return MODELS.build(config | kwargs).train()
 
 
+REGIONS = dict(type='DyRegGNN', after='layer1.1.conv2', num_nodes=2, node_channels=8)
 SHAPES = [(1, 12), (2, 6), (3, 4), (6, 2)]  # clips and frames: as many maps in all of them
 
 
@@ -80,7 +82,7 @@ def test_eight_threads_of_clips_get_what_one_gets():
         assert all(torch.equal(each, right) for each in found)
 
 
-def test_eight_threads_of_frames_told_by_the_recogniser():
+def recognizer(**plugin):
     torch.manual_seed(0)
     stages = dict(num_stages=2, strides=(1, 2), dilations=(1, 1), out_indices=(1,))
     backbone = dict(
@@ -88,12 +90,16 @@ def test_eight_threads_of_frames_told_by_the_recogniser():
         depth=18,
         num_segments='batch',
         input_size=16,
-        plugins=[dict(type='ClipMean', after='layer2.1')],
+        plugins=[dict(after='layer2.1', **plugin)],
         **stages,
     )
     head = dict(type='TSNHead', num_classes=3, in_channels=128, dropout_ratio=0, average_clips='prob')
     with DefaultScope.overwrite_default_scope('mmaction'):
-        model = RegionRecognizer2D(backbone, head).eval()
+        return RegionRecognizer2D(backbone, head).eval()
+
+
+def test_eight_threads_of_frames_told_by_the_recogniser():
+    model = recognizer(type='ClipMean')
 
     def run(index):
         num_clips, frames = SHAPES[index % len(SHAPES)]
@@ -103,6 +109,56 @@ def test_eight_threads_of_frames_told_by_the_recogniser():
             return [model(images, samples, mode='predict')[0].pred_score.clone() for _ in range(5)]
 
     expected = [run(index) for index in range(THREADS)]
+    for found, right in zip(at_once(run, range(THREADS)), expected, strict=True):
+        assert all(torch.equal(each, right[0]) for each in found)
+
+
+def test_recordings_that_overlap_hear_what_is_compiled_and_leave_it_compiled():
+    torch._dynamo.reset()
+    counter = CompileCounter()
+    model, x = c2d(plugins=[REGIONS]).eval(), clips(0)
+    compiled = torch.compile(model, backend=counter)
+    with torch.no_grad():
+        compiled(x)
+        first, second = record_regions(model), record_regions(model)
+        first.__enter__()
+        record = second.__enter__()
+        first.__exit__(None, None, None)
+        compiled(x)
+        second.__exit__(None, None, None)
+        assert len(record['layer1.1.conv2']) == 1
+        before = counter.frame_count
+        torch.compile(nn.ReLU(), backend=counter)(x)
+    assert counter.frame_count == before + 1
+
+
+def test_each_thread_records_its_own_forwards():
+    model, batches = c2d(plugins=[REGIONS]).eval(), [clips(index) for index in range(THREADS)]
+
+    def run(index):
+        with torch.no_grad(), record_regions(model) as record:
+            for _ in range(3):
+                model(batches[index])
+        return record['layer1.1.conv2']
+
+    expected = [run(index) for index in range(THREADS)]
+    for found, right in zip(at_once(run, range(THREADS)), expected, strict=True):
+        assert len(found) == 3 and all(torch.equal(each.center, right[0].center) for each in found)
+
+
+def test_each_thread_attaches_its_own_regions():
+    model = recognizer(type='DyRegGNN', feature_size=4, num_nodes=2)
+    for parameter in model.backbone.plugins.parameters():
+        nn.init.normal_(parameter, std=0.5)
+
+    def run(index):
+        images = torch.randn(1, 12, 3, 32, 32, generator=torch.Generator().manual_seed(index))
+        samples = [ActionDataSample(metainfo=dict(num_clips=3, clip_len=4)) for _ in images]
+        with torch.no_grad(), attach_regions(model):
+            return [model(images, samples, mode='predict')[0].regions['layer2.1'].center for _ in range(3)]
+
+    expected = [run(index) for index in range(THREADS)]
+    assert not torch.equal(expected[0][0], expected[1][0])
     for found, right in zip(at_once(run, range(THREADS)), expected, strict=True):
         assert all(torch.equal(each, right[0]) for each in found)
 
