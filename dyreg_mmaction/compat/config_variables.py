@@ -15,7 +15,8 @@ def set_variables(values: Mapping[str, Any]) -> Iterator[None]:
     """Give variables other values wherever a config file read inside the context, or a base of it, assigns them.
 
     Args:
-        values (Mapping): Numbers, strings, bools, None, and lists and tuples of these, by the name of the variable.
+        values (Mapping): Numbers, strings, bools, None, and lists, tuples and dicts of these, by the name of the
+            variable. None leaves variables that are dicts or lists alone.
     """
     token = _values.set(values)
     try:
@@ -43,6 +44,8 @@ class _SetVariables(ast.NodeTransformer):
     def visit_Assign(self, node: Any) -> Any:
         names = [name.id for name in ast.walk(node) if isinstance(name, ast.Name) and isinstance(name.ctx, ast.Store)]
         values = {name: value for name, value in _values.get().items() if name in names}
+        if _is_section(node.value):  # None switches it off, and what copies or changes it still needs it
+            values = {name: value for name, value in values.items() if value is not None}
         assignments = [ast.Assign([ast.Name(name, ast.Store())], _literal(value)) for name, value in values.items()]
         kept = [] if names and set(names) == values.keys() else [self._visit(node)]  # what has no use is not computed
         return [ast.fix_missing_locations(ast.copy_location(new, node)) for new in (*kept, *assignments) if new]
@@ -60,8 +63,15 @@ class _SetVariables(ast.NodeTransformer):
         return getattr(super(), f'visit_{type(node).__name__}', self.generic_visit)(node)
 
 
+def _is_section(node: ast.expr | None) -> bool:
+    is_dict = isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == 'dict'
+    return is_dict or isinstance(node, ast.Dict | ast.DictComp | ast.List | ast.ListComp)
+
+
 def _literal(value: Any) -> ast.expr:
     if isinstance(value, list | tuple):
         kind = ast.List if isinstance(value, list) else ast.Tuple
         return kind([_literal(item) for item in value], ast.Load())
+    if isinstance(value, dict):
+        return ast.Dict([ast.Constant(key) for key in value], [_literal(item) for item in value.values()])
     return ast.Constant(value)  # infinity and NaN too, which have no literal in a file

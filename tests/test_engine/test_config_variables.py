@@ -79,7 +79,30 @@ def test_a_variable_is_set_however_it_is_assigned(text, expected, tmp_path):
     assert cfg.made == expected and cfg.size == 64
 
 
-@pytest.mark.parametrize('value', [float('inf'), [1, (None, 'a')], "it's", True])
+@pytest.mark.parametrize(
+    'text',
+    [
+        "_base_ = 'base.py'\nmade = _base_.val_dataloader.x",
+        "_base_ = 'base.py'\nval_dataloader = dict(y=2)\nmade = 1",
+        'val_dataloader = dict(x=1)\nval_dataloader.update(y=2)\nother = val_dataloader\nmade = other["x"]',
+        "_base_ = 'base.py'\nhooks = [*_base_.hooks, 2]\nmade = 1",
+    ],
+)
+def test_a_section_that_is_switched_off_is_there_for_others(text, tmp_path):
+    """As in MMEngine: ``test_dataloader = val_dataloader`` needs the dict, whatever becomes of validation."""
+    (tmp_path / 'base.py').write_text('val_dataloader = dict(x=1)\nother = val_dataloader\nhooks = [1]')
+    (tmp_path / 'mine.py').write_text(text)
+    cfg = read_config(tmp_path / 'mine.py', {'val_dataloader': None, 'hooks': None})
+    assert cfg.val_dataloader is cfg.hooks is None
+    assert cfg.made == cfg.other.x == 1
+
+
+def test_a_value_that_is_none_is_set_as_any_other(tmp_path):
+    (tmp_path / 'mine.py').write_text("weights = 'a.pth'\nmade = dict(pretrained=weights)")
+    assert read_config(tmp_path / 'mine.py', {'weights': None}).made.pretrained is None
+
+
+@pytest.mark.parametrize('value', [float('inf'), [1, (None, 'a')], [dict(a=(1,))], "it's", True])
 def test_every_value_of_a_command_line_reaches_the_file(value, tmp_path):
     (tmp_path / 'mine.py').write_text('size = 1\nmade = dict(size=size)')
     assert read_config(tmp_path / 'mine.py', {'size': value}).made.size == value
