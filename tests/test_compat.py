@@ -472,6 +472,21 @@ def find_whole_checkpoint(folder: Path) -> None:
     torch.save(dict(weight=torch.rand(9)), folder / 'step_3.pth')
     os.utime(folder / 'iter_2.pth', (2, 2))
     assert latest() == 'step_3.pth'
+    for zeros in ('step_3.pth', 'last_checkpoint'):  # after a loss of power
+        (folder / zeros).write_bytes(bytes(100))
+        assert latest() == 'iter_2.pth'
+
+    for file in folder.glob('*.p*'):
+        file.rmdir() if file.is_dir() else file.unlink()
+    training = dict(message_hub={}, weight=torch.rand(9))
+    for name in ('best_acc_epoch_7.pth', 'pretrained.pth', 'model_1.pt', '.model_2.pt.part'):
+        torch.save(training, folder / name)
+    torch.save(dict(weight=torch.rand(9)), folder / 'resnet50-0676ba61.pth')
+    assert latest() == 'model_1.pt'  # filename_tmpl='model_{}.pt'
+    (folder / 'last_checkpoint').unlink()
+    assert latest() == 'model_1.pt'
+    (folder / 'model_1.pt').unlink()
+    assert latest() == 'none'
 
 
 def load_where_nothing_resumes(folder: Path) -> None:

@@ -12,6 +12,8 @@ from typing import Any
 
 from .replacing import replace_in_mmengine
 
+CUT = ' \n\0'  # around what last_checkpoint names; zeros are all that is left of it after a loss of power
+
 
 def write_checkpoints_whole() -> None:
     """``mmengine/runner/checkpoint.py:790`` writes in place: a process killed meanwhile leaves half a file."""
@@ -98,10 +100,10 @@ def find_whole_checkpoint() -> None:
 
     @functools.wraps(stock)
     def find_latest_checkpoint(path: str) -> str | None:
-        latest = stock(path)
+        latest = (stock(path) or '').strip(CUT)
         if latest and ('://' in latest or is_whole(latest)):
             return latest
-        others = _checkpoints(path, latest or '')
+        others = _checkpoints(path, latest)
         found = next(filter(is_whole, others), None)
         if latest or others:
             wrong = f'{latest!r}, the last checkpoint, is broken or missing' if latest else 'last_checkpoint names none'
@@ -115,7 +117,7 @@ def find_whole_checkpoint() -> None:
 def find_checkpoint_since(folder: str, since: float) -> str | None:
     """The newest whole checkpoint of a work dir that was written at the time ``since`` or later, None without one."""
     pointer = Path(folder) / 'last_checkpoint'
-    latest = pointer.read_text().strip() if pointer.exists() else ''
+    latest = pointer.read_text().strip(CUT) if pointer.exists() else ''
     if '://' in latest:
         return latest if pointer.stat().st_mtime >= since else None
     return next((path for path in _checkpoints(folder, latest) if os.stat(path).st_mtime >= since and is_whole(path)),
@@ -123,19 +125,37 @@ def find_checkpoint_since(folder: str, since: float) -> str | None:
 
 
 def _checkpoints(folder: str, latest: str) -> list[str]:
-    """Checkpoints to resume from: those with the name of ``latest``, in case its folder was moved, then the newest."""
+    """Checkpoints to resume from: those with the name of ``latest``, in case its folder was moved, then the newest.
+
+    If none has the name of ``latest`` but for its number, or one of MMEngine's, those of a CheckpointHook with another
+    ``filename_tmpl``.
+    """
     like = re.sub(r'\d+', r'\\d+', re.escape(osp.basename(latest)))
     name = re.compile(rf'(epoch|iter)_\d+\.pth|interrupted\.pth|{like}')
     folders = {osp.abspath(folder), osp.dirname(osp.abspath(latest))} if latest else {folder}
-    files = [file for each in folders if osp.isdir(each) for file in Path(each).iterdir() if name.fullmatch(file.name)]
+    found = [file for each in folders if osp.isdir(each) for file in Path(each).iterdir()]
+    files = [file for file in found if name.fullmatch(file.name)] or list(filter(_is_of_training, found))
     files.sort(key=lambda file: (file.name == osp.basename(latest), file.stat().st_mtime), reverse=True)
     return [str(file) for file in files]
+
+
+def _is_of_training(file: Path) -> bool:
+    """Whether a file is a numbered checkpoint with the state of a training; the best ones lack the optimizer's."""
+    if file.name.startswith(('best_', '.')) or not re.search(r'\d', file.stem):
+        return False
+    try:
+        with zipfile.ZipFile(file) as archive:
+            record = next(name for name in archive.namelist() if name.endswith('/data.pkl'))
+            return b'message_hub' in archive.read(record)
+    except Exception:  # which one depends on what is damaged, or what else it is
+        return False
 
 
 def is_whole(checkpoint: str | os.PathLike) -> bool:
     """Whether a checkpoint exists, is not empty and, if it is a zip file, has every record with its checksum.
 
-    Folders (of DeepSpeed or FSDP) and files that are no zip files (of PyTorch before 1.6) have no checksums.
+    Folders (of DeepSpeed or FSDP) and files that are no zip files (of PyTorch before 1.6) have no checksums, but the
+    zeros that a machine without power leaves in place of a file are none of these.
     """
     if osp.isdir(checkpoint):
         return bool(os.listdir(checkpoint))
@@ -145,7 +165,7 @@ def is_whole(checkpoint: str | os.PathLike) -> bool:
     except (FileNotFoundError, NotADirectoryError):
         return False
     if start != b'PK':
-        return bool(start)
+        return start not in (b'', b'\0\0')
     try:
         with zipfile.ZipFile(checkpoint) as archive:
             return archive.testzip() is None
