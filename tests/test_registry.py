@@ -18,7 +18,7 @@ from mmaction.registry import HOOKS, MODELS
 from torch import nn
 @MODELS.register_module()
 class ConvLSTM(nn.Module): pass
-@MODELS.register_module('FixedRegions')
+@MODELS.register_module(['FixedRegions', 'DynamicRegions', 'SpaceTimeGraph', 'MultiScaleGraph'])
 class Others(nn.Module): pass
 @HOOKS.register_module()
 class FiniteHook: pass
@@ -34,6 +34,15 @@ for name, theirs, ours in (
     assert MODELS.get(f'dyreg_mmaction.{name}') is ours is not theirs, name
 assert MODELS.get('DyRegConvLSTM') is dyreg_mmaction.models.ConvLSTM
 assert HOOKS.get('FiniteHook') is FiniteHook and HOOKS.get('dyreg_mmaction.FiniteHook') is OurHook
+from mmengine.config import Config
+from mmengine.registry import DefaultScope
+from dyreg_mmaction.engine.options import watch_numbers
+with DefaultScope.overwrite_default_scope('mmaction'):
+    for plugin in ('DyRegGNN', 'RSTG'):
+        assert not any(isinstance(each, Others) for each in MODELS.build(
+            dict(type=plugin, in_channels=8, feature_size=(7, 7))).modules()), plugin
+    watch_numbers(config := Config(dict(custom_hooks=[dict(type='FiniteHook')])))
+    assert [type(HOOKS.build(hook)) for hook in config.custom_hooks] == [FiniteHook, OurHook]
 try:
     MODELS.register_module('ConvLSTM', module=nn.Linear)
 except KeyError as error:

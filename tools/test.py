@@ -67,7 +67,7 @@ def settle(cfg: Config, args: argparse.Namespace) -> None:
         dump(cfg, args.dump)
     check_regions_attached(cfg, 'test')
     if args.fuse:
-        cfg.custom_hooks = [*(cfg.get('custom_hooks') or []), dict(type='FuseHook', dtype=args.fuse)]
+        cfg.custom_hooks = [*(cfg.get('custom_hooks') or []), dict(type='dyreg_mmaction.FuseHook', dtype=args.fuse)]
     cfg.load_from, cfg.resume = args.checkpoint, False
     if '://' not in args.checkpoint:
         load_file(args.checkpoint)  # says what is wrong with it

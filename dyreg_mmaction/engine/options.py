@@ -8,8 +8,11 @@ from mmengine.runner import find_latest_checkpoint
 
 from dyreg_mmaction.checkpoints import load_file
 from dyreg_mmaction.compat.checkpoint_files import is_whole
+from dyreg_mmaction.evaluation import ObjectDistance
+from dyreg_mmaction.registry import HOOKS, METRICS
 
-from .type_names import type_name
+from .hooks import AttachRegionsHook, FiniteHook
+from .type_names import is_of, type_name
 
 
 def set_resume(cfg: Config, resume: str | None) -> str:
@@ -135,13 +138,13 @@ def check_regions_attached(cfg: Config, split: str) -> None:
     if isinstance(evaluator, dict):
         evaluator = evaluator.get('metrics', evaluator)
     metrics = [evaluator] if isinstance(evaluator, dict) else evaluator
-    hooks = cfg.get('custom_hooks') or []
-    if any(type_name(metric) == 'ObjectDistance' for metric in metrics):
-        if not any(type_name(hook) == 'AttachRegionsHook' for hook in hooks):
+    hooks = [*(cfg.get('custom_hooks') or []), *(cfg.get('default_hooks') or {}).values()]
+    if any(is_of(metric, ObjectDistance, METRICS) for metric in metrics):
+        if not any(is_of(hook, AttachRegionsHook, HOOKS) for hook in hooks):
             raise ValueError(
                 f"ObjectDistance of {split}_evaluator needs dict(type='AttachRegionsHook') in custom_hooks, which is "
-                f'{[type_name(hook) for hook in hooks]}; a config that sets custom_hooks replaces those of its base: '
-                'repeat them, or write custom_hooks = [*_base_.custom_hooks, ...]'
+                f'{[type_name(hook) for hook in cfg.get("custom_hooks") or []]}; a config that sets custom_hooks '
+                'replaces those of its base: repeat them, or write custom_hooks = [*_base_.custom_hooks, ...]'
             )
 
 
@@ -157,5 +160,5 @@ def make_resumable(cfg: Config) -> None:
 def watch_numbers(cfg: Config) -> None:
     """Stop at a loss or gradient that is not finite, where the config does not say what else to do."""
     hooks = cfg.get('custom_hooks') or []
-    if not any(type_name(hook) == 'FiniteHook' for hook in hooks):
-        cfg.custom_hooks = [*hooks, dict(type='FiniteHook')]
+    if not any(is_of(hook, FiniteHook, HOOKS) for hook in hooks):
+        cfg.custom_hooks = [*hooks, dict(type='dyreg_mmaction.FiniteHook')]

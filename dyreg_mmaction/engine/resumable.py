@@ -112,7 +112,7 @@ class ResumableTrainLoop(EpochBasedTrainLoop):
     """
 
     def __init__(self, runner: Runner, dataloader: dict, **kwargs) -> None:
-        sampler = dict(type='SeededSampler', sampler=dataloader['sampler'])
+        sampler = dict(type='dyreg_mmaction.SeededSampler', sampler=dataloader['sampler'])
         super().__init__(runner, dict(dataloader, sampler=sampler), **kwargs)
         load_through(self.dataloader.dataset, load_seeded)
         self.exit_hook = SaveAndExitHook()

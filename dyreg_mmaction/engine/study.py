@@ -109,12 +109,12 @@ def study_config(cfg: Config, seed: int, portion: int, videos: int | None, val_v
         loop = dict(type='IterBasedTrainLoop')
         _stretch(cfg.get('param_scheduler'), epochs, max_iters)
     cfg.train_cfg = loop | dict(max_iters=max_iters, val_begin=1, val_interval=portion)
-    loader.sampler = dict(type='StreamSampler', seed=seed)
-    cfg.val_dataloader.sampler = dict(type='StreamSampler', seed=0, num_videos=val_videos)
+    loader.sampler = dict(type='dyreg_mmaction.StreamSampler', seed=seed)
+    cfg.val_dataloader.sampler = dict(type='dyreg_mmaction.StreamSampler', seed=0, num_videos=val_videos)
     cfg.randomness = dict(cfg.get('randomness') or {}, seed=seed)
     cfg.log_processor = dict(cfg.get('log_processor') or {}, by_epoch=False)
     cfg.default_hooks = dict(cfg.get('default_hooks') or {}, checkpoint=None)
-    cfg.custom_hooks = [*(cfg.get('custom_hooks') or []), dict(type='PortionHook')]
+    cfg.custom_hooks = [*(cfg.get('custom_hooks') or []), dict(type='dyreg_mmaction.PortionHook')]
     cfg.work_dir = None
     return cfg
 

@@ -41,6 +41,14 @@ def type_name(config: Any) -> Any:
     return kind
 
 
+def is_of(config: Any, wanted: type, known: Registry) -> bool:
+    """Whether a config of what ``known`` registers, or an object, is of the class ``wanted`` or one derived from it."""
+    kind = dict.get(config, 'type') if isinstance(config, dict) else type(config)
+    is_bare = isinstance(kind, str) and '.' not in kind
+    found = known.parent.get(kind) if is_bare else _find(kind)
+    return isinstance(found, type) and issubclass(found, wanted)
+
+
 def _find(kind: Any) -> Any:
     """The class that a lazy object or a dotted name stands for; an object nobody knows, if there is none."""
     with suppress(Exception):  # MMEngine says it, with the place in the file, when it builds what is of this type

@@ -9,8 +9,8 @@ from dyreg_mmaction.registry import MODELS
 from .closing import closed_nodes
 from .region_graph import RegionGraph
 
-REGIONS = dict(type='DynamicRegions')
-GRAPH = dict(type='SpaceTimeGraph')
+REGIONS = dict(type='dyreg_mmaction.DynamicRegions')  # whatever others register by that name
+GRAPH = dict(type='dyreg_mmaction.SpaceTimeGraph')
 
 
 @MODELS.register_module()

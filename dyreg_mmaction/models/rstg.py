@@ -4,8 +4,8 @@ from dyreg_mmaction.registry import MODELS
 
 from .dyreg_gnn import DyRegGNN
 
-GRIDS = dict(type='FixedRegions', grids=[(3, 3), (2, 2), (1, 1)])
-GRAPH = dict(type='MultiScaleGraph')
+GRIDS = dict(type='dyreg_mmaction.FixedRegions', grids=[(3, 3), (2, 2), (1, 1)])
+GRAPH = dict(type='dyreg_mmaction.MultiScaleGraph')
 
 
 @MODELS.register_module()

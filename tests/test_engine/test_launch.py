@@ -6,8 +6,10 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 import torch
+from mmaction.registry import HOOKS, METRICS
 from mmengine.config import Config
 
+from dyreg_mmaction.engine import AttachRegionsHook
 from dyreg_mmaction.engine.hooks.fitting_weights import FittingWeightsHook
 from dyreg_mmaction.engine.launch import check_sync_bn, load_config, one_sentence
 from dyreg_mmaction.engine.named_files import check_weights
@@ -20,6 +22,7 @@ from dyreg_mmaction.engine.options import (
     set_randomness,
     set_resume,
 )
+from dyreg_mmaction.evaluation import ObjectDistance
 
 PLATEAU = dict(type='ReduceOnPlateauLR', monitor='acc/top1')
 
@@ -255,6 +258,19 @@ def test_a_metric_on_regions_needs_its_hook_from_the_start(evaluator):
     check_regions_attached(cfg, 'test')
     cfg.custom_hooks = [dict(type='EMAHook'), dict(type='AttachRegionsHook')]
     check_regions_attached(cfg, 'val')
+
+
+@pytest.mark.parametrize('hook', [dict(type='AttachRegionsHook'), dict(type='OwnHook'), AttachRegionsHook()])
+@pytest.mark.parametrize(
+    'place', [lambda hook: dict(custom_hooks=[hook]), lambda hook: dict(default_hooks=dict(a=hook))]
+)
+def test_the_hook_may_be_one_of_their_own_in_any_place(place, hook, monkeypatch):
+    monkeypatch.setitem(HOOKS.module_dict, 'OwnHook', type('OwnHook', (AttachRegionsHook,), {}))
+    monkeypatch.setitem(METRICS.module_dict, 'OwnDistance', type('OwnDistance', (ObjectDistance,), {}))
+    evaluator = [dict(type='OwnDistance'), dict(type='NobodyKnows')]
+    with pytest.raises(ValueError, match='ObjectDistance of val_evaluator needs'):
+        check_regions_attached(Config(dict(val_evaluator=evaluator, default_hooks=dict(a=None))), 'val')
+    check_regions_attached(Config(dict(val_evaluator=evaluator, **place(hook))), 'val')
 
 
 def test_metrics_on_classes_need_no_hook():
