@@ -6,7 +6,9 @@ python=("${PYTHON:-python}")
 command -v "${python[0]}" >/dev/null || read -r -a python <<<"${PYTHON:-python}"
 # The current folder must not shadow the standard library: Python takes an empty entry of the path for it, and -m, from
 # Python 3.11 on, adds it unless PYTHONSAFEPATH is set.
-export PYTHONPATH="$(dirname "$0")/..${PYTHONPATH:+:$PYTHONPATH}" PYTHONSAFEPATH=1
+path=$(dirname "$0")/..:${PYTHONPATH:-}
+while [[ $path == *::* ]]; do path=${path/::/:}; done # PYTHONPATH=/mine:$PYTHONPATH, where it was not set
+export PYTHONPATH=${path%:} PYTHONSAFEPATH=1
 
 fail() {
     echo "$(basename "$0"): $1" >&2
