@@ -13,11 +13,12 @@ from mmaction.apis.inferencers.actionrecog_inferencer import ActionRecogInferenc
 from mmengine.dataset import Compose
 from torch import nn
 
+from dyreg_mmaction.datasets.boxes.table import BoxTable
 from dyreg_mmaction.models.attaching import attach_regions
 from dyreg_mmaction.registry import INFERENCERS
 
 from .fusion import fuse_for_inference
-from .pipelines import DECODERS, one_view, read_pipeline, without_objects
+from .pipelines import DECODERS, one_view, read_pipeline, with_boxes, without_objects
 
 IMAGES = ('.jpg', '.jpeg', '.png', '.bmp', '.webp')
 
@@ -45,9 +46,12 @@ class RegionInferencer(ActionRecogInferencer):
         fuse (bool | str): Whether to run a model made faster by :func:`.fuse_for_inference`, or in which precision:
             'float32', 'bfloat16', 'float16'.
         scope (str): Scope of the registries.
+        boxes (str, optional): File or folder of the boxes of the inputs, where the config's nodes are boxes of a file
+            (``LoadBoxes``); they are found by the paths of videos.
 
     Raises:
-        ValueError: If an input is no video, no folder of numbered frames and no array (T, H, W, 3) of uint8.
+        ValueError: If an input is no video, no folder of numbered frames and no array (T, H, W, 3) of uint8, nodes are
+            boxes of a file and there are no ``boxes``, or two inputs would have the same.
     """
 
     forward_kwargs = {'regions'}
@@ -61,19 +65,24 @@ class RegionInferencer(ActionRecogInferencer):
         test_views: bool = False,
         fuse: bool | str = False,
         scope: str = 'mmaction',
+        boxes: str | None = None,
     ) -> None:
-        self.test_views = test_views
+        self.test_views, self.boxes = test_views, boxes
         super().__init__(str(model) if isinstance(model, Path) else model, weights, device, label_file, scope=scope)
         if fuse:
             dtype = torch.float32 if fuse is True else getattr(torch, fuse)
             self.model: nn.Module = fuse_for_inference(self.model, dtype)
 
     def _inputs_to_list(self, inputs: Any) -> list:
-        return [os.fspath(entry) if isinstance(entry, Path) else entry for entry in super()._inputs_to_list(inputs)]
+        entries = [os.fspath(entry) if isinstance(entry, Path) else entry for entry in super()._inputs_to_list(inputs)]
+        if self.boxes is not None:
+            BoxTable(self.boxes).check_unique([entry for entry in entries if isinstance(entry, str)])
+        return entries
 
     def _init_pipeline(self, cfg: Any) -> Callable[[Any], dict]:
         """A pipeline that looks at each input first."""
         steps = without_objects(copy.deepcopy(list(cfg.test_dataloader.dataset.pipeline)))
+        steps = with_boxes(steps, self.boxes)
         if not self.test_views:
             steps = one_view(steps)
         pipelines = {kind: Compose(read_pipeline(steps, kind)) for kind in DECODERS}

@@ -45,6 +45,26 @@ def without_objects(steps: Sequence[dict]) -> list[dict]:
     return _change(steps, lambda step: [] if _name(step) == 'LoadObjects' else [step])
 
 
+def with_boxes(steps: Sequence[dict], boxes: str | None) -> list[dict]:
+    """The pipeline with nodes at boxes of ``boxes``, as those of its own file are of other videos of the same names.
+
+    Raises:
+        ValueError: If it loads boxes from a file, and there are no ``boxes``.
+    """
+
+    def load(step: dict) -> list[dict]:
+        if _name(step) != 'LoadBoxes' or step.get('ann_file') is None:
+            return [step]
+        if boxes is None:
+            raise ValueError(
+                f'the nodes of this config are boxes of {step["ann_file"]}, which may not be those of your videos; '
+                'extract boxes with tools/extract_boxes.py, and give their file or folder as boxes=...'
+            )
+        return [dict(step, ann_file=boxes, ann_height=step.get('ann_height') if boxes == step['ann_file'] else None)]
+
+    return _change(steps, load)
+
+
 def one_view(steps: Sequence[dict]) -> list[dict]:
     """The pipeline with one crop and one sampling in place of several, also inside ``WithBoxes`` and the like."""
     return _change(steps, _one_view)

@@ -183,6 +183,35 @@ def test_boxes_of_an_array_are_a_clear_error(clip, tmp_path):
         load(dict(img_shape=(8, 8), frame_inds=[0], start_index=0, clip_len=1, num_clips=1))
 
 
+def test_nodes_at_boxes_of_a_file_get_those_of_the_inputs(clip, tmp_path):
+    """Those of the config's file are of other videos, although one may have the same name."""
+    own, given = tmp_path / 'own.json', tmp_path / 'boxes.json'
+    for path, x in ((own, 0), (given, 24)):
+        sides = dict(x1=x, y1=0, x2=x + 24, y2=36)
+        path.write_text(json.dumps({'video': [dict(name='video/0001.jpg', labels=[dict(box2d=sides)])]}))
+    cfg = Config.fromfile(CONFIG)
+    cfg.model.type = 'RegionRecognizer2D'
+    cfg.model.backbone.plugins[0]['regions'] = dict(type='BoxRegions')
+    steps = cfg.test_dataloader.dataset.pipeline
+    steps[3:] = [
+        dict(type='LoadBoxes', ann_file=str(own)),
+        dict(type='WithBoxes', transforms=steps[3:6]),
+        steps[6],
+        dict(type='PackActionInputs', algorithm_keys=('boxes',)),
+    ]
+    with pytest.raises(
+        ValueError, match=r'boxes of .*own.json, which may not be those of your videos; .* boxes=\.\.\.'
+    ):
+        RegionInferencer(cfg, device='cpu')
+    inferencer = RegionInferencer(cfg, device='cpu', boxes=str(given))
+    (prediction,) = inferencer(clip['video'], regions=True)['predictions']
+    center = np.array(prediction['regions'][PLUGIN]['center'])[..., 0, 0]
+    np.testing.assert_allclose(center, (36 - 16) / 64, atol=1e-6)  # the middle crop begins at x = 16
+    (tmp_path / 'video.mp4').write_bytes(clip['video'].read_bytes())
+    with pytest.raises(ValueError, match="has boxes of 'video', which may be"):
+        inferencer([clip['video'], tmp_path / 'video.mp4'])
+
+
 def test_inputs_that_are_none_are_named(tmp_path):
     for entry, message in (
         ('nowhere.mp4', "'nowhere.mp4' does not exist; give a video"),
