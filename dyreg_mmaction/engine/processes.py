@@ -26,7 +26,7 @@ def is_first_process(launcher: str) -> bool:
 
 def is_restarted() -> bool:
     """Whether torchrun has started this process in place of one that failed."""
-    return int(os.environ.get('TORCHELASTIC_RESTART_COUNT', 0)) > 0
+    return int(os.environ.get('TORCHELASTIC_RESTART_COUNT') or 0) > 0
 
 
 def hold_work_dir(work_dir: str) -> float | None:
@@ -79,14 +79,15 @@ def _begin(file: TextIO) -> float:
     """Write who holds the lock and when its run began, which is returned."""
     file.seek(0)
     try:
-        before = json.loads(file.read())
-    except ValueError:  # it is new, or was cut by a kill
-        before = {}
+        writer = json.loads(file.read())
+        before = writer['since'] if writer['launch'] == _launch() else None
+    except (ValueError, KeyError, TypeError):  # it is new, of an older version, or was cut by a kill
+        before = None
     file.truncate(0)
     os.utime(file.fileno())
     since = os.fstat(file.fileno()).st_mtime
-    if is_restarted() and before.get('launch') == _launch():
-        since = before['since']
+    if is_restarted() and before is not None:
+        since = before
     file.write(json.dumps(dict(pid=os.getpid(), host=socket.gethostname(), launch=_launch(), since=since)))
     file.flush()
     return since

@@ -85,6 +85,16 @@ def test_a_run_begins_with_its_first_process(tmp_path):
     assert began('b', 1) != began('a', 1)
 
 
+@pytest.mark.parametrize('text', ['', 'null', '[]', '{', '{"pid": 1, "host": "a"}', '{"launch": "a"}'])
+@pytest.mark.parametrize('restarts', ['1', ''])
+def test_a_file_of_something_else_begins_a_run(text, restarts, tmp_path, monkeypatch):
+    monkeypatch.setenv('TORCHELASTIC_RUN_ID', 'a')
+    monkeypatch.setenv('TORCHELASTIC_RESTART_COUNT', restarts)
+    (tmp_path / 'writer.json').write_text(text)
+    since = hold_work_dir(str(tmp_path))
+    assert since is not None and json.loads((tmp_path / 'writer.json').read_text())['since'] == since
+
+
 @pytest.mark.parametrize(
     'code, output, status',
     [('None', '', 0), ('0', '', 0), ('3', '', 3), ('-1', '', 255), ('"why"', 'why\n', 1), ('True', '', 1)],
