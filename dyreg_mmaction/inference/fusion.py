@@ -38,7 +38,7 @@ def fuse_for_inference(model: nn.Module, dtype: torch.dtype = torch.float32) -> 
     Batch norms, ReLUs and residuals become part of the convolutions in front of them, the temporal shift copies once,
     maps lie channels last in memory. Plugins, and whatever else is hooked to a sub-module, keep their places: where one
     sits between a convolution and its norm or ReLU, these stay apart. Gradients of the input and of features are the
-    model's, at its speed; without them a block's output is overwritten by the next block.
+    model's, at its speed; without them a block's output that no hook has seen is overwritten by the next block.
 
     Args:
         model (nn.Module): A recogniser or a backbone, plugged or plain, with the weights it is to be run with.
@@ -129,7 +129,8 @@ def _fuse_blocks(stage: nn.Sequential) -> None:
         if type(last.conv) is FusedConv and isinstance(last.norm, nn.Identity) and alone:
             last.conv.relu = _is_plain_relu(block.relu)
             block.__class__ = FusedBlock
-            block.keeps_input = index == 0  # it is a stage's output, or comes from outside
+            before = stage[index - 1] if index else None
+            block.before = () if before is None else (before, getattr(before, 'relu', before))
 
 
 def _is_plain_relu(module: nn.Module) -> bool:

@@ -95,18 +95,23 @@ class FusedBlock(nn.Module):
     downsample: nn.Module | None
     relu: nn.Module  # where it is hooked, or is another activation
     non_local_block: nn.Module  # in 3D ones with non_local
-    keeps_input: bool
+    before: tuple[nn.Module, ...]  # what gives its input, where that is a block of the same stage
 
     def forward(self, x: Tensor) -> Tensor:
-        """The block's output; ``x`` is overwritten unless ``keeps_input``."""
+        """The block's output; ``x`` is overwritten where nobody else has seen it."""
         out, last = self.conv1(x), self.conv2
         if hasattr(self, 'conv3'):
             out, last = last(out), self.conv3
         if self.downsample is not None:
             x = self.downsample(x)
-        elif self.keeps_input:
+        elif not torch.compiler.is_compiling() and self._is_seen():  # compiled layers overwrite nothing
             x = x.clone()
         out = last.conv(out, x.to(out.dtype))
         if not last.conv.relu:
             out = self.relu(out)
         return self.non_local_block(out) if getattr(self, 'non_local', False) else out
+
+    def _is_seen(self) -> bool:
+        """Whether a hook, or what comes from outside or another stage, may hold the input."""
+        seers = (*self.before, self, self.conv1)
+        return not self.before or any(module._forward_hooks or module._forward_pre_hooks for module in seers)

@@ -131,6 +131,35 @@ def test_hooks_see_what_they_saw(path, kind):
         assert difference(found, expected) < 1e-5
 
 
+@pytest.mark.parametrize('kind', ['before', 'after', 'input'])
+def test_features_that_a_hook_keeps_are_not_overwritten(kind):
+    """Hooked before the model is fused, or after it, or as the next block's input."""
+    model, x, found = small(), inputs('TSM-R18')[0], []
+    places = ['layer1.0', 'layer2.0', 'layer2.1', 'layer3.0'] if kind != 'input' else ['layer1.1', 'layer2.1.conv1']
+
+    def keep(model, features):
+        for path in places:
+            model.get_submodule(path).register_forward_hook(
+                lambda _, args, y: features.append(args[0] if kind == 'input' else y)
+            )
+        return model
+
+    for fuse in (False, True):
+        features = []
+        each = small()
+        each.load_state_dict(model.state_dict())
+        if kind == 'after':
+            each = keep(dyreg_mmaction.fuse_for_inference(each) if fuse else each, features)
+        else:
+            each = keep(each, features)
+            each = dyreg_mmaction.fuse_for_inference(each) if fuse else each
+        with torch.no_grad():
+            each(x)
+        found.append(features)
+    for expected, given in zip(*found, strict=True):
+        assert difference(given, expected) < 1e-5
+
+
 def test_other_activations_stay():
     model = small(50, act_cfg=dict(type='LeakyReLU', negative_slope=0.2))
     x = inputs('SlowOnly')[0]
