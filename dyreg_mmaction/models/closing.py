@@ -20,8 +20,9 @@ def close_nodes(closed: Mapping[nn.Module, Tensor]) -> Iterator[None]:
 
     The graph runs on the open nodes alone: a closed node sends no message (its key is masked in the attention), does
     not count in the statistics of joint norms, and is not written back. A frame in which all nodes are closed gets no
-    residual, so that closing all nodes gives the model without the module. The numbers of a clip of which nothing is
-    closed are those without the context, to the bit.
+    residual, so that closing all nodes gives the model without the module. The recurrence over time still goes through
+    the frames in which a node is closed. The numbers of a clip of which nothing is closed are those without the
+    context, to the bit.
 
     .. code:: python
 
