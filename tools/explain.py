@@ -14,6 +14,7 @@ import argparse
 import csv
 import json
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from dyreg_mmaction.engine.config_variables import read_config
 from dyreg_mmaction.engine.launch import one_sentence
 from dyreg_mmaction.engine.named_files import check_data
 from dyreg_mmaction.evaluation.explanation import RANDOM_ORDERS, Explanation, explain
+from dyreg_mmaction.evaluation.grad_cam import grad_cam
 from dyreg_mmaction.evaluation.node_effects import (
     NodeEffect,
     areas,
@@ -50,6 +52,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--dataset', choices=['train', 'val', 'test'], help='clips of this dataset of the config')
     parser.add_argument('--out', type=Path, required=True, help='folder to write to')
     parser.add_argument('--html', action='store_true', help='write report.html, which needs no other file')
+    parser.add_argument('--grad-cam', action='store_true', help='show Grad-CAM in report.html, too; needs captum')
     parser.add_argument('--num', type=int, default=20, help='number of clips of the dataset, from all over it')
     parser.add_argument('--target', type=int, help='class to explain; without it, the predicted one of each clip')
     parser.add_argument('--per-frame', action='store_true', help='close each node in each frame alone, too')
@@ -63,6 +66,10 @@ def parse_args() -> argparse.Namespace:
     args = parser.parse_args()
     if bool(args.videos) == bool(args.dataset):
         parser.error('give either videos or --dataset')
+    if args.grad_cam and not args.html:
+        parser.error('--grad-cam is shown in the report; give --html too')
+    if args.grad_cam and find_spec('captum') is None:
+        parser.error("--grad-cam needs captum: pip install 'dyreg_mmaction[explain]'")
     for option in ('num', 'random_orders', 'max_clips'):
         if getattr(args, option) < 1:
             parser.error(f'--{option.replace("_", "-")} {getattr(args, option)} must be at least 1')
@@ -153,6 +160,8 @@ def main() -> None:
             continue
         found.append((clip.name, explanation))
         rows += nodes_of_sample(clip.name, sample, explanation)
+        if args.grad_cam:
+            sample['data_samples'].set_field(grad_cam(model, sample, explanation), 'heat')
         if args.html:
             report.add(draw_sample(model, clip.name, sample, explanation, classes))
     print()

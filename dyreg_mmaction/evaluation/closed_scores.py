@@ -23,6 +23,25 @@ class Scores(NamedTuple):
     probability: np.ndarray
 
 
+def one_batch(model: nn.Module, clip: Tensor | Mapping[str, Any]) -> tuple[Tensor, ActionDataSample]:
+    """Preprocessed inputs (1, ...) of a clip, see :func:`.explain`, and its data sample."""
+    sample = dict(clip) if isinstance(clip, Mapping) else dict(inputs=clip, data_samples=ActionDataSample())
+    batch = cast(Any, model).data_preprocessor(pseudo_collate([sample]), False)
+    return batch['inputs'], batch['data_samples'][0]
+
+
+def head_outputs(model: nn.Module, inputs: Tensor, samples: list[ActionDataSample]) -> Tensor:
+    """What the head gives for the views of some clips, (B * V, C), before it averages them."""
+    outputs: list[Tensor] = []
+    hook = listen(cast(Any, model).cls_head, lambda _, __, output: outputs.append(output))
+    try:
+        with eagerly(model):
+            model(inputs, [copy.copy(sample) for sample in samples], mode='predict')
+    finally:
+        hook.remove()
+    return torch.cat(outputs)
+
+
 class ClosedScores:
     """Scores of one clip, with the nodes closed that each call names.
 
@@ -44,9 +63,7 @@ class ClosedScores:
             raise ValueError(f'{type(model).__name__} has no region graph to explain; give its backbone plugins=[...]')
         if model.training:
             raise ValueError(f'{type(model).__name__} is in training mode; call its eval() first')
-        sample = dict(clip) if isinstance(clip, Mapping) else dict(inputs=clip, data_samples=ActionDataSample())
-        batch = self.recognizer.data_preprocessor(pseudo_collate([sample]), False)
-        self.inputs, self.sample = batch['inputs'], batch['data_samples'][0]
+        self.inputs, self.sample = one_batch(model, clip)
         self.shapes: dict[str, tuple[int, int]] = {}
         self.regions: dict[str, Regions] = {}
         logits = self._look()  # (V,C)
@@ -94,15 +111,8 @@ class ClosedScores:
 
     def _predict(self, count: int) -> Tensor:
         """Outputs of the head, (count * V, C), for so many copies of the clip."""
-        outputs: list[Tensor] = []
-        hook = listen(self.recognizer.cls_head, lambda _, __, output: outputs.append(output))
-        try:
-            inputs = self.inputs.repeat(count, *[1] * (self.inputs.ndim - 1))
-            with eagerly(self.recognizer):
-                self.recognizer(inputs, [copy.copy(self.sample) for _ in range(count)], mode='predict')
-        finally:
-            hook.remove()
-        return torch.cat(outputs).double().cpu()
+        inputs = self.inputs.repeat(count, *[1] * (self.inputs.ndim - 1))
+        return head_outputs(self.recognizer, inputs, [self.sample] * count).double().cpu()
 
     def _log_odds(self, logits: Tensor) -> Tensor:
         """Log-odds (C,) of the probabilities that a clip gets from the outputs (V, C) of its views."""

@@ -56,6 +56,7 @@ class RegionClip(NamedTuple):
         distances (dict[str, dict[str, float]]): By plugin, see :func:`.video_distances`; {} without objects.
         explanation (Explanation, optional): Effects of the nodes, see :func:`.explain`, by the same paths.
         explained (str, optional): Name of the class that it explains.
+        heat (ndarray[T, H', W'], optional): :func:`.grad_cam` over ``view``, in 0..1.
     """
 
     name: str
@@ -73,6 +74,7 @@ class RegionClip(NamedTuple):
     distances: dict[str, dict[str, float]]
     explanation: Explanation | None = None
     explained: str | None = None
+    heat: np.ndarray | None = None
 
 
 def make_clip(
@@ -83,7 +85,8 @@ def make_clip(
     Args:
         inputs (Tensor): Its frames as the model got them, (V*T, C, H, W) or (V, C, T, H, W), 0..255.
         sample (ActionDataSample): With ``regions``, see :func:`.attach_regions`; ``source`` and ``view``, see
-            :class:`.KeepSource`, and ``objects``, see :class:`.LoadObjects`, if there are any.
+            :class:`.KeepSource`, ``objects``, see :class:`.LoadObjects`, and ``heat``, see :func:`.grad_cam`, if there
+            are any.
         name (str, optional): None: that of its file.
         classes (Sequence[str], optional): Names of the classes.
         view (int): Which view.
@@ -127,6 +130,7 @@ def make_clip(
             path: {name: mean(values.sum(), len(values)) for name, values in distances.items()}
             for path, distances in measured.items()
         },
+        heat=_heat(sample.heat[view], trace, len(frames)) if 'heat' in sample else None,
     )
 
 
@@ -189,11 +193,26 @@ def _rgb(frames: np.ndarray) -> np.ndarray:
 
 
 def _nodes(regions: Regions, view: int, trace: np.ndarray, num_frames: int, kernel: str) -> Nodes:
-    """Where the backbone has reduced the T frames to T', each frame shows the regions of its share of the clip."""
-    share = np.arange(num_frames) * regions.center.shape[1] // num_frames
+    share = _share(num_frames, regions.center.shape[1])
     center, half_size = (part[view].numpy()[share].astype(float) for part in (regions.center, regions.half_size))
     scale = trace[0, 2:] - trace[0, :2]
     return Nodes(_to_frames(center, trace), half_size / scale, kernel)
+
+
+def _share(num_frames: int, reduced: int) -> np.ndarray:
+    """Where the backbone has reduced the T frames to T', each frame shows what is known of its share of the clip."""
+    return np.arange(num_frames) * reduced // num_frames
+
+
+def _heat(heat: np.ndarray, trace: np.ndarray, num_frames: int) -> np.ndarray:
+    """A map of the view (T', H', W'), turned as the frames are."""
+    x, y = (-1 if flipped else 1 for flipped in _flipped(trace))
+    return heat[_share(num_frames, len(heat)), ::y, ::x]
+
+
+def _flipped(trace: np.ndarray) -> np.ndarray:
+    """Whether a view is flipped, in (x, y)."""
+    return np.abs(trace[1, :2] - trace[0, :2]) > 1e-6
 
 
 def _to_frames(points: np.ndarray, trace: np.ndarray) -> np.ndarray:
@@ -205,8 +224,7 @@ def _to_frames(points: np.ndarray, trace: np.ndarray) -> np.ndarray:
     """
     low, high = trace[0, :2], trace[0, 2:]
     unit = (points - low) / (high - low)
-    flipped = np.abs(trace[1, :2] - low) > 1e-6
-    return np.where(flipped, 1 - unit, unit)
+    return np.where(_flipped(trace), 1 - unit, unit)
 
 
 def _times(sample: Any, num_frames: int, view: int) -> tuple[np.ndarray, float, float]:

@@ -80,6 +80,15 @@ def draw_clip(
     return canvas.frames
 
 
+def draw_heat(clip: RegionClip, width: int = 240) -> np.ndarray:
+    """``clip.heat`` over the frames: (T, H', width, 3), RGB uint8. What the network did not see is darker."""
+    canvas = _Canvas(clip.frames, width)
+    canvas.darken_outside(clip.view)
+    for t, heat in enumerate(() if clip.heat is None else clip.heat):
+        canvas.heat(t, heat, clip.view)
+    return canvas.frames
+
+
 class _Canvas:
     """Frames of a given width to draw on, in 0..1 of the frame: pixel p of an axis of n lies at (p + 1/2) / n."""
 
@@ -121,6 +130,14 @@ class _Canvas:
         mark = mark[: below.shape[0], : below.shape[1]]
         alpha = mark[..., 3:] / 255
         below[:] = np.round(below * (1 - alpha) + mark[..., :3] * alpha)
+
+    def heat(self, t: int, heat: np.ndarray, view: np.ndarray) -> None:
+        low, high = (np.round(corner * self.size).astype(int).clip(0, self.size) for corner in (view[:2], view[2:]))
+        smooth = cv2.resize(heat.astype(np.float32), (high - low).clip(1).tolist(), interpolation=cv2.INTER_LINEAR)
+        color = cv2.applyColorMap(np.round(255 * smooth).astype(np.uint8), cv2.COLORMAP_TURBO)[..., ::-1]
+        seen = self.frames[t, low[1] : high[1], low[0] : high[0]]
+        weight = (0.7 * smooth[..., None])[: seen.shape[0], : seen.shape[1]]
+        seen[:] = seen * (1 - weight) + color[: seen.shape[0], : seen.shape[1]] * weight
 
     def kernel(self, t: int, center: np.ndarray, half_size: np.ndarray, color: tuple, kernel: str) -> None:
         pixels = [(np.arange(length) + 0.5) / length for length in self.size]

@@ -13,6 +13,7 @@ from mmengine.registry import DefaultScope
 from torch import nn
 
 from dyreg_mmaction.evaluation.explanation import explain
+from dyreg_mmaction.evaluation.grad_cam import grad_cam
 from dyreg_mmaction.models.backbones import add_plugins
 from dyreg_mmaction.models.closing import close_nodes
 from dyreg_mmaction.models.finding import region_graphs
@@ -234,3 +235,28 @@ def test_a_compiled_model_is_explained_as_it_was_before(what):
             assert plain.any() and not model.backbone(x).any()
         assert torch.equal(model.backbone(x), plain)
     np.testing.assert_array_equal(effects_of(model, 0), expected)
+
+
+@pytest.mark.parametrize('name', ['TSM-R18', 'I3D-R50'])
+def test_grad_cam_is_that_of_the_output_of_the_backbone(name):
+    pytest.importorskip('captum', reason="GRAD-CAM IS NOT TESTED: pip install 'dyreg_mmaction[explain]'")
+    model, clip = of_case(name), 100 * inputs(name, batch=1)[0]
+    explanation = explain(model, clip, random_orders=1)
+    heat = grad_cam(model, clip, explanation)
+    data = model.data_preprocessor(dict(inputs=[clip], data_samples=[ActionDataSample()]), False)['inputs']
+    features = model.extract_feat(data, stage='backbone')[0].detach().requires_grad_()
+    logits = model.cls_head(features, **({'num_segs': data.shape[1]} if 'TSM' in name else {}))
+    (gradient,) = torch.autograd.grad(logits[0, explanation.target], features)
+    weight = gradient.flatten(2).mean(-1).reshape(*gradient.shape[:2], *[1] * (gradient.ndim - 2))
+    expected = (weight * features).sum(1).relu()
+    expected = (expected / expected.max()).detach().reshape(1, -1, *features.shape[-2:])
+    np.testing.assert_allclose(heat, expected, atol=1e-5)
+    assert heat.max() == 1 and heat.min() >= 0
+
+
+def test_grad_cam_needs_all_views_at_once():
+    model = recognizer().eval()
+    model.test_cfg = dict(max_testing_views=1)
+    pytest.importorskip('captum')
+    with pytest.raises(ValueError, match='remove max_testing_views'):
+        grad_cam(model, marked_clips(1, 0)[0][0], None)

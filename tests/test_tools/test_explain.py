@@ -42,7 +42,7 @@ OPTIONS = ['--random-orders', 2, '--device', 'cpu', '--cfg-options']
 
 @pytest.mark.slow
 def test_over_a_dataset(root):
-    options = ['--dataset', 'val', '--num', 2, '--html', *OPTIONS, f'data_root={root}/data']
+    options = ['--dataset', 'val', '--num', 2, '--html', '--grad-cam', *OPTIONS, f'data_root={root}/data']
     command = [CONFIG, root / 'model.pth', '--out', root / 'out', *options]
     printed = run('python', 'tools/explain.py', *map(str, command))
     assert 'order by effect' in printed and 'the strongest node in' in printed
@@ -66,6 +66,7 @@ def test_over_a_dataset(root):
     np.testing.assert_allclose(
         data['clips'][0]['plugins'][0]['effects'], content['clips'][0]['effects'][PATH], rtol=1e-3
     )
+    assert all(len(clip['heat']) == 8 for clip in data['clips'])
     assert data['curves'][0]['areas'] == content['areas']['effect']
 
 
@@ -101,6 +102,7 @@ def test_over_videos_one_of_which_cannot_be_read(root, main, capsys):
     [
         (['model.pth'], 'give either videos or --dataset'),
         (['model.pth', 'a.webm', '--max-clips', 0], '--max-clips 0 must be at least 1'),
+        (['model.pth', 'a.webm', '--grad-cam'], '--grad-cam is shown in the report; give --html too'),
         (['model.pth', 'empty.webm'], 'nothing is explained: none of the 1 clips can be read'),
     ],
 )

@@ -16,6 +16,7 @@ from dyreg_mmaction.ops import Regions
 from dyreg_mmaction.registry import MODELS
 from dyreg_mmaction.visualization import draw_clip, keep_source, make_clip
 from dyreg_mmaction.visualization.clip import Nodes
+from dyreg_mmaction.visualization.drawing import draw_heat
 from dyreg_mmaction.visualization.predict import predict_clip
 
 HEIGHT, WIDTH, FRAMES = 60, 96, 4
@@ -136,6 +137,24 @@ def test_soft_kernels_peak_on_the_object(boxes):
     height = red.shape[0]
     assert red[round(0.75 * height), 60] == pytest.approx(0.75 * 255 * (1 - 0.05 / 0.2), abs=8)
     assert red[round(0.75 * height), 8] == 0 and red[round(0.5 * height), 50] == 0
+
+
+@pytest.mark.parametrize('moves', ['none', 'resized and cropped', 'squeezed', 'flipped', 'upside down'])
+def test_heat_lies_on_the_object(moves, boxes):
+    sample = loaded(MOVES[moves], boxes)
+    data = sample['data_samples']
+    data.set_field(torch.ones(1), 'pred_score')
+    data.set_field({'a': Regions(torch.full((1, FRAMES, 1, 2), 0.5), torch.ones(1, FRAMES, 1, 2), (1, 1))}, 'regions')
+    y, x = np.mgrid[:24, :24] / 24 + 1 / 48
+    low, high = (data.objects[0, :, 0, part, None, None] for part in (slice(0, 2), slice(2, 4)))  # (T,2,1,1)
+    inside = (np.stack([x, y]) > low) & (np.stack([x, y]) < high)
+    data.set_field(inside.all(1)[None].astype(np.float32), 'heat')
+    clip = make_clip(sample['inputs'], data)
+    frames = draw_heat(clip._replace(frames=np.zeros_like(clip.frames)), WIDTH)
+    size, view = np.array([WIDTH, HEIGHT]), clip.view.reshape(2, 2)
+    seen = [corner.clip(*view * size) for corner in (TRACK[:, :2], TRACK[:, 2:])]
+    centers = (seen[0] + seen[1]) / 2
+    np.testing.assert_allclose(drawn_points((frames > 40).any(-1, keepdims=True)), centers, atol=2)
 
 
 @pytest.mark.parametrize('moves', ['resized and cropped', 'three crops'])

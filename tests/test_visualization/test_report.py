@@ -312,6 +312,23 @@ def test_mean_curves_are_on_the_summary_page(effects_page):
     assert [cell.text for cell in find(effects_page, 'tbody td:last-child')] == ['0.000', '0.500']
 
 
+def test_grad_cam_follows_the_slider(page, tmp_path):
+    heat = np.zeros((FRAMES, 6, 6))
+    heat[np.arange(FRAMES), 2, np.arange(FRAMES)] = 1
+    write_report(tmp_path / 'heat.html', [CLIPS[0]._replace(heat=heat), CLIPS[1]])
+    page.get((tmp_path / 'heat.html').as_uri())
+    open_place(page, '#clip-0')
+    pictures = []
+    for _ in range(FRAMES):
+        frame = one(page, '#heat-frame')
+        assert frame.is_displayed() and frame.rect['width'] > 100
+        pictures.append(frame.get_attribute('src'))
+        one(page, '#time').send_keys('\ue014')
+    assert len(set(pictures)) == FRAMES
+    open_place(page, '#clip-1')
+    assert not one(page, '#heat').is_displayed()
+
+
 def test_without_effects_nothing_of_them_is_shown(page):
     assert not one(page, '#curves').is_displayed()
     open_clip(page, 0)

@@ -17,7 +17,7 @@ from dyreg_mmaction.evaluation.explanation import Explanation
 from dyreg_mmaction.evaluation.node_effects import areas, mean_curves
 
 from ..clip import RegionClip, effective_nodes, moving_nodes, node_motion
-from ..drawing import node_colors
+from ..drawing import draw_heat, node_colors
 
 HERE = Path(__file__).parent
 WIDTH = 480  # of the frames in the report at most, in pixels
@@ -93,6 +93,7 @@ def clip_data(clip: RegionClip) -> dict[str, Any]:
         truthScore=clip.truth_score,
         scores=clip.scores,
         explained=clip.explained,
+        heat=None if clip.heat is None else [_jpeg(frame) for frame in draw_heat(clip, min(width, WIDTH))],
         plugins=[
             dict(
                 path=path,

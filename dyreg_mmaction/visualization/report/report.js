@@ -228,6 +228,7 @@ function drawFrame(t) {
   byId('clock').textContent = `${clip.times[frame].toFixed(2)} s, frame ${frame + 1} of ${clip.images.length}`;
   const ways = byId('ways').checked, kernels = byId('kernels').checked, annotated = byId('objects').checked;
   const numbers = byId('numbers').checked;
+  if (clip.heat !== null) byId('heat-frame').src = clip.heat[frame];
   const display = (element, on) => element.setAttribute('display', on ? 'inline' : 'none');
   for (const {plugin, unit, image, objects, boxes, nodes} of panels) {
     image.setAttribute('href', clip.images[frame]);
@@ -272,6 +273,7 @@ function drawClip() {
     label.append(input, make('span', {}, plugin.path));
     return label;
   })));
+  byId('heat').hidden = clip.heat === null;
   byId('objects').parentElement.hidden = !clip.acting.length;
   byId('by-effect').parentElement.hidden = byId('effects-hint').hidden = !effectsOf(clip).length;
   byId('truth').textContent = [['Class', clip.truth], ['Explained', clip.explained]].filter(([, name]) => name !== null)
