@@ -1,5 +1,7 @@
-"""Metrics of where nodes look."""
+"""Where nodes look, and what predictions depend on."""
 
+from .explanation import Explanation, explain
+from .grad_cam import grad_cam
 from .object_distance import ObjectDistance
 
-__all__ = ['ObjectDistance']
+__all__ = ['Explanation', 'ObjectDistance', 'explain', 'grad_cam']

@@ -12,8 +12,7 @@ from mmengine.model import BaseModule
 from mmengine.registry import DefaultScope
 from torch import nn
 
-from dyreg_mmaction.evaluation.explanation import explain
-from dyreg_mmaction.evaluation.grad_cam import grad_cam
+from dyreg_mmaction.evaluation import explain, grad_cam
 from dyreg_mmaction.models.backbones import add_plugins
 from dyreg_mmaction.models.closing import close_nodes
 from dyreg_mmaction.models.finding import region_graphs
