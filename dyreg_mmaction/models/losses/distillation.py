@@ -12,6 +12,7 @@ from dyreg_mmaction.ops import Regions
 from dyreg_mmaction.registry import MODELS
 
 from ..backbones import Plugged
+from ..plugins import probe
 from ..recording import record_regions, region_plugins, region_sources
 from .base import RegionLoss
 
@@ -96,6 +97,13 @@ class RegionDistillation(RegionLoss):
                 f'{name} has clips of {given} frames and the student of {wanted}; make num_segments agree, as both get '
                 'the same frames'
             )
+        if built.takes_clips and backbone.takes_clips:
+            given, wanted = _map_frames(built, plugins[after][1]), _map_frames(backbone, plugin)
+            if given != wanted:
+                raise ValueError(
+                    f'{name} has {given} maps of a clip of 32 frames and the student {wanted}; make the temporal '
+                    'strides of the backbones agree'
+                )
         _load_weights(built, teacher)
 
     def __call__(
@@ -156,6 +164,12 @@ def _normalization(preprocessor: nn.Module) -> dict:
         std=None if std is None else std.flatten().tolist(),
         to_rgb=getattr(preprocessor, 'to_rgb', False),
     )
+
+
+def _map_frames(backbone: Plugged, plugin: nn.Module) -> int:
+    """Number of maps that a plugin gets of a clip of 32 frames."""
+    path = next(name.replace('-', '.') for name, own in backbone.plugins.items() if own is plugin)
+    return probe(backbone, [path], backbone._example(112))[path][2]
 
 
 def _build(teacher: Mapping, num_frames: int | None = None) -> Plugged:

@@ -143,6 +143,34 @@ def test_a_model_that_is_tested_needs_no_teacher(teachers, tmp_path):
         model.init_weights()
 
 
+def test_a_teacher_with_another_temporal_stride_is_named_before_the_training(tmp_path):
+    def clips(**strides):
+        plugin = {**PLUGIN, 'after': 'layer2.1.conv2.conv'}
+        return dict(type='DyRegResNet3d', depth=18, pretrained=None, plugins=[plugin], **strides)
+
+    config = tmp_path / 'teacher.py'
+    config.write_text(f'model = dict(backbone={clips(with_pool2=False, conv1_stride_t=1, pool1_stride_t=1)!r})')
+    torch.save(dict(state_dict={}), tmp_path / 'teacher.pth')
+    teacher = dict(config=str(config), checkpoint=str(tmp_path / 'teacher.pth'))
+    losses = [dict(type='RegionDistillation', teachers={'layer2.1.conv2.conv': teacher})]
+    head = dict(type='I3DHead', num_classes=2, in_channels=512)
+    for strides, message in (
+        (
+            dict(with_pool2=True, conv1_stride_t=1, pool1_stride_t=1),
+            r'has 32 maps of a clip of 32 frames and the student 16',
+        ),
+        (
+            dict(with_pool2=False, conv1_stride_t=1, pool1_stride_t=1),
+            r'is missing in .*teacher.pth',
+        ),  # fits, but has no weights
+    ):
+        cfg = dict(type='RegionRecognizer3D', backbone=clips(**strides), cls_head=head, region_losses=losses)
+        with DefaultScope.overwrite_default_scope('mmaction'):
+            model = MODELS.build(cfg)
+        with pytest.raises(Exception, match=message):
+            model.init_weights()
+
+
 def test_what_does_not_fit_is_named_before_the_training(teachers, tmp_path):
     with pytest.raises(
         ValueError, match=r"are for \['layer2.1.conv2.conv'\], the plugins that learn their regions are"
