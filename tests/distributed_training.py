@@ -74,7 +74,7 @@ def tsm_settings(work_dir: Path, processes: int = 1, norms: str = 'frozen', **ch
         ),
         cls_head=dict(type='TSMHead', num_classes=3, in_channels=512, num_segments=FRAMES, dropout_ratio=0,
                       average_clips='prob'),
-        region_losses=[dict(type='MotionLikelihood', weight=1.0, until=0.6)],
+        region_losses=[dict(type='MotionLikelihood', weight=1.0, until=0.6, steady=False)],
     )  # fmt: skip
     cfg = settings(work_dir, epochs=3, clips=dict(shape=(FRAMES, 3, 32, 32), length=CLIPS), model=model, resume=False)
     cfg['train_dataloader']['batch_size'] = 4 // processes
