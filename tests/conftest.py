@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 import torch
+from mmengine.logging import MessageHub, MMLogger
+from mmengine.visualization import Visualizer
 
-import dyreg_mmaction  # noqa: F401  (mends the stack before a test imports MMAction2)
+import dyreg_mmaction  # noqa: F401  (repairs the stack before a test imports MMAction2)
 
 sys.path.insert(0, str(Path(__file__).parent))
 torch.set_num_threads(1)
@@ -21,3 +23,11 @@ def device(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> t
     """Every device there is, in full float32 precision."""
     monkeypatch.setattr(torch.backends.cudnn, 'allow_tf32', False)
     return torch.device(request.param)
+
+
+@pytest.fixture(autouse=True)
+def new_runner_instances():
+    """MMEngine names loggers by the second: two runners of one second would share a log folder and a log level."""
+    yield
+    for kind in (MessageHub, MMLogger, Visualizer):
+        kind._instance_dict.clear()

@@ -35,9 +35,9 @@ def test_second_writer_is_told_who_the_first_is(tmp_path):
     # with a child that outlives it, as data loading workers do
     first = start(
         f'processes.hold_work_dir({str(tmp_path)!r})\n'
-        'if os.fork() == 0:\n    time.sleep(20)\n    os._exit(0)\n'
-        f'open({str(tmp_path / "writer.json")!r}).read()\n'  # of which a lock of POSIX would end
-        'print("holds", flush=True)\ntime.sleep(60)'
+        f'open({str(tmp_path / "writer.json")!r}).read()\n'  # a POSIX lock would end here
+        'if os.fork() == 0:\n    print("holds", flush=True)\n    time.sleep(20)\n    os._exit(0)\n'
+        'time.sleep(60)'
     )
     try:
         assert first.stdout.readline() == 'holds\n'
