@@ -10,12 +10,10 @@ The samples must hold frames (``imgs``) before any pipeline, as those of generat
 """
 
 import argparse
-import os
 import textwrap
 from pathlib import Path
 from typing import Any
 
-import av
 import cv2
 import numpy as np
 from mmengine.config import DictAction
@@ -23,12 +21,11 @@ from mmengine.utils import track_iter_progress
 from PIL import Image, ImageDraw, ImageFont
 
 import dyreg_mmaction  # noqa: F401  (registers the datasets)
+from dyreg_mmaction.datasets.video import write_video
 from dyreg_mmaction.engine.config_variables import read_config
 from dyreg_mmaction.registry import DATASETS
 
-CODECS = dict(
-    mp4=dict(codec='libx264', options=dict(crf='12')), webm=dict(codec='libvpx-vp9', options=dict(crf='15', b='0'))
-)
+CRF = dict(mp4=12, webm=15)  # quality by format
 IN_STEP, ALONE = (255, 160, 40), (80, 150, 255)
 SHEET_ROWS, SHEET_COLUMNS, SHEET_CELL = 24, 16, 128
 
@@ -52,7 +49,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--start', type=int, default=0, help='index of the first sample')
     parser.add_argument('--boxes', action='store_true', help='draw the ground-truth boxes')
     parser.add_argument('--scale', type=positive, default=1, help='enlarge the videos by this whole factor')
-    parser.add_argument('--format', choices=sorted(CODECS), default='mp4', help='kind of video file')
+    parser.add_argument('--format', choices=sorted(CRF), default='mp4', help='kind of video file')
     parser.add_argument('--fps', type=positive, default=5, help='frames per second')
     parser.add_argument('--force', action='store_true', help='write into a folder that is not empty')
     parser.add_argument('--cfg-options', nargs='+', action=DictAction, default={}, help='options of the dataset, k=v')
@@ -94,21 +91,6 @@ def render(sample: dict[str, Any], factor: int, boxes: bool) -> np.ndarray:
         for x1, y1, x2, y2, together in np.column_stack([frame_corners, in_step])[order].tolist():
             cv2.rectangle(frame, (x1, y1), (x2 - 1, y2 - 1), IN_STEP if together else ALONE, max(1, factor // 2))
     return frames
-
-
-def write_video(path: Path, frames: np.ndarray, fps: int) -> None:
-    """Encode ``(T, H, W, 3)`` frames; the file appears only once it is whole."""
-    codec = CODECS[path.suffix[1:]]
-    frames = np.pad(frames, ((0, 0), (0, frames.shape[1] % 2), (0, frames.shape[2] % 2), (0, 0)))  # 4:2:0 needs even
-    part = path.with_name(path.name + '.part')
-    with av.open(str(part), 'w', format=path.suffix[1:]) as container:
-        stream = container.add_stream(codec['codec'], rate=fps, options=codec['options'])
-        stream.height, stream.width = frames.shape[1:3]
-        stream.pix_fmt = 'yuv420p'
-        for frame in frames:
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(frame, 'rgb24')))
-        container.mux(stream.encode())
-    os.replace(part, path)
 
 
 def describe(sample: dict[str, Any], name: str, classes: list[str]) -> str:
@@ -163,7 +145,7 @@ def export(args: argparse.Namespace) -> None:
     for index in track_iter_progress(indices):
         sample = dataset[index]
         name = f'{index:06d}.{args.format}'
-        write_video(args.out / name, render(sample, args.scale, args.boxes), args.fps)
+        write_video(args.out / name, render(sample, args.scale, args.boxes), args.fps, CRF[args.format])
         annotations.append(f'{name} {sample["label"]}\n')
         if len(rows) < SHEET_ROWS:
             text = describe(sample, f'{args.split}/{index}', dataset.metainfo.get('classes', []))

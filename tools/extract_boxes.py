@@ -27,8 +27,8 @@ import torch
 from mmengine.utils import ProgressBar
 from torch.utils.data import DataLoader, Dataset
 
-from dyreg_mmaction.datasets.decoding.readers import READERS, open_video
-from dyreg_mmaction.datasets.something.timeline import import_av
+from dyreg_mmaction.datasets.video.readers import READERS, open_video
+from dyreg_mmaction.datasets.video.timeline import import_av
 
 WARM_UP = 8  # videos before the time of as many is taken
 

@@ -12,6 +12,7 @@ from mmengine.config import Config, DictAction
 from mmengine.utils import track_iter_progress
 from torch import nn
 
+from dyreg_mmaction.datasets.video.writers import hold_frames, write_gif, write_video
 from dyreg_mmaction.engine.config_variables import read_config
 from dyreg_mmaction.engine.launch import one_sentence
 from dyreg_mmaction.engine.named_files import check_data
@@ -22,7 +23,6 @@ from dyreg_mmaction.visualization.inputs import ClipInput, dataset_inputs, file_
 from dyreg_mmaction.visualization.predict import class_names, load_model, predict_clips
 from dyreg_mmaction.visualization.report import ReportWriter
 from dyreg_mmaction.visualization.sheet import before_and_after, stack
-from dyreg_mmaction.visualization.video_files import write_gif, write_mp4
 
 IN_SHEET = 20  # clips in regions.png at most
 
@@ -119,7 +119,8 @@ class Pictures:
             name = re.sub(r'[^A-Za-z0-9_-]+', '_', str(Path(clip.name).with_suffix('')))
             file = self.out / f'{self.drawn:03}_{name}'
             if self.args.mp4:
-                write_mp4(file.with_suffix('.mp4'), frames, clip.times, clip.duration, clip.fps)
+                held = hold_frames(clip.times, clip.duration, clip.fps)
+                write_video(file.with_suffix('.mp4'), (frames[index] for index in held), clip.fps)
             if self.args.gif:
                 write_gif(file.with_suffix('.gif'), frames, clip.times, clip.duration)
         if self.report:

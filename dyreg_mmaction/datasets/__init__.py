@@ -1,12 +1,11 @@
 """Datasets and transforms; importing this registers them."""
 
 from .boxes import LoadBoxes, LoadObjects, WithBoxes
-from .decoding import VideoDecode, VideoInit, WithNeighbours
-from .limit_sides import LimitSides
-from .mini_something import MiniSomething
+from .replace_damaged import build_replacing, replace_damaged
 from .samplers import StreamSampler
 from .something import TSMCrop
-from .sync_mnist import MultiSyncMNIST, SyncMNIST
+from .synthetic import MiniSomething, MultiSyncMNIST, SyncMNIST
+from .video import LimitSides, VideoDecode, VideoInit, WithNeighbours
 
 __all__ = [
     'LimitSides',
@@ -21,4 +20,6 @@ __all__ = [
     'VideoInit',
     'WithBoxes',
     'WithNeighbours',
+    'build_replacing',
+    'replace_damaged',
 ]

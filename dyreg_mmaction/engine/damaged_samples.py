@@ -11,8 +11,8 @@ from mmengine.structures import BaseDataElement
 from torch import nn
 from torch.utils.data import DataLoader
 
-from dyreg_mmaction.datasets.decoding import replace_damaged
 from dyreg_mmaction.datasets.layers import load_through
+from dyreg_mmaction.datasets.replace_damaged import replace_damaged
 from dyreg_mmaction.registry import HOOKS
 
 LISTED = 20  # paths in a message

@@ -9,7 +9,7 @@ import mmengine
 import torch
 from mmengine.config import Config
 
-from dyreg_mmaction.datasets.checks import check_lists
+from dyreg_mmaction.datasets.check_lists import check_lists
 
 PREPARE = 'python tools/data/prepare_something.py prepares Something-Something (see tools/data/README.md)'
 

@@ -10,7 +10,7 @@ from mmengine import fileio
 from mmengine.logging import print_log
 
 from dyreg_mmaction.datasets.boxes.with_boxes import MOVES
-from dyreg_mmaction.datasets.something.timeline import read_timeline
+from dyreg_mmaction.datasets.video.timeline import read_timeline
 from dyreg_mmaction.registry import TRANSFORMS
 
 from .clip import WHOLE_VIEW

@@ -15,7 +15,7 @@ from mmengine.dataset import Compose
 from mmengine.hooks import Hook
 from mmengine.registry import DefaultScope
 
-from dyreg_mmaction.datasets.something.video_files import write_webm
+from dyreg_mmaction.datasets.video.writers import write_video
 from dyreg_mmaction.engine.damaged_samples import DamagedSamples
 from dyreg_mmaction.engine.launch import build_runner
 
@@ -28,7 +28,7 @@ def videos(tmp_path_factory) -> Path:
     """Twenty videos of three classes; number 4 is cut off, number 9 is missing."""
     folder = tmp_path_factory.mktemp('videos')
     frames = np.random.default_rng(0).integers(0, 255, (8, 32, 32, 3), dtype=np.uint8)
-    write_webm(folder / '0.webm', frames, fps=12)
+    write_video(folder / '0.webm', frames, fps=12)
     for number in range(1, NUM):
         shutil.copy(folder / '0.webm', folder / f'{number}.webm')
     content = (folder / '4.webm').read_bytes()

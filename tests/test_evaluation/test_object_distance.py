@@ -14,7 +14,7 @@ from mmengine.registry import init_default_scope
 from mmengine.runner import Runner
 from region_runs import FRAMES, SIDE, config, digits, recognizer
 
-from dyreg_mmaction.datasets.something.video_files import write_webm
+from dyreg_mmaction.datasets.video.writers import write_video
 from dyreg_mmaction.engine.launch import build_runner
 from dyreg_mmaction.evaluation import ObjectDistance
 from dyreg_mmaction.evaluation.distances import count_frames, video_distances
@@ -210,7 +210,7 @@ def test_a_damaged_video_in_a_run(tmp_path):
     """It counts as damaged; the video that replaces it is measured once, not twice."""
     frames = np.random.default_rng(0).integers(0, 255, (8, SIDE, SIDE, 3), dtype=np.uint8)
     for name in ('0', '1', '2'):
-        write_webm(tmp_path / f'{name}.webm', frames, fps=12)
+        write_video(tmp_path / f'{name}.webm', frames, fps=12)
     (tmp_path / '1.webm').write_bytes((tmp_path / '1.webm').read_bytes()[:400])
     (tmp_path / 'list.txt').write_text('0.webm 0\n1.webm 0\n2.webm 0\n')
     box = dict(box2d=dict(x1=10, y1=10, x2=30, y2=50))

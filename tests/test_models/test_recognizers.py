@@ -12,7 +12,7 @@ from mmengine.logging import MessageHub
 from mmengine.registry import DefaultScope
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from dyreg_mmaction.datasets.something.video_files import write_webm
+from dyreg_mmaction.datasets.video.writers import write_video
 from dyreg_mmaction.models import RegionRecognizer2D, RegionRecognizer3D
 from dyreg_mmaction.models.losses import RegionLoss, clip_frames
 from dyreg_mmaction.registry import MODELS
@@ -152,7 +152,7 @@ def test_neighbours_of_a_video_reach_the_regions_of_frames_and_of_clips(tmp_path
     scene = np.broadcast_to(background, (24, 64, 64, 3)).copy()
     for t, frame in enumerate(scene):
         frame[40:56, 2 * t : 2 * t + 12] = 250
-    write_webm(tmp_path / 'mover.webm', scene, fps=12)
+    write_video(tmp_path / 'mover.webm', scene, fps=12)
     num_clips, clip_len = (frames, 1) if layout == 'NCHW' else (1, frames)
     steps = [dict(type='VideoDecode'), dict(type='FormatShape', input_format=layout)]
     pipeline = [

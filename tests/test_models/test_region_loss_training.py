@@ -13,7 +13,7 @@ from mmengine.logging import MessageHub
 from mmengine.runner import Runner
 from region_runs import config, digits, recognizer
 
-from dyreg_mmaction.datasets.sync_mnist import MultiSyncMNIST
+from dyreg_mmaction.datasets.synthetic.sync_mnist import MultiSyncMNIST
 from dyreg_mmaction.registry import MODELS
 
 TESTS = Path(__file__).parents[1]

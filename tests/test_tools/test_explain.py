@@ -13,7 +13,7 @@ from mmengine.registry import init_default_scope
 from PIL import Image
 from tool_runs import ROOT, run
 
-from dyreg_mmaction.datasets.mini_something.generator import generate_mini_something
+from dyreg_mmaction.datasets.synthetic.mini_something.generator import generate_mini_something
 from dyreg_mmaction.models.finding import region_graphs
 from dyreg_mmaction.registry import MODELS
 

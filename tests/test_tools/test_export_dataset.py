@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from dyreg_mmaction.datasets.sync_mnist import MultiSyncMNIST, SyncMNIST
+from dyreg_mmaction.datasets.synthetic.sync_mnist import MultiSyncMNIST, SyncMNIST
 
 TOOL = Path(__file__).parents[2] / 'tools/export_dataset.py'
 

@@ -16,7 +16,7 @@ import torch
 from video_cases import VIDEOS, encode
 
 from dyreg_mmaction.datasets.boxes import LoadBoxes
-from dyreg_mmaction.datasets.decoding import VideoDecode, VideoInit
+from dyreg_mmaction.datasets.video import VideoDecode, VideoInit
 
 TOOL = Path(__file__).parents[2] / 'tools/extract_boxes.py'
 LENGTHS = dict(a=5, b=3, c=4)

@@ -10,7 +10,7 @@ import pytest
 from mmengine.registry import DefaultScope
 
 from dyreg_mmaction.datasets.something.lists import V1, V2, prepare
-from dyreg_mmaction.datasets.something.video_files import write_webm
+from dyreg_mmaction.datasets.video.writers import write_video
 from dyreg_mmaction.registry import DATASETS
 
 TOOLS = Path(__file__).parents[2] / 'tools/data'
@@ -48,7 +48,7 @@ def v2(tmp_path):
         ]
         (root / f'labels/{split}.json').write_text(json.dumps(entries))
         for video in videos:
-            write_webm(root / f'videos/{video}.webm', noise(int(video)), fps=12)
+            write_video(root / f'videos/{video}.webm', noise(int(video)), fps=12)
     return root
 
 
@@ -125,7 +125,7 @@ def test_missing_empty_truncated_and_undecodable_videos_are_named_and_no_list_is
 
 def test_broken_videos_can_be_left_out(v2, capsys):
     break_videos(v2)
-    write_webm(v2 / 'videos/10.webm', noise(10), fps=12)
+    write_video(v2 / 'videos/10.webm', noise(10), fps=12)
     train, val = prepare(V2, v2, drop_broken=True)
     assert (train.read_text(), val.read_text()) == ('10.webm 0\n', '21.webm 0\n')
     assert '3 of 5 videos cannot be used' in capsys.readouterr().out
@@ -141,7 +141,7 @@ def test_a_list_without_videos_is_not_written(tool, v2):
 
 
 def test_a_video_of_one_frame_can_be_used(v2):
-    write_webm(v2 / 'videos/10.webm', noise(0, num_frames=1), fps=12)
+    write_video(v2 / 'videos/10.webm', noise(0, num_frames=1), fps=12)
     assert prepare(V2, v2)[0].read_text() == TRAIN_LIST
 
 

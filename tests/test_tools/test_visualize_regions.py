@@ -10,7 +10,7 @@ import torch
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 
-from dyreg_mmaction.datasets.mini_something.generator import generate_mini_something
+from dyreg_mmaction.datasets.synthetic.mini_something.generator import generate_mini_something
 from dyreg_mmaction.registry import MODELS
 
 ROOT = Path(__file__).parents[2]
@@ -135,10 +135,10 @@ def test_a_folder_that_cannot_be_written_to(run, root):
 
 
 def test_a_clip_shorter_than_what_the_model_takes(run, root, tmp_path, capsys):
-    from dyreg_mmaction.datasets.something.video_files import write_webm
+    from dyreg_mmaction.datasets.video.writers import write_video
 
     short = tmp_path / 'short.webm'
-    write_webm(short, torch.zeros(3, 240, 320, 3, dtype=torch.uint8).numpy(), 12)
+    write_video(short, torch.zeros(3, 240, 320, 3, dtype=torch.uint8).numpy(), 12)
     run('model.pth', short)
     assert (
         'short.webm has 3 frames, fewer than the 8 that the model takes: some are seen twice' in capsys.readouterr().out

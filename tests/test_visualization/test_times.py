@@ -7,9 +7,9 @@ from mmengine.dataset import Compose
 from mmengine.registry import init_default_scope
 from video_cases import VIDEOS
 
+from dyreg_mmaction.datasets.video.writers import hold_frames
 from dyreg_mmaction.ops import Regions
 from dyreg_mmaction.visualization import keep_source, make_clip
-from dyreg_mmaction.visualization.video_files import hold_frames
 
 DECODERS = {'ours': ('VideoInit', 'VideoDecode'), "MMAction2's": ('DecordInit', 'DecordDecode')}
 

@@ -15,7 +15,7 @@ from mmengine.config import Config
 from mmengine.dataset import pseudo_collate
 from mmengine.registry import DefaultScope
 
-from dyreg_mmaction.datasets.mini_something.generator import generate_mini_something
+from dyreg_mmaction.datasets.synthetic.mini_something.generator import generate_mini_something
 
 CONFIG = Path(__file__).resolve().parents[2] / 'configs' / 'tsm_r50_sthv2.py'
 VIDEOS, BATCH = 8, 5

@@ -12,7 +12,7 @@ import signal
 import sys
 from pathlib import Path
 
-from dyreg_mmaction.datasets.mini_something.generator import generate_mini_something
+from dyreg_mmaction.datasets.synthetic.mini_something.generator import generate_mini_something
 
 
 def parse_args() -> argparse.Namespace:

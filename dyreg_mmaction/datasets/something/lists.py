@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ..parallel import map_in_processes
+from ..video.checks import Inspection, check_frames, check_video, count_frames, file_state, find_video
 from .labels import Sample, read_v1, read_v2
-from .video_files import Inspection, count_frames, decode_frames, decode_video, file_state, find_video
 
 SPLITS = {'train': 'train', 'validation': 'val'}  # the official names and MMAction2's
 
@@ -22,7 +22,7 @@ class Version(NamedTuple):
         line: How a list has a video.
         read: Reads a split's samples from the folder of label files.
         find: Looks whether a video is there.
-        decode: Looks whether all of it can be decoded.
+        check: Looks whether all of it can be decoded.
     """
 
     name: str
@@ -30,11 +30,11 @@ class Version(NamedTuple):
     line: str
     read: Callable[[Path, str], list[Sample]]
     find: Callable[[Path], Inspection]
-    decode: Callable[[Path], Inspection]
+    check: Callable[[Path], Inspection]
 
 
-V1 = Version('sthv1', 'rawframes', '{name} {num_frames} {label}\n', read_v1, count_frames, decode_frames)
-V2 = Version('sthv2', 'videos', '{name} {label}\n', read_v2, find_video, decode_video)
+V1 = Version('sthv1', 'rawframes', '{name} {num_frames} {label}\n', read_v1, count_frames, check_frames)
+V2 = Version('sthv2', 'videos', '{name} {label}\n', read_v2, find_video, check_video)
 
 
 def prepare(
@@ -105,7 +105,7 @@ def _inspect_all(
     found = _read_journal(journal, states)
     todo = [name for name in names if name not in found]
     with journal.open('a', buffering=1, encoding='utf-8') as file:
-        results = map_in_processes(version.decode, [media / name for name in todo], workers)
+        results = map_in_processes(version.check, [media / name for name in todo], workers)
         for name, inspection in zip(todo, results, strict=True):
             found[name] = inspection
             if not inspection.problem:

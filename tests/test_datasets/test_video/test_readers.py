@@ -10,8 +10,8 @@ import pytest
 from mmengine.registry import DefaultScope
 from video_cases import ROTATIONS, VIDEOS, copy, encode, run_ffmpeg, two_sizes
 
-from dyreg_mmaction.datasets.decoding import VideoDecode, VideoInit
-from dyreg_mmaction.datasets.something.video_files import decode_video
+from dyreg_mmaction.datasets.video import VideoDecode, VideoInit
+from dyreg_mmaction.datasets.video.checks import check_video
 
 DECODERS = [decoder for decoder in ('decord', 'pyav', 'torchcodec') if find_spec(decoder.replace('py', ''))]
 
@@ -73,7 +73,7 @@ def test_all_decoders_return_the_same_frames_in_any_order(video, decoder, name):
     assert results['img_shape'] == expected[0].shape[:2]
     for number, frame in zip(numbers, results['imgs'], strict=True):
         assert np.abs(frame.astype(int) - expected[number]).max() <= 8, number  # 10 bits are rounded
-    assert decode_video(path) == (num_frames, '')
+    assert check_video(path) == (num_frames, '')
 
 
 @pytest.mark.parametrize('decoder', DECODERS)
@@ -117,7 +117,7 @@ def test_a_complete_webm_may_declare_a_longer_duration_than_its_frames(tmp_path)
     content = re.sub(rb'00:00:02(?=\.0)', b'00:00:07', content)
     path = tmp_path / 'held.webm'
     path.write_bytes(content)
-    assert len(read(path, 'decord')['imgs']) == 20 and decode_video(path) == (20, '')
+    assert len(read(path, 'decord')['imgs']) == 20 and check_video(path) == (20, '')
     for damaged in (content[: len(content) * 9 // 10], content[:-900] + bytes(900)):
         path.write_bytes(damaged)
         with pytest.raises(ValueError, match=r'held.webm cannot be read: truncated: \d+ of about 70 frames'):

@@ -1,12 +1,10 @@
-"""Writing videos and telling whether a video, or a folder of frames, is whole."""
+"""Check that a video file, or a folder of frames, is complete."""
 
 import hashlib
 import os
 from io import BytesIO
 from pathlib import Path
 from typing import NamedTuple
-
-import numpy as np
 
 from .timeline import import_av, read_timeline
 
@@ -18,34 +16,6 @@ class Inspection(NamedTuple):
     problem: str = ''
 
 
-def write_webm(path: Path, frames: np.ndarray, fps: int) -> None:
-    """Encode frames as VP9 in WebM, as Something-Something V2 has them; the file appears only when it is finished.
-
-    The same frames give the same bytes.
-
-    Args:
-        path: The file.
-        frames: RGB, (T, H, W, 3) uint8.
-        fps: Frames per second.
-    """
-    av = import_av()
-    unfinished = path.with_name(f'.{path.stem}.{os.getpid()}{path.suffix}')
-    try:
-        with av.open(str(unfinished), 'w', container_options={'fflags': '+bitexact'}) as container:
-            # libvpx's fastest settings: 36 frames take about 30 ms
-            options = {'deadline': 'realtime', 'cpu-used': '8', 'lag-in-frames': '0', 'crf': '32', 'b': '0'}
-            stream = container.add_stream('libvpx-vp9', rate=fps, options=options)
-            stream.height, stream.width = frames.shape[1:3]
-            stream.pix_fmt = 'yuv420p'
-            stream.codec_context.thread_count = 1
-            for frame in frames:
-                container.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format='rgb24')))
-            container.mux(stream.encode())
-        unfinished.replace(path)
-    finally:
-        unfinished.unlink(missing_ok=True)
-
-
 def find_video(path: Path) -> Inspection:
     """Look whether a video file is there, without reading it."""
     if not path.is_file():
@@ -53,7 +23,7 @@ def find_video(path: Path) -> Inspection:
     return Inspection(0, '' if path.stat().st_size else 'empty')
 
 
-def decode_video(path: Path) -> Inspection:
+def check_video(path: Path) -> Inspection:
     """Decode a video from end to end; one that is cut short may decode without an error."""
     found = find_video(path)
     if found.problem:
@@ -98,7 +68,7 @@ def count_frames(folder: Path) -> Inspection:
     return Inspection(len(names), f'missing: {lost}' if lost else '')
 
 
-def decode_frames(folder: Path) -> Inspection:
+def check_frames(folder: Path) -> Inspection:
     """Count a folder's frames and decode each."""
     from PIL import Image  # unlike OpenCV, it does not accept half a JPEG
 

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from ..something.timeline import Timeline, display_matrix, import_av, read_timeline
+from .timeline import Timeline, display_matrix, import_av, read_timeline
 
 
 class Reader(Protocol):

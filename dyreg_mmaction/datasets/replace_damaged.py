@@ -10,7 +10,7 @@ from torch.utils.data import Subset
 
 from dyreg_mmaction.registry import DATASETS
 
-from ..layers import load_through
+from .layers import load_through
 
 ATTEMPTS = 50  # so many in a row are no accident
 # the functions that call a transform, and the name that each has for what the transform gets

@@ -10,9 +10,12 @@ from mmengine.dataset import Compose, ConcatDataset, pseudo_collate
 from mmengine.registry import DefaultScope
 from torch.utils.data import DataLoader, Dataset, Subset
 
-from dyreg_mmaction.datasets.decoding import VideoDecode, VideoInit, build_replacing, replace_damaged
 from dyreg_mmaction.datasets.layers import load_through
-from dyreg_mmaction.datasets.something.video_files import decode_video, import_av, write_webm
+from dyreg_mmaction.datasets.replace_damaged import build_replacing, replace_damaged
+from dyreg_mmaction.datasets.video import VideoDecode, VideoInit
+from dyreg_mmaction.datasets.video.checks import check_video
+from dyreg_mmaction.datasets.video.timeline import import_av
+from dyreg_mmaction.datasets.video.writers import write_video
 
 
 @pytest.fixture(autouse=True)
@@ -51,7 +54,7 @@ def write(path: Path, codec: str, frames, fps=12, times=None, **options) -> Path
 @pytest.fixture(scope='module')
 def video(tmp_path_factory) -> Path:
     path = tmp_path_factory.mktemp('video') / 'whole.webm'
-    write_webm(path, moving(), fps=12)
+    write_video(path, moving(), fps=12)
     return path
 
 
@@ -89,9 +92,9 @@ def test_what_is_no_video_is_said_in_one_line_with_its_path(tmp_path, content, f
 
 @pytest.mark.parametrize('decoder', ['decord', 'pyav'])
 def test_videos_of_few_frames_are_read(tmp_path, decoder):
-    write_webm(tmp_path / 'one.webm', moving(1), fps=12)
+    write_video(tmp_path / 'one.webm', moving(1), fps=12)
     assert len(read(tmp_path / 'one.webm', decoder, numbers=[0, 0])['imgs']) == 2
-    write_webm(tmp_path / 'two.webm', moving(2), fps=12)
+    write_video(tmp_path / 'two.webm', moving(2), fps=12)
     assert len(read(tmp_path / 'two.webm', decoder, numbers=[0, 0, 1, 1])['imgs']) == 4
 
 
@@ -107,7 +110,7 @@ def test_a_variable_frame_rate_is_no_truncation(tmp_path, decoder, name):
     codec = 'libvpx-vp9' if name.endswith('webm') else 'mpeg4'
     times = [*range(10), 14, 15, 30, 31, 50, 51, 52, 53, 54, 70]  # the last frame may be seen for long
     path = write(tmp_path / name, codec, moving(), times=times)
-    assert decode_video(path) == (20, '')
+    assert check_video(path) == (20, '')
     assert len(read(path, decoder)['imgs']) == 5
 
 

@@ -7,7 +7,7 @@ from mmengine.dataset import Compose
 from mmengine.registry import DefaultScope
 
 from dyreg_mmaction.datasets import WithNeighbours
-from dyreg_mmaction.datasets.something.video_files import write_webm
+from dyreg_mmaction.datasets.video.writers import write_video
 
 FRAMES, HEIGHT, WIDTH = 20, 48, 64
 DECODE = dict(type='VideoDecode')
@@ -28,7 +28,7 @@ def moving():
 @pytest.fixture(scope='module')
 def video(tmp_path_factory):
     path = tmp_path_factory.mktemp('video') / 'moving.webm'
-    write_webm(path, moving(), fps=12)
+    write_video(path, moving(), fps=12)
     return dict(filename=str(path), start_index=0, modality='RGB')
 
 
@@ -63,7 +63,7 @@ def test_frames_are_those_of_the_plain_pipeline_and_neighbours_those_beside_them
 
 
 def test_a_video_shorter_than_the_step_has_its_first_frame(tmp_path):
-    write_webm(tmp_path / 'short.webm', moving()[5:7], fps=12)
+    write_video(tmp_path / 'short.webm', moving()[5:7], fps=12)
     short = dict(filename=str(tmp_path / 'short.webm'), modality='RGB')
     np.testing.assert_array_equal(run(short, [0, 1], step=5)['neighbours'], run(short, [0, 0], wrap=False)['imgs'])
 

@@ -13,13 +13,22 @@ import pytest
 from mmengine.registry import DefaultScope
 
 from dyreg_mmaction.datasets import MiniSomething
-from dyreg_mmaction.datasets.mini_something.drawing import draw, sample_background, sample_sprites
-from dyreg_mmaction.datasets.mini_something.generator import Clip, generate_mini_something
-from dyreg_mmaction.datasets.mini_something.scenes import CLASSES, GROWTH, HEIGHT, Track, move, sample_scene, seen_by
-from dyreg_mmaction.datasets.something.video_files import decode_video, write_webm
+from dyreg_mmaction.datasets.synthetic.mini_something.drawing import draw, sample_background, sample_sprites
+from dyreg_mmaction.datasets.synthetic.mini_something.generator import Clip, generate_mini_something
+from dyreg_mmaction.datasets.synthetic.mini_something.scenes import (
+    CLASSES,
+    GROWTH,
+    HEIGHT,
+    Track,
+    move,
+    sample_scene,
+    seen_by,
+)
+from dyreg_mmaction.datasets.video.checks import check_video
+from dyreg_mmaction.datasets.video.writers import write_video
 from dyreg_mmaction.registry import DATASETS
 
-TOOL = Path(__file__).parents[2] / 'tools/data/make_mini_something.py'
+TOOL = Path(__file__).parents[3] / 'tools/data/make_mini_something.py'
 PIPELINE = [
     dict(type='DecordInit'),
     dict(type='SampleFrames', clip_len=1, frame_interval=1, num_clips=8, test_mode=True),
@@ -83,7 +92,7 @@ def test_videos_are_240_high_at_12_fps_and_decord_decodes_them_as_pyav(root, box
 def test_a_video_shows_the_frames_that_were_drawn(tmp_path):
     rng = np.random.default_rng(3)
     drawn = draw(sample_background(rng, 320), sample_sprites(rng), move(scene(3), CLASSES[0]))
-    write_webm(tmp_path / 'a.webm', drawn, fps=12)
+    write_video(tmp_path / 'a.webm', drawn, fps=12)
     decoded = decord.VideoReader(str(tmp_path / 'a.webm')).get_batch(range(len(drawn))).asnumpy()
     error = np.abs(decoded.astype(int) - drawn).mean(axis=(1, 2, 3))
     assert error.max() < 6
@@ -274,7 +283,7 @@ def test_numbers_out_of_range_are_refused(tmp_path, wrong, message):
 def test_an_encoder_that_fails_leaves_no_file(tmp_path):
     frames = np.zeros((4, 240, 320, 3), np.float64)  # no encoder takes it
     with pytest.raises(ValueError):
-        write_webm(tmp_path / 'a.webm', frames, fps=12)
+        write_video(tmp_path / 'a.webm', frames, fps=12)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -318,7 +327,7 @@ def test_stopped_it_leaves_whole_files_and_no_process_and_goes_on_later(tmp_path
         os.killpg(run.pid, 0)
     made = sorted((out / 'videos').iterdir())
     assert 10 <= len(made) < 108
-    assert all(path.name[0] != '.' and not decode_video(path).problem for path in made)
+    assert all(path.name[0] != '.' and not check_video(path).problem for path in made)
     before = {path.name: path.stat().st_mtime_ns for path in made}
     assert not (out / 'sthv2_train_list_videos.txt').exists()
     subprocess.run(command, env=env, check=True, capture_output=True)

@@ -13,13 +13,13 @@ from PIL import Image
 from torch.utils.data import DataLoader
 
 import dyreg_mmaction  # noqa: F401
-from dyreg_mmaction.datasets.sync_mnist import MultiSyncMNIST, SyncMNIST
-from dyreg_mmaction.datasets.sync_mnist.digits import load_digits
-from dyreg_mmaction.datasets.sync_mnist.synchronous_digits import pair_label
-from dyreg_mmaction.datasets.sync_mnist.walks import draw, random_walk, shrink
+from dyreg_mmaction.datasets.synthetic.sync_mnist import MultiSyncMNIST, SyncMNIST
+from dyreg_mmaction.datasets.synthetic.sync_mnist.digits import load_digits
+from dyreg_mmaction.datasets.synthetic.sync_mnist.synchronous_digits import pair_label
+from dyreg_mmaction.datasets.synthetic.sync_mnist.walks import draw, random_walk, shrink
 
 DATASETS = (SyncMNIST, MultiSyncMNIST)
-MNIST = Path(__file__).parents[2] / '../shared/data/mnist'
+MNIST = Path(__file__).parents[3] / '../shared/data/mnist'
 
 
 @pytest.fixture(scope='module', params=DATASETS, ids=lambda cls: cls.__name__)
@@ -509,7 +509,7 @@ def test_packed_sample_has_normalized_frames_and_its_boxes():
 def test_a_warning_says_that_the_default_digits_are_not_mnists(capsys, tmp_path):
     from mmengine.logging import MMLogger
 
-    from dyreg_mmaction.datasets.sync_mnist import digits
+    from dyreg_mmaction.datasets.synthetic.sync_mnist import digits
 
     digits._warn_of_sklearn.cache_clear()
     MMLogger.get_instance('digits', log_file=str(tmp_path / 'log'))

@@ -9,7 +9,7 @@ from mmengine.dataset import Compose
 from mmengine.registry import DefaultScope
 
 from dyreg_mmaction.datasets import LoadObjects, MiniSomething
-from dyreg_mmaction.datasets.mini_something.generator import generate_mini_something
+from dyreg_mmaction.datasets.synthetic.mini_something.generator import generate_mini_something
 
 SIZE = 100  # pixels, a side of the frames
 

@@ -7,9 +7,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..parallel import map_in_processes
-from ..something.lists import V2, prepare, write_text
-from ..something.video_files import write_webm
+from ...parallel import map_in_processes
+from ...something.lists import V2, prepare, write_text
+from ...video.writers import write_video
 from .drawing import Sprite, draw, sample_background, sample_sprites
 from .scenes import CLASSES, HEIGHT, ActionClass, Scene, Track, move, sample_camera, sample_scene, seen_by
 
@@ -124,7 +124,7 @@ def _write_clip(folder: Path, clip: Clip) -> list[dict]:
     path = folder / f'{clip.id}.webm'
     if not path.exists():
         background = sample_background(rng, scene.width, margin=int(np.abs(camera).max()))
-        write_webm(path, draw(background, sprites, track, camera), FPS)
+        write_video(path, draw(background, sprites, track, camera), FPS)
     return _boxes(clip, sprites, track, scene.width)
 
 

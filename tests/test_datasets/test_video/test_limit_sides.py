@@ -14,7 +14,7 @@ from mmengine.registry import DefaultScope
 from dyreg_mmaction.datasets import LimitSides, WithBoxes
 from dyreg_mmaction.engine.launch import build_runner
 
-CONFIGS = Path(__file__).parents[2] / 'configs'
+CONFIGS = Path(__file__).parents[3] / 'configs'
 # width and height, from 1:3 to 3:1
 SIZES = [(48, 144), (60, 80), (64, 64), (82, 80), (80, 60), (144, 48)]
 FRAMES = 12

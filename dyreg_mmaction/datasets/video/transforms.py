@@ -9,8 +9,8 @@ from mmengine import fileio
 
 from dyreg_mmaction.registry import TRANSFORMS
 
-from ..something.timeline import import_av
 from .readers import READERS, open_video
+from .timeline import import_av
 
 LINE_OF_SOURCE = re.compile(r'\[\d\d:\d\d:\d\d\] \S+: ')  # as decord begins its messages
 
