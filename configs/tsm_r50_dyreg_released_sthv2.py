@@ -1,5 +1,5 @@
 # The released model, tested as its authors do: 3 crops of 256 x 256 times 2 samplings, logits averaged.
-# python tools/convert_checkpoint.py RELEASED.pth.tar released.pth
+# python tools/deploy/convert_checkpoint.py RELEASED.pth.tar released.pth
 # python tools/test.py configs/tsm_r50_dyreg_released_sthv2.py released.pth
 _base_ = './tsm_r50_dyreg_sthv2.py'
 

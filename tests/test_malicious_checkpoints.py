@@ -22,7 +22,7 @@ from torch import nn
 from dyreg_mmaction.checkpoints import load_file, save_file
 from dyreg_mmaction.visualization import predict
 
-TOOL = Path(__file__).parents[1] / 'tools' / 'convert_checkpoint.py'
+TOOL = Path(__file__).parents[1] / 'tools/deploy/convert_checkpoint.py'
 CODE = "__import__('pathlib').Path('trace').touch()"
 
 

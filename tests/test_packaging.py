@@ -107,7 +107,7 @@ def test_ends_of_the_ranges_were_run(required, setup):
 
 @pytest.fixture
 def setup_script(tmp_path):
-    """Returns what tools/setup.sh installs, given its arguments, where torch, OpenCV and mmcv are installed."""
+    """Returns what tools/dev/setup.sh installs, given its arguments, where torch, OpenCV and mmcv are installed."""
     shutil.copytree(ROOT / 'tools', tmp_path / 'tools')
     for name in ('setup.cfg', 'pyproject.toml'):
         shutil.copy(ROOT / name, tmp_path)
@@ -119,7 +119,7 @@ def setup_script(tmp_path):
     python.chmod(0o755)
 
     def run(*args):
-        command = ['bash', 'tools/setup.sh', *args]
+        command = ['bash', 'tools/dev/setup.sh', *args]
         lines = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True).stdout.splitlines()
         return [line.rpartition(' ')[2] for line in lines if 'install --' in line]
 
@@ -138,7 +138,7 @@ def test_setup_installs_only_the_extra_that_is_asked_for(setup_script):
 
 
 def test_quickstart_installs_nothing_that_only_tests_need():
-    (extra,) = re.findall(r'tools/setup\.sh (\w+)', (ROOT / 'tools/quickstart.sh').read_text())
+    (extra,) = re.findall(r'tools/dev/setup\.sh (\w+)', (ROOT / 'tools/quickstart.sh').read_text())
     assert extra == 'av'
 
 

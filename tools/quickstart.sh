@@ -12,7 +12,7 @@ began=$SECONDS
 step() { printf '\n== %s (%d s)\n' "$1" "$((SECONDS - began))"; }
 
 step '1/5 environment'
-bash tools/setup.sh av
+bash tools/dev/setup.sh av
 export PYTHON=$PWD/.venv/bin/python # from here on; before, a user's choice for setup.sh
 
 # a process for each GPU or else for each CPU core, two at most; 16 clips in a batch in any case

@@ -102,7 +102,7 @@ def _check_boxes(dataset: dict, names: list[str], path: str) -> None:
             if missing:
                 raise ValueError(
                     f'{len(missing)} of {len(names)} videos of {path} have no boxes in {step["ann_file"]}, e.g. '
-                    f'{missing[0]}; run tools/extract_boxes.py for them, or take them off the list'
+                    f'{missing[0]}; run tools/data/extract_boxes.py for them, or take them off the list'
                 )
 
 

@@ -58,7 +58,7 @@ def with_boxes(steps: Sequence[dict], boxes: str | None) -> list[dict]:
         if boxes is None:
             raise ValueError(
                 f'the nodes of this config are boxes of {step["ann_file"]}, which may not be those of your videos; '
-                'extract boxes with tools/extract_boxes.py, and give their file or folder as boxes=...'
+                'extract boxes with tools/data/extract_boxes.py, and give their file or folder as boxes=...'
             )
         return [dict(step, ann_file=boxes, ann_height=step.get('ann_height') if boxes == step['ann_file'] else None)]
 

@@ -128,7 +128,7 @@ def _with_own_boxes(step: dict, objects: dict | None) -> dict:
     if objects is None:
         raise ValueError(
             f'the nodes of this config are boxes of {step.get("ann_file") or "its dataset"}, which are not those of '
-            'other videos; extract boxes with tools/extract_boxes.py, and give their file with --boxes'
+            'other videos; extract boxes with tools/data/extract_boxes.py, and give their file with --boxes'
         )
     return {**step, **{key: value for key, value in objects.items() if key != 'type'}}
 

@@ -53,7 +53,7 @@ def write_video(path):
 
 
 def run_tool(tool, *arguments, cwd):
-    command = [sys.executable, '-W', 'ignore', str(ROOT / 'tools' / tool), *map(str, arguments)]
+    command = [sys.executable, '-W', 'ignore', str(ROOT / 'tools/deploy' / tool), *map(str, arguments)]
     return subprocess.run(command, cwd=cwd, capture_output=True, text=True)
 
 
@@ -170,7 +170,7 @@ def test_the_example_takes_the_frames_of_validation(sampling, total):
     names = ('clip_len', 'frame_interval', 'num_clips')
     step = {name: getattr(sampling, name) for name in names if hasattr(sampling, name)}
     cfg.val_dataloader.dataset.pipeline[1] = dict(type=type(sampling).__name__, **step)
-    positions = runpy.run_path(str(ROOT / 'tools/run_exported.py'))['positions']
+    positions = runpy.run_path(str(ROOT / 'tools/deploy/run_exported.py'))['positions']
     expected = sampling(dict(total_frames=total, start_index=0))['frame_inds']
     assert positions(total, describe_input(cfg)).tolist() == expected.tolist()
 

@@ -102,7 +102,7 @@ def test_a_pure_python_config_is_printed_trained_and_tested(tmp_path):
     data, run_dir = tmp_path / 'mini', tmp_path / 'run'
     run(sys.executable, 'tools/data/make_mini_something.py', str(data), '--train', '4', '--val', '2')
     config, options = str(tmp_path / 'pure.py'), ['--cfg-options', f'data_root={data}']
-    printed = run(sys.executable, 'tools/print_config.py', config, *options)
+    printed = run(sys.executable, 'tools/analysis/print_config.py', config, *options)
     assert "type='DyRegResNetTSM'" in printed and repr(str(data)) in printed
     trained = run(sys.executable, 'tools/train.py', config, '--work-dir', str(run_dir), *options)
     assert 'ResumableTrainLoop' in (run_dir / 'pure.py').read_text() and 'acc/top1' in trained

@@ -181,7 +181,7 @@ def test_the_quick_start_runs_in_a_path_with_a_space(checkout):
         echo "step $*" >&2
     """
     program(checkout / '.venv/bin/python', python)
-    program(checkout / 'tools/setup.sh', 'true')
+    program(checkout / 'tools/dev/setup.sh', 'true')
     (checkout / 'configs').mkdir()
     (checkout / 'configs/tsm_r18_dyreg-motion_mini.py').touch()
     log = checkout / 'work_dirs/tsm_r18_dyreg-motion_mini/1/1.log'

@@ -128,7 +128,7 @@ def test_checkpoint_that_is_none_of_this_model_is_refused(content, tmp_path, min
 
 
 def test_print_config_merges_bases_and_options():
-    output = run(sys.executable, 'tools/print_config.py', CONFIG, '--cfg-options', 'model.backbone.depth=34')
+    output = run(sys.executable, 'tools/analysis/print_config.py', CONFIG, '--cfg-options', 'model.backbone.depth=34')
     assert 'depth=34' in output and 'TSMHead' in output
 
 

@@ -14,7 +14,7 @@ LONGEST_STRING = (
 )  # JSON that is wrong further than this before the end of what was read is not just cut off there
 SPACE, DECODER = re.compile(r'[ \t\n\r]*'), json.JSONDecoder()
 SIDES = ('x1', 'y1', 'x2', 'y2')
-DETECTOR = '_detector.json'  # what tools/extract_boxes.py writes beside the boxes
+DETECTOR = '_detector.json'  # what tools/data/extract_boxes.py writes beside the boxes
 
 
 class Frame(NamedTuple):
@@ -41,7 +41,7 @@ def list_files(paths: Sequence[Path]) -> list[Path]:
     for path in paths:
         if not path.exists():
             raise FileNotFoundError(
-                f'{path} does not exist; boxes are Something-Else annotations, or come from tools/extract_boxes.py'
+                f'{path} does not exist; boxes are Something-Else annotations, or come from tools/data/extract_boxes.py'
             )
         if path.is_dir():
             names = (entry.name for entry in os.scandir(path) if entry.name.endswith('.json'))

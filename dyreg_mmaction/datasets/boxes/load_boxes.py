@@ -32,7 +32,7 @@ class LoadBoxes(BaseTransform):
     Args:
         num_boxes (int): Number of boxes N, that is ``num_nodes`` of the plugins.
         ann_file (str | Sequence[str], optional): JSON in Something-Else's form (MiniSomething's too), or the list of
-            its parts, or a folder with such a file a video, as tools/extract_boxes.py writes it.
+            its parts, or a folder with such a file a video, as tools/data/extract_boxes.py writes it.
         ann_height (int, optional): Height in pixels of the frames that were annotated, where neither the file says it
             nor the video has it.
 

@@ -115,7 +115,7 @@ class BoxTable:
         if row < 0:
             where = ', '.join(map(str, self.paths))
             raise ValueError(
-                f'{where} has no boxes of video {video.stem!r}; run tools/extract_boxes.py for it, or leave it out'
+                f'{where} has no boxes of video {video.stem!r}; run tools/data/extract_boxes.py for it, or leave it out'
             )
         entry = self._videos[row]
         frames = slice(entry['frame'], entry['frame'] + entry['num_frames'])

@@ -19,5 +19,5 @@ class FittingWeightsHook(Hook):
             raise ValueError(
                 f'not one of the {len(weights)} keys of the checkpoint (such as {min(weights, default=None)!r}) is one '
                 f'of the {type(model).__name__} of the config (such as {min(model.state_dict())!r}); give a checkpoint '
-                'of this config, or convert a released one with tools/convert_checkpoint.py'
+                'of this config, or convert a released one with tools/deploy/convert_checkpoint.py'
             )

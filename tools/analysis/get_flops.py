@@ -1,9 +1,9 @@
 """Count the parameters and multiply-adds of a config's model, or of all those in the paper's Tables 6 and 12.
 
 Examples:
-    python tools/get_flops.py configs/tsm_r50_dyreg_sthv2.py
-    python tools/get_flops.py configs/tsm_r50_dyreg_sthv2.py --shape 256 --json
-    python tools/get_flops.py --table
+    python tools/analysis/get_flops.py configs/tsm_r50_dyreg_sthv2.py
+    python tools/analysis/get_flops.py configs/tsm_r50_dyreg_sthv2.py --shape 256 --json
+    python tools/analysis/get_flops.py --table
 """
 
 import argparse
@@ -25,7 +25,7 @@ from dyreg_mmaction.models import DyRegGNN, Plugged
 from dyreg_mmaction.models.graphs.space_time import SpaceStage
 from dyreg_mmaction.registry import MODELS
 
-CONFIGS = Path(__file__).resolve().parents[1] / 'configs'
+CONFIGS = Path(__file__).resolve().parents[2] / 'configs'
 
 
 class Row(NamedTuple):

@@ -1,7 +1,7 @@
 """Train several configs with several seeds for a given time, and compare them.
 
 Example:
-    cd configs/multisyncmnist; python ../../tools/study.py r18_fixed.py r18_dyreg.py --seeds 0 1 --minutes 600
+    cd configs/multisyncmnist; python ../../tools/analysis/study.py r18_fixed.py r18_dyreg.py --seeds 0 1 --minutes 600
 
 The runs take turns, a portion of iterations each, so that they have seen equally many videos whenever the study ends.
 Each is a training by MMEngine's runner with the schedules, hooks and losses of its config, as long as that says or as

@@ -1,4 +1,4 @@
-"""tools/explain.py as a user runs it."""
+"""tools/analysis/explain.py as a user runs it."""
 
 import csv
 import importlib.util
@@ -44,7 +44,7 @@ OPTIONS = ['--random-orders', 2, '--device', 'cpu', '--cfg-options']
 def test_over_a_dataset(root):
     options = ['--dataset', 'val', '--num', 2, '--html', '--grad-cam', *OPTIONS, f'data_root={root}/data']
     command = [CONFIG, root / 'model.pth', '--out', root / 'out', *options]
-    printed = run('python', 'tools/explain.py', *map(str, command))
+    printed = run('python', 'tools/analysis/explain.py', *map(str, command))
     assert 'order by effect' in printed and 'the strongest node in' in printed
     content = json.loads((root / 'out/explanations.json').read_text())
     assert set(content['areas']) == {'effect', 'motion', 'random'}
@@ -73,7 +73,7 @@ def test_over_a_dataset(root):
 @pytest.fixture
 def main(root, monkeypatch):
     """Its main function, with arguments."""
-    spec = importlib.util.spec_from_file_location('explain', ROOT / 'tools/explain.py')
+    spec = importlib.util.spec_from_file_location('explain', ROOT / 'tools/analysis/explain.py')
     tool = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(tool)
 

@@ -18,7 +18,7 @@ from video_cases import VIDEOS, encode
 from dyreg_mmaction.datasets.boxes import LoadBoxes
 from dyreg_mmaction.datasets.video import VideoDecode, VideoInit
 
-TOOL = Path(__file__).parents[2] / 'tools/extract_boxes.py'
+TOOL = Path(__file__).parents[3] / 'tools/data/extract_boxes.py'
 LENGTHS = dict(a=5, b=3, c=4)
 
 

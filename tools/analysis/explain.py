@@ -1,7 +1,7 @@
 """Measure which nodes the predictions of a model depend on: on videos, or over a dataset.
 
 Example:
-    python tools/explain.py CONFIG CHECKPOINT --dataset val --num 40 --out explained
+    python tools/analysis/explain.py CONFIG CHECKPOINT --dataset val --num 40 --out explained
 
 The effect of a node is the log-odds of the class with all nodes open less those with this node closed: not written
 back, and without messages. The folder receives ``explanations.json``, ``nodes.csv`` (a line for each node of each clip)

@@ -13,7 +13,7 @@ from study_cases import write_configs
 
 from dyreg_mmaction.engine import PortionHook
 
-TOOL = Path(__file__).parents[2] / 'tools/study.py'
+TOOL = Path(__file__).parents[3] / 'tools/analysis/study.py'
 
 
 @pytest.fixture(scope='module')

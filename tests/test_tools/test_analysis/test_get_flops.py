@@ -10,8 +10,8 @@ from mmengine.config import Config
 
 from dyreg_mmaction.registry import MODELS
 
-ROOT = Path(__file__).parents[2]
-TOOL = ROOT / 'tools/get_flops.py'
+ROOT = Path(__file__).parents[3]
+TOOL = ROOT / 'tools/analysis/get_flops.py'
 TABLES = runpy.run_path(str(TOOL))
 measure = TABLES['measure']
 TOLERANCE = 0.1

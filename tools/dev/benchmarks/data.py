@@ -17,7 +17,7 @@ from mmengine.registry import DefaultScope
 
 from dyreg_mmaction.datasets.synthetic.mini_something.generator import generate_mini_something
 
-CONFIG = Path(__file__).resolve().parents[2] / 'configs' / 'tsm_r50_sthv2.py'
+CONFIG = Path(__file__).resolve().parents[3] / 'configs' / 'tsm_r50_sthv2.py'
 VIDEOS, BATCH = 8, 5
 Cases = dict[str, Callable[[], object]]
 

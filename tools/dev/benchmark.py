@@ -1,9 +1,9 @@
 """Time and memory beside MMAction2's own models, on this machine: medians, spreads and ratios of interleaved runs.
 
 Examples:
-    python tools/benchmark.py                                    # all parts, one thread
-    python tools/benchmark.py inference_tsm_r50 --runs 9 --json benchmark.json
-    python tools/benchmark.py training --size 112 --threads 4
+    python tools/dev/benchmark.py                                    # all parts, one thread
+    python tools/dev/benchmark.py inference_tsm_r50 --runs 9 --json benchmark.json
+    python tools/dev/benchmark.py training --size 112 --threads 4
 """
 
 import argparse
@@ -34,7 +34,7 @@ from dyreg_mmaction.inference.export import ClipClassifier
 from dyreg_mmaction.models import DyRegGNN
 from dyreg_mmaction.registry import MODELS
 
-CONFIGS = Path(__file__).resolve().parents[1] / 'configs'
+CONFIGS = Path(__file__).resolve().parents[2] / 'configs'
 Cases = dict[str, Callable[[], object]]
 
 

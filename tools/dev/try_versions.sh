@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
 # Install this package beside other versions of what it needs, run some tests and a short training there, and print a table.
-#   tools/try_versions.sh [NAME...]    the environments named below; all without a NAME
+#   tools/dev/try_versions.sh [NAME...]    the environments named below; all without a NAME
 # They are made in envs/ or where ENVS says. One that is there stays as it is: it may be made by hand, with a PyTorch of a
 # distribution's, say.
 set -uo pipefail
-cd "$(dirname "$0")/.."
+cd "$(dirname "$0")/../.."
 ROOT=$PWD
 ENVS=${ENVS:-$ROOT/envs}
 TESTS='tests/test_models/test_dyreg_gnn.py tests/test_ops/test_kernels.py tests/test_ops/test_regions.py

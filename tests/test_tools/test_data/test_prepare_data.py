@@ -13,7 +13,7 @@ from dyreg_mmaction.datasets.something.lists import V1, V2, prepare
 from dyreg_mmaction.datasets.video.writers import write_video
 from dyreg_mmaction.registry import DATASETS
 
-TOOLS = Path(__file__).parents[2] / 'tools/data'
+TOOLS = Path(__file__).parents[3] / 'tools/data'
 TEMPLATES = ['Moving [something] up', 'Showing [something] behind [something]']
 VIDEOS = {'train': {'10': 0, '11': 1, '12': 0}, 'validation': {'20': 1, '21': 0}}
 TRAIN_LIST = '10.webm 0\n11.webm 1\n12.webm 0\n'

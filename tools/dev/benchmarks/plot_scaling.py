@@ -1,7 +1,7 @@
-"""Draw time against nodes, frames and resolution from the JSON of ``tools/benchmark.py scaling``.
+"""Draw time against nodes, frames and resolution from the JSON of ``tools/dev/benchmark.py scaling``.
 
-python tools/benchmark.py scaling --json scaling.json
-python tools/benchmarks/plot_scaling.py scaling.json docs/scaling.png
+python tools/dev/benchmark.py scaling --json scaling.json
+python tools/dev/benchmarks/plot_scaling.py scaling.json docs/scaling.png
 """
 
 import argparse
@@ -25,7 +25,7 @@ def main() -> None:
     try:
         rows = json.loads(args.json.read_text())['parts']['scaling']
     except (OSError, ValueError, KeyError, TypeError):
-        parser.error(f'{args.json} holds no part scaling; run tools/benchmark.py scaling --json {args.json}')
+        parser.error(f'{args.json} holds no part scaling; run tools/dev/benchmark.py scaling --json {args.json}')
     cases = [(tuple(map(int, re.findall(r'\d+', row['case']))), row['ms']) for row in rows]
     usual = cases[0][0]
     figure, plots = plt.subplots(1, 3, figsize=(9, 2.8), sharey=True, layout='constrained')

@@ -1,4 +1,4 @@
-"""What tools/benchmark.py compares computes the same."""
+"""What tools/dev/benchmark.py compares computes the same."""
 
 import runpy
 from argparse import Namespace
@@ -9,7 +9,7 @@ import torch
 
 from dyreg_mmaction.models import DyRegGNN
 
-TOOLS = Path(__file__).parents[2] / 'tools'
+TOOLS = Path(__file__).parents[3] / 'tools/dev'
 
 
 @pytest.fixture

@@ -1,8 +1,8 @@
 """Write samples of a dataset to video files, with their labels and a contact sheet to look at.
 
 Examples:
-    python tools/export_dataset.py MultiSyncMNIST samples --boxes --cfg-options num_digits=9
-    python tools/export_dataset.py configs/my_config.py samples --split train --num 100
+    python tools/data/export_dataset.py MultiSyncMNIST samples --boxes --cfg-options num_digits=9
+    python tools/data/export_dataset.py configs/my_config.py samples --split train --num 100
 
 The samples must hold frames (``imgs``) before any pipeline, as those of generated datasets do. The folder receives
 ``000000.mp4`` and so on, ``annotations.txt`` with a file name and a label a line, as ``VideoDataset`` reads it, and

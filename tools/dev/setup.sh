@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
 # Make .venv with this package and an extra of setup.cfg: "tests" (all extras; the default) or another, such as "av".
 # Takes no time where the extra, or "tests", has been installed by this version.
-#   bash tools/setup.sh [EXTRA]
+#   bash tools/dev/setup.sh [EXTRA]
 set -euo pipefail
-cd "$(dirname "$0")/.."
+cd "$(dirname "$0")/../.."
 
 extra=${1:-tests}
-version=$(cat setup.cfg pyproject.toml tools/setup.sh | cksum)
+version=$(cat setup.cfg pyproject.toml tools/dev/setup.sh | cksum)
 for installed in tests "$extra"; do
     if grep -qsx "$version $installed" .venv/.installed; then
         exit 0

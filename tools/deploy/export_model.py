@@ -1,11 +1,11 @@
 """Write a recogniser as one ONNX or torch.export file, with a JSON file beside it that says how to feed it.
 
 Examples:
-    python tools/export_model.py configs/tsm_r50_dyreg_sthv2.py checkpoint.pth model.onnx
-    python tools/export_model.py configs/tsm_r50_dyreg_sthv2.py checkpoint.pth model.onnx --int8 videos/*.mp4
-    python tools/export_model.py configs/i3d_r50_dyreg_sthv1.py checkpoint.pth model.pt2 --size 256
+    python tools/deploy/export_model.py configs/tsm_r50_dyreg_sthv2.py checkpoint.pth model.onnx
+    python tools/deploy/export_model.py configs/tsm_r50_dyreg_sthv2.py checkpoint.pth model.onnx --int8 videos/*.mp4
+    python tools/deploy/export_model.py configs/i3d_r50_dyreg_sthv1.py checkpoint.pth model.pt2 --size 256
 
-tools/run_exported.py runs a video through the file; it needs no MMAction2, and for ONNX no PyTorch.
+tools/deploy/run_exported.py runs a video through the file; it needs no MMAction2, and for ONNX no PyTorch.
 """
 
 import argparse

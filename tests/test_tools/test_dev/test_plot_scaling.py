@@ -6,7 +6,7 @@ from pathlib import Path
 import cv2
 import pytest
 
-TOOL = Path(__file__).parents[2] / 'tools/benchmarks/plot_scaling.py'
+TOOL = Path(__file__).parents[3] / 'tools/dev/benchmarks/plot_scaling.py'
 
 
 def plot(monkeypatch, *args):

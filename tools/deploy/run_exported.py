@@ -1,4 +1,6 @@
-"""Classes of a video, by a file of tools/export_model.py: python tools/run_exported.py model.onnx video.mp4.
+"""Print the classes of a video with a file that tools/deploy/export_model.py has written.
+
+    python tools/deploy/run_exported.py model.onnx video.mp4
 
 Needs numpy and opencv-python, and onnxruntime for .onnx or PyTorch for .pt2; nothing else.
 """
@@ -59,10 +61,10 @@ def run(model: str, clips: np.ndarray) -> np.ndarray:
 
 def main() -> None:
     if len(sys.argv) != 3:
-        raise SystemExit('usage: python tools/run_exported.py MODEL.onnx|MODEL.pt2 VIDEO')
+        raise SystemExit('usage: python tools/deploy/run_exported.py MODEL.onnx|MODEL.pt2 VIDEO')
     model, video = sys.argv[1:]
     if not (Path(model).is_file() and Path(model).with_suffix('.json').is_file()):
-        raise SystemExit(f'{model} and its .json must be there, side by side; tools/export_model.py writes both')
+        raise SystemExit(f'{model} and its .json must be there, side by side; tools/deploy/export_model.py writes both')
     spec = json.loads(Path(model).with_suffix('.json').read_text())
     (logits,) = run(model, load_clip(video, spec))
     scores = np.exp(logits - logits.max())

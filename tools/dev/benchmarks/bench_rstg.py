@@ -1,6 +1,6 @@
 """Time of RSTG beside DyReg-GNN on the same map, forward and training step, taken in turns: medians in ms.
 
-    OMP_NUM_THREADS=1 python tools/benchmarks/bench_rstg.py [--channels 512 --size 28 --frames 16]
+    OMP_NUM_THREADS=1 python tools/dev/benchmarks/bench_rstg.py [--channels 512 --size 28 --frames 16]
 
 On a CPU the time of the processor counts, so that other programs on the machine matter less.
 """

@@ -12,8 +12,8 @@ from mmengine.runner import load_checkpoint
 from dyreg_mmaction.checkpoints import convert_released_state_dict
 from dyreg_mmaction.registry import MODELS
 
-ROOT = Path(__file__).parents[2]
-TOOL = ROOT / 'tools/convert_checkpoint.py'
+ROOT = Path(__file__).parents[3]
+TOOL = ROOT / 'tools/deploy/convert_checkpoint.py'
 
 
 @pytest.fixture

@@ -1,9 +1,9 @@
 """Run an object detector over the videos of a list, and write the boxes of each video to a file of its own.
 
 Examples:
-    python tools/extract_boxes.py data/sthv2/sthv2_train_list_videos.txt data/sthv2/videos data/sthv2/boxes
-    python tools/extract_boxes.py list.txt videos boxes --detector fasterrcnn_resnet50_fpn
-    for i in 1 2 3 4; do CUDA_VISIBLE_DEVICES=$((i - 1)) python tools/extract_boxes.py \
+    python tools/data/extract_boxes.py data/sthv2/sthv2_train_list_videos.txt data/sthv2/videos data/sthv2/boxes
+    python tools/data/extract_boxes.py list.txt videos boxes --detector fasterrcnn_resnet50_fpn
+    for i in 1 2 3 4; do CUDA_VISIBLE_DEVICES=$((i - 1)) python tools/data/extract_boxes.py \
         list.txt videos boxes --half --shard $i/4 & done; wait
 
 The detector is a Hugging Face checkpoint for object detection, by name or folder (``pip install

@@ -9,7 +9,7 @@ from PIL import Image
 
 from dyreg_mmaction.datasets.synthetic.sync_mnist import MultiSyncMNIST, SyncMNIST
 
-TOOL = Path(__file__).parents[2] / 'tools/export_dataset.py'
+TOOL = Path(__file__).parents[3] / 'tools/data/export_dataset.py'
 
 
 @pytest.fixture

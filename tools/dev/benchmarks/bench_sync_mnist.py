@@ -1,6 +1,6 @@
 """How many clips of SyncMNIST and MultiSyncMNIST one core generates a second: median of five runs.
 
-    OMP_NUM_THREADS=1 python tools/benchmarks/bench_sync_mnist.py [--data-root data/mnist]
+    OMP_NUM_THREADS=1 python tools/dev/benchmarks/bench_sync_mnist.py [--data-root data/mnist]
 
 Counted is the time of the processor, so that other programs on the machine matter less.
 """

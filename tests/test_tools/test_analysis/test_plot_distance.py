@@ -1,4 +1,4 @@
-"""tools/plot_distance.py on logs as MMEngine writes them."""
+"""tools/analysis/plot_distance.py on logs as MMEngine writes them."""
 
 import importlib.util
 import json
@@ -7,7 +7,7 @@ from pathlib import Path
 import cv2
 import pytest
 
-TOOL = Path(__file__).parents[2] / 'tools/plot_distance.py'
+TOOL = Path(__file__).parents[3] / 'tools/analysis/plot_distance.py'
 
 
 @pytest.fixture(scope='module')
