@@ -4,7 +4,7 @@ from argparse import Namespace
 
 from mmengine.config import Config
 
-from dyreg_mmaction.engine.study import StudyRun
+from dyreg_mmaction.study import StudyRun
 
 CONFIG = """
 custom_imports = dict(imports=['dyreg_mmaction'])

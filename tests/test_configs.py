@@ -13,7 +13,7 @@ from mmengine.optim import build_optim_wrapper
 from mmengine.registry import DefaultScope
 
 import dyreg_mmaction  # noqa: F401
-from dyreg_mmaction.engine.config_variables import read_config
+from dyreg_mmaction.cli.configs import read_config
 
 ROOT = Path(__file__).parents[1]
 STHV = sorted(path.stem for path in (ROOT / 'configs').glob('*_sthv*.py'))

@@ -36,7 +36,7 @@ assert MODELS.get('DyRegConvLSTM') is dyreg_mmaction.models.ConvLSTM
 assert HOOKS.get('FiniteHook') is FiniteHook and HOOKS.get('dyreg_mmaction.FiniteHook') is OurHook
 from mmengine.config import Config
 from mmengine.registry import DefaultScope
-from dyreg_mmaction.engine.options import watch_numbers
+from dyreg_mmaction.cli.options import watch_numbers
 with DefaultScope.overwrite_default_scope('mmaction'):
     for plugin in ('DyRegGNN', 'RSTG'):
         assert not any(isinstance(each, Others) for each in MODELS.build(

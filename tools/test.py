@@ -7,10 +7,10 @@ from mmengine.config import Config, DictAction
 
 import dyreg_mmaction  # noqa: F401
 from dyreg_mmaction.checkpoints import load_file
-from dyreg_mmaction.engine.launch import TEST, build_runner, load_config, one_sentence
-from dyreg_mmaction.engine.named_files import check_data
-from dyreg_mmaction.engine.options import check_regions_attached
-from dyreg_mmaction.engine.processes import one_of_several
+from dyreg_mmaction.cli.launch import TEST, build_runner, load_config, one_sentence
+from dyreg_mmaction.cli.named_files import check_data
+from dyreg_mmaction.cli.options import check_regions_attached
+from dyreg_mmaction.cli.processes import one_of_several
 
 
 def parse_args() -> argparse.Namespace:

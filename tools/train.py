@@ -6,9 +6,9 @@ import os
 from mmengine.config import Config, DictAction
 
 import dyreg_mmaction  # noqa: F401
-from dyreg_mmaction.engine.launch import TRAINING, build_runner, load_config, one_sentence
-from dyreg_mmaction.engine.named_files import check_data, check_weights
-from dyreg_mmaction.engine.options import (
+from dyreg_mmaction.cli.launch import TRAINING, build_runner, load_config, one_sentence
+from dyreg_mmaction.cli.named_files import check_data, check_weights
+from dyreg_mmaction.cli.options import (
     check_regions_attached,
     check_schedule,
     make_resumable,
@@ -18,8 +18,8 @@ from dyreg_mmaction.engine.options import (
     set_resume,
     watch_numbers,
 )
-from dyreg_mmaction.engine.processes import hold_work_dir, is_first_process, one_of_several
-from dyreg_mmaction.engine.restarts import resume_after_restart
+from dyreg_mmaction.cli.processes import hold_work_dir, is_first_process, one_of_several
+from dyreg_mmaction.cli.restarts import resume_after_restart
 
 
 def parse_args() -> argparse.Namespace:

@@ -15,7 +15,7 @@ TOOLS=$(dirname "$0")
 list_teachers() { # a line for each: its config, and the checkpoint that the student reads
     "${python[@]}" - "$CONFIG" <<'PYTHON'
 import sys
-from dyreg_mmaction.engine.config_variables import read_config
+from dyreg_mmaction.cli.configs import read_config
 
 losses = read_config(sys.argv[1]).model.get('region_losses') or []
 teachers = [teacher for loss in losses for teacher in loss.get('teachers', {}).values()]

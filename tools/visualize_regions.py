@@ -12,10 +12,10 @@ from mmengine.config import Config, DictAction
 from mmengine.utils import track_iter_progress
 from torch import nn
 
+from dyreg_mmaction.cli.configs import read_config
+from dyreg_mmaction.cli.launch import one_sentence
+from dyreg_mmaction.cli.named_files import check_data
 from dyreg_mmaction.datasets.video.writers import hold_frames, write_gif, write_video
-from dyreg_mmaction.engine.config_variables import read_config
-from dyreg_mmaction.engine.launch import one_sentence
-from dyreg_mmaction.engine.named_files import check_data
 from dyreg_mmaction.visualization import RegionClip, contact_sheet, mean_regions, side_by_side
 from dyreg_mmaction.visualization.clip import Nodes, nodes_in_view
 from dyreg_mmaction.visualization.drawing import STYLES

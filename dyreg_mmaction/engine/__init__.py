@@ -1,10 +1,17 @@
-"""What a run needs besides model and data: optimiser groups, hooks, exact resume, checks of a config."""
+"""What configs name besides model and data: hooks, the loop that resumes exactly, the optimizer constructor."""
 
-from .damaged_samples import DamagedSamples
-from .hooks import AttachRegionsHook, DrawRegionsHook, FiniteHook, FuseHook, ValidateAtStartHook, WatchRegionsHook
-from .interruption import SaveAndExitHook
+from .hooks import (
+    AttachRegionsHook,
+    DamagedSamples,
+    DrawRegionsHook,
+    FiniteHook,
+    FuseHook,
+    PortionHook,
+    SaveAndExitHook,
+    ValidateAtStartHook,
+    WatchRegionsHook,
+)
 from .optim_groups import DyRegOptimWrapperConstructor
-from .portion_hook import PortionHook
 from .resumable import ResumableTrainLoop, SeededSampler
 
 __all__ = [

@@ -19,7 +19,7 @@ from torch.utils.data import Sampler
 from dyreg_mmaction.datasets.layers import load_through
 from dyreg_mmaction.registry import DATA_SAMPLERS, LOOPS
 
-from .interruption import SaveAndExitHook
+from .hooks import SaveAndExitHook
 
 
 def derived_seed(*numbers: int) -> int:

@@ -5,8 +5,8 @@ import json
 import pytest
 from mmengine.config import Config
 
+from dyreg_mmaction.cli.named_files import check_data
 from dyreg_mmaction.datasets.check_lists import check_lists
-from dyreg_mmaction.engine.named_files import check_data
 
 LABEL = 'video .c.webm. has label {}, but labels of 3 classes are 0 to 2'
 

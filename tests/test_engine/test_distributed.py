@@ -16,7 +16,7 @@ from region_runs import config as run_config
 from region_runs import digits, recognizer
 from tool_runs import dist_train, wait_for
 
-from dyreg_mmaction.engine.launch import build_runner
+from dyreg_mmaction.cli.launch import build_runner
 
 
 @pytest.fixture(scope='module')

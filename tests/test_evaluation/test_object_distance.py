@@ -14,8 +14,8 @@ from mmengine.registry import init_default_scope
 from mmengine.runner import Runner
 from region_runs import FRAMES, SIDE, config, digits, recognizer
 
+from dyreg_mmaction.cli.launch import build_runner
 from dyreg_mmaction.datasets.video.writers import write_video
-from dyreg_mmaction.engine.launch import build_runner
 from dyreg_mmaction.evaluation import ObjectDistance
 from dyreg_mmaction.evaluation.distances import count_frames, video_distances
 from dyreg_mmaction.ops import Regions
@@ -267,7 +267,7 @@ def test_two_processes_give_the_numbers_of_one(tmp_path):
     Config(dict(cfg, load_from=str(tmp_path / 'model.pth'), launcher='pytorch')).dump(tmp_path / 'config.py')
     code = (
         'import sys, json, torch.distributed as dist; from mmengine.config import Config;'
-        'from dyreg_mmaction.engine.launch import build_runner;'
+        'from dyreg_mmaction.cli.launch import build_runner;'
         'numbers = build_runner(Config.fromfile(sys.argv[1])).test();'
         'dist.get_rank() or json.dump(numbers, open(sys.argv[2], "w")); dist.destroy_process_group()'
     )

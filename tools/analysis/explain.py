@@ -23,9 +23,9 @@ import torch
 from mmengine.config import Config, DictAction
 from mmengine.utils import track_iter_progress
 
-from dyreg_mmaction.engine.config_variables import read_config
-from dyreg_mmaction.engine.launch import one_sentence
-from dyreg_mmaction.engine.named_files import check_data
+from dyreg_mmaction.cli.configs import read_config
+from dyreg_mmaction.cli.launch import one_sentence
+from dyreg_mmaction.cli.named_files import check_data
 from dyreg_mmaction.evaluation.explanation import RANDOM_ORDERS, Explanation, explain
 from dyreg_mmaction.evaluation.grad_cam import grad_cam
 from dyreg_mmaction.evaluation.node_effects import (

@@ -19,8 +19,8 @@ from mmengine.registry import DefaultScope
 from torch import Tensor, nn
 
 import dyreg_mmaction  # noqa: F401  (registers the models)
+from dyreg_mmaction.cli.configs import read_config
 from dyreg_mmaction.complexity import clip_shape, count
-from dyreg_mmaction.engine.config_variables import read_config
 from dyreg_mmaction.models import DyRegGNN, Plugged
 from dyreg_mmaction.models.graphs.space_time import SpaceStage
 from dyreg_mmaction.registry import MODELS

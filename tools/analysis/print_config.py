@@ -5,8 +5,8 @@ import argparse
 from mmengine.config import DictAction
 
 import dyreg_mmaction  # noqa: F401
-from dyreg_mmaction.engine.config_variables import read_config
-from dyreg_mmaction.engine.launch import one_sentence
+from dyreg_mmaction.cli.configs import read_config
+from dyreg_mmaction.cli.launch import one_sentence
 
 
 def main() -> None:

@@ -21,8 +21,8 @@ import torch
 from mmengine.config import DictAction
 
 import dyreg_mmaction  # noqa: F401  (registers what configs name)
-from dyreg_mmaction.engine.launch import load_config
-from dyreg_mmaction.engine.study import StudyRun
+from dyreg_mmaction.cli.launch import load_config
+from dyreg_mmaction.study import StudyRun
 
 
 def parse_args() -> argparse.Namespace:

@@ -21,8 +21,8 @@ from mmengine.utils import track_iter_progress
 from PIL import Image, ImageDraw, ImageFont
 
 import dyreg_mmaction  # noqa: F401  (registers the datasets)
+from dyreg_mmaction.cli.configs import read_config
 from dyreg_mmaction.datasets.video import write_video
-from dyreg_mmaction.engine.config_variables import read_config
 from dyreg_mmaction.registry import DATASETS
 
 CRF = dict(mp4=12, webm=15)  # quality by format

@@ -11,8 +11,8 @@ from mmengine.config import Config
 from mmengine.dataset import Compose
 from mmengine.registry import DefaultScope
 
+from dyreg_mmaction.cli.launch import build_runner
 from dyreg_mmaction.datasets import LimitSides, WithBoxes
-from dyreg_mmaction.engine.launch import build_runner
 
 CONFIGS = Path(__file__).parents[3] / 'configs'
 # width and height, from 1:3 to 3:1

@@ -36,7 +36,7 @@ def test_the_same_command_goes_on(tmp_path, monkeypatch, capsys):
     configs = write_configs(tmp_path).values()
     args = [*configs, '--out', out, '--portion', 1, '--val-videos', 5, '--seeds', 0, 1, '--videos', 6, '--threads', 1]
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr('dyreg_mmaction.engine.portion_hook.PortionHook.before_train', interrupt_at_second_portion)
+        patch.setattr('dyreg_mmaction.engine.hooks.portion.PortionHook.before_train', interrupt_at_second_portion)
         run_tool(patch, *args)
     before = json.loads((out / 'study.json').read_text())
     run_tool(monkeypatch, *args)

@@ -6,7 +6,7 @@ import pytest
 import torch
 from mmengine.config import Config
 
-from dyreg_mmaction.engine.config_variables import read_config
+from dyreg_mmaction.cli.configs import read_config
 
 ROOT = Path(__file__).parents[2]
 

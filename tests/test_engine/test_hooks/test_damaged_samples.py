@@ -15,9 +15,9 @@ from mmengine.dataset import Compose
 from mmengine.hooks import Hook
 from mmengine.registry import DefaultScope
 
+from dyreg_mmaction.cli.launch import build_runner
 from dyreg_mmaction.datasets.video.writers import write_video
-from dyreg_mmaction.engine.damaged_samples import DamagedSamples
-from dyreg_mmaction.engine.launch import build_runner
+from dyreg_mmaction.engine.hooks.damaged_samples import DamagedSamples
 
 NUM = 20
 STAGE = dict(num_stages=1, strides=(1,), dilations=(1,), out_indices=(0,))

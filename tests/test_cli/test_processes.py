@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from dyreg_mmaction.engine.processes import hold_work_dir, is_first_process
+from dyreg_mmaction.cli.processes import hold_work_dir, is_first_process
 
 ROOT = Path(__file__).parents[2]
-MODULE = ROOT / 'dyreg_mmaction' / 'engine' / 'processes.py'  # alone, as importing the package takes seconds
+MODULE = ROOT / 'dyreg_mmaction' / 'cli' / 'processes.py'  # alone, as importing the package takes seconds
 
 
 def start(code: str, **env: str) -> subprocess.Popen:

@@ -8,10 +8,10 @@ from mmengine.runner import find_latest_checkpoint
 
 from dyreg_mmaction.checkpoints import load_file
 from dyreg_mmaction.compat.checkpoint_files import is_whole
+from dyreg_mmaction.engine import AttachRegionsHook, FiniteHook
 from dyreg_mmaction.evaluation import ObjectDistance
 from dyreg_mmaction.registry import HOOKS, METRICS
 
-from .hooks import AttachRegionsHook, FiniteHook
 from .type_names import is_of, type_name
 
 

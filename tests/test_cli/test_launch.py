@@ -9,11 +9,9 @@ import torch
 from mmaction.registry import HOOKS, METRICS
 from mmengine.config import Config
 
-from dyreg_mmaction.engine import AttachRegionsHook
-from dyreg_mmaction.engine.hooks.fitting_weights import FittingWeightsHook
-from dyreg_mmaction.engine.launch import check_sync_bn, load_config, one_sentence
-from dyreg_mmaction.engine.named_files import check_weights
-from dyreg_mmaction.engine.options import (
+from dyreg_mmaction.cli.launch import check_sync_bn, load_config, one_sentence
+from dyreg_mmaction.cli.named_files import check_weights
+from dyreg_mmaction.cli.options import (
     check_regions_attached,
     check_schedule,
     make_resumable,
@@ -22,6 +20,8 @@ from dyreg_mmaction.engine.options import (
     set_randomness,
     set_resume,
 )
+from dyreg_mmaction.engine import AttachRegionsHook
+from dyreg_mmaction.engine.hooks.fitting_weights import FittingWeightsHook
 from dyreg_mmaction.evaluation import ObjectDistance
 
 PLATEAU = dict(type='ReduceOnPlateauLR', monitor='acc/top1')

@@ -11,12 +11,11 @@ from mmengine.logging import MessageHub, MMLogger
 from mmengine.registry import DefaultScope, init_default_scope
 
 from dyreg_mmaction.checkpoints import load_file
+from dyreg_mmaction.cli.launch import build_runner
+from dyreg_mmaction.cli.options import check_regions_attached, check_seed
+from dyreg_mmaction.cli.type_names import type_name
+from dyreg_mmaction.engine.hooks.portion import CHECKPOINT
 from dyreg_mmaction.registry import DATASETS, MODELS
-
-from .launch import build_runner
-from .options import check_regions_attached, check_seed
-from .portion_hook import CHECKPOINT
-from .type_names import type_name
 
 
 class StudyRun:

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from dyreg_mmaction.engine.config_variables import read_config
+from dyreg_mmaction.cli.configs import read_config
 
 PURE = 'from mmengine.config import read_base\nwith read_base():\n    from .base import *\n'
 

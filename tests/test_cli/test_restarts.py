@@ -7,7 +7,7 @@ import pytest
 import torch
 from mmengine.logging import MMLogger
 
-from dyreg_mmaction.engine.restarts import resume_after_restart
+from dyreg_mmaction.cli.restarts import resume_after_restart
 
 OLD, SINCE, NEW = 1000, 2000, 3000
 

@@ -6,9 +6,9 @@ from mmengine.config import Config
 from mmengine.hooks import EMAHook, Hook
 from mmengine.runner import EpochBasedTrainLoop
 
+from dyreg_mmaction.cli.options import check_schedule, make_resumable, watch_numbers
+from dyreg_mmaction.cli.type_names import name_types, type_name
 from dyreg_mmaction.engine import FiniteHook
-from dyreg_mmaction.engine.options import check_schedule, make_resumable, watch_numbers
-from dyreg_mmaction.engine.type_names import name_types, type_name
 
 LOOPS = [
     EpochBasedTrainLoop,

@@ -9,9 +9,9 @@ from mmengine.config import Config
 from mmengine.runner import Runner
 from region_runs import SIDE, config, digits, recognizer
 
+from dyreg_mmaction.cli.launch import build_runner
 from dyreg_mmaction.datasets import MiniSomething
 from dyreg_mmaction.engine import DrawRegionsHook
-from dyreg_mmaction.engine.launch import build_runner
 from dyreg_mmaction.visualization.predict import class_names
 
 
@@ -84,7 +84,7 @@ def test_into_tensorboard(tmp_path):
 
 
 def test_the_tools_leave_class_names_and_datasets_where_drawing_hooks_look_for_them(tmp_path):
-    cfg = Config.fromfile(Path(__file__).parents[2] / 'configs/tsm_r18_dyreg_mini.py')
+    cfg = Config.fromfile(Path(__file__).parents[3] / 'configs/tsm_r18_dyreg_mini.py')
     cfg.work_dir = str(tmp_path)
     runner = build_runner(cfg)
     assert class_names(runner.cfg) == list(MiniSomething.METAINFO['classes'])

@@ -10,7 +10,7 @@ from mmengine.runner import IterBasedTrainLoop
 from study_cases import study_run
 
 from dyreg_mmaction.datasets import StreamSampler
-from dyreg_mmaction.engine.portion_hook import region_numbers
+from dyreg_mmaction.engine.hooks.portion import region_numbers
 from dyreg_mmaction.registry import DATASETS, HOOKS, LOOPS
 
 seen: list = []

@@ -1,0 +1,1 @@
+"""What only command lines use: configs and their options, checks before a run, processes, launching."""
