@@ -9,13 +9,13 @@ import cv2
 import numpy as np
 import torch
 from mmengine.config import Config, DictAction
-from mmengine.utils import track_iter_progress
 from torch import nn
 
 from dyreg_mmaction.cli.configs import read_config
 from dyreg_mmaction.cli.launch import one_sentence
 from dyreg_mmaction.cli.named_files import check_data
 from dyreg_mmaction.datasets.video.writers import hold_frames, write_gif, write_video
+from dyreg_mmaction.progress import track
 from dyreg_mmaction.visualization import RegionClip, contact_sheet, mean_regions, side_by_side
 from dyreg_mmaction.visualization.clip import Nodes, nodes_in_view
 from dyreg_mmaction.visualization.drawing import STYLES
@@ -179,15 +179,14 @@ def main() -> None:
 
     def skip(error: Exception) -> None:
         skipped.append(str(error))
-        print(f'\n{error}; it is left out', file=sys.stderr)
+        print(f'{error}; it is left out', file=sys.stderr)
 
     with Pictures(args, out) as pictures:
-        for clip in predict_clips(model, track_iter_progress(inputs), skip, classes, args.view):
+        for clip in predict_clips(model, track(inputs, 'Drawing clips'), skip, classes, args.view):
             check_nodes(clip, args.nodes)
             warn_of_short(clip)
             pictures.add(clip)
             del clip  # before the next one is read
-        print()
     if not pictures.drawn:
         raise SystemExit(f'nothing is drawn: none of the {len(inputs)} clips can be read')
     if args.dataset:

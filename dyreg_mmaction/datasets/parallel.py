@@ -1,19 +1,21 @@
 """Long work in several processes, with a progress bar."""
 
 import signal
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from typing import TypeVar
 
 import cv2
-from mmengine.utils import track_iter_progress
+
+from dyreg_mmaction.progress import track
 
 Task = TypeVar('Task')
 Result = TypeVar('Result')
 
 
-def map_in_processes(function: Callable[[Task], Result], tasks: Sequence[Task], workers: int) -> Iterator[Result]:
+def map_in_processes(
+    function: Callable[[Task], Result], tasks: Sequence[Task], workers: int, description: str
+) -> Iterator[Result]:
     """Yield the function's result for every task, in order, showing progress and the time left.
 
     Ctrl-C lets the processes finish the tasks in hand and drops the others.
@@ -22,6 +24,7 @@ def map_in_processes(function: Callable[[Task], Result], tasks: Sequence[Task], 
         function: Of the top level of a module, as it travels to the processes.
         tasks: What to call it with.
         workers: Number of processes; 1 works in this one.
+        description: What is being done, for the progress.
 
     Raises:
         ValueError: If `workers` is below 1.
@@ -31,14 +34,14 @@ def map_in_processes(function: Callable[[Task], Result], tasks: Sequence[Task], 
     if not tasks:
         return
     if workers == 1:
-        yield from track_iter_progress((map(function, tasks), len(tasks)), file=sys.stdout)
+        yield from track(map(function, tasks), description, len(tasks))
         return
     threads = cv2.getNumThreads()
     cv2.setNumThreads(1)  # OpenCV's threads do not survive a fork, and the processes share the cores
     executor = ProcessPoolExecutor(workers, initializer=_start_worker)
     try:
         results = executor.map(function, tasks, chunksize=max(1, min(32, len(tasks) // (8 * workers))))
-        yield from track_iter_progress((results, len(tasks)), file=sys.stdout)
+        yield from track(results, description, len(tasks))
     finally:
         executor.shutdown(cancel_futures=True)
         cv2.setNumThreads(threads)

@@ -2,12 +2,13 @@
 
 import unicodedata
 import warnings
+from collections.abc import Iterator
+from contextlib import suppress
 from functools import cache
 from itertools import groupby
 
 import numpy as np
 from matplotlib import font_manager
-from matplotlib.ft2font import FT2Font
 from PIL import Image, ImageDraw, ImageFont
 
 LINE = 18  # pixels, the height of a line of text
@@ -45,45 +46,32 @@ def _runs(text: str, size: int, bold: bool) -> list[tuple[ImageFont.FreeTypeFont
     return [(_load(path, size), ''.join(characters)) for path, characters in pieces]
 
 
-@cache
-def _load(path: str, size: int) -> ImageFont.FreeTypeFont:
-    return ImageFont.truetype(path, size)
+_load = cache(ImageFont.truetype)
 
 
 @cache
 def _own_font(bold: bool) -> str:
     """DejaVu Sans, which matplotlib ships."""
-    return font_manager.findfont(font_manager.FontProperties(family='DejaVu Sans', weight='bold' if bold else 'normal'))
+    return font_manager.findfont('DejaVu Sans:bold' if bold else 'DejaVu Sans')
 
 
 @cache
 def _font_with(character: str, bold: bool) -> str:
-    """The file of a font that has a character; the own one, if none has."""
-    fonts = [_own_font(bold)]
-    if ord(character) not in _characters(fonts[0]):
-        fonts += _other_fonts()
-    for path in fonts:
-        if ord(character) in _characters(path):
-            return path
+    """File of a font that has a character; DejaVu Sans if none has."""
+    for path in (_own_font(bold), *_other_fonts()):
+        with suppress(OSError, RuntimeError):  # a damaged file
+            font = font_manager.get_font(path)
+            if font.scalable and font.get_char_index(ord(character)):
+                return path
     _warn_of_missing(character)
-    return fonts[0]
+    return _own_font(bold)
 
 
-@cache
-def _characters(path: str) -> frozenset[int]:
-    """Those that a font has, none where it cannot be used."""
-    try:
-        _load(path, LINE)
-        return frozenset(FT2Font(path).get_charmap())
-    except (OSError, RuntimeError):  # a damaged one, or one of coloured pictures
-        return frozenset()
-
-
-def _other_fonts() -> list[str]:
-    """All that matplotlib or the system knows, those for Chinese, Japanese and Korean first."""
+def _other_fonts() -> Iterator[str]:
+    """All fonts that matplotlib or the system knows, those for Chinese, Japanese and Korean first."""
     paths = {*font_manager.findSystemFonts(), *(entry.fname for entry in font_manager.fontManager.ttflist)}
     paths = {path for path in paths if 'LastResort' not in path}  # matplotlib's, which has a sign for any character
-    return sorted(paths, key=lambda path: ('CJK' not in path, 'Regular' not in path, path))
+    yield from sorted(paths, key=lambda path: ('CJK' not in path, 'Regular' not in path, path))
 
 
 def _warn_of_missing(character: str) -> None:

@@ -164,6 +164,9 @@ def test_characters_that_the_own_font_lacks_come_from_another(tmp_path):
     font.save(tmp_path / 'PrivateCJK-Regular.ttf')
     before = list(font_manager.fontManager.ttflist)
     font_manager.fontManager.addfont(tmp_path / 'PrivateCJK-Regular.ttf')
+    (tmp_path / 'DamagedCJK-Regular.ttf').write_bytes(b'no font')
+    damaged = font_manager.FontEntry(fname=str(tmp_path / 'DamagedCJK-Regular.ttf'), name='Damaged CJK')
+    font_manager.fontManager.ttflist.append(damaged)
     try:
         dark = (text_bar('\U0010e123\U0010e124', 60)[..., 0] < 128).sum()
     finally:

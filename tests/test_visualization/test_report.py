@@ -11,7 +11,9 @@ from dyreg_mmaction.evaluation.explanation import Curves, Explanation
 from dyreg_mmaction.visualization.clip import Nodes, RegionClip
 from dyreg_mmaction.visualization.report import clip_data, write_report
 
-EVIL = '<img src=x onerror="document.title=1"></script><script>document.title=2</script>&amp;"\'{{DATA}}'
+EVIL = (
+    '<img src=x onerror="document.title=1"></script><script>document.title=2</script>&amp;"\'{{ title }}<rest>{% raw %}'
+)
 FRAMES = 5
 
 

@@ -21,7 +21,6 @@ from typing import Any
 import numpy as np
 import torch
 from mmengine.config import Config, DictAction
-from mmengine.utils import track_iter_progress
 
 from dyreg_mmaction.cli.configs import read_config
 from dyreg_mmaction.cli.launch import one_sentence
@@ -35,6 +34,7 @@ from dyreg_mmaction.evaluation.node_effects import (
     mean_curves,
     node_effects,
 )
+from dyreg_mmaction.progress import track
 from dyreg_mmaction.visualization import RegionClip
 from dyreg_mmaction.visualization.curves import draw_curves
 from dyreg_mmaction.visualization.inputs import ClipInput, dataset_inputs, file_inputs
@@ -151,12 +151,12 @@ def main() -> None:
     found: list[tuple[str, Explanation]] = []
     rows: list[NodeEffect] = []
     report = ReportWriter(args.out / 'report.html', title=f'Effects of nodes: {Path(args.config).stem}')
-    for clip in track_iter_progress(inputs):
+    for clip in track(inputs, 'Explaining clips'):
         try:
             sample = clip.load()
             explanation = explain_sample(model, sample, args)
         except (ValueError, OSError) as error:
-            print(f'\n{clip.name} is left out: {error}', file=sys.stderr)
+            print(f'{clip.name} is left out: {error}', file=sys.stderr)
             continue
         found.append((clip.name, explanation))
         rows += nodes_of_sample(clip.name, sample, explanation)
@@ -164,7 +164,6 @@ def main() -> None:
             sample['data_samples'].set_field(grad_cam(model, sample, explanation), 'heat')
         if args.html:
             report.add(draw_sample(model, clip.name, sample, explanation, classes))
-    print()
     if report.close():
         print(report.path)
     if not found:

@@ -17,12 +17,12 @@ from typing import Any
 import cv2
 import numpy as np
 from mmengine.config import DictAction
-from mmengine.utils import track_iter_progress
 from PIL import Image, ImageDraw, ImageFont
 
 import dyreg_mmaction  # noqa: F401  (registers the datasets)
 from dyreg_mmaction.cli.configs import read_config
 from dyreg_mmaction.datasets.video import write_video
+from dyreg_mmaction.progress import track
 from dyreg_mmaction.registry import DATASETS
 
 CRF = dict(mp4=12, webm=15)  # quality by format
@@ -142,7 +142,7 @@ def export(args: argparse.Namespace) -> None:
         raise ValueError(f'{args.dataset} has no boxes (gt_bboxes) to draw; leave out --boxes.')
     args.out.mkdir(parents=True, exist_ok=True)
     annotations, rows = [], []
-    for index in track_iter_progress(indices):
+    for index in track(indices, 'Writing videos'):
         sample = dataset[index]
         name = f'{index:06d}.{args.format}'
         write_video(args.out / name, render(sample, args.scale, args.boxes), args.fps, CRF[args.format])
@@ -152,7 +152,7 @@ def export(args: argparse.Namespace) -> None:
             rows.append((text, pick_columns(sample, args.boxes)))
     (args.out / 'annotations.txt').write_text(''.join(annotations))
     contact_sheet(rows).save(args.out / 'contact_sheet.png')
-    print(f'\n{len(annotations)} videos, annotations.txt and contact_sheet.png are in {args.out}.')
+    print(f'{len(annotations)} videos, annotations.txt and contact_sheet.png are in {args.out}.')
 
 
 def main() -> None:

@@ -17,20 +17,17 @@ import importlib.util
 import json
 import os
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from urllib.error import URLError
 
 import numpy as np
 import torch
-from mmengine.utils import ProgressBar
 from torch.utils.data import DataLoader, Dataset
 
 from dyreg_mmaction.datasets.video.readers import READERS, open_video
 from dyreg_mmaction.datasets.video.timeline import import_av
-
-WARM_UP = 8  # videos before the time of as many is taken
+from dyreg_mmaction.progress import track
 
 Detections = list[dict]
 Detector = Callable[[np.ndarray], list[Detections]]
@@ -92,22 +89,16 @@ def main() -> None:
     loader = DataLoader(
         Videos(args.root, left, args.every, args.decoder), batch_size=None, num_workers=args.workers, collate_fn=tuple
     )
-    bar, failures, start = ProgressBar(len(left)), {}, 0.0
-    for number, (name, frames, error) in enumerate(loader):
+    failures = {}
+    for name, frames, error in track(loader, 'Detecting objects in videos'):
         if error is None:
             write(target(args.out, name), annotate(name, frames, args.every, args.batch_size, detect))
         else:
             failures[name] = error
-        bar.update()
-        if number == WARM_UP:
-            start = time.monotonic()
-        if number == 2 * WARM_UP:
-            seconds = (time.monotonic() - start) / WARM_UP
-            print(f'\nabout {seconds:.2g} s a video, {seconds * len(left) / 3600:.1f} h for {len(left)} videos')
     for name, error in failures.items():
-        print(f'\n{name}: {error}', file=sys.stderr)
+        print(f'{name}: {error}', file=sys.stderr)
     if failures:
-        sys.exit(f'\n{len(failures)} of {len(left)} videos could not be decoded; mend them or take them off the list')
+        sys.exit(f'{len(failures)} of {len(left)} videos could not be decoded; mend them or take them off the list')
 
 
 def read_names(path: Path) -> list[str]:

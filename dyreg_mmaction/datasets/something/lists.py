@@ -97,7 +97,8 @@ def _inspect_all(
 ) -> dict[str, Inspection]:
     """Inspect the videos; those that an earlier, perhaps interrupted, check found whole and nobody touched are kept."""
     if fast:
-        return dict(zip(names, map_in_processes(version.find, [media / name for name in names], workers), strict=True))
+        results = map_in_processes(version.find, [media / name for name in names], workers, 'Finding videos')
+        return dict(zip(names, results, strict=True))
     journal = root / f'{version.name}_checked.tsv'
     states = {
         name: file_state(media / name) for name in names
@@ -105,7 +106,7 @@ def _inspect_all(
     found = _read_journal(journal, states)
     todo = [name for name in names if name not in found]
     with journal.open('a', buffering=1, encoding='utf-8') as file:
-        results = map_in_processes(version.check, [media / name for name in todo], workers)
+        results = map_in_processes(version.check, [media / name for name in todo], workers, 'Checking videos')
         for name, inspection in zip(todo, results, strict=True):
             found[name] = inspection
             if not inspection.problem:

@@ -1,17 +1,16 @@
 """A report of many clips in one HTML file that needs no other file and no network."""
 
 import base64
-import html
-import json
 import math
 import os
-import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
+from jinja2 import Environment, FileSystemLoader
+from jinja2.utils import htmlsafe_json_dumps
 
 from dyreg_mmaction.evaluation.explanation import Explanation
 from dyreg_mmaction.evaluation.node_effects import areas, mean_curves
@@ -19,7 +18,8 @@ from dyreg_mmaction.evaluation.node_effects import areas, mean_curves
 from ..clip import RegionClip, effective_nodes, moving_nodes, node_motion
 from ..drawing import draw_heat, node_colors
 
-HERE = Path(__file__).parent
+TEMPLATES = Environment(loader=FileSystemLoader(Path(__file__).parent), autoescape=True)
+REST = '<rest>'  # where clips and curves go
 WIDTH = 480  # of the frames in the report at most, in pixels
 
 
@@ -39,14 +39,8 @@ class ReportWriter:
     def __init__(self, path: Path, title: str = 'Regions') -> None:
         self.path = path
         self.unfinished = path.with_name(f'.{path.name}.{os.getpid()}')
-        parts = {
-            'TITLE': html.escape(title),
-            'STYLE': (HERE / 'report.css').read_text(encoding='utf-8'),
-            'SCRIPT': (HERE / 'report.js').read_text(encoding='utf-8'),
-        }
-        halves = (HERE / 'report.html').read_text(encoding='utf-8').split('{{DATA}}')
-        head, self.tail = (re.sub('{{([A-Z]+)}}', lambda mark: parts[mark[1]], half) for half in halves)
-        self.head = f'{head}{{"title": {_json(title)}, "clips": ['
+        page = TEMPLATES.get_template('report.html').render(title=title, rest=REST)
+        self.head, self.tail = page.split(REST)
         self.num_clips = 0
         self.explanations: list[Explanation] = []
 
@@ -129,8 +123,7 @@ def _curves(explanations: list[Explanation]) -> list[dict[str, Any]]:
 
 
 def _json(value: Any) -> str:
-    # inside <script> only </ and <! could end or change it
-    return json.dumps(value, allow_nan=False).replace('<', '\\u003c')
+    return str(htmlsafe_json_dumps(value, allow_nan=False))
 
 
 def _jpeg(frame: np.ndarray) -> str:

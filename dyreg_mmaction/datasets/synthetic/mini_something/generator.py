@@ -93,7 +93,7 @@ def generate_mini_something(
     settings: dict[str, float] = {'version': VERSION, 'seed': seed, **sizes}
     _claim(root, settings | moves)
     clips = [Clip(seed, split, number, **camera) for split, size in sizes.items() for number in range(size)]
-    annotations = list(map_in_processes(partial(_write_clip, root / 'videos'), clips, workers))
+    annotations = list(map_in_processes(partial(_write_clip, root / 'videos'), clips, workers, 'Writing videos'))
     _write_labels(root / 'labels', clips, annotations)
     boxes = {clip.id: frames for clip, frames in zip(clips, annotations, strict=True)}
     write_text(root / 'bounding_box_annotations.json', json.dumps(boxes))
