@@ -9,6 +9,7 @@ from pathlib import Path
 import torch
 
 from dyreg_mmaction.compat.checkpoint_loading import load_weights
+from dyreg_mmaction.files import atomic_write
 
 from .safetensors import SUFFIX, load_safetensors, to_bytes
 
@@ -50,16 +51,8 @@ def save_file(content: Mapping, path: str | os.PathLike) -> None:
 
     One that ends in .safetensors gets the weights and what JSON can hold of the ``meta``.
     """
-    path = Path(path)
-    part = path.with_name(f'.{path.name}.{os.getpid()}.part')
-    try:
-        with open(part, 'wb') as file:
-            if path.suffix == SUFFIX:
-                file.write(to_bytes(content))
-            else:
-                torch.save(content, file)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)
+    with atomic_write(path, sync=True) as part, part.open('wb') as file:
+        if Path(path).suffix == SUFFIX:
+            file.write(to_bytes(content))
+        else:
+            torch.save(content, file)

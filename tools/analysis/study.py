@@ -12,7 +12,6 @@ its checkpoint and scalars.
 
 import argparse
 import json
-import os
 import time
 from pathlib import Path
 
@@ -22,6 +21,7 @@ from mmengine.config import DictAction
 
 import dyreg_mmaction  # noqa: F401  (registers what configs name)
 from dyreg_mmaction.cli.launch import load_config
+from dyreg_mmaction.files import atomic_write
 from dyreg_mmaction.study import StudyRun
 
 
@@ -136,13 +136,13 @@ def plot(runs: list[StudyRun], metrics: list[str], path: Path) -> None:
                 axes.plot(x, y, color=f'C{names.index(run.name)}', label=label)
         axes.set(xlabel='videos', title=key if key in metrics else f'region {key} (cells)')
         axes.legend()
-    figure.savefig(new := path.with_suffix('.new.png'), dpi=100)
-    os.replace(new, path)
+    with atomic_write(path) as file:
+        figure.savefig(file, dpi=100, format='png')
 
 
 def _write(path: Path, text: str) -> None:
-    path.with_suffix('.new').write_text(text)
-    os.replace(path.with_suffix('.new'), path)
+    with atomic_write(path) as file:
+        file.write_text(text)
 
 
 if __name__ == '__main__':

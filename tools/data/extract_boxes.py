@@ -15,7 +15,6 @@ was. Videos that cannot be decoded are named at the end.
 import argparse
 import importlib.util
 import json
-import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -27,6 +26,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from dyreg_mmaction.datasets.video.readers import READERS, open_video
 from dyreg_mmaction.datasets.video.timeline import import_av
+from dyreg_mmaction.files import atomic_write
 from dyreg_mmaction.progress import track
 
 Detections = list[dict]
@@ -145,9 +145,8 @@ def target(out: Path, name: str) -> Path:
 
 def write(path: Path, content: dict) -> None:
     """Write a whole file or none."""
-    new = path.with_suffix(f'.{os.getpid()}')
-    new.write_text(json.dumps(content))
-    os.replace(new, path)
+    with atomic_write(path) as file:
+        file.write_text(json.dumps(content))
 
 
 class Videos(Dataset):

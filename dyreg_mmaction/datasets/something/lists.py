@@ -1,10 +1,11 @@
 """From Something-Something's official files, V1 or V2, to MMAction2's lists, with a check of every video."""
 
-import os
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
+
+from dyreg_mmaction.files import atomic_write
 
 from ..parallel import map_in_processes
 from ..video.checks import Inspection, check_frames, check_video, count_frames, file_state, find_video
@@ -148,6 +149,5 @@ def write_text(path: Path, text: str, force: bool = False) -> None:
     """
     if path.exists() and not force and path.read_text(encoding='utf-8') != text:
         raise FileExistsError(f'{path} exists and differs from what would be written: move it away, or pass --force')
-    unfinished = path.with_name(f'.{path.name}.{os.getpid()}')
-    unfinished.write_text(text, encoding='utf-8')
-    unfinished.replace(path)
+    with atomic_write(path) as file:
+        file.write_text(text, encoding='utf-8')

@@ -1,12 +1,13 @@
 """Writing frames to video files and GIFs."""
 
-import os
 from collections.abc import Iterable
 from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
+
+from dyreg_mmaction.files import atomic_write
 
 from .timeline import import_av
 
@@ -37,23 +38,21 @@ def write_video(path: Path, frames: Iterable[np.ndarray], fps: float, crf: int |
     av, kind = import_av(), path.suffix
     if kind not in CODECS:
         raise ValueError(f'{path} must end in {" or ".join(CODECS)}')
-    unfinished = path.with_name(f'.{path.stem}.{os.getpid()}{kind}')
-    try:
-        with av.open(str(unfinished), 'w', container_options=dict(fflags='+bitexact')) as container:
-            options = OPTIONS[kind] if crf is None else dict(OPTIONS[kind], crf=str(crf))
-            stream = container.add_stream(
-                CODECS[kind], rate=Fraction(fps).limit_denominator(1001), options=options, pix_fmt='yuv420p'
-            )
-            for number, frame in enumerate(frames):
-                if kind == '.mp4':
-                    frame = np.pad(frame, ((0, len(frame) % 2), (0, frame.shape[1] % 2), (0, 0)), 'edge')
-                if number == 0:
-                    stream.height, stream.width = frame.shape[:2]
-                container.mux(stream.encode(av.VideoFrame.from_ndarray(np.ascontiguousarray(frame), format='rgb24')))
-            container.mux(stream.encode())
-        unfinished.replace(path)
-    finally:
-        unfinished.unlink(missing_ok=True)
+    options = OPTIONS[kind] if crf is None else dict(OPTIONS[kind], crf=str(crf))
+    with (
+        atomic_write(path) as file,
+        av.open(str(file), 'w', format=kind[1:], container_options=dict(fflags='+bitexact')) as container,
+    ):
+        stream = container.add_stream(
+            CODECS[kind], rate=Fraction(fps).limit_denominator(1001), options=options, pix_fmt='yuv420p'
+        )
+        for number, frame in enumerate(frames):
+            if kind == '.mp4':
+                frame = np.pad(frame, ((0, len(frame) % 2), (0, frame.shape[1] % 2), (0, 0)), 'edge')
+            if number == 0:
+                stream.height, stream.width = frame.shape[:2]
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(np.ascontiguousarray(frame), format='rgb24')))
+        container.mux(stream.encode())
 
 
 def write_gif(path: Path, frames: np.ndarray, times: np.ndarray, duration: float) -> None:

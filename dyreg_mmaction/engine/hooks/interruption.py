@@ -12,6 +12,7 @@ from mmengine.dist import all_reduce, barrier, is_main_process
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
+from dyreg_mmaction.files import atomic_write
 from dyreg_mmaction.registry import HOOKS
 
 NAME = 'interrupted.pth'
@@ -97,9 +98,8 @@ class SaveAndExitHook(Hook):
 
 def point_to(work_dir: str, name: str) -> None:
     """Make the checkpoint ``name`` the one that ``--resume`` goes on from."""
-    part = Path(work_dir) / f'.last_checkpoint.{os.getpid()}.part'
-    part.write_text(str(Path(work_dir) / name))
-    part.replace(Path(work_dir) / 'last_checkpoint')
+    with atomic_write(Path(work_dir) / 'last_checkpoint') as file:
+        file.write_text(str(Path(work_dir) / name))
 
 
 def _last(work_dir: str) -> str:

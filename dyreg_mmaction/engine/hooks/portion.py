@@ -1,16 +1,17 @@
 """The end of a portion of training: a point of the curve, and a checkpoint that is there as a whole or not at all."""
 
 import math
-import os
 import time
 from contextlib import ExitStack
 from itertools import chain, repeat
+from pathlib import Path
 
 import torch
 from mmengine.hooks import Hook
 from mmengine.runner import Runner, set_random_seed
 from torch import Tensor
 
+from dyreg_mmaction.files import atomic_write
 from dyreg_mmaction.models.recording import record_regions, region_sources
 from dyreg_mmaction.registry import HOOKS
 
@@ -66,9 +67,8 @@ class PortionHook(Hook):
         point |= region_numbers(self.centers, {path: torch.tensor(c) for path, c in hub.get_info('start', {}).items()})
         hub.update_info('curve', [*curve, point])
         meta = dict(epoch=runner.epoch, iter=runner.iter)
-        runner.save_checkpoint(runner.work_dir, f'{CHECKPOINT}.new', by_epoch=False, meta=meta)
-        file = os.path.join(runner.work_dir, CHECKPOINT)
-        os.replace(f'{file}.new', file)
+        with atomic_write(Path(runner.work_dir) / CHECKPOINT) as file:
+            runner.save_checkpoint(str(file.parent), file.name, by_epoch=False, meta=meta)
         runner.train_loop.stop_training = True
 
 

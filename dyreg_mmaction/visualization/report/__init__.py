@@ -2,8 +2,8 @@
 
 import base64
 import math
-import os
 from collections.abc import Iterable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from jinja2.utils import htmlsafe_json_dumps
 
 from dyreg_mmaction.evaluation.explanation import Explanation
 from dyreg_mmaction.evaluation.node_effects import areas, mean_curves
+from dyreg_mmaction.files import atomic_write
 
 from ..clip import RegionClip, effective_nodes, moving_nodes, node_motion
 from ..drawing import draw_heat, node_colors
@@ -38,7 +39,7 @@ class ReportWriter:
 
     def __init__(self, path: Path, title: str = 'Regions') -> None:
         self.path = path
-        self.unfinished = path.with_name(f'.{path.name}.{os.getpid()}')
+        self.stack = ExitStack()
         page = TEMPLATES.get_template('report.html').render(title=title, rest=REST)
         self.head, self.tail = page.split(REST)
         self.num_clips = 0
@@ -47,8 +48,9 @@ class ReportWriter:
     def add(self, clip: RegionClip) -> None:
         """Write a clip."""
         page = _json(clip_data(clip))
-        with self.unfinished.open('a' if self.num_clips else 'w', encoding='utf-8') as file:
-            file.write((',' if self.num_clips else self.head) + page)
+        if not self.num_clips:
+            self.unfinished = self.stack.enter_context(atomic_write(self.path))
+        self._append((',' if self.num_clips else self.head) + page)
         self.num_clips += 1
         if clip.explanation is not None:
             self.explanations.append(clip.explanation._replace(regions={}, frame_effects={}))
@@ -56,10 +58,13 @@ class ReportWriter:
     def close(self) -> bool:
         """Complete the page; whether there is one, as without a clip there is none."""
         if self.num_clips:
-            with self.unfinished.open('a', encoding='utf-8') as file:
-                file.write(f'], "curves": {_json(_curves(self.explanations))}}}{self.tail}')
-            self.unfinished.replace(self.path)
+            self._append(f'], "curves": {_json(_curves(self.explanations))}}}{self.tail}')
+            self.stack.close()
         return self.num_clips > 0
+
+    def _append(self, text: str) -> None:
+        with self.unfinished.open('a', encoding='utf-8') as file:
+            file.write(text)
 
 
 def write_report(path: Path, clips: Iterable[RegionClip], title: str = 'Regions') -> None:

@@ -46,7 +46,7 @@ def test_the_same_command_goes_on(tmp_path, monkeypatch, capsys):
     assert all(new['curve'][:1] == old['curve'] for new, old in zip(after, before, strict=True))
     assert all('shift' in run['curve'][-1] for run in after)
     assert (out / 'study.png').stat().st_size > 0
-    assert not list(out.rglob('*.new*'))
+    assert not list(out.rglob('*.part'))
     assert 'min left' in capsys.readouterr().out
 
 
