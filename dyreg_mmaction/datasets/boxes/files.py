@@ -1,18 +1,14 @@
-"""Files of boxes in Something-Else's form, read video by video: the whole of one takes tens of gigabytes as objects."""
+"""Read files of boxes in Something-Else's form, one video at a time: as objects, a file takes tens of gigabytes."""
 
-import json
 import math
 import os
-import re
+from codecs import BOM_UTF8
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, TextIO
+from typing import Any, BinaryIO, NamedTuple
 
-CHUNK = 1 << 20  # characters read at once
-LONGEST_STRING = (
-    1 << 14
-)  # JSON that is wrong further than this before the end of what was read is not just cut off there
-SPACE, DECODER = re.compile(r'[ \t\n\r]*'), json.JSONDecoder()
+import ijson
+
 SIDES = ('x1', 'y1', 'x2', 'y2')
 DETECTOR = '_detector.json'  # what tools/data/extract_boxes.py writes beside the boxes
 
@@ -62,14 +58,13 @@ def read_videos(file: Path) -> Iterator[tuple[str, list[Frame]]]:
     """
     video = None
     try:
-        with file.open(encoding='utf-8-sig') as text:
-            for video, frames in _stream_items(text):
+        with file.open('rb') as content:
+            for video, frames in _stream_items(content):
                 yield video, sorted(map(_parse_frame, frames), key=lambda frame: frame.number)
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ijson.JSONError, ValueError, KeyError, TypeError, AttributeError) as error:
+        reason = f'{type(error).__name__}: {error}'.partition('\n')[0]  # the next lines quote the file
         after = '' if video is None else f', at or after video {video!r}'
-        raise ValueError(
-            f'{file} does not hold boxes in the form of Something-Else{after} ({type(error).__name__}: {error})'
-        ) from error
+        raise ValueError(f'{file} does not hold boxes in the form of Something-Else{after} ({reason})') from error
 
 
 def _parse_frame(item: dict[str, Any]) -> Frame:
@@ -83,57 +78,11 @@ def _parse_frame(item: dict[str, Any]) -> Frame:
     return Frame(int(item['name'].rpartition('/')[2].partition('.')[0]) - 1, boxes, size)
 
 
-def _stream_items(text: TextIO) -> Iterator[tuple[str, Any]]:
-    """The items of a JSON object, while no more than one of them and a chunk is in memory."""
-    reader = _Reader(text)
-    reader.expect('{')
-    while reader.expect('"}') == '"':
-        reader.position -= 1
-        name = reader.value()
-        reader.expect(':')
-        yield name, reader.value()
-        if reader.expect(',}') == '}':
-            return
-
-
-class _Reader:
-    """JSON values and the characters between them, from text of which a chunk is in memory."""
-
-    def __init__(self, text: TextIO) -> None:
-        self.text = text
-        self.buffer = ''
-        self.position = 0
-
-    def expect(self, characters: str) -> str:
-        """Move past the next character, which is one of these."""
-        while not self._skip_space():
-            self._read_more()
-        found = self.buffer[self.position]
-        if found not in characters:
-            raise ValueError(f'{self.buffer[self.position : self.position + 20]!r} where {characters!r} is expected')
-        self.position += 1
-        return found
-
-    def value(self) -> Any:
-        """Move past the next value."""
-        while True:
-            try:
-                self._skip_space()
-                value, self.position = DECODER.raw_decode(self.buffer, self.position)
-                return value
-            except json.JSONDecodeError as error:
-                if len(self.buffer) - error.pos > LONGEST_STRING:
-                    raise
-            self._read_more()
-
-    def _skip_space(self) -> bool:
-        """Move to what is no space; whether there is anything left."""
-        self.position = SPACE.match(self.buffer, self.position).end()  # type: ignore[union-attr]
-        return self.position < len(self.buffer)
-
-    def _read_more(self) -> None:
-        rest = self.buffer[self.position :]
-        more = self.text.read(max(CHUNK, len(rest)))  # a value longer than a chunk is not tried once for every chunk
-        if not more:
-            raise ValueError('it ends too early')
-        self.buffer, self.position = rest + more, 0
+def _stream_items(content: BinaryIO) -> Iterator[tuple[str, Any]]:
+    """The items of a JSON object, one in memory at a time."""
+    head = content.read(1024)
+    start = len(BOM_UTF8) if head.startswith(BOM_UTF8) else 0
+    if not (text := head[start:].lstrip()).startswith(b'{'):
+        raise ValueError(f'it begins with {text[:20].decode(errors="replace")!r}, not with an object')
+    content.seek(start)
+    return ijson.kvitems(content, '', use_float=True)
