@@ -1,11 +1,13 @@
 """The package as it is installed: what it prints, what it needs, its wheel, and where mim and mmengine look into it."""
 
+import ast
 import configparser
 import os
 import re
 import shutil
 import subprocess
 import sys
+import tarfile
 import warnings
 import zipfile
 from importlib.metadata import requires
@@ -26,6 +28,7 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 from torch import nn
 
+import dyreg_mmaction
 from dyreg_mmaction import registry
 
 ROOT = Path(__file__).parents[1]
@@ -163,25 +166,107 @@ def test_import_takes_little_longer_than_mmaction_models():
     assert both - mmaction_models < 0.5
 
 
-@pytest.mark.slow
-def test_wheel_holds_the_folder_of_mim(tmp_path):
-    source = tmp_path / 'source'  # a build leaves its traces where it runs
-    source.mkdir()
-    for name in ('setup.py', 'setup.cfg', 'pyproject.toml', 'README.md', 'LICENSE', 'model-index.yml'):
-        shutil.copy(ROOT / name, source)
-    for name in ('dyreg_mmaction', 'configs', 'tools'):
-        shutil.copytree(ROOT / name, source / name, symlinks=True)
-    command = [sys.executable, '-m', 'pip', 'wheel', '--no-deps', '--no-build-isolation', '--quiet', str(source)]
-    run = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+def tracked_files() -> set[str]:
+    """Files of the repository, or of the sdist that the tests were unpacked from."""
+    run = subprocess.run(['git', 'ls-files'], cwd=ROOT, capture_output=True, text=True)
+    paths = run.stdout.splitlines() or [str(path.relative_to(ROOT)) for path in ROOT.rglob('*') if path.is_file()]
+    return {path for path in paths if (ROOT / path).exists() and not path.endswith('.pyc')}
+
+
+@pytest.fixture(scope='module')
+def built(tmp_path_factory):
+    """Files in the sdist, and in the wheel that is built from it."""
+    folder = tmp_path_factory.mktemp('built')
+    source = folder / 'source'  # a build leaves its traces where it runs
+    for path in tracked_files():
+        (source / path).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / path, source / path, follow_symlinks=False)
+    build_sdist = 'import sys, setuptools.build_meta as backend; backend.build_sdist(sys.argv[1])'
+    _run(sys.executable, '-c', build_sdist, str(folder), cwd=source)
+    (archive,) = folder.glob('dyreg_mmaction-*.tar.gz')
+    with tarfile.open(archive) as sdist:
+        sdist.extractall(folder, filter='data')
+    unpacked = folder / archive.name.removesuffix('.tar.gz')
+    command = (sys.executable, '-m', 'pip', 'wheel', '--no-deps', '--no-build-isolation', '--quiet')
+    _run(*command, str(unpacked), cwd=folder)
+    (wheel,) = folder.glob('dyreg_mmaction-*.whl')
+    packed = {str(path.relative_to(unpacked)) for path in unpacked.rglob('*') if path.is_file()}
+    return packed, set(zipfile.ZipFile(wheel).namelist())
+
+
+def _run(*command: str, cwd: Path) -> None:
+    run = subprocess.run(command, cwd=cwd, capture_output=True, text=True)
     assert run.returncode == 0, run.stderr
-    (wheel,) = tmp_path.glob('dyreg_mmaction-*.whl')
-    packed = set(zipfile.ZipFile(wheel).namelist())
-    for folder in ('configs', 'tools'):
-        files = [path for suffix in ('py', 'sh', 'yml') for path in (ROOT / folder).rglob(f'*.{suffix}')]
-        assert {f'dyreg_mmaction/.mim/{path.relative_to(ROOT)}' for path in files} <= packed
-    assert 'dyreg_mmaction/.mim/model-index.yml' in packed
-    assert {f'dyreg_mmaction/visualization/report/report.{kind}' for kind in ('html', 'css', 'js')} <= packed
-    assert not any(name.startswith(('tests', 'configs', 'tools')) for name in packed)
+
+
+@pytest.mark.slow
+def test_sdist_holds_the_repository(built):
+    missing = tracked_files() - built[0]
+    links = {'dyreg_mmaction/.mim/configs', 'dyreg_mmaction/.mim/tools'}
+    assert missing <= {'.gitignore', *links}
+    assert 'tests/test_packaging.py' in built[0] and not [path for path in built[0] if path.endswith('.pyc')]
+
+
+@pytest.mark.slow
+def test_wheel_holds_the_package_and_the_folder_of_mim(built):
+    wheel, files = built[1], tracked_files()
+    package = {path for path in files if path.startswith('dyreg_mmaction/') and '/.mim' not in path}
+    assert {'dyreg_mmaction/py.typed', 'dyreg_mmaction/visualization/report/report.html'} <= package <= wheel
+    configs = {path for path in files if path.startswith('configs/') and path.endswith(('.py', '.yml'))}
+    tools = {path for path in files if re.fullmatch(r'tools/(analysis/|data/|deploy/)?\w+\.(py|sh)', path)}
+    tools -= {'tools/quickstart.sh', 'tools/run_tests.sh'}
+    linked = {f'dyreg_mmaction/.mim/{path}' for path in {*configs, *tools, 'model-index.yml'}}
+    assert {path for path in wheel if '/.mim/' in path} == linked
+
+
+@pytest.mark.slow
+def test_wheel_holds_no_script_of_the_repository(built):
+    assert {path.partition('/')[0].partition('-')[0] for path in built[1]} == {'dyreg_mmaction'}
+    assert not [path for path in built[1] if re.search(r'quickstart|run_tests|tools/dev|noxfile', path)]
+
+
+# packages whose module has another name
+PACKAGES = dict(PIL='pillow', mmaction='mmaction2', mmcv='mmcv-lite', sklearn='scikit-learn', yaml='pyyaml')
+# the user chooses their builds; the last one is a name that compat/ gives to the standard library's module
+UNDECLARED = {'cv2', 'torchvision', 'torchcodec', 'importlib_metadata'}
+
+
+def imported_packages(*folders: str) -> set[str]:
+    """Packages that Python files import, but for the standard library."""
+    files = [path for folder in folders for path in (ROOT / folder).rglob('*.py')]
+    names = set()
+    for node in (node for path in files for node in ast.walk(ast.parse(path.read_text(encoding='utf-8')))):
+        if isinstance(node, ast.Import):
+            names |= {alias.name.partition('.')[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and not node.level:
+            names.add(node.module.partition('.')[0])
+    return {canonicalize_name(PACKAGES.get(name, name)) for name in names - sys.stdlib_module_names - UNDECLARED}
+
+
+def declared(setup, *extras: str) -> dict[str, SpecifierSet]:
+    lines = [setup['options']['install_requires'], *(setup['options.extras_require'][extra] for extra in extras)]
+    found = [Requirement(line) for line in '\n'.join(lines).splitlines() if line]
+    return {canonicalize_name(one.name): one.specifier for one in found if one.name != 'dyreg_mmaction'}
+
+
+def test_every_import_is_declared(setup):
+    extras = ('lite', 'av', 'boxes', 'digits', 'explain', 'export', 'openvino')
+    names = imported_packages('dyreg_mmaction', 'tools') - {'dyreg-mmaction', 'benchmarks', 'run-exported'}
+    assert {'torch', 'pillow', 'jinja2', 'captum', 'mmcv-lite'} <= names <= {*declared(setup, *extras)}
+    missing = imported_packages('tests') - {*declared(setup, *extras, 'tests')}
+    modules = {canonicalize_name(path.stem) for path in (ROOT / 'tests').glob('*')}
+    assert missing <= {'dyreg-mmaction', 'compat', 'progress', *modules}
+
+
+def test_every_requirement_has_a_lower_bound(setup):
+    for name, versions in declared(setup, *setup['options.extras_require']).items():
+        assert any(bound.operator in ('>=', '==') for bound in versions), name
+
+
+def test_the_version_is_in_one_place(setup):
+    assert setup['metadata']['version'] == 'attr: dyreg_mmaction.__version__'
+    others = ('CITATION.cff', 'pyproject.toml', 'setup.py', 'model-index.yml', 'configs/metafile.yml')
+    assert not [name for name in others if dyreg_mmaction.__version__ in (ROOT / name).read_text()]
 
 
 @pytest.mark.parametrize('name', ['configs', 'tools', 'model-index.yml'])

@@ -1,0 +1,30 @@
+"""The sessions that try other versions of the requirements."""
+
+import re
+import runpy
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture(scope='module')
+def noxfile():
+    return runpy.run_path(str(ROOT / 'noxfile.py'))
+
+
+def test_the_lowest_versions_are_the_lower_bounds(noxfile):
+    lowest = {one.name: str(one.specifier) for one in map(Requirement, noxfile['lower_bounds']())}
+    assert lowest['mmengine'] == '==0.10.0' and lowest['mmcv-lite'] == '==2.0' and lowest['mmaction2'] == '==1.2.0'
+    assert 'torch' not in lowest and {'numpy', 'pillow', 'rich', 'jinja2', 'filelock'} <= {*lowest}
+
+
+def test_another_opencv_is_kept_as_readme_says(noxfile):
+    (rest,) = re.findall(r'-e \.\npip install (.*)\n', (ROOT / 'README.md').read_text())
+    assert {*rest.split()} == {*noxfile['REST']} - {'av'}
+
+
+def test_the_tests_exist(noxfile):
+    assert all((ROOT / path).is_file() for path in noxfile['TESTS'])
