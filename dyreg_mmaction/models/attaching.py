@@ -4,13 +4,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
-from mmengine.model import is_model_wrapper
 from torch import nn
 
 from dyreg_mmaction.ops import Regions
 
 from .listening import listen
 from .recording import record_regions, region_plugins
+from .unwrap import unwrap
 
 
 @contextmanager
@@ -30,7 +30,6 @@ def attach_regions(model: nn.Module) -> Iterator[None]:
     Raises:
         ValueError: If the model has no plugin with regions.
     """
-    recognizer: nn.Module = model.get_submodule('module') if is_model_wrapper(model) else model
     kernels = {path: getattr(plugin, 'kernel', 'tent') for path, (_, plugin) in region_plugins(model).items()}
     with record_regions(model) as record:
 
@@ -42,7 +41,7 @@ def attach_regions(model: nn.Module) -> Iterator[None]:
             for forwards in record.values():
                 forwards.clear()
 
-        hook = listen(recognizer, attach)
+        hook = listen(unwrap(model), attach)
         try:
             yield
         finally:

@@ -10,7 +10,6 @@ from mmengine.runner import IterBasedTrainLoop
 from study_cases import study_run
 
 from dyreg_mmaction.datasets import StreamSampler
-from dyreg_mmaction.engine.hooks.portion import region_numbers
 from dyreg_mmaction.registry import DATASETS, HOOKS, LOOPS
 
 seen: list = []
@@ -140,12 +139,3 @@ def test_a_loss_that_is_no_number_ends_the_run_and_is_not_kept(tmp_path):
     run.portion()
     assert run.finished and run.diverged.endswith('dynamic_seed0 is nan; lower its learning rate')
     assert not (run.folder / 'checkpoint.pth').exists()
-
-
-def test_shift_and_motion_of_known_regions():
-    """One node stays 5 cells from its start; the other jumps by 2 cells around its start."""
-    center = torch.tensor([[[[4.0, 5.0], [1.0, 2.0]], [[4.0, 5.0], [3.0, 2.0]]]])  # (1,2,2,2)
-    start = torch.tensor([[1.0, 1.0], [2.0, 2.0]])
-    numbers = region_numbers({'place': center}, {'place': start})
-    assert numbers == pytest.approx(dict(shift=(5 + 1) / 2, motion=(0 + 1) / 2))
-    assert region_numbers({}, {}) == {}

@@ -5,7 +5,6 @@ from typing import Any
 
 from mmengine.dist import all_gather_object, get_world_size
 from mmengine.hooks import Hook
-from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 from mmengine.structures import BaseDataElement
 from torch import nn
@@ -13,6 +12,7 @@ from torch.utils.data import DataLoader
 
 from dyreg_mmaction.datasets.layers import load_through
 from dyreg_mmaction.datasets.replace_damaged import replace_damaged
+from dyreg_mmaction.models.unwrap import unwrap
 from dyreg_mmaction.registry import HOOKS
 
 LISTED = 20  # paths in a message
@@ -70,8 +70,7 @@ class DamagedSamples(Hook):
     def before_val_epoch(self, runner: Runner) -> None:
         """Have predictions of what cannot be read be wrong."""
         self.before_train_epoch(runner)
-        model = runner.model.module if is_model_wrapper(runner.model) else runner.model
-        self.handle = model.register_forward_hook(self._make_wrong, with_kwargs=True)
+        self.handle = unwrap(runner.model).register_forward_hook(self._make_wrong, with_kwargs=True)
 
     def after_val_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: Any = None) -> None:
         """Log what is new."""

@@ -2,9 +2,9 @@
 
 from mmengine.dist import is_main_process
 from mmengine.hooks import Hook
-from mmengine.model import is_model_wrapper
 from mmengine.runner import IterBasedTrainLoop, Runner
 
+from dyreg_mmaction.models.unwrap import unwrap
 from dyreg_mmaction.registry import HOOKS
 from dyreg_mmaction.visualization.inputs import ClipInput, dataset_inputs
 from dyreg_mmaction.visualization.predict import class_names, predict_clips
@@ -40,9 +40,8 @@ class DrawRegionsHook(Hook):
         if not is_main_process():
             return
         self.inputs = self.inputs or dataset_inputs(runner.cfg, 'val', self.num)
-        model = runner.model.module if is_model_wrapper(runner.model) else runner.model
         clips = predict_clips(
-            model,
+            unwrap(runner.model),
             self.inputs,
             lambda error: runner.logger.warning(f'{error}; it is not drawn'),
             class_names(runner.cfg),

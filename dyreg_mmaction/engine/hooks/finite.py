@@ -8,11 +8,11 @@ from typing import Any
 import torch
 from mmengine.dist import all_reduce
 from mmengine.hooks import Hook
-from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 from torch import Tensor, nn
 from torch.nn.utils import get_total_norm
 
+from dyreg_mmaction.models.unwrap import unwrap
 from dyreg_mmaction.registry import HOOKS
 
 
@@ -42,7 +42,7 @@ class FiniteHook(Hook):
     def before_train(self, runner: Runner) -> None:
         """Watch the losses of the model and the steps of the optimisers."""
         self.runner = runner
-        self.model: Any = runner.model.module if is_model_wrapper(runner.model) else runner.model
+        self.model = unwrap(runner.model)
         wrappers = runner.optim_wrapper
         self.wrappers = list(wrappers.values()) if hasattr(wrappers, 'values') else [wrappers]
         self.handles = [wrapper.optimizer.register_step_pre_hook(self._before_step) for wrapper in self.wrappers]

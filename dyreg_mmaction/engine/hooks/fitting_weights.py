@@ -3,6 +3,8 @@
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
+from dyreg_mmaction.models.unwrap import unwrap
+
 
 class FittingWeightsHook(Hook):
     """Refuses a checkpoint of which nothing fits the model; MMEngine only logs every key."""
@@ -14,7 +16,7 @@ class FittingWeightsHook(Hook):
             ValueError: If not one is the model's.
         """
         weights = {key.removeprefix('module.') for key in checkpoint.get('state_dict', checkpoint)}
-        model = getattr(runner.model, 'module', runner.model)
+        model = unwrap(runner.model)
         if weights.isdisjoint(model.state_dict()):
             raise ValueError(
                 f'not one of the {len(weights)} keys of the checkpoint (such as {min(weights, default=None)!r}) is one '

@@ -2,10 +2,10 @@
 
 import torch
 from mmengine.hooks import Hook
-from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 
 from dyreg_mmaction.inference.fusion import fuse_for_inference
+from dyreg_mmaction.models.unwrap import unwrap
 from dyreg_mmaction.registry import HOOKS
 
 
@@ -25,8 +25,7 @@ class FuseHook(Hook):
     def before_test_epoch(self, runner: Runner) -> None:
         """Put the copy in the model's place."""
         self.model = runner.model
-        model = runner.model.module if is_model_wrapper(runner.model) else runner.model
-        runner.model = fuse_for_inference(model, self.dtype)
+        runner.model = fuse_for_inference(unwrap(runner.model), self.dtype)
 
     def after_test_epoch(self, runner: Runner, metrics: dict[str, float] | None = None) -> None:
         """Put the model back."""

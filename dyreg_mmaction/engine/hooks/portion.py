@@ -9,8 +9,8 @@ from pathlib import Path
 import torch
 from mmengine.hooks import Hook
 from mmengine.runner import Runner, set_random_seed
-from torch import Tensor
 
+from dyreg_mmaction.engine.region_numbers import region_numbers
 from dyreg_mmaction.files import atomic_write
 from dyreg_mmaction.models.recording import record_regions, region_sources
 from dyreg_mmaction.registry import HOOKS
@@ -23,8 +23,9 @@ class PortionHook(Hook):
     """Ends an iteration-based training after each validation, so that resuming it is the next portion.
 
     The curve is a list in the message hub, hence in the checkpoint: ``videos``, ``seconds``, ``loss`` (mean of the
-    portion), the metrics and the :func:`region_numbers`. The sampler has to start where the run is; random numbers are
-    seeded anew in each portion, so that a run which was interrupted ends like one that was not.
+    portion), the metrics, and the mean ``shift`` and ``variation`` (called ``motion``) of the regions of all plugins in
+    cells, see :func:`.region_numbers`. The sampler has to start where the run is. Random numbers are seeded anew in
+    each portion, so that a run which was interrupted ends like one that was not.
 
     Raises:
         FloatingPointError: If the loss is not finite any more; nothing of the portion is kept.
@@ -64,22 +65,13 @@ class PortionHook(Hook):
         seconds = time.monotonic() - self.began + (curve[-1]['seconds'] if curve else 0)
         point = dict(videos=runner.iter * runner.train_dataloader.batch_size, seconds=seconds, loss=loss)
         point |= {key: float(value) for key, value in (metrics or {}).items()}
-        point |= region_numbers(self.centers, {path: torch.tensor(c) for path, c in hub.get_info('start', {}).items()})
+        start = hub.get_info('start', {})
+        numbers = [region_numbers(center, torch.tensor(start[path])) for path, center in self.centers.items()]
+        if numbers:
+            for key, name in (('shift', 'shift'), ('motion', 'variation')):
+                point[key] = torch.stack([each[name] for each in numbers]).mean().item()
         hub.update_info('curve', [*curve, point])
         meta = dict(epoch=runner.epoch, iter=runner.iter)
         with atomic_write(Path(runner.work_dir) / CHECKPOINT) as file:
             runner.save_checkpoint(str(file.parent), file.name, by_epoch=False, meta=meta)
         runner.train_loop.stop_training = True
-
-
-def region_numbers(centers: dict[str, Tensor], start: dict[str, Tensor]) -> dict[str, float]:
-    """What has become of regions, in cells, as the mean over nodes and plugins; {} where there are none.
-
-    ``shift``: mean distance of the centres (videos, T, N, 2) from their mean (N, 2) at the start. ``motion``: how far
-    they move with the content, as the root of the variance of the centre over videos and frames.
-    """
-    if not centers:
-        return {}
-    shift = [(center - start[path]).norm(dim=-1).mean() for path, center in centers.items()]
-    motion = [center.flatten(0, 1).var(0, correction=0).sum(-1).sqrt().mean() for center in centers.values()]
-    return dict(shift=torch.stack(shift).mean().item(), motion=torch.stack(motion).mean().item())

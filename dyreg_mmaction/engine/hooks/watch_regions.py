@@ -3,12 +3,13 @@
 from contextlib import ExitStack
 
 from mmengine.hooks import Hook
-from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 from torch import Tensor, nn
 
+from dyreg_mmaction.engine.region_numbers import region_numbers
 from dyreg_mmaction.models.recording import record_regions, region_sources
 from dyreg_mmaction.models.regions import StaticRegions
+from dyreg_mmaction.models.unwrap import unwrap
 from dyreg_mmaction.ops import Regions
 from dyreg_mmaction.registry import HOOKS
 
@@ -41,7 +42,7 @@ class WatchRegionsHook(Hook):
 
     def before_train(self, runner: Runner) -> None:
         """Find the plugins; warn only where the time for it is still to come."""
-        model = _unwrapped(runner)
+        model = unwrap(runner.model)
         learning = {path: source for path, source in region_sources(model).items() if list(source.parameters())}
         owners = {getattr(module, 'regions', None): module for module in model.modules()}
         self.plugins = {path: owners[source] for path, source in learning.items()}
@@ -51,7 +52,7 @@ class WatchRegionsHook(Hook):
         """Listen to the forward, where it is to be looked at."""
         looks = runner.iter == 0 or self.every_n_train_iters(runner, self.interval) or self._warns(runner)
         if self.plugins and looks:
-            self.record = self.stack.enter_context(record_regions(_unwrapped(runner)))
+            self.record = self.stack.enter_context(record_regions(unwrap(runner.model)))
 
     def after_train_iter(
         self, runner: Runner, batch_idx: int, data_batch: dict | None = None, outputs: dict | None = None
@@ -62,7 +63,9 @@ class WatchRegionsHook(Hook):
             return
         for path, plugin in self.plugins.items():
             regions = self.record[path][-1].normalized()
-            numbers = region_numbers(regions, self._start(runner, path, regions))
+            numbers = region_numbers(regions.center.detach(), self._start(runner, path, regions))
+            numbers['half_size'] = regions.half_size.detach().mean()
+            del numbers['variation']
             if isinstance(norm := getattr(plugin, 'norm', None), nn.GroupNorm):
                 numbers['residual'] = norm.weight.detach().abs().mean()
             for name, value in numbers.items():
@@ -98,7 +101,7 @@ class WatchRegionsHook(Hook):
         if moves < REST and not isinstance(source, StaticRegions):  # which are the same for all clips
             advice = (
                 'a larger weight of region_losses'
-                if getattr(_unwrapped(runner), 'region_losses', None)
+                if getattr(unwrap(runner.model), 'region_losses', None)
                 else "model.type='RegionRecognizer2D' (or 3D) with "
                 "region_losses=[dict(type='MotionLikelihood', weight=0.3, until=0.4)]"
             )
@@ -114,18 +117,3 @@ class WatchRegionsHook(Hook):
                 "from their mean; try regions=dict(type='DynamicRegions', reference='grid'), or "
                 "region_losses=[..., dict(type='CenterRepulsion', weight=0.3)] of RegionRecognizer2D (or 3D)"
             )
-
-
-def region_numbers(regions: Regions, start: Tensor) -> dict[str, Tensor]:
-    """Shift of the centres (B, T, N, 2) from ``start`` (N, 2), motion, spread and half size, see above."""
-    center = regions.center.detach()
-    return dict(
-        shift=(center - start).norm(dim=-1).mean(),
-        motion=center.var(1, correction=0).sum(-1).sqrt().mean(),
-        spread=center.var(2, correction=0).sum(-1).sqrt().mean(),
-        half_size=regions.half_size.detach().mean(),
-    )
-
-
-def _unwrapped(runner: Runner) -> nn.Module:
-    return runner.model.module if is_model_wrapper(runner.model) else runner.model

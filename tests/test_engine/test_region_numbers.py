@@ -1,0 +1,21 @@
+"""Statistics of regions whose centers are known."""
+
+import pytest
+import torch
+
+from dyreg_mmaction.engine.region_numbers import region_numbers
+
+
+def test_numbers_of_known_regions():
+    """One node stays 5 cells from its start; the other jumps by 2 cells around its start."""
+    center = torch.tensor([[[[4.0, 5.0], [1.0, 2.0]], [[4.0, 5.0], [3.0, 2.0]]]])  # (1,2,2,2)
+    numbers = region_numbers(center, start=torch.tensor([[1.0, 1.0], [2.0, 2.0]]))
+    spread = ((18**0.5) / 2 + (10**0.5) / 2) / 2
+    assert numbers == pytest.approx(dict(shift=(5 + 1) / 2, motion=(0 + 1) / 2, variation=(0 + 1) / 2, spread=spread))
+
+
+def test_nodes_that_differ_between_clips_alone_vary_and_do_not_move():
+    center = torch.tensor([1.0, 3.0]).view(2, 1, 1, 1).expand(2, 4, 1, 2)
+    numbers = region_numbers(center, start=torch.zeros(1, 2))
+    assert numbers['motion'] == 0
+    assert numbers['variation'] == pytest.approx(2**0.5)
