@@ -1,6 +1,5 @@
 """tools/visualize_regions.py, by its main function."""
 
-import importlib.util
 import sys
 from pathlib import Path
 
@@ -10,19 +9,12 @@ import torch
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 
+from dyreg_mmaction.cli import regions
 from dyreg_mmaction.datasets.synthetic.mini_something.generator import generate_mini_something
 from dyreg_mmaction.registry import MODELS
 
 ROOT = Path(__file__).parents[2]
 CONFIG = str(ROOT / 'configs/tsm_r18_dyreg_mini.py')
-
-
-@pytest.fixture(scope='module')
-def tool():
-    spec = importlib.util.spec_from_file_location('visualize_regions', ROOT / 'tools/visualize_regions.py')
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 @pytest.fixture(scope='module')
@@ -41,14 +33,14 @@ def root(tmp_path_factory):
 
 
 @pytest.fixture
-def run(tool, root, tmp_path, monkeypatch):
+def run(root, tmp_path, monkeypatch):
     """The tool in the folder of data and checkpoints; what it writes, by name."""
 
     def run(*arguments, out=tmp_path / 'out'):
         options = ['--device', 'cpu', '--cfg-options', 'data_root=data']
         monkeypatch.chdir(root)
         monkeypatch.setattr(sys, 'argv', ['tool', CONFIG, *map(str, arguments), '--out', str(out), *options])
-        tool.main()
+        regions.main()
         return {path.name: path for path in out.iterdir()}
 
     return run
@@ -93,13 +85,13 @@ def test_boxes_of_the_dataset_are_not_drawn_on_a_file_of_the_same_name(run, root
     assert '"acting": []' in text and '"distances": {}' in text
 
 
-def test_what_was_drawn_before_an_interrupt_is_kept(tool, tmp_path):
+def test_what_was_drawn_before_an_interrupt_is_kept(tmp_path):
     from argparse import Namespace
 
     from test_visualization.test_pictures import clip
 
     args = Namespace(html=True, config='a.py', style='box', nodes=None, width=64, mp4=False, gif=False)
-    with pytest.raises(KeyboardInterrupt), tool.Pictures(args, tmp_path) as pictures:
+    with pytest.raises(KeyboardInterrupt), regions.Pictures(args, tmp_path) as pictures:
         pictures.add(clip())
         assert not (tmp_path / 'report.html').exists()
         raise KeyboardInterrupt

@@ -1,0 +1,68 @@
+"""Write a recogniser as one ONNX or torch.export file, with a JSON file beside it that says how to feed it.
+
+Examples:
+    python tools/deploy/export_model.py configs/tsm_r50_dyreg_sthv2.py checkpoint.pth model.onnx
+    python tools/deploy/export_model.py configs/tsm_r50_dyreg_sthv2.py checkpoint.pth model.onnx --int8 videos/*.mp4
+    python tools/deploy/export_model.py configs/i3d_r50_dyreg_sthv1.py checkpoint.pth model.pt2 --size 256
+
+tools/deploy/run_exported.py runs a video through the file; it needs no MMAction2, and for ONNX no PyTorch.
+"""
+
+import argparse
+import runpy
+from pathlib import Path
+
+import torch
+from mmaction.apis import init_recognizer
+from mmengine.fileio import list_from_file
+from mmengine.runner import CheckpointLoader
+
+from dyreg_mmaction.inference.description import describe_input
+from dyreg_mmaction.inference.export import check_weights, export, quantize
+
+# the example that runs exported files imports nothing of this package
+EXAMPLE = Path(__file__).parents[1] / '.mim/tools/deploy/run_exported.py'
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('config', help='config file')
+    parser.add_argument('checkpoint', help='checkpoint file')
+    parser.add_argument('out', help='file to write: .onnx or .pt2')
+    parser.add_argument('--size', type=int, help='side of the crop (default: that of validation)')
+    parser.add_argument(
+        '--label-file', help='class names, one a line (default: those the checkpoint or data set knows)'
+    )
+    parser.add_argument(
+        '--int8',
+        nargs='+',
+        metavar='VIDEO',
+        help='write OUT.int8.onnx as well, its convolutions in int8, with ranges from these training videos (some 50)',
+    )
+    args = parser.parse_args()
+    if args.int8 and not args.out.endswith('.onnx'):
+        parser.error('--int8 needs an .onnx file')
+    return args
+
+
+def main() -> None:
+    args = parse_args()
+    try:
+        model = init_recognizer(args.config, args.checkpoint, device='cpu')
+        checkpoint = CheckpointLoader.load_checkpoint(args.checkpoint, map_location='cpu')
+        check_weights(model, checkpoint)
+        meta = checkpoint.get('meta', {}).get('dataset_meta')
+        if args.label_file:
+            meta = dict(classes=list_from_file(args.label_file))
+        description = describe_input(model.cfg, args.size, meta)
+        difference = export(model, description, args.out)
+        print(
+            f'{args.out}: logits differ by {difference:.1e} of the largest; the JSON file beside it says how to feed it'
+        )
+        if args.int8:
+            out = Path(args.out).with_suffix('.int8.onnx')
+            load_clip = runpy.run_path(str(EXAMPLE))['load_clip']  # it calibrates on what it will be fed
+            quantize(args.out, (torch.from_numpy(load_clip(video, description)) for video in args.int8), out)
+            print(f'{out}: the same with convolutions in int8')
+    except (ValueError, OSError, RuntimeError, ImportError) as error:
+        raise SystemExit(f'export_model.py: {error}') from error

@@ -1,0 +1,200 @@
+"""Draw where the nodes of a model look: on videos, or over a dataset."""
+
+import argparse
+import re
+import sys
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+from mmengine.config import Config, DictAction
+from torch import nn
+
+from dyreg_mmaction.datasets.video.writers import hold_frames, write_gif, write_video
+from dyreg_mmaction.progress import track
+from dyreg_mmaction.visualization import RegionClip, contact_sheet, mean_regions, side_by_side
+from dyreg_mmaction.visualization.clip import Nodes, nodes_in_view
+from dyreg_mmaction.visualization.drawing import STYLES
+from dyreg_mmaction.visualization.inputs import ClipInput, dataset_inputs, file_inputs
+from dyreg_mmaction.visualization.predict import class_names, load_model, predict_clips
+from dyreg_mmaction.visualization.report import ReportWriter
+from dyreg_mmaction.visualization.sheet import before_and_after, stack
+
+from .configs import read_config
+from .launch import one_sentence
+from .named_files import check_data
+
+IN_SHEET = 20  # clips in regions.png at most
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('config', help='config file')
+    parser.add_argument('checkpoint', help='checkpoint file')
+    parser.add_argument('videos', nargs='*', help='video files, or folders of frames where the config reads those')
+    parser.add_argument('--dataset', choices=['train', 'val', 'test'], help='clips of this dataset of the config')
+    parser.add_argument('--out', required=True, help='folder to write to')
+    parser.add_argument('--num', type=int, default=6, help='number of clips of the dataset, from all over it')
+    parser.add_argument('--html', action='store_true', help='write report.html, which needs no other file')
+    parser.add_argument('--mp4', action='store_true', help='write a video of each clip')
+    parser.add_argument('--gif', action='store_true', help='write a GIF of each clip')
+    parser.add_argument('--before', action='store_true', help='write before_after.jpg: also the model before training')
+    parser.add_argument('--style', choices=STYLES, default='box', help='what regions are drawn as')
+    parser.add_argument('--nodes', type=int, nargs='+', help='nodes to draw boldly (default: those that move most)')
+    parser.add_argument('--view', type=int, default=0, help='which view of a clip, where the pipeline makes several')
+    parser.add_argument('--width', type=int, default=200, help='width of a frame in regions.png, in pixels')
+    parser.add_argument('--boxes', help="objects, as JSON in Something-Else's form (default: those the dataset knows)")
+    parser.add_argument('--labels', help='names of the classes, one a line, or labels.json of Something-Something V2')
+    parser.add_argument('--ann-height', type=int, help='height of the frames in which the boxes were annotated')
+    parser.add_argument('--device', default='cuda:0' if torch.cuda.is_available() else 'cpu')
+    parser.add_argument('--cfg-options', nargs='+', action=DictAction, help='settings to override, as key=value')
+    args = parser.parse_args()
+    if bool(args.videos) == bool(args.dataset):
+        parser.error('give either videos or --dataset')
+    if args.ann_height and not args.boxes:
+        parser.error(f'--ann-height {args.ann_height} is that of --boxes, which are not given')
+    if args.num < 1:
+        parser.error(f'--num {args.num} must be at least 1')
+    return args
+
+
+def make_folder(path: str) -> Path:
+    """The folder, when it is sure that it can be written to."""
+    folder = Path(path)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe = folder / '.writable'
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise SystemExit(f'--out {path} cannot be written to: {error}') from error
+    return folder
+
+
+def find_inputs(args: argparse.Namespace, cfg: Config) -> list[ClipInput]:
+    objects = dict(type='LoadObjects', ann_file=args.boxes, ann_height=args.ann_height) if args.boxes else None
+    if not args.dataset:
+        return file_inputs(cfg, args.videos, objects)
+    check_data(cfg, f'{args.dataset}_dataloader')
+    return dataset_inputs(cfg, args.dataset, args.num, objects)
+
+
+def warn_of_short(clip: RegionClip) -> None:
+    have, taken = round(clip.duration * clip.fps), len(clip.frames)
+    if have < taken:
+        print(f'{clip.name} has {have} frames, fewer than the {taken} that the model takes: some are seen twice')
+
+
+def check_nodes(clip: RegionClip, bold: list[int] | None) -> None:
+    for path, nodes in clip.nodes.items():
+        have = nodes.center.shape[1]
+        if bold is not None and not all(0 <= i < have for i in bold):
+            raise SystemExit(f'--nodes {" ".join(map(str, bold))}: {path} has the nodes 0 to {have - 1}')
+
+
+class Pictures:
+    """What becomes of clips: files that need one clip are written at once, those of all when this is left.
+
+    Args:
+        args (Namespace): Of the command line.
+        out (Path): The folder to write to.
+    """
+
+    def __init__(self, args: argparse.Namespace, out: Path) -> None:
+        self.args, self.out = args, out
+        self.sheet: list[np.ndarray] = []
+        self.nodes: dict[str, list[Nodes]] = {}
+        self.drawn = 0
+        self.report = ReportWriter(out / 'report.html', title=Path(args.config).stem) if args.html else None
+
+    def add(self, clip: RegionClip) -> None:
+        """Draw a clip and keep what is small."""
+        style = dict(style=self.args.style, bold=self.args.nodes)
+        if self.drawn < IN_SHEET:
+            self.sheet.append(contact_sheet([clip], width=self.args.width, **style))
+        for path in clip.nodes:
+            self.nodes.setdefault(path, []).append(nodes_in_view(clip, path))
+        if self.args.mp4 or self.args.gif:
+            frames = side_by_side(clip, **style)
+            name = re.sub(r'[^A-Za-z0-9_-]+', '_', str(Path(clip.name).with_suffix('')))
+            file = self.out / f'{self.drawn:03}_{name}'
+            if self.args.mp4:
+                held = hold_frames(clip.times, clip.duration, clip.fps)
+                write_video(file.with_suffix('.mp4'), (frames[index] for index in held), clip.fps)
+            if self.args.gif:
+                write_gif(file.with_suffix('.gif'), frames, clip.times, clip.duration)
+        if self.report:
+            self.report.add(clip)
+        self.drawn += 1
+
+    def mean_nodes(self) -> dict[str, Nodes]:
+        """Regions of all frames of all clips."""
+        return {
+            path: parts[0]._replace(
+                center=np.concatenate([part.center for part in parts]),
+                half_size=np.concatenate([part.half_size for part in parts]),
+            )
+            for path, parts in self.nodes.items()
+        }
+
+    def __enter__(self) -> 'Pictures':
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        """Write what there is, also when an error or an interrupt has ended the clips."""
+        if self.sheet:
+            save(self.out / 'regions.png', stack(self.sheet))
+        if self.report and self.report.close():
+            print(self.report.path)
+
+
+def draw_means(args: argparse.Namespace, cfg: Config, inputs: list[ClipInput], trained: dict[str, Nodes]) -> np.ndarray:
+    """Figure 5 of the paper; the start is that of the model before its first step, on the first clip."""
+    model = load_model(cfg, None, args.device)
+    start = next(predict_clips(model, inputs, skip=lambda error: None, view=args.view))
+    return mean_regions({name: nodes_in_view(start, name) for name in trained}, trained)
+
+
+def draw_before_after(args: argparse.Namespace, cfg: Config, inputs: list[ClipInput], model: nn.Module) -> np.ndarray:
+    """The clips of the sheet, before the first step of training and now."""
+    models = (load_model(cfg, None, args.device), model)
+    classes, few = class_names(cfg, args.labels), inputs[:IN_SHEET]
+    clips = (predict_clips(one, few, lambda error: None, classes, args.view) for one in models)
+    pairs = zip(*clips, strict=True)
+    return stack([before_and_after(first, last, style=args.style, bold=args.nodes) for first, last in pairs])
+
+
+def save(path: Path, picture: np.ndarray) -> None:
+    options = [cv2.IMWRITE_JPEG_QUALITY, 88] if path.suffix == '.jpg' else []
+    cv2.imwrite(str(path), picture[..., ::-1], options)
+    print(path)
+
+
+@one_sentence()
+def main() -> None:
+    args = parse_args()
+    cfg = read_config(args.config, args.cfg_options)
+    out = make_folder(args.out)
+    inputs, classes = find_inputs(args, cfg), class_names(cfg, args.labels)
+    model = load_model(cfg, args.checkpoint, args.device)
+    skipped: list[str] = []
+
+    def skip(error: Exception) -> None:
+        skipped.append(str(error))
+        print(f'{error}; it is left out', file=sys.stderr)
+
+    with Pictures(args, out) as pictures:
+        for clip in predict_clips(model, track(inputs, 'Drawing clips'), skip, classes, args.view):
+            check_nodes(clip, args.nodes)
+            warn_of_short(clip)
+            pictures.add(clip)
+            del clip  # before the next one is read
+    if not pictures.drawn:
+        raise SystemExit(f'nothing is drawn: none of the {len(inputs)} clips can be read')
+    if args.dataset:
+        save(out / 'mean_regions.png', draw_means(args, cfg, inputs, pictures.mean_nodes()))
+    if args.before:
+        save(out / 'before_after.jpg', draw_before_after(args, cfg, inputs, model))
+    if skipped:
+        print(f'{len(skipped)} of {len(inputs)} clips are left out, as they cannot be read', file=sys.stderr)
