@@ -1,7 +1,6 @@
 """Registries of this package: children of MMAction2's, whose names can also be used without a scope."""
 
 import warnings
-from importlib.util import find_spec
 
 from mmaction import registry as mmaction_registry
 from mmengine.registry import Registry
@@ -58,7 +57,6 @@ def _child(name: str, *subpackages: str) -> Registry:
     """
     parent = getattr(mmaction_registry, name)
     ours = [f'dyreg_mmaction.{subpackage}' for subpackage in subpackages]
-    ours = [name for name in ours if find_spec(name)]  # while some are still being written
     parent._locations = [*parent._locations, *ours]
     parent._imported = False
     return _Registry(parent.name, parent=parent, scope='dyreg_mmaction', locations=parent._locations)

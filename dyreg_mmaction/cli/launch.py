@@ -11,9 +11,9 @@ from mmaction.registry import RUNNERS
 from mmengine.config import Config
 from mmengine.runner import Runner
 
+from dyreg_mmaction.engine.checks import check_config
 from dyreg_mmaction.engine.hooks.damaged_samples import watch_damaged
 from dyreg_mmaction.engine.hooks.fitting_weights import FittingWeightsHook
-from dyreg_mmaction.models.config_checks import check_config
 
 from .configs import read_config
 from .type_names import name_types

@@ -47,6 +47,7 @@ REMEDIES = (
     checkpoint_files.load_where_nothing_resumes,
     mmengine.mix_precision_on_cpu,
     mmengine.read_configs_of_checkpoints,
+    mmengine.check_configs,
     loaded_objects.import_no_bare_names,
     mmaction.jitter_hue,
     mmaction.refuse_small_frames,

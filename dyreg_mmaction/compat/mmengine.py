@@ -4,11 +4,13 @@ import functools
 import importlib.util
 import os.path as osp
 from collections.abc import Callable
+from types import ModuleType
 from typing import Any
 
 import torch
 
 from .config_text import read_config_text
+from .on_import import mends
 from .replacing import replace_in_mmengine
 
 PACKAGE = 'dyreg_mmaction'
@@ -187,3 +189,17 @@ def read_configs_of_checkpoints() -> None:
     for runner in (Runner, FlexibleRunner):
         runner.resume = reading(runner.resume, is_built=False)
     BaseInferencer._init_model = reading(BaseInferencer._init_model, is_built=True)
+
+
+@mends('mmengine.runner.runner')
+def check_configs(module: ModuleType) -> None:
+    """Every runner checks its config before it runs, see :class:`.CheckConfigHook`, so MMAction2's own tools do too."""
+    runner: Any = module.Runner  # type: ignore[attr-defined]
+    stock = runner.register_default_hooks
+
+    @functools.wraps(stock)
+    def register_default_hooks(self: Any, hooks: dict | None = None) -> None:
+        stock(self, hooks)
+        self.register_hook(dict(type='dyreg_mmaction.CheckConfigHook'))
+
+    runner.register_default_hooks = register_default_hooks

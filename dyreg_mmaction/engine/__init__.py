@@ -2,6 +2,7 @@
 
 from .hooks import (
     AttachRegionsHook,
+    CheckConfigHook,
     DamagedSamples,
     DrawRegionsHook,
     FiniteHook,
@@ -16,6 +17,7 @@ from .resumable import ResumableTrainLoop, SeededSampler
 
 __all__ = [
     'AttachRegionsHook',
+    'CheckConfigHook',
     'DamagedSamples',
     'DrawRegionsHook',
     'DyRegOptimWrapperConstructor',

@@ -12,7 +12,7 @@ from mmaction.models.recognizers import Recognizer2D, Recognizer3D
 from mmengine.utils import digit_version
 from torch import Tensor, nn
 
-from dyreg_mmaction.models.backbones import Plugged
+from dyreg_mmaction.models.plugged import Plugged
 
 TOLERANCE = 1e-4
 ONNXSCRIPT = '0.7.1'  # earlier versions write a wrong GRU without a word

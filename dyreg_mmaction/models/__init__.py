@@ -2,11 +2,12 @@
 
 from . import graphs, heads, losses, regions
 from .attaching import attach_regions
-from .backbones import Plugged, add_plugins
+from .backbones import add_plugins
 from .conv_lstm import ConvLSTM
 from .conv_net import ConvNet
 from .dyreg_gnn import DyRegGNN
 from .non_local import NonLocal
+from .plugged import Plugged
 from .recognizers import RegionRecognizer2D, RegionRecognizer3D
 from .recording import record_regions
 from .rstg import RSTG

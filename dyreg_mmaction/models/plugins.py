@@ -7,12 +7,12 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from .building import build
-from .refinement import Refinement, key_of
+from .plugin_hook import PluginHook, key_of
 
 
 def insert_plugins(
     backbone: nn.Module, plugins: list[dict], example: Tensor, clips_alike: bool
-) -> tuple[nn.ModuleDict, list[Refinement]]:
+) -> tuple[nn.ModuleDict, list[PluginHook]]:
     """Build plugins and hook each after the sub-module that it names.
 
     Args:
@@ -32,15 +32,15 @@ def insert_plugins(
     for path in paths:
         _check_path(backbone, path, paths)
     shapes = probe(backbone, paths, example) if paths else {}
-    modules, refinements = nn.ModuleDict(), []
+    modules, hooks = nn.ModuleDict(), []
     # The seed of the plain model then gives the plain model's weights to all but the plugins
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(int(torch.randint(2**31, (), device='cpu')))
         for path, cfg in zip(paths, plugins, strict=True):
             modules[key_of(path)] = _build(path, cfg, shapes[path])
             num_frames = shapes[path][0] if clips_alike else None
-            refinements.append(Refinement(backbone, modules, path, num_frames))
-    return modules, refinements
+            hooks.append(PluginHook(backbone, modules, path, num_frames))
+    return modules, hooks
 
 
 def probe(backbone: nn.Module, paths: list[str], example: Tensor) -> dict[str, torch.Size]:

@@ -7,8 +7,8 @@ from torch import Tensor, nn
 
 from dyreg_mmaction.ops import Regions, map_regions
 
-from .backbones import Plugged
 from .listening import eagerly, listen
+from .plugged import Plugged
 
 
 @contextmanager

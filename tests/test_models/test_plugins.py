@@ -10,8 +10,8 @@ from mmengine.registry import DefaultScope
 from mmengine.runner import load_checkpoint, save_checkpoint
 from torch import nn
 
+from dyreg_mmaction.engine.checks import check_num_segments
 from dyreg_mmaction.models import DyRegGNN, add_plugins
-from dyreg_mmaction.models.num_segments import check_num_segments
 from dyreg_mmaction.registry import MODELS
 
 
@@ -301,7 +301,7 @@ def test_non_local_blocks_behind_temporal_pooling_can_be_probed():
     blocks = ((0,) * 3, (0,) * 4, (1, 0, 0, 0, 0, 0), (0,) * 3)
     options = dict(depth=50, temporal_pool=True, non_local=blocks, non_local_cfg=non_local)
     model = build(after('layer3.1.conv2.conv'), **options)
-    assert model._refinements[0].num_frames == 2  # half of 4
+    assert model._plugin_hooks[0].num_frames == 2  # half of 4
     assert model(torch.randn(8, 3, 64, 64)).isfinite().all()
 
 

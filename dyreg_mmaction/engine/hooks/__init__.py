@@ -1,6 +1,7 @@
 """Hooks of a run."""
 
 from .attach_regions import AttachRegionsHook
+from .check_config import CheckConfigHook
 from .damaged_samples import DamagedSamples
 from .draw_regions import DrawRegionsHook
 from .finite import FiniteHook
@@ -12,6 +13,7 @@ from .watch_regions import WatchRegionsHook
 
 __all__ = [
     'AttachRegionsHook',
+    'CheckConfigHook',
     'DamagedSamples',
     'DrawRegionsHook',
     'FiniteHook',

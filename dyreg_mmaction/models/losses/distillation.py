@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from dyreg_mmaction.ops import Regions
 from dyreg_mmaction.registry import MODELS
 
-from ..backbones import Plugged
+from ..plugged import Plugged
 from ..plugins import probe
 from ..recording import record_regions, region_plugins, region_sources
 from .base import RegionLoss

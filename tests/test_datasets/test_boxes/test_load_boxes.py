@@ -129,7 +129,7 @@ def test_boxes_follow_multi_crop_tests_of_two_samplings(ann_file, crop, num_crop
 
 def test_boxes_reach_the_model_in_the_order_of_its_clips(ann_file):
     """Boxes and frames of each clip agree after packing, collating and the recogniser's own reshaping."""
-    from dyreg_mmaction.models.recognizers import clip_boxes
+    from dyreg_mmaction.models.with_boxes import clip_boxes
 
     pipeline = Compose(
         [

@@ -15,7 +15,7 @@ from .forwards import Forward, current_forward
 _moving = threading.Lock()
 
 
-class Refinement:
+class PluginHook:
     """Forward hook that gives a sub-module's output to a plugin, and counts it in the backbone's :class:`.Forward`.
 
     An object and not a closure: deepcopy and pickle follow its attributes, so that a copied backbone calls its own

@@ -1,15 +1,10 @@
 """The frames of a clip: the same number for backbone, head and pipelines, or told by each batch."""
 
 import pytest
-import torch
-from backbone_cases import PLUGIN, wake
-from mmaction.models.recognizers import Recognizer2D
-from mmaction.structures import ActionDataSample
 from mmengine.config import Config
-from mmengine.logging import MessageHub
 from mmengine.registry import DefaultScope
 
-from dyreg_mmaction.models.num_segments import TakesFrames, check_num_segments
+from dyreg_mmaction.engine.checks import check_num_segments
 from dyreg_mmaction.registry import MODELS
 
 LOADERS = ('train', 'val', 'test')
@@ -67,64 +62,6 @@ def test_models_without_plugins_are_left_alone():
     with DefaultScope.overwrite_default_scope('mmaction'):
         stock = dict(type='ResNetTSM', depth=18, num_segments=8, pretrained2d=False)
         MODELS.build(dict(cfg.model, backbone=stock))  # a head of 4, which MMAction2 accepts
-
-
-def test_the_config_of_a_running_runner_is_checked_by_the_model_itself():
-    hub = MessageHub.get_instance('test_num_segments')  # where MMEngine's runner puts it before training and testing
-    options = dict(depth=18, num_segments=4, input_size=64, pretrained2d=False)
-    model = MODELS.build(dict(type='DyRegResNetTSM', plugins=[dict(PLUGIN, after='layer3')], **options))
-    plain = MODELS.build(dict(type='DyRegResNetTSM', **options))
-    try:
-        hub.update_info('cfg', config(test=16).pretty_text)
-        with pytest.raises(ValueError, match='test_dataloader.*num_clips=16 and model.backbone.num_segments=8'):
-            model.eval()
-        plain.eval()
-        hub.update_info('cfg', config().pretty_text)
-        model.eval()
-    finally:
-        del MessageHub._instance_dict['test_num_segments']
-
-
-class Recognizer(TakesFrames, Recognizer2D):
-    """As RegionRecognizer2D, without its boxes and losses."""
-
-
-def tsn(kind=Recognizer):
-    torch.manual_seed(0)
-    plugins = [dict(PLUGIN, after='layer3.1')]
-    backbone = dict(type='DyRegResNet', depth=18, num_segments='batch', input_size=64, plugins=plugins)
-    head = dict(type='TSNHead', num_classes=3, in_channels=512, dropout_ratio=0, average_clips='prob')
-    with DefaultScope.overwrite_default_scope('mmaction'):
-        model = kind(backbone, head).eval()
-    wake(model.backbone.plugins)
-    return model
-
-
-def samples(count, **meta):
-    return [ActionDataSample(metainfo=meta).set_gt_label(k % 3) for k in range(count)]
-
-
-def test_tsn_trains_on_3_frames_and_is_tested_on_25():
-    model, seen = tsn(), []
-    model.backbone.plugins['layer3-1'].register_forward_pre_hook(lambda _, args: seen.append(tuple(args[0].shape[:3])))
-    model.train()(torch.randn(2, 3, 3, 64, 64), samples(2), mode='loss')['loss_cls'].backward()
-    model.eval()
-    with torch.no_grad():
-        model(torch.randn(1, 25 * 2, 3, 64, 64), samples(1, num_clips=25, clip_len=1), mode='predict')
-        model(torch.randn(1, 10, 3, 64, 64), samples(1, num_clips=1, clip_len=5), mode='predict')
-        model(torch.randn(1, 4, 3, 64, 64))
-    assert seen == [(2, 256, 3), (2, 256, 25), (2, 256, 5), (1, 256, 4)]
-
-
-def test_frames_that_nobody_tells_are_not_guessed():
-    with pytest.raises(ValueError, match=r"meta_keys=\('num_clips', 'clip_len'\)"):
-        tsn()(torch.randn(1, 6, 3, 64, 64), samples(1), mode='predict')
-    with pytest.raises(ValueError, match="num_segments='batch', and nobody tells it"):
-        tsn(Recognizer2D)(torch.randn(1, 6, 3, 64, 64))
-    with pytest.raises(ValueError, match="num_segments='batch' must be a number"):
-        MODELS.build(dict(type='DyRegResNetTSM', depth=18, num_segments='batch'))
-    with pytest.raises(ValueError, match="num_segments='many' must be a number, or 'batch'"):
-        MODELS.build(dict(type='DyRegResNet', depth=18, num_segments='many'))
 
 
 def test_pipelines_must_tell_the_frames_that_each_batch_has():

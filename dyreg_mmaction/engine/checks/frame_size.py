@@ -5,10 +5,10 @@ from typing import Any
 
 from mmengine.config import Config
 
+from dyreg_mmaction.models.size import height_and_width
 from dyreg_mmaction.registry import DATASETS, MODELS
 
-from .num_segments import argument, leaf_datasets
-from .size import height_and_width
+from .arguments import argument, leaf_datasets
 
 KEEPING = (
     'Flip',

@@ -4,16 +4,13 @@ import warnings
 from pathlib import Path
 
 import pytest
-from backbone_cases import PLUGIN
 from mmaction.datasets.transforms import CenterCrop
 from mmengine.config import Config
-from mmengine.logging import MessageHub
 
-from dyreg_mmaction.models.config_checks import check_config
-from dyreg_mmaction.models.input_size import check_input_size, frame_size
-from dyreg_mmaction.registry import MODELS
+from dyreg_mmaction.engine.checks import check_config, check_input_size
+from dyreg_mmaction.engine.checks.frame_size import frame_size
 
-CONFIGS = Path(__file__).parents[2] / 'configs'
+CONFIGS = Path(__file__).parents[3] / 'configs'
 START = [dict(type='VideoInit'), dict(type='VideoDecode'), dict(type='Resize', scale=(-1, 72))]
 END = [dict(type='Flip'), dict(type='FormatShape', input_format='NCHW'), dict(type='PackActionInputs')]
 
@@ -102,15 +99,3 @@ def test_our_configs_agree_and_need_their_size(name):
     if cfg.model.backbone.pop('input_size', None) is not None:
         with pytest.raises(ValueError, match='input_size is missing'):
             check_input_size(cfg)
-
-
-def test_the_config_of_a_running_runner_is_checked_by_the_model_itself():
-    hub = MessageHub.get_instance('test_input_size')  # where MMEngine's runner puts it before training and testing
-    plugins = [dict(PLUGIN, after='layer3')]
-    model = MODELS.build(dict(type='DyRegResNetTSM', depth=18, input_size=64, pretrained2d=False, plugins=plugins))
-    try:
-        hub.update_info('cfg', config(dict(type='RandomCrop', size=64)).pretty_text)
-        with pytest.raises(ValueError, match='input_size is missing and defaults to 224'):
-            model.train()
-    finally:
-        del MessageHub._instance_dict['test_input_size']

@@ -1,0 +1,18 @@
+"""Checks that model and pipelines of a config agree."""
+
+from mmengine.config import Config
+
+from .clip_length import check_num_segments
+from .frame_size import check_input_size
+
+__all__ = ['check_config', 'check_input_size', 'check_num_segments']
+
+
+def check_config(cfg: Config) -> None:
+    """Check what a plugged backbone, its head and the pipelines must agree about.
+
+    Raises:
+        ValueError: If they do not.
+    """
+    check_num_segments(cfg)
+    check_input_size(cfg)

@@ -1,0 +1,78 @@
+"""Recognizers that add losses on regions to those of the head."""
+
+import re
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from dyreg_mmaction.ops import Regions
+
+from .losses import PhasedLoss, clip_frames
+from .losses.logs import forget, log
+from .recording import record_regions, region_sources
+
+
+class WithRegionLosses:
+    """Mixin in front of a recognizer whose backbone has plugins with regions: adds ``region_losses`` in training.
+
+    Weights and checkpoints are the recognizer's own. A loss whose phase has ended costs nothing, nor does any at test
+    time.
+
+    Args:
+        region_losses (Sequence[dict]): Each the config of a :class:`RegionLoss` and of its phase, see
+            :class:`PhasedLoss`, like ``dict(type='MotionLikelihood', weight=0.3, until=0.4)``.
+        **kwargs: Of the recognizer.
+
+    Raises:
+        ValueError: If a loss does not fit the plugins.
+    """
+
+    def __init__(self, *args, region_losses: Sequence[dict] = (), **kwargs) -> None:
+        super().__init__(*args, **kwargs)
+        sources = region_sources(self) if region_losses else {}  # type: ignore[arg-type]
+        losses = [PhasedLoss(cfg, sources, self.data_preprocessor) for cfg in region_losses]  # type: ignore[attr-defined]
+        self.region_losses = dict(zip(_names(region_losses), losses, strict=True))
+        self._forgotten: set[str] = set()
+
+    def init_weights(self) -> None:
+        """The recogniser's, and what the region losses need in a training."""
+        super().init_weights()  # type: ignore[misc]
+        for loss in self.region_losses.values():
+            loss.loss.prepare(self)  # type: ignore[arg-type]
+
+    def loss(self, inputs: Tensor, data_samples: list, **kwargs) -> dict[str, Tensor]:
+        """Losses of the head, and region losses whose phase has not ended, with what they want to be logged."""
+        active = {name: loss for name, loss in self.region_losses.items() if loss.weight}
+        for name in self.region_losses.keys() - active.keys() - self._forgotten:
+            forget(name)
+            self._forgotten.add(name)
+        if not active:
+            return super().loss(inputs, data_samples, **kwargs)  # type: ignore[misc]
+        with record_regions(self) as record:  # type: ignore[arg-type]
+            losses = super().loss(inputs, data_samples, **kwargs)  # type: ignore[misc]
+        for name, loss in active.items():
+            regions = {path: _learning(path, record[path][-1]) for path in loss.plugins}
+            frames = clip_frames(inputs, len(next(iter(regions.values())).center))
+            losses[f'loss_{name}'], measures = loss(regions, frames, data_samples)
+            log(losses, name, measures)
+        return losses
+
+
+def _learning(path: str, regions: Regions) -> Regions:
+    if torch.is_grad_enabled() and not regions.center.requires_grad:
+        raise ValueError(
+            f'the regions of plugin {path!r} carry no gradient, so no region loss can teach them; with activation '
+            'checkpointing (with_cp=True) put the plugin after a whole block, and do not freeze it'
+        )
+    return regions
+
+
+def _names(region_losses: Sequence[dict]) -> list[str]:
+    """A name for each: its type in snake case, numbered from the second of a type on."""
+    names: list[str] = []
+    for cfg in region_losses:
+        kind = cfg['type'] if isinstance(cfg['type'], str) else cfg['type'].__name__
+        name = re.sub(r'(?<=[a-z0-9])(?=[A-Z])', '_', kind.rpartition('.')[-1]).lower().removesuffix('_loss')
+        names.append(name if name not in names else f'{name}_{sum(other.startswith(name) for other in names) + 1}')
+    return names
