@@ -9,9 +9,18 @@ compat.apply()  # before anything of MMAction2 is imported
 
 from . import checkpoints, models, registry  # noqa: E402
 from .inference import fuse_for_inference  # noqa: E402
-from .models import record_regions  # noqa: E402
+from .models import plug, record_regions  # noqa: E402
 from .ops import Regions  # noqa: E402
 
 __version__ = '0.1.0'
 
-__all__ = ['Regions', '__version__', 'checkpoints', 'fuse_for_inference', 'models', 'record_regions', 'registry']
+__all__ = [
+    'Regions',
+    '__version__',
+    'checkpoints',
+    'fuse_for_inference',
+    'models',
+    'plug',
+    'record_regions',
+    'registry',
+]

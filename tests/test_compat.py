@@ -997,6 +997,7 @@ def results(tmp_path_factory) -> dict[str, tuple[str, str]]:
 def test_every_remedy_is_tested():
     names = [remedy.__name__ for remedy in _load_compat().REMEDIES]
     others = ['require_mmcv', 'load_weights_only', 'bring_forward_names', 'patch_in_workers']  # the last three: below
+    others += ['check_configs']  # test_check_config_hook.py
     assert sorted(names) == sorted([*FAULTS, *others])
 
 

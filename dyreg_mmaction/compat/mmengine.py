@@ -199,7 +199,9 @@ def check_configs(module: ModuleType) -> None:
 
     @functools.wraps(stock)
     def register_default_hooks(self: Any, hooks: dict | None = None) -> None:
+        from dyreg_mmaction.engine import CheckConfigHook
+
         stock(self, hooks)
-        self.register_hook(dict(type='dyreg_mmaction.CheckConfigHook'))
+        self.register_hook(CheckConfigHook())
 
     runner.register_default_hooks = register_default_hooks

@@ -8,6 +8,7 @@ from .conv_net import ConvNet
 from .dyreg_gnn import DyRegGNN
 from .non_local import NonLocal
 from .plugged import Plugged
+from .plugging import plug
 from .recognizers import RegionRecognizer2D, RegionRecognizer3D
 from .recording import record_regions
 from .rstg import RSTG
@@ -26,6 +27,7 @@ __all__ = [
     'graphs',
     'heads',
     'losses',
+    'plug',
     'record_regions',
     'regions',
 ]

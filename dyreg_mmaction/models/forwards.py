@@ -14,10 +14,12 @@ class Forward:
 
     Args:
         num_clips (int): Clips of the batch.
+        size (tuple[int, int, int]): T, H, W of a clip.
     """
 
-    def __init__(self, num_clips: int) -> None:
+    def __init__(self, num_clips: int, size: tuple[int, int, int]) -> None:
         self.num_clips = num_clips
+        self.size = size
         self.num_runs: dict[str, int] = {}  # of each plugin, by its path
 
 

@@ -2,7 +2,7 @@
 
 import functools
 import inspect
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -10,11 +10,16 @@ import torch
 from torch import Tensor, nn
 
 from .forwards import Forward, frames_of_batch, running
+from .layouts import ANY, Layout
 from .plugin_hook import PluginHook
-from .plugin_weights import check_shapes, count_missing, load_plugins, warn_if_missing
+from .plugin_weights import check_shapes, count_missing, load_plugins, warn_missing
 from .plugins import insert_plugins
+from .probing import Probe
 from .shift import copy_once
 from .size import height_and_width
+
+SIZES = ('img_size', 'spatial_size', 'input_resolution')  # names of the frame size in MMAction2's transformers
+FRAMES = ('num_frames', 'temporal_size', 't_size')
 
 
 class Plugged(nn.Module):
@@ -24,8 +29,11 @@ class Plugged(nn.Module):
 
     Args:
         plugins (Sequence[dict]): Modules to insert, each ``dict(type=..., after=<path of a sub-module>, ...)``.
-        input_size (int | tuple[int, int]): Height and width of the frames in training, in pixels; the maps' sizes
-            follow from it.
+            ``layout`` says what the sub-module gives where that does not follow, see :mod:`.layouts`.
+        input_size (int | tuple[int, int], optional): Height and width of the frames in training, in pixels, from which
+            the maps' sizes follow; None: the parent's ``img_size`` (or what it calls it), else 224.
+        num_frames (int, optional): Frames of a clip in training, for backbones that take clips; None: the parent's
+            ``num_frames`` (or what it calls it), else 32.
         num_segments (int | str, optional): Frames per clip, for backbones that take frames; 'batch': as many as each
             batch has, which a :class:`TakesFrames` recogniser tells (TSN trains on 3 and is tested on 25).
         channels_last (bool): Whether weights and features lie channels last in memory, which is faster on CPUs and,
@@ -39,6 +47,9 @@ class Plugged(nn.Module):
 
     takes_clips: bool
     num_segments: int | None
+    num_frames: int
+    input_size: tuple[int, int]
+    layouts: Sequence[Layout] = ANY  # of sub-modules, the first that fits
     plugins: Any  # an nn.ModuleDict, or an empty dict
     channels_last = False
     _plugin_hooks: Sequence[PluginHook] = ()
@@ -48,15 +59,18 @@ class Plugged(nn.Module):
         self,
         *args,
         plugins: Sequence[dict] = (),
-        input_size: int | tuple[int, int] = 224,
+        input_size: int | tuple[int, int] | None = None,
+        num_frames: int | None = None,
         num_segments: int | str | None = None,
         channels_last: bool = False,
         **kwargs,
     ) -> None:
-        of_parent = 'num_segments' in inspect.signature(super().__init__).parameters
+        signature = inspect.signature(super().__init__)
+        of_parent = 'num_segments' in signature.parameters
         _check_num_segments(num_segments, of_parent)
-        if num_segments is not None and of_parent:
-            kwargs['num_segments'] = num_segments
+        for name, value in (('num_segments', num_segments), ('num_frames', num_frames)):
+            if value is not None and name in signature.parameters:
+                kwargs[name] = value
         super().__init__(*args, **kwargs)
         copy_once(self)
         if plugins and not self.takes_clips and not of_parent:
@@ -68,21 +82,27 @@ class Plugged(nn.Module):
             self.num_segments = None if isinstance(num_segments, str) else num_segments
         self.plugins = {}  # an empty module would have a training flag of its own
         if plugins:
+            given = signature.bind_partial(*args, **kwargs)
+            given.apply_defaults()
+            self.input_size = height_and_width(input_size or _first(given.arguments, SIZES) or 224, 'input_size')
+            self.num_frames = num_frames or _first(given.arguments, FRAMES) or 32
             clips_alike = not self.takes_clips and self.num_segments is not None
-            example = self._example(input_size)
-            self.plugins, self._plugin_hooks = insert_plugins(self, list(plugins), example, clips_alike)
+            self.insert(plugins, self.probe(self.input_size), clips_alike)
         self.channels_last = channels_last
         if channels_last:
             for parameter in self.parameters():
                 parameter.data = _channels_last(parameter.data)
 
-    def _example(self, input_size: int | tuple[int, int]) -> Tensor:
-        """Two clips on the meta device."""
-        size = height_and_width(input_size, 'input_size')
+    def insert(self, plugins: Sequence[dict], probe: Probe, clips_alike: bool) -> None:
+        """Build the plugins and put them in their places, see :func:`.insert_plugins`."""
+        self.plugins, self._plugin_hooks = insert_plugins(self, plugins, probe, clips_alike, self.layouts)
+
+    def probe(self, size: tuple[int, int]) -> Probe:
+        """Two clips of a frame size on the meta device."""
         channels = next(m.in_channels for m in self.modules() if isinstance(m, nn.Conv2d | nn.Conv3d))
-        if self.takes_clips:
-            return torch.empty(2, channels, 32, *size, device='meta')
-        return torch.empty(2 * (self.num_segments or 8), channels, *size, device='meta')
+        time = self.num_frames if self.takes_clips else self.num_segments or 8
+        shape = (2, channels, time) if self.takes_clips else (2 * time, channels)
+        return Probe(torch.empty(*shape, *size, device='meta'), (time, *size))
 
     def forward(self, x: Tensor, *args, **kwargs):
         """The parent's forward, through each plugin once."""
@@ -90,12 +110,11 @@ class Plugged(nn.Module):
             x = _channels_last(x)
         if not self._plugin_hooks:
             return super().forward(x, *args, **kwargs)
-        num_clips = (
-            x.shape[0] if self.takes_clips else self._count_clips(x.shape[0])
-        )  # len() would be fixed in an export
+        num_clips = x.shape[0] if self.takes_clips else self._count_clips(x.shape[0])  # len() is fixed in an export
         for hook in self._plugin_hooks:
             hook.attach(self)
-        forward = Forward(num_clips)
+        time = x.shape[2] if x.ndim == 5 else self.num_segments or x.shape[0] // num_clips
+        forward = Forward(num_clips, (time, x.shape[-2], x.shape[-1]))
         with running(forward):
             y = super().forward(x, *args, **kwargs)
         for hook in self._plugin_hooks:
@@ -126,7 +145,8 @@ class Plugged(nn.Module):
             hook.attach(self)
         if mode:
             self._unloaded = 0
-        warn_if_missing(self._unloaded, len(self.plugins))
+        if self._unloaded:
+            warn_missing(self._unloaded, len(self.plugins))
         return self
 
     def init_weights(self, *args) -> None:
@@ -158,9 +178,14 @@ class Plugged(nn.Module):
         if self._plugin_hooks:
             check_shapes(self, state_dict, prefix)
             self._unloaded = count_missing(self.plugins, state_dict, prefix)
-            if not self.training:
-                warn_if_missing(self._unloaded, len(self.plugins))
+            if self._unloaded and not self.training:
+                warn_missing(self._unloaded, len(self.plugins))
         super()._load_from_state_dict(state_dict, prefix, *args)
+
+
+def _first(arguments: Mapping[str, Any], names: Sequence[str]) -> Any:
+    """The first of several arguments that is given."""
+    return next((arguments[name] for name in names if arguments.get(name) is not None), None)
 
 
 def _check_num_segments(num_segments: int | str | None, of_parent: bool) -> None:

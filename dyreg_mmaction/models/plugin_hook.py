@@ -2,6 +2,7 @@
 
 import threading
 from contextlib import nullcontext
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -11,6 +12,7 @@ from torch.utils.hooks import RemovableHandle
 from dyreg_mmaction.ops.tracing import is_traced
 
 from .forwards import Forward, current_forward
+from .layouts import Layout
 
 _moving = threading.Lock()
 
@@ -25,42 +27,34 @@ class PluginHook:
         backbone (nn.Module): The backbone, before anything has been done to it.
         plugins (nn.ModuleDict): Its plugins, by :func:`key_of` their paths.
         path (str): Dotted path of the sub-module.
-        num_frames (int, optional): Frames of a clip in its maps (B*T, C, H, W); None: each batch tells its clips.
+        layout (Layout): What the sub-module gives.
     """
 
     module: nn.Module | None = None
     handle: RemovableHandle | None = None
 
-    def __init__(self, backbone: nn.Module, plugins: nn.ModuleDict, path: str, num_frames: int | None) -> None:
+    def __init__(self, backbone: nn.Module, plugins: nn.ModuleDict, path: str, layout: Layout) -> None:
         self.plugins = plugins
         self.key = key_of(path)
         self.path = path
-        self.num_frames = num_frames
+        self.layout = layout
         self.norm = _norm_behind(backbone, path)
         self.attach(backbone)
 
-    def __call__(self, module: nn.Module, args: tuple, output: Tensor) -> Tensor:
-        """Refine maps (B, C, T, H, W) or (B*T, C, H, W)."""
+    def __call__(self, module: nn.Module, args: tuple, output: Any) -> Any:
+        """Refine the output of the sub-module."""
         forward = current_forward()
         if forward is not None:
             forward.num_runs[self.path] = forward.num_runs.get(self.path, 0) + 1
-        plugin = self.plugins[self.key]
-        if output.ndim == 5:
-            return _laid_out_like(output, plugin(output))
-        maps = output.unflatten(0, self._clips(forward)).transpose(1, 2)  # (B,C,T,H,W), a view
-        return _laid_out_like(output, plugin(maps).transpose(1, 2).flatten(0, 1))
-
-    def _clips(self, forward: Forward | None) -> tuple[int, int]:
-        """(B, T) of maps, one of them -1."""
-        if self.num_frames is not None:
-            return -1, self.num_frames
-        if forward is None:
+        elif self.layout.needs_forward:
             raise RuntimeError(
                 f'the sub-module {self.path!r} runs outside of a forward of its backbone, where the number of clips is '
                 'unknown; run the whole backbone; if an activation checkpoint of your own runs it again in backward, '
                 'use dyreg_mmaction.compat.checkpointing.checkpoint_in_forward'
             )
-        return forward.num_clips, -1
+        plugin = self.plugins[self.key]
+        refined: Any = self.layout.from_map(plugin(self.layout.to_map(output, forward)), output)
+        return _laid_out_like(output, refined) if isinstance(output, Tensor) else refined
 
     def attach(self, backbone: nn.Module) -> None:
         """Hook the module that is in the place now.

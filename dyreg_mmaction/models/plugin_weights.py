@@ -31,14 +31,13 @@ def count_missing(plugins: nn.ModuleDict, state_dict: Mapping[str, Tensor], pref
     )
 
 
-def warn_if_missing(num_missing: int, num_plugins: int) -> None:
+def warn_missing(num_missing: int, num_plugins: int) -> None:
     """A plain model's checkpoint is a start for training, but not what a plugged model is tested with."""
-    if num_missing:
-        warnings.warn(
-            f'this checkpoint has no weights for {num_missing} of {num_plugins} plugins: they are tested '
-            "untrained, and untrained DyRegGNN and RSTG change nothing, so that results are the plain model's",
-            stacklevel=4,
-        )
+    warnings.warn(
+        f'this checkpoint has no weights for {num_missing} of {num_plugins} plugins: they are tested untrained, and '
+        "untrained DyRegGNN and RSTG change nothing, so that results are the plain model's",
+        stacklevel=3,
+    )
 
 
 def load_plugins(plugins: nn.Module, _, state_dict: dict, prefix: str, *__) -> None:

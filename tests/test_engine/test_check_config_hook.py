@@ -26,7 +26,7 @@ def runner(tmp_path, num_segments, num_clips):
         train_cfg=dict(by_epoch=True, max_epochs=0),
         optim_wrapper=dict(optimizer=dict(type='SGD', lr=0.1)),
     )
-    return Runner(Model(), str(tmp_path), **training, cfg=cfg, experiment_name=str(tmp_path))
+    return Runner(Model(), str(tmp_path), **training, cfg=cfg, default_scope='mmaction', experiment_name=str(tmp_path))
 
 
 def test_a_stock_runner_refuses_a_config_whose_clips_differ(tmp_path):

@@ -13,6 +13,7 @@ from torch import nn
 
 from dyreg_mmaction.models import Plugged
 from dyreg_mmaction.models.building import build as build_part
+from dyreg_mmaction.models.layouts import Clips, Frames
 from dyreg_mmaction.models.plugin_hook import PluginHook
 from dyreg_mmaction.registry import MODELS
 
@@ -191,7 +192,8 @@ def test_the_output_of_a_plugin_lies_in_memory_as_its_input(kind, clips, frames,
     cfg = PLUGIN if kind == 'DyRegGNN' else dict(type=kind)
     plugin = build_part(cfg, 'plugin', in_channels=8, feature_size=(6, 6))
     place = Places()
-    hook = PluginHook(place, nn.ModuleDict({'place': plugin}), 'place', frames)
+    layout = Frames(frames) if axes == 4 else Clips()
+    hook = PluginHook(place, nn.ModuleDict({'place': plugin}), 'place', layout)
     shape = (clips * frames, 8, 6, 6) if axes == 4 else (clips, 8, frames, 6, 6)
     for memory_format in FORMATS[axes]:
         x = torch.empty(shape, memory_format=memory_format).normal_().requires_grad_()

@@ -60,7 +60,7 @@ WRONG = {
     'a map that is too small': (
         after('layer4.1'),
         dict(input_size=32),
-        r"DyRegGNN after 'layer4.1', a map of shape \(4, 512, 1, 1\): .*1 x 1 cells is too small.*input_size",
+        r"DyRegGNN after 'layer4.1', a map \(C, T, H, W\) of \(512, 4, 1, 1\): .*1 x 1 cells is too small.*input_size",
     ),
     'a width that is no multiple of 4': (
         after('layer3', node_channels=30, regions=dict(REGIONS, heads='pool')),
@@ -301,7 +301,7 @@ def test_non_local_blocks_behind_temporal_pooling_can_be_probed():
     blocks = ((0,) * 3, (0,) * 4, (1, 0, 0, 0, 0, 0), (0,) * 3)
     options = dict(depth=50, temporal_pool=True, non_local=blocks, non_local_cfg=non_local)
     model = build(after('layer3.1.conv2.conv'), **options)
-    assert model._plugin_hooks[0].num_frames == 2  # half of 4
+    assert model._plugin_hooks[0].layout.num_frames == 2  # half of 4
     assert model(torch.randn(8, 3, 64, 64)).isfinite().all()
 
 

@@ -115,7 +115,7 @@ def test_a_test_is_that_of_the_plain_model_to_the_operator(mode):
 
 def test_after_its_end_and_at_test_time_nothing_is_recorded(hub, monkeypatch):
     model = recognizer('TSM-R18', MOTION)
-    monkeypatch.setattr('dyreg_mmaction.models.recognizers.record_regions', None)
+    monkeypatch.setattr('dyreg_mmaction.models.with_region_losses.record_regions', None)
     with pytest.raises(TypeError):
         losses(model)
     assert len(model.eval()(*batch('TSM-R18'), mode='predict')) == 2

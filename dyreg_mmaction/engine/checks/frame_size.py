@@ -5,6 +5,7 @@ from typing import Any
 
 from mmengine.config import Config
 
+from dyreg_mmaction.models.plugged import SIZES
 from dyreg_mmaction.models.size import height_and_width
 from dyreg_mmaction.registry import DATASETS, MODELS
 
@@ -33,9 +34,10 @@ def check_input_size(cfg: Config) -> None:
         ValueError: If ``input_size`` is missing and its default is not the size.
     """
     backbone = (cfg.get('model') or {}).get('backbone') or {}
-    default = argument(backbone, 'input_size', MODELS) if backbone.get('plugins') else None
-    if default is None:
+    if not backbone.get('plugins'):
         return
+    sizes = (argument(backbone, name, MODELS) for name in ('input_size', *SIZES))
+    default = next((size for size in sizes if size is not None), 224)
     given = backbone.get('input_size')
     for where, dataset in leaf_datasets((cfg.get('train_dataloader') or {}).get('dataset'), 'train_dataloader.dataset'):
         size = frame_size(dataset)

@@ -12,7 +12,7 @@ from dyreg_mmaction.ops import Regions
 from dyreg_mmaction.registry import MODELS
 
 from ..plugged import Plugged
-from ..plugins import probe
+from ..probing import find_places
 from ..recording import record_regions, region_plugins, region_sources
 from .base import RegionLoss
 
@@ -98,11 +98,11 @@ class RegionDistillation(RegionLoss):
                 'the same frames'
             )
         if built.takes_clips and backbone.takes_clips:
-            given, wanted = _map_frames(built, plugins[after][1]), _map_frames(backbone, plugin)
+            given, wanted = (_temporal_stride(built, plugins[after][1]), _temporal_stride(backbone, plugin))
             if given != wanted:
                 raise ValueError(
-                    f'{name} has {given} maps of a clip of 32 frames and the student {wanted}; make the temporal '
-                    'strides of the backbones agree'
+                    f'{name} has a map for every {given:g} frames and the student for every {wanted:g}; make the '
+                    'temporal strides of the backbones agree'
                 )
         _load_weights(built, teacher)
 
@@ -166,10 +166,11 @@ def _normalization(preprocessor: nn.Module) -> dict:
     )
 
 
-def _map_frames(backbone: Plugged, plugin: nn.Module) -> int:
-    """Number of maps that a plugin gets of a clip of 32 frames."""
+def _temporal_stride(backbone: Plugged, plugin: nn.Module) -> float:
+    """Frames of a clip for each map that a plugin gets."""
     path = next(name.replace('-', '.') for name, own in backbone.plugins.items() if own is plugin)
-    return probe(backbone, [path], backbone._example(112))[path][2]
+    probe = backbone.probe(backbone.input_size)
+    return probe.size[0] / find_places(backbone, {path: None}, probe, backbone.layouts)[path].shape[1]
 
 
 def _build(teacher: Mapping, num_frames: int | None = None) -> Plugged:

@@ -157,7 +157,7 @@ def test_a_teacher_with_another_temporal_stride_is_named_before_the_training(tmp
     for strides, message in (
         (
             dict(with_pool2=True, conv1_stride_t=1, pool1_stride_t=1),
-            r'has 32 maps of a clip of 32 frames and the student 16',
+            r'has a map for every 1 frames and the student for every 2',
         ),
         (
             dict(with_pool2=False, conv1_stride_t=1, pool1_stride_t=1),

@@ -1,0 +1,84 @@
+"""Plugins in models that were built elsewhere: timm's, torchvision's, or one's own."""
+
+import functools
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from .layouts import ANY, Layout
+from .plugged import Plugged
+from .probing import Probe
+
+
+def plug(model: nn.Module, plugins: Sequence[dict], example: Tensor) -> nn.Module:
+    """Insert plugins into any module, in place.
+
+    .. code:: python
+
+        model = timm.create_model('vit_base_patch16_224', pretrained=True)
+        plug(model, [dict(type='DyRegGNN', after='blocks.7')], example=torch.zeros(8, 3, 224, 224))
+        model(frames)  # of any number of clips of 8 frames
+
+    The model keeps its parameters, their names and its outputs, as plugins start as the identity.
+
+    Args:
+        model (nn.Module): The model.
+        plugins (Sequence[dict]): Modules to insert, each ``dict(type=..., after=<path of a sub-module>, ...)``, see
+            :class:`.Plugged`.
+        example (Tensor): One clip as the model takes it: (1, C, T, H, W), or its frames (T, C, H, W). Models that take
+            frames get clips of T frames from then on, flattened into the batch axis.
+
+    Returns:
+        nn.Module: The model.
+
+    Raises:
+        ValueError: If the model or the example is of another kind, or a plugin does not fit.
+    """
+    name = type(model).__name__
+    if isinstance(model, torch.jit.ScriptModule | Plugged) or hasattr(model, 'plugins'):
+        what = 'is scripted' if isinstance(model, torch.jit.ScriptModule) else "has plugins, or a sub-module 'plugins'"
+        raise ValueError(f'{name} {what}; plug a model that is not, and all plugins at once')
+    if not isinstance(example, Tensor) or example.ndim not in (4, 5) or example.ndim == 5 and len(example) != 1:
+        shape = tuple(example.shape) if isinstance(example, Tensor) else type(example).__name__
+        raise ValueError(f'example={shape} must be one clip (1, C, T, H, W), or its frames (T, C, H, W)')
+    takes_clips = example.ndim == 5
+    time = example.shape[2] if takes_clips else len(example)
+    inputs = torch.empty(2 * len(example), *example.shape[1:], dtype=example.dtype, device='meta')
+    plain: Any = type(model)
+    plugged: Any = model
+    plugged.__class__ = plugged_class(plain, takes_clips)
+    try:
+        plugged.num_segments = None if takes_clips else time
+        plugged.insert(plugins, Probe(inputs, (time, *example.shape[-2:])), clips_alike=not takes_clips)
+    except BaseException:
+        plugged.__class__ = plain
+        raise
+    return model
+
+
+@functools.cache
+def plugged_class(
+    parent: Any, takes_clips: bool, layouts: Sequence[Layout] = ANY, name: str | None = None
+) -> type[nn.Module]:
+    """The class of a module with plugins, which is pickled by its arguments."""
+    doc = (
+        f'{parent.__name__} with ``plugins``, see :class:`Plugged`; without plugins it behaves exactly like its parent.'
+    )
+    arguments = (parent, takes_clips, layouts, name)
+
+    def __reduce_ex__(self, protocol):
+        _, _, *state = super(cls, self).__reduce_ex__(2)
+        return _empty, arguments, *state
+
+    members = dict(
+        takes_clips=takes_clips, layouts=layouts, __reduce_ex__=__reduce_ex__, __module__=parent.__module__, __doc__=doc
+    )
+    cls = type(name or parent.__name__, (Plugged, parent), members)
+    return cls
+
+
+def _empty(*arguments: Any) -> nn.Module:
+    cls = plugged_class(*arguments)
+    return cls.__new__(cls)
