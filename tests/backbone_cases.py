@@ -28,6 +28,15 @@ CLIP = (1, 3, 8, 64, 64)  # (views,C,T,H,W)
 I3D = dict(pretrained=None, pretrained2d=False)
 TSM = dict(num_segments=4, pretrained=None, pretrained2d=False)
 PATHWAY = dict(type='resnet3d', depth=18, pretrained=None, conv1_stride_t=1, pool1_stride_t=1)
+TIMESFORMER = dict(
+    type='DyRegTimeSformer',
+    num_frames=8,
+    img_size=64,
+    patch_size=16,
+    embed_dims=32,
+    num_heads=2,
+    num_transformer_layers=2,
+)
 
 
 def head(kind, in_channels, **kwargs):
@@ -156,6 +165,85 @@ CASES = {
         CLIP[1:],
         dict(type='OmniHead', image_classes=3, video_classes=CLASSES, in_channels=2048),
         'RecognizerOmni',
+    ),
+    'Swin': Case(
+        dict(
+            type='DyRegSwinTransformer3D',
+            arch=dict(embed_dims=16, depths=[1, 2, 1], num_heads=[1, 2, 2]),
+            window_size=(2, 4, 4),
+            out_indices=(2,),
+            pretrained2d=False,
+        ),
+        ['layers.1.blocks.1', 'layers.1.downsample'],
+        CLIP,
+        head('I3DHead', 64),
+        'Recognizer3D',
+    ),
+    'VideoMAE': Case(
+        dict(type='DyRegVisionTransformer', img_size=64, embed_dims=32, depth=3, num_heads=2, num_frames=8),
+        ['patch_embed.projection', 'blocks.1'],
+        CLIP,
+        head('TimeSformerHead', 32),
+        'Recognizer3D',
+    ),
+    'MViT': Case(
+        dict(
+            type='DyRegMViT',
+            arch=dict(embed_dims=16, num_layers=4, num_heads=1, downscale_indices=[1, 3]),
+            spatial_size=64,
+            temporal_size=8,
+        ),
+        ['blocks.1', 'blocks.2'],
+        CLIP,
+        head('MViTHead', 64),
+        'Recognizer3D',
+    ),
+    'UniFormer': Case(
+        dict(type='DyRegUniFormer', depth=[1, 1, 2, 1], embed_dim=[16, 16, 32, 32], head_dim=16, pretrained2d=False),
+        ['blocks2.0', 'blocks3.1', 'blocks3.0.mlp'],
+        CLIP,
+        head('I3DHead', 32),
+        'Recognizer3D',
+    ),
+    'UniFormerV2': Case(
+        dict(
+            type='DyRegUniFormerV2',
+            input_resolution=64,
+            width=32,
+            layers=3,
+            heads=2,
+            return_list=[1, 2],
+            n_layers=2,
+            n_dim=32,
+            n_head=2,
+            mlp_dropout=[0, 0],
+            clip_pretrained=False,
+        ),
+        ['transformer.resblocks.1'],
+        CLIP,
+        head('UniFormerHead', 32),
+        'Recognizer3D',
+    ),
+    'TimeSformer': Case(
+        dict(TIMESFORMER, attention_type='divided_space_time'),
+        ['transformer_layers.layers.0'],
+        CLIP,
+        head('TimeSformerHead', 32),
+        'Recognizer3D',
+    ),
+    'TimeSformer of joint attention': Case(
+        dict(TIMESFORMER, attention_type='joint_space_time'),
+        ['transformer_layers.layers.0'],
+        CLIP,
+        head('TimeSformerHead', 32),
+        'Recognizer3D',
+    ),
+    'TimeSformer of space alone': Case(
+        dict(TIMESFORMER, attention_type='space_only'),
+        ['transformer_layers.layers.0'],
+        CLIP,
+        head('TimeSformerHead', 32),
+        'Recognizer3D',
     ),
     'ResNet3dLayer': Case(
         dict(type='DyRegResNet3dLayer', depth=50, base_channels=16, stage=3, **I3D), ['layer4.1'], (1024, 4, 8, 8), None

@@ -82,8 +82,9 @@ class LowPrecision(nn.Module):
 
     def __reduce_ex__(self, protocol):
         """Pickled by its parent, as its own class has no place of its own in a module."""
-        _, _, *state = super().__reduce_ex__(2)
-        return _empty_in_low_precision, (type(self).__bases__[1],), *state
+        make, arguments, *state = super().__reduce_ex__(2)
+        arguments = tuple(type(self).__bases__[1] if each is type(self) else each for each in arguments)
+        return _empty_in_low_precision, (make, arguments), *state
 
 
 @functools.cache
@@ -91,9 +92,11 @@ def _in_low_precision(parent: Any) -> Any:
     return type(parent.__name__, (LowPrecision, parent), dict(__module__=parent.__module__, __doc__=parent.__doc__))
 
 
-def _empty_in_low_precision(parent: Any) -> Any:
-    cls = _in_low_precision(parent)
-    return cls.__new__(cls)
+def _empty_in_low_precision(make: Any, arguments: tuple) -> Any:
+    backbone = make(*arguments)
+    cls: Any = type(backbone)
+    backbone.__class__ = _in_low_precision(cls)
+    return backbone
 
 
 def _fuse_convolution(module: ConvModule, dtype: torch.dtype) -> None:

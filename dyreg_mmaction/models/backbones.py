@@ -54,15 +54,17 @@ def add_plugins(
         ValueError: If the name is that of another backbone with plugins.
     """
     name = name or f'DyReg{parent.__name__}'
-    cls = plugged_class(parent, takes_clips, tuple(layouts), name)
-    registered = MODELS.module_dict.get(name)
-    if isinstance(registered, type) and registered is not cls:
-        other: Any = registered.__mro__[2] if len(registered.__mro__) > 2 else registered
+    registered: Any = MODELS.module_dict.get(name)
+    if isinstance(registered, type):
+        other = registered.__bases__[-1]
+        if other is parent:
+            return registered
         raise ValueError(
             f'{name!r} is registered for {other.__module__}.{other.__qualname__}; give add_plugins another name, like '
             f"name='My{name}'"
         )
-    return cls if registered is cls else MODELS.register_module(name=name, module=cls, force=registered is not None)
+    cls = plugged_class(parent, takes_clips, tuple(layouts), name)  # type: ignore[arg-type]
+    return MODELS.register_module(name=name, module=cls, force=registered is not None)  # in place of an explanation
 
 
 def _explain_absence(parent: str) -> None:

@@ -244,8 +244,8 @@ Layout = Clips | Frames | ChannelsLast | Tokens | FrameTokens | SizedTokens
 LAYOUTS: dict[str, Any] = {kind.__name__: kind for kind in get_args(Layout)}
 ANY: tuple[Layout, ...] = (
     Clips(),
-    ChannelsLast(),
     Frames(),
+    ChannelsLast(),
     SizedTokens(),
     Tokens(),
     FrameTokens(),

@@ -84,7 +84,8 @@ class Plugged(nn.Module):
         if plugins:
             given = signature.bind_partial(*args, **kwargs)
             given.apply_defaults()
-            self.input_size = height_and_width(input_size or _first(given.arguments, SIZES) or 224, 'input_size')
+            size = _first(dict(given.arguments, input_size=input_size), ('input_size', *SIZES))
+            self.input_size = height_and_width(224 if size is None else size, 'input_size')
             self.num_frames = num_frames or _first(given.arguments, FRAMES) or 32
             clips_alike = not self.takes_clips and self.num_segments is not None
             self.insert(plugins, self.probe(self.input_size), clips_alike)

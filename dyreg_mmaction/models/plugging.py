@@ -48,7 +48,7 @@ def plug(model: nn.Module, plugins: Sequence[dict], example: Tensor) -> nn.Modul
     inputs = torch.empty(2 * len(example), *example.shape[1:], dtype=example.dtype, device='meta')
     plain: Any = type(model)
     plugged: Any = model
-    plugged.__class__ = plugged_class(plain, takes_clips)
+    plugged.__class__ = plugged_class(plain, takes_clips, ANY, None)
     try:
         plugged.num_segments = None if takes_clips else time
         plugged.insert(plugins, Probe(inputs, (time, *example.shape[-2:])), clips_alike=not takes_clips)
@@ -59,9 +59,7 @@ def plug(model: nn.Module, plugins: Sequence[dict], example: Tensor) -> nn.Modul
 
 
 @functools.cache
-def plugged_class(
-    parent: Any, takes_clips: bool, layouts: Sequence[Layout] = ANY, name: str | None = None
-) -> type[nn.Module]:
+def plugged_class(parent: Any, takes_clips: bool, layouts: Sequence[Layout], name: str | None) -> type[nn.Module]:
     """The class of a module with plugins, which is pickled by its arguments."""
     doc = (
         f'{parent.__name__} with ``plugins``, see :class:`Plugged`; without plugins it behaves exactly like its parent.'

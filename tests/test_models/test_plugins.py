@@ -329,8 +329,9 @@ def test_a_plain_checkpoint_is_named_when_it_is_tested(tmp_path, recwarn):
 @pytest.mark.parametrize(
     'parent, why',
     [
-        ('SwinTransformer3D', 'not among the backbones of feature maps'),
-        ('TimeSformer', 'not among the backbones of feature maps'),
+        ('RGBPoseConv3D', 'heatmaps of poses beside the frames'),
+        ('STGCN', 'skeletons, which have no map'),
+        ('ResNetAudio', 'spectrograms'),
         ('ResNetTIN', 'an operator of full mmcv'),
     ],
 )

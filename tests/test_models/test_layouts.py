@@ -1,0 +1,121 @@
+"""What a sub-module gives, as a map and back."""
+
+import pytest
+import torch
+from torch import nn
+
+from dyreg_mmaction.models.forwards import Forward
+from dyreg_mmaction.models.layouts import (
+    ANY,
+    ChannelsLast,
+    Clips,
+    Example,
+    Frames,
+    FrameTokens,
+    SizedTokens,
+    Tokens,
+    build_layout,
+    find_layout,
+)
+
+B, C, T, H, W = 2, 5, 3, 4, 6
+MAP = torch.arange(B * C * T * H * W, dtype=torch.float32).view(B, C, T, H, W)
+SIZE = (2 * T, 16 * H, 16 * W)
+EXAMPLE = Example(B, SIZE, [(2 * T, 2 * H, 2 * W), (T, H, W)])
+FORWARD = Forward(B, SIZE)
+
+
+def tokens(order, extra=0):
+    """Tokens of the map, after others that belong to no cell."""
+    flat = MAP.permute(0, *order, 1).flatten(1, 3)
+    return torch.cat((-torch.ones(B, extra, C), flat), 1)
+
+
+def frame_tokens(extra=0):
+    flat = MAP.permute(0, 2, 3, 4, 1).flatten(0, 1).flatten(1, 2)
+    return torch.cat((-torch.ones(B * T, extra, C), flat), 1)
+
+
+CASES = {
+    'clips': (Clips(), MAP),
+    'frames': (Frames(), MAP.transpose(1, 2).flatten(0, 1)),
+    'frames of a number': (Frames(T), MAP.transpose(1, 2).flatten(0, 1)),
+    'channels last': (ChannelsLast(), MAP.permute(0, 2, 3, 4, 1)),
+    'frames of channels last': (ChannelsLast(), MAP.permute(0, 2, 3, 4, 1).flatten(0, 1)),
+    'tokens': (Tokens(), tokens((2, 3, 4))),
+    'tokens of a stride': (Tokens(stride=(2, 16, 16)), tokens((2, 3, 4))),
+    'tokens after a class token': (Tokens(), tokens((2, 3, 4), 1)),
+    'tokens with time last': (Tokens(time_last=True), tokens((3, 4, 2), 1)),
+    'tokens before the batch': (Tokens(batch_first=False), tokens((2, 3, 4), 1).transpose(0, 1)),
+    'tokens of frames': (FrameTokens(), frame_tokens()),
+    'tokens of frames after class and registers': (FrameTokens(), frame_tokens(5)),
+    'tokens of frames before the batch': (FrameTokens(batch_first=False), frame_tokens(1).transpose(0, 1)),
+    'tokens and their size': (SizedTokens(), (tokens((2, 3, 4), 1), torch.Size((T, H, W)))),
+    'tokens of frames and their size': (SizedTokens(), [frame_tokens(1), (H, W)]),
+}
+
+
+def first(output):
+    return output if isinstance(output, torch.Tensor) else output[0]
+
+
+@pytest.mark.parametrize('case', CASES)
+def test_it_is_a_map_and_back_with_what_is_no_map_unchanged(case):
+    layout, output = CASES[case]
+    layout = layout.fitted(output, EXAMPLE)
+    x = layout.to_map(output, FORWARD)
+    assert torch.equal(x, MAP)
+    assert x.untyped_storage().data_ptr() == first(output).untyped_storage().data_ptr()  # a view
+    back = layout.from_map(MAP + 1, output)
+    assert type(back) is type(output)
+    changed = first(back) - first(output)
+    assert torch.equal(changed, (first(output) >= 0).float())
+    if not isinstance(output, torch.Tensor):
+        assert back[1] is output[1]
+
+
+@pytest.mark.parametrize('case', [case for case in CASES if 'time last' not in case])
+def test_it_follows_from_the_output_and_the_maps_before(case):
+    layout, output = CASES[case]
+    assert torch.equal(find_layout(output, EXAMPLE, ANY).to_map(output, FORWARD), MAP)
+
+
+@pytest.mark.parametrize('size', [(SIZE[0] + 1, SIZE[1] + 15, SIZE[2]), (SIZE[0] - 1, SIZE[1], SIZE[2] - 8)])
+def test_tokens_of_another_crop_are_as_many_as_its_cells_rounded_either_way(size):
+    layout = Tokens().fitted(tokens((2, 3, 4)), EXAMPLE)
+    assert torch.equal(layout.to_map(tokens((2, 3, 4)), Forward(B, size)), MAP)
+    with pytest.raises(ValueError, match=r'72 tokens are not 3 x 4 x 12, the cells of an input of \(6, 64, 192\)'):
+        layout.to_map(tokens((2, 3, 4)), Forward(B, (SIZE[0], SIZE[1], 2 * SIZE[2])))
+
+
+WRONG = {
+    'too few rows': (Clips(), MAP[:1], '1 rows for 2 clips'),
+    'channels taken for cells': (Clips(), torch.zeros(B, 16, 3, 4, 192), r'more than the \(6, 64, 96\)'),
+    'another aspect': (ChannelsLast(), torch.zeros(B, T, H, 24, C), 'H x W = 4 x 24 in an input of 64 x 96'),
+    'frames of no clips': (Frames(), torch.zeros(5, C, H, W), '5 rows for 2 clips of 6 frames'),
+    'a vector': (Frames(), torch.zeros(B, C), '2 axes, not 4'),
+    'tokens of no cells': (Tokens(), torch.zeros(B, 100, C), '100 tokens, which are not T x H x W . class tokens'),
+    'another number of class tokens': (Tokens(class_tokens=0), tokens((2, 3, 4), 1), '73 tokens.* 0 class tokens'),
+    'another stride': (Tokens(stride=(1, 16, 16)), tokens((2, 3, 4)), '72 tokens, which are not T x H x W'),
+    'no pair': (SizedTokens(), tokens((2, 3, 4)), 'Tensor, not a pair'),
+    'a size of other tokens': (SizedTokens(), (tokens((2, 3, 4)), (T, H, W + 1)), r'72 tokens of a size \(3, 4, 7\)'),
+}
+
+
+@pytest.mark.parametrize('case', WRONG)
+def test_what_does_not_fit_is_named(case):
+    layout, output, message = WRONG[case]
+    with pytest.raises(ValueError, match=message):
+        layout.fitted(output, EXAMPLE)
+
+
+def test_a_layout_is_a_name_a_dict_or_itself():
+    assert build_layout('ChannelsLast') == build_layout(dict(type='ChannelsLast')) == ChannelsLast()
+    assert build_layout(dict(type='Tokens', stride=(2, 16, 16))) == Tokens(stride=(2, 16, 16))
+    assert build_layout(Frames(4)) == Frames(4)
+    with pytest.raises(ValueError, match=r"layout='Token' is unknown; choose one of \['Clips', 'Frames'"):
+        build_layout('Token')
+    with pytest.raises(ValueError, match="layout Frames has no argument 'stride'; it takes"):
+        build_layout(dict(type='Frames', stride=2))
+    with pytest.raises(ValueError, match='is unknown'):
+        build_layout(nn.Identity())

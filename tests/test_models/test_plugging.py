@@ -1,0 +1,215 @@
+"""Plugins in models that were built elsewhere."""
+
+import copy
+import pickle
+
+import pytest
+import torch
+from backbone_cases import PLUGIN, wake
+from torch import nn
+
+from dyreg_mmaction import plug, record_regions
+from dyreg_mmaction.models import Plugged, add_plugins
+from dyreg_mmaction.registry import MODELS
+
+CLIP = torch.zeros(1, 3, 4, 32, 32)
+FRAMES = torch.zeros(4, 3, 32, 32)
+
+
+class Block(nn.Module):
+    """A block of a transformer, with stochastic depth."""
+
+    def __init__(self, width, rate):
+        super().__init__()
+        self.attn = Attention(width)
+        self.mlp = nn.Linear(width, width)
+        self.drop_path = DropPath(rate)
+
+    def forward(self, x):
+        x = x + self.drop_path(self.attn(x))
+        return x + self.drop_path(self.mlp(x))
+
+
+class Attention(nn.Module):
+    def __init__(self, width):
+        super().__init__()
+        self.qkv, self.drop, self.proj = nn.Linear(width, 3 * width), nn.Dropout(0), nn.Linear(width, width)
+
+    def forward(self, x):
+        q, k, v = self.qkv(x).unflatten(2, (3, 2, -1)).permute(2, 0, 3, 1, 4)
+        return self.proj((self.drop((q @ k.mT).softmax(-1)) @ v).transpose(1, 2).flatten(2))
+
+
+class DropPath(nn.Module):
+    def __init__(self, drop_prob):
+        super().__init__()
+        self.drop_prob = drop_prob
+
+    def forward(self, x):
+        return x
+
+
+class ViT(nn.Module):
+    """A vision transformer of frames, as in timm."""
+
+    def __init__(self, width=16, rate=0.0):
+        super().__init__()
+        self.embed = nn.Conv2d(3, width, 8, 8)
+        self.cls_token = nn.Parameter(torch.randn(1, 1, width))
+        self.blocks = nn.Sequential(*(Block(width, rate) for _ in range(3)))
+        self.head = nn.Linear(width, 5)
+
+    def forward(self, x):
+        x = self.embed(x).flatten(2).mT
+        return self.head(self.blocks(torch.cat((self.cls_token.expand(len(x), -1, -1), x), 1))[:, 0])
+
+
+class ConvNet(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv3d(3, 8, 3, (1, 2, 2), 1)
+        self.norm = nn.BatchNorm3d(8)
+
+    def forward(self, x):
+        return self.norm(self.conv(x)).relu().mean((2, 3, 4))
+
+
+def after(*paths, **kwargs):
+    return [dict(PLUGIN, after=path, **kwargs) for path in paths]
+
+
+@pytest.mark.parametrize('kind, path, example', [(ViT, 'blocks.1', FRAMES), (ConvNet, 'conv', CLIP)])
+def test_a_model_stays_what_it_is_and_its_plugins_act_once_awake(kind, path, example):
+    torch.manual_seed(0)
+    model = kind().eval()
+    plain, weights = copy.deepcopy(model), list(model.state_dict())
+    x = torch.randn(3 * len(example), *example.shape[1:])
+    assert plug(model, after(path), example) is model and isinstance(model, kind)
+    assert torch.equal(model(x), plain(x))
+    assert [key for key in model.state_dict() if not key.startswith('plugins.')] == weights
+    wake(model.plugins)
+    y = model(x)
+    assert not torch.allclose(y, plain(x), rtol=1e-3)
+    y.square().sum().backward()
+    assert all(parameter.grad.isfinite().all() for parameter in model.plugins.parameters())
+    with record_regions(model) as record:
+        model(x)
+    assert record[path][0].center.shape == (3, 4, 4, 2)
+
+
+def test_a_plugged_model_is_copied_and_pickled_with_its_plugins():
+    model = plug(ViT().eval(), after('blocks.1'), FRAMES)
+    wake(model.plugins)
+    x = torch.randn(8, 3, 32, 32)
+    for copied in (copy.deepcopy(model), pickle.loads(pickle.dumps(model))):
+        assert type(copied) is type(model) and torch.equal(copied(x), model(x))
+        for parameter in copied.plugins.parameters():
+            parameter.data.zero_()
+        assert not torch.allclose(copied(x), model(x))
+
+
+def test_clips_of_a_model_of_frames_do_not_see_one_another():
+    model = plug(ViT().eval(), after('blocks.0', 'blocks.1'), FRAMES)
+    wake(model.plugins)
+    x = torch.randn(8, 3, 32, 32)
+    torch.testing.assert_close(model(x)[4:], model(x[4:]))
+    with pytest.raises(ValueError, match='6 frames are no whole number of clips of num_segments=4'):
+        model(x[:6])
+
+
+def test_a_layout_can_be_given():
+    class Turned(nn.Module):
+        """A transformer whose tokens are in an order of its own: columns, rows, frames."""
+
+        def __init__(self):
+            super().__init__()
+            self.embed, self.block = nn.Conv3d(3, 8, (2, 8, 8), (2, 8, 8)), nn.Linear(8, 8)
+
+        def forward(self, x):
+            return self.block(self.embed(x).permute(0, 3, 4, 2, 1).flatten(1, 3))
+
+    layout = dict(type='Tokens', stride=(2, 8, 8), time_last=True)
+    model = plug(Turned(), after('block', layout=layout), torch.zeros(1, 3, 4, 32, 48))
+    assert model.plugins['block'].feature_size == (4, 6)
+    seen = []
+    model.plugins['block'].register_forward_pre_hook(lambda _, args: seen.append(args[0]))
+    y = model(torch.randn(2, 3, 4, 32, 48))
+    assert torch.equal(seen[0][1, :, 1, 2, 5], y[1, (2 * 6 + 5) * 2 + 1])
+
+
+WRONG = {
+    'heads in place of channels': (
+        after('blocks.1.attn.drop'),
+        0.0,
+        r"gives shape \(8, 2, 17, 17\) inside the attention 'blocks.1.attn', where heads take the place of channels",
+    ),
+    'stochastic depth': (
+        after('blocks.1.mlp'),
+        0.1,
+        "'blocks.1.mlp' is inside blocks.1, whose stochastic depth skips its branches for 10% of the clips in "
+        "training; put the plugin after='blocks.1', or set",
+    ),
+    'a layout of another kind': (
+        after('blocks.1', layout='ChannelsLast'),
+        0.0,
+        r"'blocks.1' of ViT gives shape \(8, 17, 16\), which is not layout='ChannelsLast': 3 axes, not 4 or 5",
+    ),
+    'tokens that are no cells': (
+        after('blocks.1', layout=dict(type='FrameTokens', stride=(16, 16), class_tokens=1)),
+        0.0,
+        '17 tokens, which are not H x W . 1 class tokens',
+    ),
+    'an unknown layout': (after('blocks.1', layout='Tokens2'), 0.0, "layout='Tokens2' is unknown; choose one of"),
+    'a vector': (after('head'), 0.0, r'gives shape \(8, 5\), not a feature map of 2 clips of \(4, 32, 32\)'),
+}
+
+
+@pytest.mark.parametrize('case', WRONG)
+def test_a_place_without_a_map_is_refused_and_the_model_unchanged(case):
+    plugins, rate, message = WRONG[case]
+    model = ViT(rate=rate)
+    with pytest.raises(ValueError, match=message) as error:
+        plug(model, plugins, FRAMES)
+    assert '\n' not in str(error.value)
+    assert type(model) is ViT and not hasattr(model, 'plugins')
+
+
+def test_tokens_of_pooled_cells_are_named():
+    class Pooled(ViT):
+        def forward(self, x):
+            return self.blocks(self.embed(x).flatten(2).mT[:, :11])
+
+    message = r'tokens that are not T x H x W of one of the maps before, \[\(4, 4, 4\)\], and class tokens'
+    with pytest.raises(ValueError, match=message):
+        plug(Pooled(), after('blocks.1'), FRAMES)
+
+
+@pytest.mark.parametrize('example', [torch.zeros(3, 32, 32), torch.zeros(2, 3, 4, 32, 32), [FRAMES]])
+def test_an_example_is_one_clip(example):
+    with pytest.raises(ValueError, match='must be one clip'):
+        plug(ViT(), after('blocks.1'), example)
+
+
+def test_a_model_is_plugged_once():
+    model = plug(ViT(), after('blocks.1'), FRAMES)
+    with pytest.raises(ValueError, match='ViT has plugins'):
+        plug(model, after('blocks.2'), FRAMES)
+
+
+def test_a_users_class_gets_plugins_under_a_free_name():
+    class MViT(ConvNet):
+        """Of the same name as a class of MMAction2."""
+
+    with pytest.raises(ValueError, match="'DyRegMViT' is registered for mmaction.*MViT; give add_plugins another name"):
+        add_plugins(MViT, takes_clips=True)
+    kind = add_plugins(MViT, takes_clips=True, name='OwnMViT')
+    assert issubclass(kind, Plugged) and add_plugins(MViT, takes_clips=True, name='OwnMViT') is kind
+    model = MODELS.build(dict(type='OwnMViT', plugins=after('conv'), input_size=32, num_frames=4))
+    assert model.plugins['conv'].feature_size == (16, 16)
+    del MODELS.module_dict['OwnMViT'], MODELS.parent.module_dict['OwnMViT']
+
+
+def test_classes_of_mmaction_keep_theirs():
+    from mmaction.models import SwinTransformer3D
+
+    assert add_plugins(SwinTransformer3D, takes_clips=True) is MODELS.get('DyRegSwinTransformer3D')
