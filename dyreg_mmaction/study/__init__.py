@@ -1,5 +1,7 @@
 """Studies: several configs trained with several seeds, and compared."""
 
+from .report import write_report
 from .run import StudyRun, study_config
+from .turns import run_study
 
-__all__ = ['StudyRun', 'study_config']
+__all__ = ['StudyRun', 'run_study', 'study_config', 'write_report']

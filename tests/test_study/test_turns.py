@@ -1,0 +1,60 @@
+"""Runs take turns, within the time and without those that diverge."""
+
+import json
+
+import pytest
+
+from dyreg_mmaction.study import run_study
+
+
+class Run:
+    """A run whose portions of 2 iterations take 10 seconds, with 3 videos an iteration or, called 'large', 6."""
+
+    now = 0.0
+    seed, num_parameters, diverged = 0, 1, ''
+
+    def __init__(self, name):
+        self.name, self.curve = name, []
+        self.step = 12 if name == 'large' else 6
+
+    videos = property(lambda self: self.step * len(self.curve))
+    finished = property(lambda self: self.videos >= 24 or bool(self.diverged))
+
+    def portion(self):
+        Run.now += 10
+        if self.name == 'wild' and self.curve:
+            self.diverged = 'the loss in wild is nan'
+        else:
+            self.curve.append(dict(videos=self.videos + self.step, seconds=1.0, loss=1.0, acc=0.5))
+
+
+def study(monkeypatch, tmp_path, *names, minutes=60.0, metrics=('acc',)):
+    """Videos of all points of each run after a study, and the table."""
+    monkeypatch.setattr(Run, 'now', 0.0)
+    monkeypatch.setattr('time.monotonic', lambda: Run.now)
+    runs = [Run(name) for name in names]
+    run_study(runs, tmp_path, minutes, list(metrics))
+    return {run.name: [point['videos'] for point in run.curve] for run in runs}, (tmp_path / 'study.md').read_text()
+
+
+def test_no_portion_is_begun_that_would_not_end_in_time(monkeypatch, tmp_path):
+    assert study(monkeypatch, tmp_path, 'a', minutes=38 / 60)[0] == dict(a=[6, 12, 18])
+
+
+def test_turns_are_those_of_videos_whatever_the_batch(monkeypatch, tmp_path):
+    videos, text = study(monkeypatch, tmp_path, 'small', 'large', minutes=38 / 60)
+    assert videos == dict(small=[6, 12], large=[12])
+    assert 'after 12 videos' in text
+
+
+def test_a_run_that_diverges_stops_alone(monkeypatch, tmp_path, capsys):
+    videos, text = study(monkeypatch, tmp_path, 'wild', 'calm')
+    assert videos == dict(wild=[6], calm=[6, 12, 18, 24])
+    assert '| wild | 1 | 0, 1 diverged | - |' in text and '| calm | 1 | 1 | 0.5 |' in text
+    assert json.loads((tmp_path / 'study.json').read_text())[0]['diverged'] == 'the loss in wild is nan'
+    assert 'the loss in wild' in capsys.readouterr().out
+
+
+def test_a_metric_that_nobody_measures_is_named(monkeypatch, tmp_path):
+    with pytest.raises(ValueError, match='--metrics accuracy is not measured; choose from videos, seconds, loss, acc'):
+        study(monkeypatch, tmp_path, 'a', metrics=['accuracy'])
