@@ -8,7 +8,8 @@ from typing import NamedTuple
 from dyreg_mmaction.files import atomic_write
 
 from ..parallel import map_in_processes
-from ..video.checks import Inspection, check_frames, check_video, count_frames, file_state, find_video
+from ..video.checks import Inspection, check_frames, check_video, count_frames, find_video
+from ..video.journal import check_all
 from .labels import Sample, read_v1, read_v2
 
 SPLITS = {'train': 'train', 'validation': 'val'}  # the official names and MMAction2's
@@ -96,34 +97,12 @@ def prepare(
 def _inspect_all(
     version: Version, root: Path, media: Path, names: list[str], fast: bool, workers: int
 ) -> dict[str, Inspection]:
-    """Inspect the videos; those that an earlier, perhaps interrupted, check found whole and nobody touched are kept."""
+    """Inspect the videos, see :func:`.check_all`."""
     if fast:
         results = map_in_processes(version.find, [media / name for name in names], workers, 'Finding videos')
         return dict(zip(names, results, strict=True))
-    journal = root / f'{version.name}_checked.tsv'
-    states = {
-        name: file_state(media / name) for name in names
-    }  # before the check: what changes during it is read again
-    found = _read_journal(journal, states)
-    todo = [name for name in names if name not in found]
-    with journal.open('a', buffering=1, encoding='utf-8') as file:
-        results = map_in_processes(version.check, [media / name for name in todo], workers, 'Checking videos')
-        for name, inspection in zip(todo, results, strict=True):
-            found[name] = inspection
-            if not inspection.problem:
-                file.write(f'{name}\t{states[name]}\t{inspection.num_frames}\n')
-    return found
-
-
-def _read_journal(journal: Path, states: dict[str, str]) -> dict[str, Inspection]:
-    """Read which videos were found whole and have not changed since."""
-    found = {}
-    text = journal.read_text(encoding='utf-8') if journal.is_file() else ''
-    for line in text.split('\n')[:-1]:  # what follows the last line's end was cut short
-        name, *fields = line.split('\t')
-        if len(fields) == 2 and states.get(name) == fields[0]:
-            found[name] = Inspection(int(fields[1]))
-    return found
+    paths = {name: media / name for name in names}
+    return check_all(version.check, paths, root / f'{version.name}_checked.tsv', workers)
 
 
 def _report(found: dict[str, Inspection], report: Path, drop_broken: bool) -> None:

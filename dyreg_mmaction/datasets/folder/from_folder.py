@@ -1,0 +1,88 @@
+"""A folder with a sub-folder for each class."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from .entries import SPLITS, Entry, Listing, check_names, clean_label, is_video, natural_key
+
+
+def read_folder(root: Path) -> Listing:
+    """List the videos of a folder: root/class/.../video, or root/{train,val,test}/class/.../video.
+
+    Hidden files and files without a video's extension are left out.
+
+    Raises:
+        ValueError: If the folder has no such videos.
+    """
+    files = list(_walk(root, set()))
+    videos = [name for name in files if is_video(name)]
+    if not videos:
+        raise ValueError(_nothing(root, files))
+    loose = [name for name in videos if '/' not in name]
+    if len(loose) == len(videos):
+        tables = sorted(name for name in files if name.lower().endswith(('.csv', '.txt')))
+        instead = (
+            f'give the table that names their classes, such as {root / tables[0]}'
+            if tables
+            else ('move them, or write a CSV file of lines "path,class" and give that')
+        )
+        raise ValueError(
+            f'{root} has {len(videos)} videos but no sub-folder for each class with videos in it; {instead}'
+        )
+    parts = [name.split('/') for name in videos if '/' in name]
+    tops = {top for top, *_ in parts}
+    depth = 2 if {top.lower() for top in tops} <= SPLITS.keys() and 'train' in {SPLITS[t.lower()] for t in tops} else 1
+    shallow = ['/'.join(path) for path in parts if len(path) <= depth]
+    if shallow:
+        raise ValueError(
+            f'{root / shallow[0]} is in no class folder: where the top folders are {", ".join(sorted(tops))}, videos '
+            'must be in class folders below them'
+        )
+    entries = [
+        Entry(
+            name='/'.join(path),
+            label=clean_label(path[depth - 1]),
+            split=SPLITS[path[0].lower()] if depth == 2 else '',
+            recording='/'.join(path[depth:-1]),
+        )
+        for path in parts
+    ]
+    check_names(entries)
+    return Listing(root, entries, remarks=tuple(_remarks(root, files, loose)))
+
+
+def _walk(root: Path, seen: set[str]) -> Iterator[str]:
+    """Paths of the files below a folder, in natural order; links are followed, each folder is entered once."""
+    real = os.path.realpath(root)
+    if real in seen:
+        return
+    seen.add(real)
+    entries = [entry for entry in os.scandir(root) if not entry.name.startswith('.')]
+    for entry in sorted(entries, key=lambda entry: (natural_key(entry.name), entry.name)):
+        if entry.is_dir():
+            yield from (f'{entry.name}/{name}' for name in _walk(Path(entry.path), seen))
+        else:
+            yield entry.name
+
+
+def _nothing(root: Path, files: list[str]) -> str:
+    pictures = sum(name.lower().endswith(('.jpg', '.jpeg', '.png')) for name in files)
+    if pictures:
+        return (
+            f'{root} holds {pictures} pictures and no videos; make each folder of frames a video first (ffmpeg -i '
+            'FOLDER/%05d.jpg VIDEO.mp4), or use a RawframeDataset'
+        )
+    return f'{root} holds no videos; it must have a sub-folder for each class with videos (.mp4, .mkv, .avi, ...) in it'
+
+
+def _remarks(root: Path, files: list[str], loose: list[str]) -> Iterator[str]:
+    others = [name for name in files if not is_video(name)]
+    if others:
+        yield f'{len(others)} files are no videos and left out, such as {others[0]}'
+    if loose:
+        yield f'{len(loose)} videos are in no class folder and left out, such as {loose[0]}'
+    for entry in sorted(os.scandir(root), key=lambda entry: natural_key(entry.name)):
+        if entry.is_dir() and not entry.name.startswith('.'):
+            if not any(is_video(name) for name in files if name.startswith(f'{entry.name}/')):
+                yield f'{entry.name}/ has no videos and is left out'

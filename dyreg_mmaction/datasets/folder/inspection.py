@@ -1,0 +1,51 @@
+"""What there is to know of a video file before training on it."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+from ..video.checks import check_video
+from ..video.readers import open_video
+from ..video.timeline import read_timeline
+
+
+class VideoFacts(NamedTuple):
+    """A video file.
+
+    Attributes:
+        num_frames: Number of frames.
+        seconds: How long it lasts.
+        width, height: Of a frame as it is shown, in pixels.
+        codec: Name of the codec.
+        decoder: What decodes it: 'decord', or 'pyav' where decord cannot.
+        problem: Why it cannot be used, in a few words; '' if nothing is wrong.
+    """
+
+    num_frames: int = 0
+    seconds: float = 0
+    width: int = 0
+    height: int = 0
+    codec: str = ''
+    decoder: str = 'decord'
+    problem: str = ''
+
+
+def describe_video(path: Path) -> VideoFacts:
+    """Decode a video from end to end and describe it."""
+    try:
+        found = check_video(path)
+    except OSError as error:
+        return VideoFacts(problem=f'unreadable: {error.strerror or error}')
+    if found.problem:
+        return VideoFacts(found.num_frames, problem=found.problem)
+    if found.num_frames < 2:
+        return VideoFacts(found.num_frames, problem='one frame')
+    content = path.read_bytes()
+    timeline = read_timeline(content)
+    height, width, decoder = 0, 0, 'decord'
+    for decoder in ('decord', 'pyav'):
+        try:
+            height, width = open_video(content, decoder)[0].read([0])[0].shape[:2]
+            break
+        except ValueError:  # a codec that decord does not know
+            continue
+    return VideoFacts(found.num_frames, float(timeline.times[-1]), width, height, timeline.codec, decoder)

@@ -1,0 +1,55 @@
+"""A table of the videos to print: classes, durations, sizes, and what cannot be read."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from .entries import Entry
+from .inspection import VideoFacts
+
+SHOWN = 10  # unreadable videos, sizes and rates at most
+
+
+def overview(
+    entries: Sequence[Entry], facts: Mapping[str, VideoFacts], splits: Mapping[str, str], classes: Sequence[str]
+) -> str:
+    """A line for each class, one for all, then sizes, frame rates and the unreadable videos."""
+    kinds = [split for split in ('train', 'val', 'test') if split in splits.values()]
+    rows = [['class', 'videos', *kinds, 'seconds (min - median - max)', 'unreadable']]
+    for label, members in [*((name, [e for e in entries if e.label == name]) for name in classes), ('all', entries)]:
+        whole = [entry.name for entry in members if entry.name in splits]
+        counts = Counter(splits[name] for name in whole)
+        seconds = [facts[name].seconds for name in whole]
+        span = f'{min(seconds):.1f} - {np.median(seconds):.1f} - {max(seconds):.1f}' if seconds else ''
+        bad = str(len(members) - len(whole) or '')
+        rows.append([label, str(len(whole)), *(str(counts[kind]) for kind in kinds), span, bad])
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = [
+        '  '.join(
+            cell.rjust(width) if place else cell.ljust(width) for place, (cell, width) in enumerate(cells)
+        ).rstrip()
+        for cells in ([*zip(row, widths, strict=True)] for row in rows)
+    ]
+    whole = [facts[name] for name in splits]
+    lines.append(f'sizes: {_count(f"{found.width}x{found.height}" for found in whole)}')
+    lines.append(f'frames per second: {_count(f"{found.num_frames / found.seconds:.3g}" for found in whole)}')
+    broken = [(entry.name, facts[entry.name].problem) for entry in entries if entry.name not in splits]
+    if broken:
+        lines.append(f'unreadable, left out: {len(broken)}')
+        lines += [f'  {name}: {problem}' for name, problem in broken[:SHOWN]]
+        lines += [f'  and {len(broken) - SHOWN} more'] if len(broken) > SHOWN else []
+    return '\n'.join(lines)
+
+
+def _count(values) -> str:
+    counts = Counter(values).most_common()
+    shown = ', '.join(f'{value} ({count})' for value, count in counts[:SHOWN])
+    return shown + (f' and {len(counts) - SHOWN} other' if len(counts) > SHOWN else '')
+
+
+def imbalance(entries: Sequence[Entry], splits: Mapping[str, str], classes: Sequence[str]) -> tuple[float, list[int]]:
+    """How many times as many training videos the largest class has as the smallest, and the numbers of all."""
+    counts = Counter(entry.label for entry in entries if splits.get(entry.name) == 'train')
+    numbers = [counts[name] for name in classes]
+    return max(numbers) / max(min(numbers), 1), numbers

@@ -1,0 +1,128 @@
+"""Which videos are held out: the same each time, some of each class, recordings whole."""
+
+import hashlib
+import os
+import re
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+
+from .entries import Entry
+
+SPLIT_BY = ('video', 'folder', 'prefix')
+
+
+def recording_of(entry: Entry, split_by: str) -> str:
+    """What must not be in two splits.
+
+    Args:
+        entry: A video.
+        split_by: 'video': the video itself; 'folder': all in a folder, and in folders of its name in other classes;
+            'prefix': all whose file names are equal up to the last ``_``, ``-``, ``.`` or space.
+    """
+    if split_by == 'folder':
+        return entry.recording
+    if split_by == 'prefix':
+        stem = os.path.splitext(os.path.basename(entry.name))[0]
+        return re.match(r'(.*?)[-_. ]*[^-_. ]*$', stem)[1] or stem  # type: ignore[index]
+    return entry.name
+
+
+def split_videos(
+    entries: Sequence[Entry], fraction: float, split_by: str = 'video', earlier: Mapping[str, str] | None = None
+) -> dict[str, str]:
+    """Give every video a split.
+
+    Splits of the source stay where it holds out any (as 'test', if it has no 'val'), then those of an earlier call, and
+    other videos of the same recordings join them. If the source holds out none, the other recordings are held out in an
+    order that depends only on their names, until each class has its fraction of videos in 'val'. A class with a single
+    recording is in 'train'.
+
+    Args:
+        entries: The videos.
+        fraction: How many of the videos of each class to hold out, between 0 and 1.
+        split_by: See :func:`recording_of`.
+        earlier: Splits that were given before, by name.
+
+    Returns:
+        'train', 'val' or 'test' by name.
+
+    Raises:
+        ValueError: If ``fraction`` or ``split_by`` is wrong, a recording is in two splits of the source, or no video
+            can be held out.
+    """
+    if not 0 < fraction < 1:
+        raise ValueError(f'the fraction of videos to hold out is {fraction}; it must be between 0 and 1')
+    if split_by not in SPLIT_BY:
+        raise ValueError(f'split_by={split_by!r} is none of {", ".join(SPLIT_BY)}')
+    given = {entry.split for entry in entries}
+    if 'val' not in given:  # a test split serves as one, and a train split alone holds nothing out
+        new = dict(train='train', test='val') if 'test' in given else {}
+        entries = [entry._replace(split=new.get(entry.split, '')) for entry in entries]
+    recordings: dict[str, list[Entry]] = defaultdict(list)
+    for entry in entries:
+        recordings[recording_of(entry, split_by)].append(entry)
+    if len(recordings) == 1 and len(entries) > 1:
+        raise ValueError(
+            f'--split-by {split_by}: all {len(entries)} videos are of one recording, {next(iter(recordings))!r}; '
+            'choose another --split-by, or give a CSV file with a column "split"'
+        )
+    splits = _known(recordings, split_by, earlier or {})
+    if not any(entry.split == 'val' for entry in entries):
+        _hold_out(entries, {key: r for key, r in recordings.items() if key not in splits}, splits, recordings, fraction)
+    result = {}
+    for key, members in recordings.items():
+        for entry in members:
+            result[entry.name] = entry.split or splits.get(key, 'train')
+    _check(result, len(recordings), split_by)
+    return result
+
+
+def _known(recordings: dict[str, list[Entry]], split_by: str, earlier: Mapping[str, str]) -> dict[str, str]:
+    """Splits of recordings that the source or an earlier call knows."""
+    splits = {}
+    for key, members in recordings.items():
+        given = {entry.split for entry in members if entry.split}
+        if len(given) > 1 and split_by != 'video':
+            raise ValueError(
+                f'--split-by {split_by}: recording {key!r} is in the splits {" and ".join(sorted(given))} of the '
+                'source; put it into one, or leave --split-by out'
+            )
+        given = given or {earlier[entry.name] for entry in members if entry.name in earlier}
+        if given:
+            splits[key] = min(given)  # of a changed --split-by: train before val, so that nothing seen is tested
+    return splits
+
+
+def _hold_out(
+    entries: Sequence[Entry],
+    free: dict[str, list[Entry]],
+    splits: dict[str, str],
+    recordings: dict[str, list[Entry]],
+    fraction: float,
+) -> None:
+    """Add recordings to 'val' where that brings classes nearer to their fraction and leaves them videos to train on."""
+    total = Counter(entry.label for entry in entries)
+    held = Counter(entry.label for key, split in splits.items() if split == 'val' for entry in recordings[key])
+    kept = total - Counter(
+        entry.label for key, split in splits.items() if split != 'train' for entry in recordings[key]
+    )
+    wanted = {label: max(round(fraction * count), 1) for label, count in total.items()}
+    for key in sorted(free, key=lambda key: hashlib.blake2b(key.encode(errors='surrogateescape')).digest()):
+        labels = Counter(entry.label for entry in free[key])
+        gain = sum(
+            abs(wanted[label] - held[label]) - abs(wanted[label] - held[label] - n) for label, n in labels.items()
+        )
+        if gain > 0 and all(kept[label] > n for label, n in labels.items()):
+            splits[key] = 'val'
+            held += labels
+            kept -= labels
+
+
+def _check(splits: Mapping[str, str], num_recordings: int, split_by: str) -> None:
+    for split in ('train', 'val'):
+        if split not in splits.values():
+            what = 'videos' if split_by == 'video' else f'recordings (--split-by {split_by})'
+            raise ValueError(
+                f'no video is left for {split}: there are {num_recordings} {what}, and a class needs two to have one '
+                'held out; add videos, or give a CSV file with a column "split"'
+            )

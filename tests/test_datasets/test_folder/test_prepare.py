@@ -1,0 +1,101 @@
+"""Real video files of every kind, checked, split and listed."""
+
+import os
+import shutil
+
+import pytest
+from own_videos import BROKEN, irregular_folder
+from video_cases import encode
+
+from dyreg_mmaction.datasets.folder import overview, prepare_videos, read_source
+from dyreg_mmaction.datasets.folder.lists import read_splits
+from dyreg_mmaction.registry import DATASETS
+
+
+@pytest.fixture(scope='module')
+def source(tmp_path_factory):
+    return irregular_folder(tmp_path_factory.mktemp('own') / 'my videos')
+
+
+@pytest.fixture(scope='module')
+def prepared(source, tmp_path_factory):
+    before = snapshot(source)
+    out = tmp_path_factory.mktemp('out')
+    result = prepare_videos(read_source([source]), out)
+    assert snapshot(source) == before  # nothing in the folder is modified
+    return result, out
+
+
+def snapshot(folder):
+    return {
+        (name := os.path.join(root, file)): (os.lstat(name).st_size, os.lstat(name).st_mtime_ns)
+        for root, folders, files in os.walk(folder)
+        for file in [*folders, *files]
+    }
+
+
+def test_broken_files_are_named_and_all_others_can_be_used(prepared):
+    result, _ = prepared
+    problems = {name: facts.problem for name, facts in result.facts.items() if facts.problem}
+    assert problems.keys() == BROKEN.keys()
+    assert all(problems[name].startswith(start) for name, start in BROKEN.items())
+    assert len(result.splits) == 11
+
+
+def test_sizes_are_those_that_are_shown_and_the_decoder_is_one_that_can(prepared):
+    facts = prepared[0].facts
+    assert facts['Drehen (ü, 日本)/rotated.mp4'][2:4] == (48, 64)
+    assert facts['turn left/portrait.mov'][:4] == (20, 2.0, 48, 64)
+    assert facts['Drehen (ü, 日本)/av1.mp4'].decoder == 'pyav'
+    assert facts['Drehen (ü, 日本)/source.mp4'].decoder == 'decord'
+
+
+def test_the_table_shows_classes_and_what_is_unreadable(prepared):
+    result, _ = prepared
+    lines = overview(result.listing.entries, result.facts, result.splits, result.classes).split('\n')
+    assert lines[2].split() == ['single', '1', '1', '0', '2.0', '-', '2.0', '-', '2.0']
+    assert lines[3].split()[-1] == '4'
+    assert '  turn left/empty.mp4: empty' in lines
+
+
+def test_mmaction_reads_the_lists(prepared, source):
+    result, out = prepared
+    for split in ('train', 'val'):
+        settings = dict(type='VideoDataset', ann_file=f'{out}/{split}.txt', data_prefix=dict(video=str(source)))
+        dataset = DATASETS.build(dict(settings, delimiter='\t', pipeline=[]))
+        infos = [dataset.get_data_info(index) for index in range(len(dataset))]
+        assert all(os.path.isfile(info['filename']) for info in infos)
+        assert all(f'/{result.classes[info["label"]]}/' in info['filename'] for info in infos)
+
+
+def test_only_what_is_new_is_checked(tmp_path, capsys):
+    for label in ('cut', 'pour'):
+        for number in range(3):
+            (tmp_path / 'v' / label).mkdir(parents=True, exist_ok=True)
+            encode(tmp_path / 'v' / label / f'{number}.mp4')
+    prepare_videos(read_source([tmp_path / 'v']), tmp_path / 'out')
+    before = read_splits(tmp_path / 'out/videos.csv')
+    capsys.readouterr()
+    shutil.copy(tmp_path / 'v/cut/1.mp4', tmp_path / 'v/cut/new.mp4')
+    result = prepare_videos(read_source([tmp_path / 'v']), tmp_path / 'out')
+    assert 'Checking videos: 1/1' in capsys.readouterr().err
+    assert result.num_new == 1 and before.items() <= result.splits.items()
+
+
+def test_one_class_that_can_be_read_is_an_error(tmp_path):
+    for label in ('cut', 'pour'):
+        (tmp_path / 'v' / label).mkdir(parents=True)
+        encode(tmp_path / 'v' / label / 'a.mp4')
+    (tmp_path / 'v/pour/a.mp4').write_text('broken')
+    with pytest.raises(
+        ValueError, match=r"all of class 'cut' \(1 cannot, such as pour/a.mp4: undecodable.*two classes"
+    ):
+        prepare_videos(read_source([tmp_path / 'v']), tmp_path / 'out')
+
+
+@pytest.mark.parametrize('paths', [['nothing'], ['.', 'x.csv'], ['x.csv', '--videos']])
+def test_a_source_that_is_none_is_an_error(tmp_path, paths):
+    (tmp_path / 'x.csv').touch()
+    videos = tmp_path / 'nowhere' if '--videos' in paths else None
+    with pytest.raises((ValueError, FileNotFoundError), match='does not exist|give one folder alone'):
+        read_source([tmp_path / path for path in paths if path != '--videos'], videos)
