@@ -10,6 +10,7 @@ import torch
 from mmengine.config import Config
 
 from dyreg_mmaction.datasets.check_lists import check_lists
+from dyreg_mmaction.datasets.leaves import leaf_datasets
 
 PREPARE = 'python tools/data/prepare_something.py prepares Something-Something (see tools/data/README.md)'
 
@@ -59,16 +60,13 @@ def check_data(cfg: Config, *loaders: str) -> None:
     """
     for loader in loaders:
         if cfg.get(loader) is not None:
-            _check_dataset(cfg[loader].dataset, f'{loader}.dataset')
+            for where, dataset in leaf_datasets(cfg[loader].dataset, f'{loader}.dataset'):
+                _check_dataset(dataset, where)
             classes = (cfg.model.get('cls_head') or {}).get('num_classes')
             check_lists(cfg[loader].dataset, f'{loader}.dataset', classes, unlabelled=loader == 'test_dataloader')
 
 
 def _check_dataset(dataset: dict, where: str) -> None:
-    for key in ('dataset', 'datasets'):  # RepeatDataset, ConcatDataset
-        parts = dataset.get(key, [])
-        for part in parts if isinstance(parts, list) else [parts]:
-            _check_dataset(part, f'{where}.{key}')
     root = dataset.get('data_root') or ''
     paths = {'ann_file': dataset.get('ann_file')}
     paths.update({f'data_prefix.{key}': path for key, path in (dataset.get('data_prefix') or {}).items()})

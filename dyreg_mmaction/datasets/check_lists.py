@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from mmengine.fileio import list_from_file
 
 from .boxes.table import BoxTable
+from .leaves import leaf_datasets
 
 FIELDS = dict(VideoDataset=('name',), RawframeDataset=('folder', 'frames'))
 PREFIX = dict(VideoDataset='video', RawframeDataset='img')  # key of the data folder in data_prefix
@@ -25,10 +26,11 @@ def check_lists(dataset: dict, where: str, num_classes: int | None = None, unlab
         ValueError: If the list is empty, a line is not of its form or leads out of the data folder, a label is none of
             the classes, ``LoadBoxes`` of the pipeline has no boxes of a video, or two videos would have the same boxes.
     """
-    for key in ('dataset', 'datasets'):
-        parts = dataset.get(key, [])
-        for part in parts if isinstance(parts, list) else [parts]:
-            check_lists(part, f'{where}.{key}', num_classes, unlabelled)
+    for place, leaf in leaf_datasets(dataset, where):
+        _check_list(leaf, place, num_classes, unlabelled)
+
+
+def _check_list(dataset: dict, where: str, num_classes: int | None, unlabelled: bool) -> None:
     kind = str(dataset.get('dataset_type', dataset.get('type'))).rpartition('.')[2]
     if kind in FIELDS:
         path = osp.join(dataset.get('data_root') or '', dataset['ann_file'])

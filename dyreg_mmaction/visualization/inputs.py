@@ -1,7 +1,7 @@
 """Clips to draw, of a dataset or of files, each loaded when its turn comes."""
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -12,6 +12,7 @@ from mmengine.dataset import Compose
 from mmengine.registry import init_default_scope
 
 from dyreg_mmaction.datasets.boxes.table import BoxTable
+from dyreg_mmaction.datasets.leaves import leaf_datasets
 from dyreg_mmaction.registry import DATASETS
 
 from .source import keep_source
@@ -24,15 +25,6 @@ class ClipInput(NamedTuple):
 
     name: str
     load: Callable[[], dict]
-
-
-def leaf_datasets(settings: dict) -> Iterator[dict]:
-    """The configs of the datasets that a config repeats or concatenates, or itself."""
-    inner = [*(settings.get('datasets') or []), *filter(None, [settings.get('dataset')])]
-    if not inner:
-        yield settings
-    for part in inner:
-        yield from leaf_datasets(part)
 
 
 def choose_clips(length: int, num: int) -> list[int]:
@@ -80,7 +72,7 @@ def file_inputs(cfg: Config, videos: Sequence[str], objects: dict | None = None)
             same.
     """
     init_default_scope(cfg.get('default_scope', 'mmaction'))
-    settings = next(leaf_datasets(cfg.val_dataloader.dataset))
+    _, settings = next(leaf_datasets(cfg.val_dataloader.dataset))
     steps = [_with_own_boxes(step, objects) for step in settings['pipeline'] if step['type'] != 'LoadObjects']
     pipeline = keep_source(steps, objects)
     if objects is not None:

@@ -11,11 +11,12 @@ from mmengine.registry import init_default_scope
 from mmengine.runner import load_checkpoint
 from torch import nn
 
+from dyreg_mmaction.datasets.leaves import leaf_datasets
 from dyreg_mmaction.models.attaching import attach_regions
 from dyreg_mmaction.registry import DATASETS, MODELS
 
 from .clip import RegionClip, make_clip
-from .inputs import ClipInput, leaf_datasets
+from .inputs import ClipInput
 
 
 def load_model(cfg: Config, checkpoint: str | None, device: str) -> nn.Module:
@@ -70,7 +71,7 @@ def class_names(cfg: Config, labels: str | None = None) -> list[str] | None:
         numbers = json.loads(text)
         return sorted(numbers, key=lambda name: int(numbers[name]))
     loaders = filter(None, (cfg.get(f'{split}_dataloader') for split in ('val', 'test', 'train')))
-    for settings in (leaf for loader in loaders for leaf in leaf_datasets(loader.dataset)):
+    for _, settings in (leaf for loader in loaders for leaf in leaf_datasets(loader.dataset)):
         kind = DATASETS.get(settings.get('dataset_type', settings['type']))
         known = settings.get('metainfo') or getattr(kind, 'METAINFO', {})
         if known.get('classes'):

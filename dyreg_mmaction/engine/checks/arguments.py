@@ -1,7 +1,6 @@
 """What a config gives to the classes that it names."""
 
 import inspect
-from collections.abc import Iterator
 from typing import Any
 
 from mmengine.registry import Registry
@@ -22,14 +21,3 @@ def argument(config: dict, name: str, registry: Registry) -> Any:
         if parameter is not None and parameter.default not in (None, parameter.empty):
             return parameter.default
     return None
-
-
-def leaf_datasets(dataset: dict | None, where: str) -> Iterator[tuple[str, dict]]:
-    """Every dataset with a pipeline, also inside those that repeat or concatenate, with its place in the config."""
-    if not dataset:
-        return
-    if dataset.get('pipeline'):
-        yield where, dataset
-    yield from leaf_datasets(dataset.get('dataset'), f'{where}.dataset')
-    for index, part in enumerate(dataset.get('datasets') or []):
-        yield from leaf_datasets(part, f'{where}.datasets.{index}')

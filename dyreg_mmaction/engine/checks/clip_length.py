@@ -2,10 +2,11 @@
 
 from mmengine.config import Config
 
+from dyreg_mmaction.datasets.leaves import leaf_datasets
 from dyreg_mmaction.models.takes_frames import PACKED, PACKING
 from dyreg_mmaction.registry import MODELS
 
-from .arguments import argument, kind_of, leaf_datasets
+from .arguments import argument, kind_of
 
 
 def check_num_segments(cfg: Config) -> None:
@@ -29,7 +30,7 @@ def check_num_segments(cfg: Config) -> None:
         )
     for loader in ('train_dataloader', 'val_dataloader', 'test_dataloader'):
         for place, dataset in leaf_datasets((cfg.get(loader) or {}).get('dataset'), f'{loader}.dataset'):
-            where, pipeline = f'{place}.pipeline', dataset['pipeline']
+            where, pipeline = f'{place}.pipeline', dataset.get('pipeline') or []
             if isinstance(frames, int):
                 _check_sampling(pipeline, where, frames)
             elif loader != 'train_dataloader':

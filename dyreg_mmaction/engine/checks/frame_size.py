@@ -5,11 +5,12 @@ from typing import Any
 
 from mmengine.config import Config
 
+from dyreg_mmaction.datasets.leaves import leaf_datasets
 from dyreg_mmaction.models.plugged import SIZES
 from dyreg_mmaction.models.size import height_and_width
 from dyreg_mmaction.registry import DATASETS, MODELS
 
-from .arguments import argument, leaf_datasets
+from .arguments import argument
 
 KEEPING = (
     'Flip',
@@ -40,7 +41,7 @@ def check_input_size(cfg: Config) -> None:
     default = next((size for size in sizes if size is not None), 224)
     given = backbone.get('input_size')
     for where, dataset in leaf_datasets((cfg.get('train_dataloader') or {}).get('dataset'), 'train_dataloader.dataset'):
-        size = frame_size(dataset)
+        size = frame_size(dataset) if dataset.get('pipeline') else None
         if size is None or size == height_and_width(default, 'input_size'):
             continue
         state = 'is missing and defaults to' if given is None else 'is set to'
