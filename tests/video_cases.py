@@ -2,11 +2,40 @@
 
 import subprocess
 from collections.abc import Callable
+from fractions import Fraction
 from pathlib import Path
 
+import av
 import imageio_ffmpeg
+import numpy as np
 
 ROTATIONS = (90, 180, 270)  # counterclockwise
+
+
+def noise_in_motion(num_frames: int = 20, height: int = 48, width: int = 64) -> np.ndarray:
+    """Frames of one color in which a square of noise moves to the right, (T, H, W, 3)."""
+    frames = np.full((num_frames, height, width, 3), (40, 90, 160), np.uint8)
+    for t, frame in enumerate(frames):
+        frame[10:30, t : t + 20] = np.random.default_rng(t).integers(0, 255, (20, 20, 1))
+    return frames
+
+
+def write_codec(
+    path: Path, codec: str, frames: np.ndarray, fps: int = 12, times: list[int] | None = None, **options: str
+) -> Path:
+    """A video of any codec; frames may have their times, in 1 / fps."""
+    with av.open(str(path), 'w') as container:
+        stream = container.add_stream(codec, rate=fps, options=options)
+        stream.height, stream.width = frames.shape[1:3]
+        stream.pix_fmt = 'yuv420p'
+        stream.time_base = stream.codec_context.time_base = Fraction(1, fps)
+        for number, array in enumerate(frames):
+            frame = av.VideoFrame.from_ndarray(array, format='rgb24')
+            frame.pts = number if times is None else times[number]
+            frame.time_base = Fraction(1, fps)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+    return path
 
 
 def run_ffmpeg(*args: object) -> bytes:

@@ -6,7 +6,7 @@ from pathlib import Path
 import dyreg_mmaction.datasets
 
 ROOT = Path(dyreg_mmaction.datasets.__file__).parent
-ORDER = ['video', 'something', 'boxes', 'synthetic']
+ORDER = ['video', 'folder', 'something', 'boxes', 'synthetic']
 SHARED = {'layers', 'parallel'}  # files that any folder may import
 
 

@@ -7,10 +7,8 @@ from fontTools.fontBuilder import FontBuilder
 from fontTools.pens.ttGlyphPen import TTGlyphPen
 from matplotlib import font_manager
 from mmengine.registry import init_default_scope
-from PIL import Image
 from region_runs import FRAMES, SIDE, digits, recognizer
 
-from dyreg_mmaction.datasets.video.writers import hold_frames, write_gif, write_video
 from dyreg_mmaction.evaluation.explanation import Explanation
 from dyreg_mmaction.registry import DATASETS, MODELS
 from dyreg_mmaction.visualization import before_and_after, contact_sheet, draw_clip, mean_regions, side_by_side
@@ -251,28 +249,6 @@ def test_regions_in_what_the_network_saw():
     seen, given = nodes_in_view(squeezed, 'layer1.0'), squeezed.nodes['layer1.0']
     np.testing.assert_allclose(seen.center[..., 0], (given.center[..., 0] - 0.25) * 2)
     np.testing.assert_allclose(seen.half_size[0, 0], [0.2, 0.1])
-
-
-def test_frames_are_held_until_the_next():
-    assert hold_frames(np.array([0.1, 0.5]), 1.0, 10).tolist() == [0, 0, 0, 0, 0, 1, 1, 1, 1, 1]
-
-
-def test_videos_play_at_the_speed_of_the_clip(tmp_path):
-    av = pytest.importorskip('av')
-    one = clip()
-    frames = side_by_side(one, width=101)  # odd sides
-    held = hold_frames(one.times, one.duration, one.fps)
-    write_video(tmp_path / 'a.mp4', frames[held], one.fps)
-    with av.open(str(tmp_path / 'a.mp4')) as container:
-        stream = container.streams.video[0]
-        shown = [frame.to_ndarray(format='rgb24') for frame in container.decode(stream)]
-        assert stream.average_rate == 12 and len(shown) == 12  # a second
-    left = [np.argmax((frame[91:95, :, 0].astype(int) - frame[91:95, :, 2]).sum(0)) for frame in shown]
-    assert left[0] == left[2] < left[3] < left[11]  # three frames of the video to one that was sampled
-    write_gif(tmp_path / 'a.gif', frames, one.times, one.duration)
-    with Image.open(tmp_path / 'a.gif') as gif:
-        assert gif.n_frames == 4
-        assert [gif.seek(i) or gif.info['duration'] for i in range(4)] == [250] * 4
 
 
 @pytest.mark.parametrize('length, num', [(4, 4), (4, 9), (160, 6), (600_000, 5)])

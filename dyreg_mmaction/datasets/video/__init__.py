@@ -1,9 +1,16 @@
-"""Video files: reading, checking and writing them, and the transforms that decode them in a pipeline."""
+"""Video files: reading, checking and writing them, and the transforms that decode them in a pipeline.
+
+- :func:`.read_frames`: all frames of a file with their times, one in memory.
+- :func:`.open_video`: some frames by their numbers, by the decoder of one's choice; :func:`.read_timeline`: only how
+  many frames there are, and when each is shown.
+- :func:`.check_video`: whether a file is complete and can be decoded.
+- :func:`.write_video`: frames to .mp4 or .webm.
+"""
 
 from .checks import check_video
 from .limit_sides import LimitSides
 from .neighbours import WithNeighbours
-from .readers import open_video
+from .readers import open_video, read_frames
 from .timeline import read_timeline
 from .transforms import VideoDecode, VideoInit
 from .writers import write_video
@@ -15,6 +22,7 @@ __all__ = [
     'WithNeighbours',
     'check_video',
     'open_video',
+    'read_frames',
     'read_timeline',
     'write_video',
 ]

@@ -2,11 +2,11 @@
 
 import hashlib
 import os
-from io import BytesIO
 from pathlib import Path
 from typing import NamedTuple
 
-from .timeline import import_av, read_timeline
+from .readers import decode
+from .timeline import import_av, map_file, read_timeline
 
 
 class Inspection(NamedTuple):
@@ -28,17 +28,15 @@ def check_video(path: Path) -> Inspection:
     found = find_video(path)
     if found.problem:
         return found
-    av = import_av()
-    content = path.read_bytes()
-    try:
-        num_frames = read_timeline(content).num_frames
-    except ValueError as error:
-        return Inspection(0, str(error))
-    try:
-        with av.open(BytesIO(content)) as container:
-            decoded = sum(1 for _ in container.decode(container.streams.best('video')))
-    except (av.FFmpegError, ValueError) as error:
-        return Inspection(num_frames, f'undecodable: {error}')
+    with map_file(path) as content:
+        try:
+            num_frames = read_timeline(content).num_frames
+        except ValueError as error:
+            return Inspection(0, str(error))
+        try:
+            decoded = sum(1 for _ in decode(content))
+        except (import_av().FFmpegError, ValueError) as error:
+            return Inspection(num_frames, f'undecodable: {error}')
     return Inspection(num_frames, '' if decoded >= num_frames else f'undecodable: {decoded} of {num_frames} frames')
 
 

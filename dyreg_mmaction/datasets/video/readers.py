@@ -1,13 +1,16 @@
-"""Frames of a video file by their numbers, read by decord, PyAV or torchcodec."""
+"""Frames of a video file: all in order, or some by their numbers, by decord, PyAV or torchcodec."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing
 from fractions import Fraction
+from functools import partial
 from io import BytesIO
+from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 
-from .timeline import Timeline, display_matrix, import_av, read_timeline
+from .timeline import Content, Timeline, display_matrix, import_av, map_file, open_container, read_timeline
 
 
 class Reader(Protocol):
@@ -36,6 +39,31 @@ def open_video(content: bytes, decoder: str = 'decord', num_threads: int = 1) ->
     return kind(content, timeline, num_threads), timeline
 
 
+def read_frames(path: Path | str, num_threads: int = 1) -> Iterator[tuple[float, np.ndarray]]:
+    """Yield time and frame of a video from its start to its end, while one frame is in memory.
+
+    The frames are those of :func:`open_video`.
+
+    Args:
+        path (Path | str): The file.
+        num_threads (int): Threads of the decoder.
+
+    Yields:
+        tuple[float, np.ndarray]: Seconds after the first frame, and the frame (H, W, 3), RGB.
+
+    Raises:
+        ValueError: If the file holds no video or is truncated; after the last frame that can be decoded, if there are
+            others.
+    """
+    with map_file(path) as content:
+        times = read_timeline(content).times[:-1].tolist()
+        with closing(decode(content, num_threads)) as frames:
+            for number, time in enumerate(times):
+                if (convert := next(frames, None)) is None:
+                    raise ValueError(f'only {number} of {len(times)} frames can be decoded')
+                yield time, convert()
+
+
 class DecordReader:
     """decord: fast; no AV1."""
 
@@ -62,20 +90,30 @@ class PyAVReader:
 
     def read(self, numbers: np.ndarray) -> list[np.ndarray]:
         wanted, frames = set(np.asarray(numbers).tolist()), {}
-        size: dict[str, int] = {}  # that of the first frame, to which the other decoders scale all
-        with import_av().open(BytesIO(self.content)) as container:
-            stream = container.streams.best('video')
-            stream.codec_context.thread_count = self.num_threads
-            for number, frame in enumerate(container.decode(stream)):
-                size = size or dict(width=frame.width, height=frame.height)
-                if number in wanted:
-                    pixels = _progressive(frame).to_ndarray(format='rgb24', interpolation='BICUBIC', **size)
-                    frames[number] = np.ascontiguousarray(_orient(pixels, display_matrix(frame)))
-                if len(frames) == len(wanted):
-                    break
+        for number, convert in enumerate(decode(self.content, self.num_threads)):
+            if number in wanted:
+                frames[number] = convert()
+            if len(frames) == len(wanted):
+                break
         if len(frames) < len(wanted):
             raise ValueError(f'only {len(frames)} of {len(wanted)} frames can be decoded')
         return [frames[number] for number in np.asarray(numbers).tolist()]
+
+
+def decode(content: Content, num_threads: int = 1) -> Generator[Callable[[], np.ndarray], None, None]:
+    """For each frame that is shown, what converts it to RGB (H, W, 3), rotated and mirrored as the video says."""
+    size: dict[str, int] = {}  # that of the first frame, to which the other decoders scale all
+    with open_container(content) as container:
+        stream = container.streams.best('video')
+        stream.codec_context.thread_count = num_threads
+        for frame in container.decode(stream):
+            size = size or dict(width=frame.width, height=frame.height)
+            yield partial(_to_rgb, frame, size)
+
+
+def _to_rgb(frame: Any, size: dict[str, int]) -> np.ndarray:
+    pixels = _progressive(frame).to_ndarray(format='rgb24', interpolation='BICUBIC', **size)
+    return np.ascontiguousarray(_orient(pixels, display_matrix(frame)))
 
 
 def _progressive(frame: Any) -> Any:

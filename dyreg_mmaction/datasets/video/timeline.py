@@ -1,12 +1,17 @@
 """The frames of a video as its container lists them: how many are shown, and when."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from io import BytesIO
+from mmap import ACCESS_READ, mmap
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from .matroska import is_complete, is_rotated
 
+Content = bytes | mmap  # of a file, in memory or mapped
 INDEXED = ('mov', 'matroska')  # containers in which a seek finds its keyframe; "mov" is MP4 too
 PLAIN = ('yuv420p', 'yuvj420p')  # what all decoders convert to the same RGB, if both sides are even
 UPRIGHT = ('vp8', 'vp9')  # codecs whose frames are rotated or mirrored by the container only
@@ -38,7 +43,7 @@ class Timeline(NamedTuple):
         return self.num_frames / float(self.times[-1])
 
 
-def read_timeline(content: bytes) -> Timeline:
+def read_timeline(content: Content) -> Timeline:
     """List the frames of a video file. At most the first one is decoded, because decoders report rotation by frame.
 
     Raises:
@@ -48,7 +53,7 @@ def read_timeline(content: bytes) -> Timeline:
     if not content:
         raise ValueError('empty')
     try:
-        with av.open(BytesIO(content)) as container:
+        with open_container(content) as container:
             stream = container.streams.best('video')
             if stream is None:
                 raise ValueError('no video')
@@ -137,6 +142,25 @@ def _duration(container: Any, stream: Any) -> float:
         hours, minutes, seconds = map(float, stream.metadata['DURATION'].split(':'))
         return 3600 * hours + 60 * minutes + seconds
     return (container.duration or 0) / 1e6 if len(container.streams) == 1 else 0.0  # sound may be longer
+
+
+@contextmanager
+def map_file(path: Path | str) -> Iterator[Content]:
+    """The content of a file, of which only what is used is read."""
+    with open(path, 'rb') as file:
+        if not Path(path).stat().st_size:  # cannot be mapped
+            yield b''
+            return
+        with mmap(file.fileno(), 0, access=ACCESS_READ) as content:
+            yield content
+
+
+def open_container(content: Content) -> Any:
+    """The content of a video file as a container of PyAV, to be closed."""
+    if isinstance(content, mmap):
+        content.seek(0)
+        return import_av().open(content)
+    return import_av().open(BytesIO(content))
 
 
 def import_av() -> Any:

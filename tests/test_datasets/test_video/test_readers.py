@@ -8,10 +8,9 @@ import cv2
 import numpy as np
 import pytest
 from mmengine.registry import DefaultScope
-from video_cases import ROTATIONS, VIDEOS, copy, encode, run_ffmpeg, two_sizes
+from video_cases import ROTATIONS, VIDEOS, copy, encode, noise_in_motion, run_ffmpeg, two_sizes
 
-from dyreg_mmaction.datasets.video import VideoDecode, VideoInit
-from dyreg_mmaction.datasets.video.checks import check_video
+from dyreg_mmaction.datasets.video import VideoDecode, VideoInit, check_video, read_frames, write_video
 
 DECODERS = [decoder for decoder in ('decord', 'pyav', 'torchcodec') if find_spec(decoder.replace('py', ''))]
 
@@ -74,6 +73,28 @@ def test_all_decoders_return_the_same_frames_in_any_order(video, decoder, name):
     for number, frame in zip(numbers, results['imgs'], strict=True):
         assert np.abs(frame.astype(int) - expected[number]).max() <= 8, number  # 10 bits are rounded
     assert check_video(path) == (num_frames, '')
+
+
+@pytest.mark.parametrize('name', VIDEOS)
+def test_a_stream_has_all_frames_with_their_times(video, name):
+    path, num_frames = video(name), VIDEOS[name][1]
+    whole = read(path, 'pyav', range(num_frames))
+    times, frames = zip(*read_frames(path), strict=True)
+    assert list(times) == whole['frame_times'][:-1].tolist()
+    assert all(np.array_equal(a, b) for a, b in zip(frames, whole['imgs'], strict=True))
+
+
+def test_a_stream_of_a_damaged_file_ends_in_an_error(video, tmp_path):
+    path = tmp_path / 'damaged.mp4'
+    for damaged, fault in ((b'', 'empty'), (b'no video', 'undecodable')):
+        path.write_bytes(damaged)
+        with pytest.raises(ValueError, match=fault):
+            list(read_frames(path))
+    write_video(tmp_path / 'whole.webm', noise_in_motion(), 12)
+    content = (tmp_path / 'whole.webm').read_bytes()
+    path.write_bytes(content[: len(content) // 2])
+    with pytest.raises(ValueError, match='truncated'):
+        next(read_frames(path))
 
 
 @pytest.mark.parametrize('decoder', DECODERS)

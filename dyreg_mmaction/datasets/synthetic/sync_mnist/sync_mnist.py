@@ -19,30 +19,16 @@ _PAIRS = [f'{low} & {high}' for high in range(10) for low in range(high)]
 class SyncMNIST(SynchronousDigits):
     """SyncMNIST: of 3 or 5 digits, all different, two move in the same way; 46 classes.
 
-    Args: see :class:`SynchronousDigits`. Source: the released generator of RSTG.
+    Args: see :class:`SynchronousDigits`; ``DEFAULTS`` lists the defaults of this class.
+
+    Source: the released generator of RSTG.
     """
 
     METAINFO = dict(classes=[*_PAIRS, 'none'])
+    DEFAULTS = dict(canvas_size=100, frame_size=64, none_prob=1 / 92, max_sync_dist=None, interpolation='bilinear')
 
-    def __init__(
-        self,
-        *args: Any,
-        canvas_size: int = 100,
-        frame_size: int = 64,
-        none_prob: float = 1 / 92,
-        max_sync_dist: int | None = None,
-        interpolation: str = 'bilinear',
-        **kwargs: Any,
-    ) -> None:
-        super().__init__(
-            *args,
-            canvas_size=canvas_size,
-            frame_size=frame_size,
-            none_prob=none_prob,
-            max_sync_dist=max_sync_dist,
-            interpolation=interpolation,
-            **kwargs,
-        )
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **{**self.DEFAULTS, **kwargs})
         if len(self.digit_classes) < self.num_digits:
             raise ValueError(
                 f'digit_classes is {self.digit_classes.tolist()}, but must be at least {self.num_digits} classes: the '
@@ -69,34 +55,17 @@ class MultiSyncMNIST(SynchronousDigits):
 
     Classes may repeat. The label is the smallest and the largest class of the synchronous digits.
 
-    Args: see :class:`SynchronousDigits`, and
+    Args: see :class:`SynchronousDigits`; ``DEFAULTS`` lists the defaults of this class; and
         sync_size_weights: Relative frequencies of 2, 3, ..., D synchronous digits. Defaults to equal ones.
 
     Source: DyReg's paper and loader; the generator was not released.
     """
 
     METAINFO = dict(classes=[*_PAIRS, 'none', *(f'{digit} & {digit}' for digit in range(10))])
+    DEFAULTS = dict(canvas_size=256, frame_size=128, none_prob=1 / 56, max_sync_dist=160, interpolation='area')
 
-    def __init__(
-        self,
-        *args: Any,
-        sync_size_weights: Sequence[float] | None = None,
-        canvas_size: int = 256,
-        frame_size: int = 128,
-        none_prob: float = 1 / 56,
-        max_sync_dist: int | None = 160,
-        interpolation: str = 'area',
-        **kwargs: Any,
-    ) -> None:
-        super().__init__(
-            *args,
-            canvas_size=canvas_size,
-            frame_size=frame_size,
-            none_prob=none_prob,
-            max_sync_dist=max_sync_dist,
-            interpolation=interpolation,
-            **kwargs,
-        )
+    def __init__(self, *args: Any, sync_size_weights: Sequence[float] | None = None, **kwargs: Any) -> None:
+        super().__init__(*args, **{**self.DEFAULTS, **kwargs})
         num_sizes = self.num_digits - 1
         weights = np.ones(num_sizes) if sync_size_weights is None else np.asarray(sync_size_weights, float)
         if weights.shape != (num_sizes,) or not weights.sum() > 0 or weights.min() < 0:

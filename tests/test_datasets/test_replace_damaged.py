@@ -1,4 +1,4 @@
-"""Videos that are whole give the same frames by any decoder; no damaged one gets through, hangs or ends a worker."""
+"""Samples that cannot be read are replaced and reported; no damaged file ends or blocks a worker."""
 
 import shutil
 from pathlib import Path
@@ -9,13 +9,12 @@ from mmaction.datasets import VideoDataset
 from mmengine.dataset import Compose, ConcatDataset, pseudo_collate
 from mmengine.registry import DefaultScope
 from torch.utils.data import DataLoader, Dataset, Subset
+from video_cases import noise_in_motion, write_codec
 
 from dyreg_mmaction.datasets.layers import load_through
 from dyreg_mmaction.datasets.replace_damaged import build_replacing, replace_damaged
-from dyreg_mmaction.datasets.video import VideoDecode, VideoInit
-from dyreg_mmaction.datasets.video.checks import check_video
+from dyreg_mmaction.datasets.video import write_video
 from dyreg_mmaction.datasets.video.timeline import import_av
-from dyreg_mmaction.datasets.video.writers import write_video
 
 
 @pytest.fixture(autouse=True)
@@ -25,93 +24,11 @@ def scope():
         yield
 
 
-def moving(num_frames=20, height=48, width=64):
-    frames = np.full((num_frames, height, width, 3), (40, 90, 160), np.uint8)
-    for t, frame in enumerate(frames):
-        frame[10:30, t : t + 20] = np.random.default_rng(t).integers(0, 255, (20, 20, 1))
-    return frames
-
-
-def write(path: Path, codec: str, frames, fps=12, times=None, **options) -> Path:
-    """A video of any codec; frames may have their times, in 1 / fps."""
-    from fractions import Fraction
-
-    av = import_av()
-    with av.open(str(path), 'w') as container:
-        stream = container.add_stream(codec, rate=fps, options=options)
-        stream.height, stream.width = frames.shape[1:3]
-        stream.pix_fmt = 'yuv420p'
-        stream.time_base = stream.codec_context.time_base = Fraction(1, fps)
-        for number, array in enumerate(frames):
-            frame = av.VideoFrame.from_ndarray(array, format='rgb24')
-            frame.pts = number if times is None else times[number]
-            frame.time_base = Fraction(1, fps)
-            container.mux(stream.encode(frame))
-        container.mux(stream.encode())
-    return path
-
-
 @pytest.fixture(scope='module')
 def video(tmp_path_factory) -> Path:
     path = tmp_path_factory.mktemp('video') / 'whole.webm'
-    write_video(path, moving(), fps=12)
+    write_video(path, noise_in_motion(), fps=12)
     return path
-
-
-def read(path, decoder='decord', numbers=(0, 7, 7, 3, 19)):
-    results = VideoInit(decoder)(dict(filename=str(path)))
-    return VideoDecode()(dict(results, frame_inds=np.array(numbers)))
-
-
-def test_an_unknown_decoder_is_refused():
-    with pytest.raises(ValueError, match="decoder='opencv' is none of decord, pyav, torchcodec"):
-        VideoInit('opencv')
-
-
-@pytest.mark.parametrize('decoder', ['decord', 'pyav'])
-@pytest.mark.parametrize('share', [0.3, 0.6, 0.9])
-def test_a_truncated_webm_that_decodes_short_is_found(video, tmp_path, decoder, share):
-    path = tmp_path / 'cut.webm'
-    path.write_bytes(video.read_bytes()[: int(video.stat().st_size * share)])
-    with pytest.raises(ValueError, match=r'cut.webm cannot be read: truncated: \d+ of about 20 frames'):
-        read(path, decoder)
-
-
-@pytest.mark.parametrize(
-    'content, fault',
-    [(b'', 'empty'), (b'<html>404</html>' * 100, 'undecodable'), (None, 'No such file or directory')],
-)
-def test_what_is_no_video_is_said_in_one_line_with_its_path(tmp_path, content, fault):
-    path = tmp_path / 'no.webm'
-    if content is not None:
-        path.write_bytes(content)
-    with pytest.raises(ValueError, match=f'no.webm cannot be read: .*{fault}') as error:
-        read(path)
-    assert '\n' not in str(error.value)
-
-
-@pytest.mark.parametrize('decoder', ['decord', 'pyav'])
-def test_videos_of_few_frames_are_read(tmp_path, decoder):
-    write_video(tmp_path / 'one.webm', moving(1), fps=12)
-    assert len(read(tmp_path / 'one.webm', decoder, numbers=[0, 0])['imgs']) == 2
-    write_video(tmp_path / 'two.webm', moving(2), fps=12)
-    assert len(read(tmp_path / 'two.webm', decoder, numbers=[0, 0, 1, 1])['imgs']) == 4
-
-
-@pytest.mark.parametrize('decoder', ['decord', 'pyav'])
-def test_a_wrong_extension_does_not_matter(video, tmp_path, decoder):
-    shutil.copy(video, tmp_path / 'video.avi')
-    assert len(read(tmp_path / 'video.avi', decoder)['imgs']) == 5
-
-
-@pytest.mark.parametrize('decoder', ['decord', 'pyav'])
-@pytest.mark.parametrize('name', ['vfr.webm', 'vfr.mp4'])
-def test_a_variable_frame_rate_is_no_truncation(tmp_path, decoder, name):
-    codec = 'libvpx-vp9' if name.endswith('webm') else 'mpeg4'
-    times = [*range(10), 14, 15, 30, 31, 50, 51, 52, 53, 54, 70]  # the last frame may be seen for long
-    path = write(tmp_path / name, codec, moving(), times=times)
-    assert check_video(path) == (20, '')
-    assert len(read(path, decoder)['imgs']) == 5
 
 
 def damage(content: bytes, rng: np.random.Generator) -> bytes:
@@ -160,7 +77,7 @@ def loaded(dataset, index):
 @pytest.mark.parametrize('codec', ['libvpx-vp9', 'mpeg4'])
 def test_no_worker_dies_or_hangs_on_damaged_files(tmp_path, decoder, codec):
     """100 damaged files of each codec, and 50 whole ones between."""
-    whole = write(tmp_path / ('whole.webm' if codec == 'libvpx-vp9' else 'whole.mp4'), codec, moving())
+    whole = write_codec(tmp_path / ('whole.webm' if codec == 'libvpx-vp9' else 'whole.mp4'), codec, noise_in_motion())
     rng = np.random.default_rng(0)
     lines = ''
     for number in range(150):
@@ -202,7 +119,7 @@ def test_folders_of_frames_with_gaps_are_replaced_too(tmp_path):
 
     for name in ('whole', 'gap', 'first', 'last'):
         (tmp_path / name).mkdir()
-        for number, frame in enumerate(moving(6), start=1):
+        for number, frame in enumerate(noise_in_motion(6), start=1):
             cv2.imwrite(str(tmp_path / name / f'{number:05}.jpg'), frame)
     (tmp_path / 'gap/00004.jpg').unlink()
     (tmp_path / 'first/00001.jpg').write_bytes(b'<html>404</html>')
