@@ -9,6 +9,7 @@ from mmcv.transforms import BaseTransform
 from mmengine import fileio
 from mmengine.logging import print_log
 
+from dyreg_mmaction.datasets.boxes.sample import frames_per_clip
 from dyreg_mmaction.datasets.boxes.with_boxes import MOVES
 from dyreg_mmaction.datasets.video.timeline import read_timeline
 from dyreg_mmaction.registry import TRANSFORMS
@@ -34,7 +35,7 @@ class KeepSource(BaseTransform):
         """Add ``source``, ``view`` and, for videos, ``frame_times``."""
         if 'filename' in results and 'frame_times' not in results:
             results['frame_times'] = _read_times(results['filename'], results.get('total_frames'))
-        num_frames = results['clip_len'] if results['clip_len'] > 1 else results['num_clips']
+        num_frames = frames_per_clip(results)
         frames = np.stack(results['imgs'])
         results['source'] = frames.reshape(-1, num_frames, *frames.shape[1:])
         results['view'] = np.broadcast_to(WHOLE_VIEW, (len(results['source']), num_frames, 2, 4))

@@ -2,13 +2,13 @@
 
 import warnings
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 from mmcv.transforms import BaseTransform
 
 from dyreg_mmaction.registry import TRANSFORMS
 
+from .sample import annotated_size, frame_numbers, frames_per_clip, video_path
 from .table import BoxTable
 
 WHOLE_FRAME = (0.0, 0.0, 1.0, 1.0)
@@ -60,7 +60,7 @@ class LoadBoxes(BaseTransform):
             boxes = self._from_dataset(results)
         else:
             raise ValueError('the dataset gives no gt_bboxes; name a file of boxes with ann_file of LoadBoxes')
-        num_frames = results['clip_len'] if results['clip_len'] > 1 else results['num_clips']
+        num_frames = frames_per_clip(results)
         results['boxes'] = boxes.reshape(-1, num_frames, *boxes.shape[1:])
         return results
 
@@ -72,16 +72,8 @@ class LoadBoxes(BaseTransform):
         return boxes
 
     def _from_file(self, table: BoxTable, results: dict) -> np.ndarray:
-        height, width = results.get('original_shape', results['img_shape'])
-        if self.ann_height is not None:
-            height, width = self.ann_height, width * self.ann_height / height
-        if not (path := results.get('filename') or results.get('frame_dir')):
-            raise ValueError(
-                'boxes are found by the path of a video, but an array has none; give its file or its frames'
-            )
-        video = Path(path)
-        tracks = table.read(video, (height, width), sure=self.ann_height is not None)
-        wanted = np.asarray(results['frame_inds']) - results['start_index']
+        size, wanted = annotated_size(results, self.ann_height), frame_numbers(results)
+        tracks = table.read(video_path(results), size, sure=self.ann_height is not None)
         if not len(tracks.numbers):
             return np.broadcast_to(WHOLE_FRAME, (len(wanted), self.num_boxes, 4)).copy()
         boxes = tracks.boxes[np.abs(tracks.numbers - wanted[:, None]).argmin(1)]

@@ -1,13 +1,13 @@
 """The objects of a clip as annotated, to measure regions by: nothing is filled in."""
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 from mmcv.transforms import BaseTransform
 
 from dyreg_mmaction.registry import TRANSFORMS
 
+from .sample import annotated_size, frame_numbers, frames_per_clip, video_path
 from .table import BoxTable
 
 
@@ -39,7 +39,7 @@ class LoadObjects(BaseTransform):
 
     def transform(self, results: dict) -> dict:
         """Add ``objects``; make ``acting`` as long."""
-        num_frames = results['clip_len'] if results['clip_len'] > 1 else results['num_clips']
+        num_frames = frames_per_clip(results)
         if self.table is not None:
             boxes = self._from_file(self.table, results)  # (clips * T, K, 4)
         elif 'gt_bboxes' in results:
@@ -56,14 +56,10 @@ class LoadObjects(BaseTransform):
         return results
 
     def _from_file(self, table: BoxTable, results: dict) -> np.ndarray:
-        height, width = results.get('original_shape', results['img_shape'])
-        if self.ann_height is not None:
-            height, width = self.ann_height, width * self.ann_height / height
-        video = Path(results.get('filename') or results['frame_dir'])
-        wanted = np.asarray(results['frame_inds']) - results['start_index']
+        video, wanted = video_path(results), frame_numbers(results)
         if video not in table:
             return np.empty((len(wanted), 0, 4))
-        tracks = table.read(video, (height, width), sure=self.ann_height is not None)
+        tracks = table.read(video, annotated_size(results, self.ann_height), sure=self.ann_height is not None)
         objects = np.full((len(wanted), *tracks.boxes.shape[1:]), np.nan)
         annotated = np.isin(wanted, tracks.numbers)
         frames = np.searchsorted(tracks.numbers, wanted[annotated])

@@ -128,3 +128,9 @@ def test_objects_move_with_the_pixels(tmp_path):
     rows, columns = np.nonzero(results['imgs'][0][..., 0])
     seen = [columns.min() / width, rows.min() / height, (columns.max() + 1) / width, (rows.max() + 1) / height]
     np.testing.assert_allclose(results['objects'][0, 0, 0], seen, atol=1e-6)
+
+
+def test_an_array_has_no_boxes_in_a_file(tmp_path):
+    results = dict(frame_inds=np.arange(4), start_index=0, clip_len=4, num_clips=1, img_shape=(SIZE, SIZE))
+    with pytest.raises(ValueError, match='boxes are found by the path of a video, but an array has none'):
+        LoadObjects(write(tmp_path / 'a.json', {1: [box(0, 0)]})).transform(results)
