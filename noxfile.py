@@ -83,10 +83,10 @@ def check(session: nox.Session, *present: str) -> None:
     else:  # another build of OpenCV: see README.md
         session.install('--no-deps', 'mmaction2==1.2.0', 'mmengine==0.10.7', 'mmcv-lite==2.1.0', '--editable', '.')
         session.install(*REST)
+    session.install('pytest', 'hypothesis', 'scikit-learn')
     replaced = before - packages(session)
     if replaced:
         session.error(f'the installation has replaced {", ".join(sorted(replaced))}')
-    session.install('pytest', 'hypothesis')
     session.run('python', '-m', 'pytest', '-q', '-m', 'not slow', '-k', 'not fault_is_there', *TESTS)
     train(session)
     session.run('python', '-W', 'ignore', '-c', ROW)
