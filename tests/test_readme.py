@@ -77,7 +77,10 @@ def test_commands_name_tools_and_options_that_there_are(line):
     paths = [Path(os.path.normpath(folder / path)) for path in named]
     assert paths and all(path.is_file() for path in paths), paths
     modules = re.findall(r'from dyreg_mmaction\.(cli\.\w+) import main', paths[0].read_text())
-    files = [paths[0], *(ROOT / f'dyreg_mmaction/{name.replace(".", "/")}.py' for name in ('cli.launch', *modules))]
+    files = [
+        paths[0],
+        *(ROOT / f'dyreg_mmaction/{name.replace(".", "/")}.py' for name in ('cli.launch', 'cli.clips', *modules)),
+    ]
     source = ''.join(file.read_text() for file in files)
     for option in re.findall(r'--[a-z-]+', line):
         assert paths[0].suffix == '.sh' or option in source, option

@@ -7,8 +7,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-import torch
-from mmengine.config import Config, DictAction
+from mmengine.config import Config
 from torch import nn
 
 from dyreg_mmaction.datasets.video.writers import hold_frames, write_gif, write_video
@@ -16,26 +15,22 @@ from dyreg_mmaction.progress import track
 from dyreg_mmaction.visualization import RegionClip, contact_sheet, mean_regions, side_by_side
 from dyreg_mmaction.visualization.clip import Nodes, nodes_in_view
 from dyreg_mmaction.visualization.drawing import STYLES
-from dyreg_mmaction.visualization.inputs import ClipInput, dataset_inputs, file_inputs
+from dyreg_mmaction.visualization.inputs import ClipInput
 from dyreg_mmaction.visualization.predict import class_names, load_model, predict_clips
 from dyreg_mmaction.visualization.report import ReportWriter
 from dyreg_mmaction.visualization.sheet import before_and_after, stack
 
+from .clips import add_clip_options, check_clip_options, find_inputs
 from .configs import read_config
 from .launch import one_sentence
-from .named_files import check_data
 
 IN_SHEET = 20  # clips in regions.png at most
 
 
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument('config', help='config file')
-    parser.add_argument('checkpoint', help='checkpoint file')
-    parser.add_argument('videos', nargs='*', help='video files, or folders of frames where the config reads those')
-    parser.add_argument('--dataset', choices=['train', 'val', 'test'], help='clips of this dataset of the config')
+    add_clip_options(parser, num=6)
     parser.add_argument('--out', required=True, help='folder to write to')
-    parser.add_argument('--num', type=int, default=6, help='number of clips of the dataset, from all over it')
     parser.add_argument('--html', action='store_true', help='write report.html, which needs no other file')
     parser.add_argument('--mp4', action='store_true', help='write a video of each clip')
     parser.add_argument('--gif', action='store_true', help='write a GIF of each clip')
@@ -44,18 +39,8 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--nodes', type=int, nargs='+', help='nodes to draw boldly (default: those that move most)')
     parser.add_argument('--view', type=int, default=0, help='which view of a clip, where the pipeline makes several')
     parser.add_argument('--width', type=int, default=200, help='width of a frame in regions.png, in pixels')
-    parser.add_argument('--boxes', help="objects, as JSON in Something-Else's form (default: those the dataset knows)")
-    parser.add_argument('--labels', help='names of the classes, one a line, or labels.json of Something-Something V2')
-    parser.add_argument('--ann-height', type=int, help='height of the frames in which the boxes were annotated')
-    parser.add_argument('--device', default='cuda:0' if torch.cuda.is_available() else 'cpu')
-    parser.add_argument('--cfg-options', nargs='+', action=DictAction, help='settings to override, as key=value')
     args = parser.parse_args()
-    if bool(args.videos) == bool(args.dataset):
-        parser.error('give either videos or --dataset')
-    if args.ann_height and not args.boxes:
-        parser.error(f'--ann-height {args.ann_height} is that of --boxes, which are not given')
-    if args.num < 1:
-        parser.error(f'--num {args.num} must be at least 1')
+    check_clip_options(parser, args)
     return args
 
 
@@ -70,14 +55,6 @@ def make_folder(path: str) -> Path:
     except OSError as error:
         raise SystemExit(f'--out {path} cannot be written to: {error}') from error
     return folder
-
-
-def find_inputs(args: argparse.Namespace, cfg: Config) -> list[ClipInput]:
-    objects = dict(type='LoadObjects', ann_file=args.boxes, ann_height=args.ann_height) if args.boxes else None
-    if not args.dataset:
-        return file_inputs(cfg, args.videos, objects)
-    check_data(cfg, f'{args.dataset}_dataloader')
-    return dataset_inputs(cfg, args.dataset, args.num, objects)
 
 
 def warn_of_short(clip: RegionClip) -> None:

@@ -19,12 +19,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
-from mmengine.config import Config, DictAction
 
+from dyreg_mmaction.cli.clips import add_clip_options, check_clip_options, find_inputs
 from dyreg_mmaction.cli.configs import read_config
 from dyreg_mmaction.cli.launch import one_sentence
-from dyreg_mmaction.cli.named_files import check_data
 from dyreg_mmaction.evaluation.explanation import RANDOM_ORDERS, Explanation, explain
 from dyreg_mmaction.evaluation.grad_cam import grad_cam
 from dyreg_mmaction.evaluation.node_effects import (
@@ -37,7 +35,6 @@ from dyreg_mmaction.evaluation.node_effects import (
 from dyreg_mmaction.progress import track
 from dyreg_mmaction.visualization import RegionClip
 from dyreg_mmaction.visualization.curves import draw_curves
-from dyreg_mmaction.visualization.inputs import ClipInput, dataset_inputs, file_inputs
 from dyreg_mmaction.visualization.predict import class_names, load_model, predict_clip
 from dyreg_mmaction.visualization.report import ReportWriter
 
@@ -46,42 +43,24 @@ def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__.split('\n\n')[0], formatter_class=argparse.ArgumentDefaultsHelpFormatter
     )
-    parser.add_argument('config', help='config file')
-    parser.add_argument('checkpoint', help='checkpoint file')
-    parser.add_argument('videos', nargs='*', help='video files, or folders of frames where the config reads those')
-    parser.add_argument('--dataset', choices=['train', 'val', 'test'], help='clips of this dataset of the config')
+    add_clip_options(parser, num=20)
     parser.add_argument('--out', type=Path, required=True, help='folder to write to')
     parser.add_argument('--html', action='store_true', help='write report.html, which needs no other file')
     parser.add_argument('--grad-cam', action='store_true', help='show Grad-CAM in report.html, too; needs captum')
-    parser.add_argument('--num', type=int, default=20, help='number of clips of the dataset, from all over it')
     parser.add_argument('--target', type=int, help='class to explain; without it, the predicted one of each clip')
     parser.add_argument('--per-frame', action='store_true', help='close each node in each frame alone, too')
     parser.add_argument('--random-orders', type=int, default=RANDOM_ORDERS, help='random orders of the curves')
     parser.add_argument('--max-clips', type=int, default=32, help='clips in one forward; less takes less memory')
-    parser.add_argument('--boxes', help="objects, as JSON in Something-Else's form; without it, those of the dataset")
-    parser.add_argument('--ann-height', type=int, help='height of the frames in which the boxes were annotated')
-    parser.add_argument('--labels', help='names of the classes, one a line, or labels.json of Something-Something V2')
-    parser.add_argument('--device', default='cuda:0' if torch.cuda.is_available() else 'cpu')
-    parser.add_argument('--cfg-options', nargs='+', action=DictAction, help='settings to override, as key=value')
     args = parser.parse_args()
-    if bool(args.videos) == bool(args.dataset):
-        parser.error('give either videos or --dataset')
+    check_clip_options(parser, args)
     if args.grad_cam and not args.html:
         parser.error('--grad-cam is shown in the report; give --html too')
     if args.grad_cam and find_spec('captum') is None:
         parser.error("--grad-cam needs captum: pip install 'dyreg_mmaction[explain]'")
-    for option in ('num', 'random_orders', 'max_clips'):
+    for option in ('random_orders', 'max_clips'):
         if getattr(args, option) < 1:
             parser.error(f'--{option.replace("_", "-")} {getattr(args, option)} must be at least 1')
     return args
-
-
-def find_inputs(args: argparse.Namespace, cfg: Config) -> list[ClipInput]:
-    objects = dict(type='LoadObjects', ann_file=args.boxes, ann_height=args.ann_height) if args.boxes else None
-    if not args.dataset:
-        return file_inputs(cfg, args.videos, objects)
-    check_data(cfg, f'{args.dataset}_dataloader')
-    return dataset_inputs(cfg, args.dataset, args.num, objects)
 
 
 def explain_sample(model: Any, sample: dict, args: argparse.Namespace) -> Explanation:

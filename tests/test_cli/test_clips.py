@@ -1,0 +1,25 @@
+"""Options that choose clips."""
+
+from argparse import ArgumentParser
+
+import pytest
+
+from dyreg_mmaction.cli.clips import add_clip_options, check_clip_options
+
+
+@pytest.mark.parametrize(
+    'options, message',
+    [
+        ([], 'give either videos or --dataset'),
+        (['a.mp4', '--dataset', 'val'], 'give either videos or --dataset'),
+        (['a.mp4', '--ann-height', '240'], '--ann-height 240 is that of --boxes, which are not given'),
+        (['--dataset', 'val', '--num', '0'], '--num 0 must be at least 1'),
+    ],
+)
+def test_options_that_contradict_each_other_are_named(options, message, capsys):
+    parser = ArgumentParser()
+    add_clip_options(parser, num=6)
+    args = parser.parse_args(['config.py', 'checkpoint.pth', *options])
+    with pytest.raises(SystemExit):
+        check_clip_options(parser, args)
+    assert message in capsys.readouterr().err
