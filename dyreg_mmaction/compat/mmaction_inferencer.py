@@ -29,15 +29,13 @@ def give_probabilities(inferencer: ModuleType) -> None:
 
 def class_names(cfg: Any, dataset_meta: dict | None) -> list[str] | None:
     """Class names that the checkpoint's ``dataset_meta`` or the config's dataset knows."""
-    from mmaction.registry import DATASETS
+    from dyreg_mmaction.datasets.class_names import dataset_classes
 
-    dataset = cfg.get('test_dataloader', {}).get('dataset', {})
-    known = dataset.get('dataset_type', dataset.get('type'))  # that of a ReplaceDamaged
-    known = DATASETS.get(known) if isinstance(known, str) else known
-    for source in (dataset_meta or {}, dataset.get('metainfo') or {}, getattr(known, 'METAINFO', {})):
-        if source.get('classes'):
-            return list(source['classes'])
-    return None
+    known = (dataset_meta or {}).get('classes')
+    if known:
+        return list(known)
+    num_classes = (cfg.get('model', {}).get('cls_head') or {}).get('num_classes')
+    return dataset_classes(cfg.get('test_dataloader', {}).get('dataset', {}), num_classes)
 
 
 @mends('mmaction.apis.inferencers.actionrecog_inferencer')

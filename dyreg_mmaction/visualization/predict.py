@@ -1,6 +1,5 @@
 """From a config and a checkpoint to clips with regions."""
 
-import json
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
@@ -11,9 +10,10 @@ from mmengine.registry import init_default_scope
 from mmengine.runner import load_checkpoint
 from torch import nn
 
+from dyreg_mmaction.datasets.class_names import dataset_classes, read_classes
 from dyreg_mmaction.datasets.leaves import leaf_datasets
 from dyreg_mmaction.models.attaching import attach_regions
-from dyreg_mmaction.registry import DATASETS, MODELS
+from dyreg_mmaction.registry import MODELS
 
 from .clip import RegionClip, make_clip
 from .inputs import ClipInput
@@ -58,25 +58,18 @@ def class_names(cfg: Config, labels: str | None = None) -> list[str] | None:
     """Names of the classes, where somebody knows them.
 
     Args:
-        cfg (Config): Whose datasets may know them.
+        cfg (Config): Its datasets may know them, see :func:`.dataset_classes`.
         labels (str, optional): File of names, one a line, or Something-Something V2's labels.json.
 
     Raises:
         FileNotFoundError: If there is no such file.
     """
     if labels is not None:
-        text = Path(labels).read_text(encoding='utf-8')
-        if not labels.endswith('.json'):
-            return [line.strip() for line in text.splitlines() if line.strip()]
-        numbers = json.loads(text)
-        return sorted(numbers, key=lambda name: int(numbers[name]))
+        return read_classes(Path(labels))
+    num_classes = (cfg.get('model', {}).get('cls_head') or {}).get('num_classes')
     loaders = filter(None, (cfg.get(f'{split}_dataloader') for split in ('val', 'test', 'train')))
-    for _, settings in (leaf for loader in loaders for leaf in leaf_datasets(loader.dataset)):
-        kind = DATASETS.get(settings.get('dataset_type', settings['type']))
-        known = settings.get('metainfo') or getattr(kind, 'METAINFO', {})
-        if known.get('classes'):
-            return list(known['classes'])
-    return None
+    leaves = (leaf for loader in loaders for _, leaf in leaf_datasets(loader.dataset))
+    return next(filter(None, (dataset_classes(leaf, num_classes) for leaf in leaves)), None)
 
 
 @torch.no_grad()

@@ -3,6 +3,8 @@
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
+
 from ..video.checks import check_video
 from ..video.readers import open_video
 from ..video.timeline import read_timeline
@@ -44,7 +46,7 @@ def describe_video(path: Path) -> VideoFacts:
     height, width, decoder = 0, 0, 'decord'
     for decoder in ('decord', 'pyav'):
         try:
-            height, width = open_video(content, decoder)[0].read([0])[0].shape[:2]
+            height, width = open_video(content, decoder)[0].read(np.array([0]))[0].shape[:2]
             break
         except ValueError:  # a codec that decord does not know
             continue

@@ -1,7 +1,7 @@
 """A table of the videos to print: classes, durations, sizes, and what cannot be read."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
@@ -31,9 +31,9 @@ def overview(
         ).rstrip()
         for cells in ([*zip(row, widths, strict=True)] for row in rows)
     ]
-    whole = [facts[name] for name in splits]
-    lines.append(f'sizes: {_count(f"{found.width}x{found.height}" for found in whole)}')
-    lines.append(f'frames per second: {_count(f"{found.num_frames / found.seconds:.3g}" for found in whole)}')
+    used = [facts[name] for name in splits]
+    lines.append(f'sizes: {_count(f"{found.width}x{found.height}" for found in used)}')
+    lines.append(f'frames per second: {_count(f"{found.num_frames / found.seconds:.3g}" for found in used)}')
     broken = [(entry.name, facts[entry.name].problem) for entry in entries if entry.name not in splits]
     if broken:
         lines.append(f'unreadable, left out: {len(broken)}')
@@ -42,7 +42,7 @@ def overview(
     return '\n'.join(lines)
 
 
-def _count(values) -> str:
+def _count(values: Iterable[str]) -> str:
     counts = Counter(values).most_common()
     shown = ', '.join(f'{value} ({count})' for value, count in counts[:SHOWN])
     return shown + (f' and {len(counts) - SHOWN} other' if len(counts) > SHOWN else '')
