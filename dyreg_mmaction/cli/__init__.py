@@ -1,1 +1,1 @@
-"""What only command lines use: configs and their options, checks before a run, processes, launching."""
+"""Commands, and what only they use: reading configs, their options and checks, processes, launching."""
