@@ -13,7 +13,6 @@ from video_cases import noise_in_motion, write_codec
 
 from dyreg_mmaction.datasets.layers import load_through
 from dyreg_mmaction.datasets.replace_damaged import build_replacing, replace_damaged
-from dyreg_mmaction.datasets.video import write_video
 from dyreg_mmaction.datasets.video.timeline import import_av
 
 
@@ -22,13 +21,6 @@ def scope():
     import_av().logging.set_level(None)
     with DefaultScope.overwrite_default_scope('mmaction'):
         yield
-
-
-@pytest.fixture(scope='module')
-def video(tmp_path_factory) -> Path:
-    path = tmp_path_factory.mktemp('video') / 'whole.webm'
-    write_video(path, noise_in_motion(), fps=12)
-    return path
 
 
 def damage(content: bytes, rng: np.random.Generator) -> bytes:
@@ -94,10 +86,10 @@ def test_no_worker_dies_or_hangs_on_damaged_files(tmp_path, decoder, codec):
     assert all(int(Path(path).stem) % 3 and f'{Path(path).name} cannot be read' in r for path, r in damaged.items())
 
 
-def test_the_next_sample_stands_for_one_that_cannot_be_read(video, tmp_path):
-    shutil.copy(video, tmp_path / 'a.webm')
+def test_the_next_sample_stands_for_one_that_cannot_be_read(webm, tmp_path):
+    shutil.copy(webm, tmp_path / 'a.webm')
     lines = 'a.webm 3\nno.webm 4\ncut.webm 5\n'
-    (tmp_path / 'cut.webm').write_bytes(video.read_bytes()[: video.stat().st_size // 2])
+    (tmp_path / 'cut.webm').write_bytes(webm.read_bytes()[: webm.stat().st_size // 2])
     for test_mode, label in ((False, 3), (True, 4)):
         sample = loaded(dataset(tmp_path, lines, test_mode=test_mode), 1)['data_samples']
         assert sample.gt_label.item() == label
@@ -141,8 +133,8 @@ class Fails:
         return results['no such key']
 
 
-def test_a_fault_of_a_transform_is_no_damage(video, tmp_path):
-    shutil.copy(video, tmp_path / 'a.webm')
+def test_a_fault_of_a_transform_is_no_damage(webm, tmp_path):
+    shutil.copy(webm, tmp_path / 'a.webm')
     videos = dataset(tmp_path, 'no.webm 0\na.webm 1\n')
     transforms = videos.pipeline.transforms
     for place in (3, len(transforms) - 1):  # after decoding
@@ -161,8 +153,8 @@ def nested(kind):
 
 
 @pytest.mark.parametrize('kind', ['WithNeighbours', 'RandomApply'])
-def test_a_fault_of_a_transform_inside_another_is_no_damage_either(video, tmp_path, kind):
-    shutil.copy(video, tmp_path / 'a.webm')
+def test_a_fault_of_a_transform_inside_another_is_no_damage_either(webm, tmp_path, kind):
+    shutil.copy(webm, tmp_path / 'a.webm')
     videos = dataset(tmp_path, 'no.webm 0\na.webm 1\n')
     videos.pipeline = Compose([dict(type='VideoInit'), PIPELINE[0], nested(kind), PIPELINE[-1]])
     with pytest.raises(AssertionError):
@@ -175,8 +167,8 @@ def test_a_fault_of_a_transform_inside_another_is_no_damage_either(video, tmp_pa
         loaded(videos, 0)
 
 
-def test_the_dataset_stays_the_one_that_was_asked_for(video, tmp_path):
-    shutil.copy(video, tmp_path / 'a.webm')
+def test_the_dataset_stays_the_one_that_was_asked_for(webm, tmp_path):
+    shutil.copy(webm, tmp_path / 'a.webm')
     videos = dataset(tmp_path, 'a.webm 0\nno.webm 1\n', test_mode=True, metainfo=dict(classes=['x', 'y']))
     assert type(videos) is VideoDataset and videos.metainfo['classes'] == ['x', 'y'] and len(videos) == 2
     assert len(videos.get_subset([0])) == 1 and videos.test_mode
@@ -189,8 +181,8 @@ def test_the_dataset_stays_the_one_that_was_asked_for(video, tmp_path):
     assert ours['inputs'].equal(theirs['inputs']) and ours['data_samples'].gt_label == theirs['data_samples'].gt_label
 
 
-def test_the_label_of_a_test_is_kept_in_datasets_of_datasets(video, tmp_path):
-    shutil.copy(video, tmp_path / 'a.webm')
+def test_the_label_of_a_test_is_kept_in_datasets_of_datasets(webm, tmp_path):
+    shutil.copy(webm, tmp_path / 'a.webm')
     videos = dataset(tmp_path, 'a.webm 0\nno.webm 1\n', test_mode=True)
     both = ConcatDataset([videos, videos])
     load_through(both, replace_damaged)
@@ -213,16 +205,16 @@ class Own(Dataset):
 
 
 @pytest.mark.parametrize('kind', [Own, lambda videos: Subset(videos, [0, 1])], ids=['Own', 'Subset'])
-def test_samples_are_replaced_in_datasets_that_are_not_mmengines(video, tmp_path, kind):
-    shutil.copy(video, tmp_path / 'a.webm')
+def test_samples_are_replaced_in_datasets_that_are_not_mmengines(webm, tmp_path, kind):
+    shutil.copy(webm, tmp_path / 'a.webm')
     videos = kind(dataset(tmp_path, 'no.webm 1\na.webm 0\n'))
     load_through(videos, replace_damaged)
     sample = loaded(videos, 0)['data_samples']
     assert 'no.webm cannot be read' in next(iter(sample.damaged.values())) and 'damaged' not in loaded(videos, 1)
 
 
-def test_where_samples_cannot_report_damage_its_error_is_raised(video, tmp_path):
-    shutil.copy(video, tmp_path / 'a.webm')
+def test_where_samples_cannot_report_damage_its_error_is_raised(webm, tmp_path):
+    shutil.copy(webm, tmp_path / 'a.webm')
     videos = Own(dataset(tmp_path, 'no.webm 1\na.webm 0\n'), key='label')
     load_through(videos, replace_damaged)
     with pytest.raises(ValueError, match='no.webm cannot be read'):
@@ -230,8 +222,8 @@ def test_where_samples_cannot_report_damage_its_error_is_raised(video, tmp_path)
     assert set(loaded(videos, 1)) == {'inputs', 'label'}
 
 
-def test_all_copies_of_a_repeated_augmentation_report_damage(video, tmp_path):
-    shutil.copy(video, tmp_path / 'a.webm')
+def test_all_copies_of_a_repeated_augmentation_report_damage(webm, tmp_path):
+    shutil.copy(webm, tmp_path / 'a.webm')
     (tmp_path / 'list.txt').write_text('no.webm 1\na.webm 0\n')
     steps = [dict(type='DecordInit'), PIPELINE[0], dict(type='DecordDecode'), *PIPELINE[-2:]]
     settings = dict(ann_file=str(tmp_path / 'list.txt'), data_prefix=dict(video=str(tmp_path)), pipeline=steps)
@@ -239,14 +231,14 @@ def test_all_copies_of_a_repeated_augmentation_report_damage(video, tmp_path):
     assert [list(copy['data_samples'].damaged) for copy in loaded(videos, 0)] == [[str(tmp_path / 'no.webm')]] * 2
 
 
-def test_a_dataset_that_reads_batches_itself_still_does(video, tmp_path):
+def test_a_dataset_that_reads_batches_itself_still_does(webm, tmp_path):
     class Batches(Own):
         __getitem__ = None
 
         def __getitems__(self, indices):
             return [self.videos[index] for index in indices]
 
-    shutil.copy(video, tmp_path / 'a.webm')
+    shutil.copy(webm, tmp_path / 'a.webm')
     videos = Batches(dataset(tmp_path, 'no.webm 1\na.webm 0\n'))
     load_through(videos, replace_damaged)
     assert 'damaged' in loaded(videos, 0)['data_samples']

@@ -1,6 +1,6 @@
 """Frames of a video file: all in order, or some by their numbers, by decord, PyAV or torchcodec."""
 
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
 from fractions import Fraction
 from functools import partial
@@ -16,7 +16,7 @@ from .timeline import Content, Timeline, display_matrix, import_av, map_file, op
 class Reader(Protocol):
     """A video that is open."""
 
-    def read(self, numbers: np.ndarray) -> list[np.ndarray]:
+    def read(self, numbers: Sequence[int] | np.ndarray) -> list[np.ndarray]:
         """Frames (H, W, 3), RGB, of these numbers, in their order; any number may come more than once."""
 
 
@@ -78,7 +78,7 @@ class DecordReader:
                 'configs of dyreg_mmaction)'
             ) from error
 
-    def read(self, numbers: np.ndarray) -> list[np.ndarray]:
+    def read(self, numbers: Sequence[int] | np.ndarray) -> list[np.ndarray]:
         return list(self.video.get_batch(numbers).asnumpy())
 
 
@@ -88,7 +88,7 @@ class PyAVReader:
     def __init__(self, content: bytes, timeline: Timeline, num_threads: int = 1) -> None:
         self.content, self.num_threads = content, num_threads
 
-    def read(self, numbers: np.ndarray) -> list[np.ndarray]:
+    def read(self, numbers: Sequence[int] | np.ndarray) -> list[np.ndarray]:
         wanted, frames = set(np.asarray(numbers).tolist()), {}
         for number, convert in enumerate(decode(self.content, self.num_threads)):
             if number in wanted:
@@ -144,7 +144,7 @@ class TorchcodecReader:
 
         self.video = VideoDecoder(content, dimension_order='NHWC', num_ffmpeg_threads=num_threads)
 
-    def read(self, numbers: np.ndarray) -> list[np.ndarray]:
+    def read(self, numbers: Sequence[int] | np.ndarray) -> list[np.ndarray]:
         return list(self.video.get_frames_at(np.asarray(numbers).tolist()).data.numpy())
 
 

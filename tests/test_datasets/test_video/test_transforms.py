@@ -1,7 +1,6 @@
 """Opening and decoding of videos in a pipeline: damaged ones raise errors with their names."""
 
 import shutil
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -19,13 +18,6 @@ def scope():
         yield
 
 
-@pytest.fixture(scope='module')
-def video(tmp_path_factory) -> Path:
-    path = tmp_path_factory.mktemp('video') / 'whole.webm'
-    write_video(path, noise_in_motion(), fps=12)
-    return path
-
-
 def read(path, decoder='decord', numbers=(0, 7, 7, 3, 19)):
     results = VideoInit(decoder)(dict(filename=str(path)))
     return VideoDecode()(dict(results, frame_inds=np.array(numbers)))
@@ -38,9 +30,9 @@ def test_an_unknown_decoder_is_refused():
 
 @pytest.mark.parametrize('decoder', ['decord', 'pyav'])
 @pytest.mark.parametrize('share', [0.3, 0.6, 0.9])
-def test_a_truncated_webm_that_decodes_short_is_found(video, tmp_path, decoder, share):
+def test_a_truncated_webm_that_decodes_short_is_found(webm, tmp_path, decoder, share):
     path = tmp_path / 'cut.webm'
-    path.write_bytes(video.read_bytes()[: int(video.stat().st_size * share)])
+    path.write_bytes(webm.read_bytes()[: int(webm.stat().st_size * share)])
     with pytest.raises(ValueError, match=r'cut.webm cannot be read: truncated: \d+ of about 20 frames'):
         read(path, decoder)
 
@@ -67,8 +59,8 @@ def test_videos_of_few_frames_are_read(tmp_path, decoder):
 
 
 @pytest.mark.parametrize('decoder', ['decord', 'pyav'])
-def test_a_wrong_extension_does_not_matter(video, tmp_path, decoder):
-    shutil.copy(video, tmp_path / 'video.avi')
+def test_a_wrong_extension_does_not_matter(webm, tmp_path, decoder):
+    shutil.copy(webm, tmp_path / 'video.avi')
     assert len(read(tmp_path / 'video.avi', decoder)['imgs']) == 5
 
 
