@@ -23,10 +23,9 @@ TESTS = [
     'tests/test_models/test_dyreg_gnn.py',
     'tests/test_ops/test_kernels.py',
     'tests/test_ops/test_regions.py',
-    'tests/test_config_text.py',
     'tests/test_malicious_checkpoints.py',
     'tests/test_packaging.py',
-    'tests/test_compat.py',
+    'tests/test_compat',
     'tests/test_progress.py',
     'tests/test_visualization/test_pictures.py',
 ]

@@ -5,7 +5,7 @@ Datasets, hooks, metrics and visualizers are imported by the registries when a c
 
 from . import compat
 
-compat.apply()  # before anything of MMAction2 is imported
+compat.apply_repairs()  # before anything of MMAction2 is imported
 
 from . import checkpoints, models, registry  # noqa: E402
 from .inference import fuse_for_inference  # noqa: E402

@@ -92,7 +92,7 @@ def test_no_pickle_is_executed(gadget, writer, tmp_path, monkeypatch):
         assert not (tmp_path / 'trace').exists()
 
 
-# before PyTorch 2.6 the inner one is loaded as compat/torch.py has it, and refused
+# before PyTorch 2.6 the inner one is loaded as compat/older_torch.py has it, and refused
 @pytest.mark.parametrize(
     'gadget', ['os.system', 'eval', 'exec', *(['torch.load inside'] if torch.__version__ >= '2.6' else [])]
 )

@@ -34,13 +34,13 @@ from dyreg_mmaction import registry
 ROOT = Path(__file__).parents[1]
 README = (ROOT / 'README.md').read_text()
 ENVIRONMENT = {**os.environ, 'PYTHONPATH': os.pathsep.join([str(ROOT), *filter(None, sys.path)])}
-# with the remedies without which it fails on this stack
+# with the repairs that it needs on this stack
 IMPORT_MMACTION = """
 import sys
 sys.path.insert(0, 'dyreg_mmaction')
-from compat import mmaction
+from compat import imports
 sys.path.pop(0)
-mmaction.supply_drn(), mmaction.alias_importlib_metadata(), mmaction.leave_out_vindlu()
+imports.supply_drn(), imports.alias_importlib_metadata(), imports.leave_out_vindlu()
 import mmaction.models
 """
 

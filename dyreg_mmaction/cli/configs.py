@@ -5,6 +5,7 @@ from typing import Any
 
 from mmengine.config import Config
 
+from dyreg_mmaction.compat import enable_policies
 from dyreg_mmaction.compat.config_variables import set_variables
 
 from .config_errors import named_errors
@@ -16,12 +17,14 @@ def read_config(path: str | Path, options: dict[str, Any] | None = None) -> Conf
 
     An option without a dot that a file of the config, or of its bases, assigns is set there, so that all that is made
     of it follows: ``data_root=DIR`` or ``flip_ratio=0.5`` have an effect wherever the files use these names. Classes
-    that a pure Python config imports are replaced by their registered names, see :func:`.name_types`.
+    that a pure Python config imports are replaced by their registered names, see :func:`.name_types`. Enables the
+    policies of compat/.
 
     Raises:
         FileNotFoundError: If there is none.
         ValueError: If it cannot be read, with file and line.
     """
+    enable_policies()
     if '::' not in str(path) and not Path(path).is_file():
         raise FileNotFoundError(f'config {str(path)!r} does not exist; configs/ has those of this package')
     options = options or {}

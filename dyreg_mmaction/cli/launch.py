@@ -11,6 +11,7 @@ from mmaction.registry import RUNNERS
 from mmengine.config import Config
 from mmengine.runner import Runner
 
+from dyreg_mmaction.compat import enable_policies
 from dyreg_mmaction.engine.checks import check_config
 from dyreg_mmaction.engine.hooks.damaged_samples import watch_damaged
 from dyreg_mmaction.engine.hooks.fitting_weights import FittingWeightsHook
@@ -71,7 +72,8 @@ def check_sync_bn(cfg: Config) -> None:
 
 
 def build_runner(cfg: Config) -> Runner:
-    """The runner that the config asks for, mmengine's by default."""
+    """The runner that the config asks for, mmengine's by default, with the policies of compat/."""
+    enable_policies()
     name_types(cfg)  # of a config that no tool has read
     runner = RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
     watch_damaged(runner)

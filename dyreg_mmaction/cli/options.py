@@ -3,11 +3,11 @@
 import os
 from argparse import Namespace
 
+from mmengine import runner
 from mmengine.config import Config
-from mmengine.runner import find_latest_checkpoint
 
 from dyreg_mmaction.checkpoints import load_file
-from dyreg_mmaction.compat.checkpoint_files import is_whole
+from dyreg_mmaction.compat.resuming import is_whole
 from dyreg_mmaction.engine import AttachRegionsHook, FiniteHook
 from dyreg_mmaction.evaluation import ObjectDistance
 from dyreg_mmaction.registry import HOOKS, METRICS
@@ -32,7 +32,7 @@ def set_resume(cfg: Config, resume: str | None) -> str:
         if not cfg.get('resume'):
             return ''
         resume = cfg.get('load_from') or 'auto'
-    checkpoint = find_latest_checkpoint(cfg.work_dir) if resume == 'auto' else resume
+    checkpoint = runner.find_latest_checkpoint(cfg.work_dir) if resume == 'auto' else resume
     if checkpoint is None:
         cfg.resume = False
         start = f'load_from={cfg.load_from!r}' if cfg.get('load_from') else 'the first weights of the model'

@@ -3,7 +3,7 @@
 from mmengine.dist import broadcast_object_list, is_main_process
 from mmengine.runner import Runner
 
-from dyreg_mmaction.compat.checkpoint_files import find_checkpoint_since
+from dyreg_mmaction.compat.resuming import find_checkpoint_since
 
 from .processes import is_restarted
 

@@ -1,10 +1,9 @@
-"""From the file of a checkpoint to its tensors: one function for all of MMEngine's loaders, which executes nothing."""
+"""Loading checkpoints without executing pickles, for all loaders of MMEngine."""
 
 import functools
 import inspect
 import json
 import os.path as osp
-import sys
 from collections.abc import Callable
 from types import ModuleType
 from typing import Any
@@ -12,52 +11,55 @@ from typing import Any
 import numpy as np
 import torch
 
+from .replacing import wrap_in_mmengine
+
 
 def load_weights(file: Any, map_location: Any = None) -> Any:
-    """Load tensors and plain data from a file, a path or a stream; nothing that the file names is executed.
+    """Load tensors and plain data from a path or stream without executing what it names.
 
     Raises:
-        pickle.UnpicklingError: If there is anything else in it.
+        pickle.UnpicklingError: If it holds anything else.
     """
     return torch.load(file, map_location=map_location, weights_only=True)
 
 
 class _Torch(ModuleType):
-    """PyTorch as a module of MMEngine that loads checkpoints sees it."""
+    """PyTorch for a module of MMEngine that loads checkpoints."""
 
     load = staticmethod(load_weights)
 
+    def __init__(self, torch: Any) -> None:
+        super().__init__('torch')
+        self._torch = torch
+
     def __getattr__(self, name: str) -> Any:
-        return getattr(torch, name)
+        return getattr(self._torch, name)
 
 
 def load_weights_everywhere() -> None:
-    """``mmengine/runner/checkpoint.py:371``: a pickle from a URL is executed, as ``torch.hub`` asks for it by default.
-
-    The loaders of files ask for nothing, so that ``TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD`` makes them execute pickles too.
-    """
+    """Pickles from URLs are executed, and with ``TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD`` those from files too: now none."""
     from mmengine.runner import checkpoint
-    from mmengine.utils.dl_utils import hub
 
-    stock = hub.load_url
-    # PyTorch 2.1 has no such argument, and calls torch.load, which compat/torch.py makes safe there
-    arguments = dict(weights_only=True) if 'weights_only' in inspect.signature(stock).parameters else {}
+    def wrap(stock: Callable) -> Callable:
+        parameters = inspect.signature(stock).parameters
+        # PyTorch 2.1 has no such argument; there older_torch.py makes torch.load safe
+        is_known = 'weights_only' in parameters or any(each.kind is each.VAR_KEYWORD for each in parameters.values())
+        arguments = dict(weights_only=True) if is_known else {}
 
-    def load_url(url: str, *args: Any, **kwargs: Any) -> Any:
-        return stock(url, *args, **arguments | kwargs)
+        @functools.wraps(stock)
+        def load_url(url: str, *args: Any, **kwargs: Any) -> Any:
+            return stock(url, *args, **arguments | kwargs)
 
-    for name, module in list(sys.modules.items()):
-        if name.startswith('mmengine') and vars(module).get('load_url') is stock:
-            module.load_url = load_url  # type: ignore[attr-defined]
-    for module in (checkpoint, hub):
-        module.torch = _Torch('torch')  # type: ignore[attr-defined]
+        return load_url
+
+    wrap_in_mmengine('load_url', wrap)
+    checkpoint.torch = _Torch(checkpoint.torch)  # type: ignore[attr-defined]
 
 
 def load_torchvision_weights() -> None:
-    """``mmengine/runner/checkpoint.py:143``: ``torchvision://resnet50`` needs torchvision for a list of addresses.
+    """``torchvision://resnet50`` needs torchvision for a list of URLs, which MMEngine has too.
 
-    mmengine has that list too. The stock loader stays in charge wherever torchvision can be imported (one built for
-    another torch cannot).
+    MMEngine's loader is used if torchvision can be imported, which it cannot if it was built for another PyTorch.
     """
     import mmengine
     from mmengine.runner import checkpoint
@@ -76,19 +78,19 @@ def load_torchvision_weights() -> None:
             addresses = json.load(file)
         name = filename.partition('://')[2]
         if name not in addresses:
-            raise ValueError(f'{filename!r} is none of the weights known without torchvision: {", ".join(addresses)}.')
+            raise ValueError(f'{filename!r} is not in the list of weights without torchvision: {", ".join(addresses)}.')
         return checkpoint.load_from_http(addresses[name], map_location)
 
     for prefix, loader in list(checkpoint.CheckpointLoader._schemes.items()):
-        if loader is stock:  # and not one that somebody has registered
+        if loader is stock:  # not one that a user has registered
             checkpoint.CheckpointLoader.register_scheme(prefix, load_from_torchvision, force=True)
 
 
 def trust_logs_in_checkpoints() -> None:
-    """``mmengine/runner/checkpoint.py:347``: torch >= 2.6 refuses mmengine's checkpoints for the log in them.
+    """PyTorch 2.6 refuses to load MMEngine's checkpoints because of the log in them: the log is allowed.
 
-    ``weights_only`` stays on: only HistoryBuffer and numpy's arrays become loadable, and ``getattr``, by which the
-    methods of HistoryBuffer are pickled, reaches nothing but them.
+    ``weights_only`` stays on: only HistoryBuffer, NumPy's arrays and, through a restricted ``getattr``, the methods of
+    HistoryBuffer are allowed.
     """
     from mmengine.logging import HistoryBuffer
 

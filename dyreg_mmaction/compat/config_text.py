@@ -1,15 +1,17 @@
-"""The config in a checkpoint, read as data: MMEngine runs it as a Python program."""
+"""Reading the config in a checkpoint as literals, which MMEngine executes as Python."""
 
 import ast
 import contextlib
+import functools
+import threading
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from .loaded_objects import find_loaded, imports, is_model_of_libraries
 
 MAX_LENGTH = 10**7  # configs have some ten thousand characters
-REMEDY = 'give the config as a file of your own, or import the package that registers the type, if you trust it'
+FIX = 'give the config as a file of your own, or import the package that registers the type, if you trust it'
 
 # keys of what registries look up
 TYPES = ('type', 'runner_type', 'constructor', 'collate_fn')
@@ -19,6 +21,8 @@ SCOPES = ('_scope_', 'default_scope')
 BUILT = ('model', 'visualizer')
 PARTS = {'model', 'transform', 'visualizer', 'vis_backend', 'task util', 'weight initializer', 'function'}
 TIMM_FILES = {'checkpoint_path', 'pretrained_cfg', 'pretrained_cfg_overlay'}  # timm unpickles these
+
+_lock = threading.RLock()  # while Config.fromstring is replaced
 
 
 def read_config_text(text: Any, is_built: bool = True) -> Any:
@@ -40,7 +44,7 @@ def read_config_text(text: Any, is_built: bool = True) -> Any:
     from mmengine.config import Config
 
     if not isinstance(text, str) or len(text) > MAX_LENGTH or '\0' in text:
-        raise ValueError(f'the config in a checkpoint must be a text of at most {MAX_LENGTH} characters; {REMEDY}')
+        raise ValueError(f'the config in a checkpoint must be a text of at most {MAX_LENGTH} characters; {FIX}')
     try:
         content = {name: value for node in ast.parse(text).body for name, value in [_assignment(node)]}
         content.pop('custom_imports', None)
@@ -48,7 +52,7 @@ def read_config_text(text: Any, is_built: bool = True) -> Any:
             _check_types(content)
         return Config(content)
     except (SyntaxError, RecursionError, MemoryError, TypeError, KeyError) as error:
-        raise ValueError(f'the config in a checkpoint cannot be read ({error!r}); {REMEDY}') from error
+        raise ValueError(f'the config in a checkpoint cannot be read ({error!r}); {FIX}') from error
 
 
 def _assignment(node: ast.stmt) -> tuple[str, Any]:
@@ -83,7 +87,7 @@ class _Literals(ast.NodeTransformer):
 def _refused(node: ast.AST) -> ValueError:
     return ValueError(
         f'the config in a checkpoint has more than literals in line {getattr(node, "lineno", "?")} '
-        f'({ast.unparse(node)[:60]!r}), and no Python of a checkpoint is executed; {REMEDY}'
+        f'({ast.unparse(node)[:60]!r}), and no Python of a checkpoint is executed; {FIX}'
     )
 
 
@@ -106,7 +110,7 @@ def _check_types(content: dict) -> None:
     if refused:
         raise ValueError(
             f'the config in a checkpoint asks for {refused[0]!r}, which is no registered class, or none that belongs '
-            f'there, and nothing that a checkpoint names is imported or called; {REMEDY}'
+            f'there, and nothing that a checkpoint names is imported or called; {FIX}'
         )
 
 
@@ -119,7 +123,7 @@ def _names(value: Any, is_built: bool = False) -> Iterator[tuple[str, str, bool]
         if str(value.get('type')).startswith('timm.') and (files := TIMM_FILES & value.keys()):
             raise ValueError(
                 f'the config in a checkpoint asks timm for other weights, by {min(files)}, and timm may execute what '
-                f'is in them; {REMEDY}'
+                f'is in them; {FIX}'
             )
         for key, part in value.items():
             yield from _names(part, is_built or key in BUILT or str(key).endswith('pipeline'))
@@ -143,3 +147,33 @@ def _registered() -> tuple[set[str], dict[int, set[str]]]:
         for module in registry.module_dict.values():
             classes[id(module)].add(registry.name)
     return names, classes
+
+
+def read_configs_of_checkpoints() -> None:
+    """Resuming and inferencers execute the config in a checkpoint as Python: now it is read as literals."""
+    from mmengine.config import Config
+    from mmengine.infer import BaseInferencer
+    from mmengine.runner import FlexibleRunner, Runner
+
+    def reading(stock: Callable, is_built: bool) -> Callable:
+        @functools.wraps(stock)
+        def method(*args: Any, **kwargs: Any) -> Any:
+            with _lock:
+                previous = vars(Config)['fromstring']
+
+                def fromstring(cfg_str: str, file_format: str) -> Any:
+                    if file_format == '.py':
+                        return read_config_text(cfg_str, is_built)
+                    return previous.__func__(cfg_str, file_format)
+
+                Config.fromstring = staticmethod(fromstring)
+                try:
+                    return stock(*args, **kwargs)
+                finally:
+                    Config.fromstring = previous
+
+        return method
+
+    for runner in (Runner, FlexibleRunner):
+        runner.resume = reading(runner.resume, is_built=False)
+    BaseInferencer._init_model = reading(BaseInferencer._init_model, is_built=True)

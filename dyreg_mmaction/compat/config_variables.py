@@ -26,15 +26,12 @@ def set_variables(values: Mapping[str, Any]) -> Iterator[None]:
 
 
 def parse_variables() -> None:
-    """``mmengine/config/config.py:918`` merges ``--cfg-options`` into what a file has made of its variables.
-
-    Its two parsers, of files with ``_base_`` and of files that import, now heed :func:`set_variables`.
-    """
+    """``--cfg-options`` change a variable of a config, not what is made of it: now both."""
     from mmengine.config import config
 
     for name in ('RemoveAssignFromAST', 'ImportTransformer'):
         parser = getattr(config, name)
-        if not hasattr(parser, 'visit_AugAssign'):
+        if not issubclass(parser, _SetVariables):
             setattr(config, name, type(name, (_SetVariables, parser), {}))
 
 

@@ -1,4 +1,4 @@
-"""Objects by name among what has been imported; a name imports nothing."""
+"""Finding objects by name without importing anything."""
 
 import importlib
 import importlib.util
@@ -50,9 +50,9 @@ def is_model_of_libraries(name: str) -> bool:
 
 
 def import_no_bare_names() -> None:
-    """``mmengine/registry/registry.py:506`` imports the module ``x`` for a type ``x`` that the registry lacks.
+    """For a type ``x`` that is not registered, registries import the module ``x``: now only ``package.Class``.
 
-    A module cannot be built, so nothing is lost. Full names of classes, ``package.Class``, are imported as before.
+    A module cannot be built, so no config needs this.
     """
     from mmengine.registry import registry
 

@@ -1,4 +1,4 @@
-"""Remedies for a module that wait until somebody imports it, so that nothing is imported for their sake."""
+"""Patches that wait until a module is imported, so that `import dyreg_mmaction` does not import it for them."""
 
 import functools
 import sys
@@ -8,14 +8,14 @@ from importlib.abc import MetaPathFinder
 from types import ModuleType
 
 
-class _Mender(MetaPathFinder):
-    """Hands a module to its remedies as soon as it has been imported."""
+class _PatchingFinder(MetaPathFinder):
+    """Finds modules as the other finders do and patches them once they are imported."""
 
     def __init__(self) -> None:
-        self.remedies: dict[str, list[Callable[[ModuleType], None]]] = defaultdict(list)
+        self.patches: dict[str, list[Callable[[ModuleType], None]]] = defaultdict(list)
 
     def find_spec(self, name, path=None, target=None):
-        if name not in self.remedies:
+        if name not in self.patches:
             return None
         later = sys.meta_path[sys.meta_path.index(self) + 1 :]
         spec = next(filter(None, (finder.find_spec(name, path, target) for finder in later)), None)
@@ -25,30 +25,30 @@ class _Mender(MetaPathFinder):
 
         def exec_module(module: ModuleType) -> None:
             stock(module)
-            for remedy in self.remedies[name]:
-                remedy(module)
+            for patch in self.patches[name]:
+                patch(module)
 
         spec.loader.exec_module = exec_module  # type: ignore[method-assign]
         return spec
 
 
-_mender = _Mender()
+_finder = _PatchingFinder()
 
 
-def mends(*names: str) -> Callable[[Callable[[ModuleType], None]], Callable[[], None]]:
-    """Makes a function of the modules ``names`` a remedy that waits for the import of each."""
+def on_import(*names: str) -> Callable[[Callable[[ModuleType], None]], Callable[[], None]]:
+    """Make a function that patches a module a patch of the modules ``names``, applied when each is imported."""
 
-    def decorate(mend: Callable[[ModuleType], None]) -> Callable[[], None]:
-        @functools.wraps(mend)
-        def remedy() -> None:
+    def decorate(patch: Callable[[ModuleType], None]) -> Callable[[], None]:
+        @functools.wraps(patch)
+        def apply() -> None:
             for name in names:
                 if name in sys.modules:
-                    mend(sys.modules[name])
+                    patch(sys.modules[name])
                 else:
-                    _mender.remedies[name].append(mend)
-            if _mender not in sys.meta_path:
-                sys.meta_path.insert(0, _mender)
+                    _finder.patches[name].append(patch)
+            if _finder not in sys.meta_path:
+                sys.meta_path.insert(0, _finder)
 
-        return remedy
+        return apply
 
     return decorate

@@ -1,4 +1,4 @@
-"""Workers of DataLoaders that spawn or forkserver start: new interpreters, in which nothing has been patched."""
+"""Workers of DataLoaders that spawn or forkserver start: new interpreters without any patch."""
 
 import warnings
 from collections.abc import Callable
@@ -10,15 +10,15 @@ _stock: Callable | None = None
 
 
 def run_worker(*args: Any, **kwargs: Any) -> None:
-    """PyTorch's loop of a worker. A new process imports this package to find it, before it unpickles the dataset."""
+    """Run PyTorch's loop of a worker. To find this function, a new process imports this package first."""
     assert _stock is not None, 'import dyreg_mmaction first'
     _stock(*args, **kwargs)
 
 
 def patch_in_workers() -> None:
-    """``torch/utils/data/dataloader.py:1148`` starts workers by a function of PyTorch, which imports nothing of ours.
+    """Workers that spawn or forkserver start import MMAction2 without repairs: they now import this package first.
 
-    Such workers are the default on Python 3.14, macOS and Windows, and would import MMAction2 unpatched.
+    Such workers are the default on Python 3.14, macOS and Windows.
     """
     global _stock
     worker: Any

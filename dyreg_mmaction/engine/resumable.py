@@ -16,6 +16,7 @@ from mmengine.hooks import CheckpointHook
 from mmengine.runner import EpochBasedTrainLoop, Runner
 from torch.utils.data import Sampler
 
+from dyreg_mmaction.compat import enable_loop_policies
 from dyreg_mmaction.datasets.layers import load_through
 from dyreg_mmaction.registry import DATA_SAMPLERS, LOOPS
 
@@ -102,6 +103,9 @@ class ResumableTrainLoop(EpochBasedTrainLoop):
     schedules and best scores that depend on it are exact too. On SIGTERM it saves and exits, see
     :class:`SaveAndExitHook`.
 
+    It enables the policies of compat/ that still have an effect: checkpoints are written atomically, and a resumed
+    training uses the newest whole one.
+
     Not exact: state that hooks keep to themselves (such as EarlyStoppingHook's patience), accumulated gradients, and
     another number of processes or batch size than before.
 
@@ -112,6 +116,7 @@ class ResumableTrainLoop(EpochBasedTrainLoop):
     """
 
     def __init__(self, runner: Runner, dataloader: dict, **kwargs) -> None:
+        enable_loop_policies()
         sampler = dict(type='dyreg_mmaction.SeededSampler', sampler=dataloader['sampler'])
         super().__init__(runner, dict(dataloader, sampler=sampler), **kwargs)
         load_through(self.dataloader.dataset, load_seeded)

@@ -2,7 +2,7 @@
 
 from mmengine.config import Config
 
-from dyreg_mmaction.compat.mmaction_inferencer import class_names
+from dyreg_mmaction.compat.inferencers import class_names
 
 # numbers of the frames of a clip, by the way of sampling; total: of the video
 POSITIONS = {

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from torch import nn
 
-from dyreg_mmaction.compat.checkpointing import thread
+from dyreg_mmaction.compat.activation_checkpointing import thread
 
 
 class Forward:

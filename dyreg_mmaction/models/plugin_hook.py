@@ -50,7 +50,7 @@ class PluginHook:
             raise RuntimeError(
                 f'the sub-module {self.path!r} runs outside of a forward of its backbone, where the number of clips is '
                 'unknown; run the whole backbone; if an activation checkpoint of your own runs it again in backward, '
-                'use dyreg_mmaction.compat.checkpointing.checkpoint_in_forward'
+                'use dyreg_mmaction.compat.activation_checkpointing.checkpoint_in_forward'
             )
         plugin = self.plugins[self.key]
         refined: Any = self.layout.from_map(plugin(self.layout.to_map(output, forward)), output)

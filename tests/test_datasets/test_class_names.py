@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from dyreg_mmaction.compat.mmaction_inferencer import class_names as inferencer_names
+from dyreg_mmaction.compat.inferencers import class_names as inferencer_names
 from dyreg_mmaction.datasets.class_names import dataset_classes
 from dyreg_mmaction.visualization.predict import class_names
 

@@ -13,6 +13,7 @@ from mmengine.logging import MessageHub
 from mmengine.runner import Runner
 from region_runs import config, digits, recognizer
 
+from dyreg_mmaction.compat import enable_policies
 from dyreg_mmaction.datasets.synthetic.sync_mnist import MultiSyncMNIST
 from dyreg_mmaction.registry import MODELS
 
@@ -148,6 +149,7 @@ def test_accumulated_gradients_are_those_of_the_whole_batch(tmp_path, kind):
 
 
 def test_a_training_in_mixed_precision_goes_the_way_of_the_full_one(tmp_path):
+    enable_policies()  # of which one lets a CPU train in mixed precision
     _, full = train(tmp_path / 'full', lr=2e-4)
     _, mixed = train(tmp_path / 'mixed', lr=2e-4, type='AmpOptimWrapper', dtype='bfloat16')
     for key in ('motion_likelihood/weight', 'loss_motion_likelihood', 'loss_cls'):

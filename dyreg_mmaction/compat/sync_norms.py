@@ -1,9 +1,6 @@
-"""torch.distributed of PyTorch 2."""
+"""SyncBatchNorm of PyTorch on CPUs."""
 
 import functools
-import importlib
-import os
-import warnings
 from typing import Any
 
 import torch
@@ -14,52 +11,25 @@ from torch.nn.parallel import DistributedDataParallel
 
 
 def sync_norms_on_cpu() -> None:
-    """``torch/nn/modules/batchnorm.py:846``: SyncBatchNorm refuses a CPU in several processes; now it runs there too.
+    """SyncBatchNorm and DDP refuse a SyncBatchNorm on a CPU: there, ``all_reduce`` sums the statistics.
 
-    ``torch/nn/parallel/distributed.py:2452`` refuses it as well, in a method that does nothing else. So configs for
-    GPUs, with ``sync_bn='torch'`` or ``norm_cfg=dict(type='SyncBN')``, train alike on CPUs.
+    Configs for GPUs with ``sync_bn='torch'`` or ``norm_cfg=dict(type='SyncBN')`` train in the same way on CPUs.
     """
     stock = SyncBatchNorm.forward
+    stock_check = DistributedDataParallel._passing_sync_batchnorm_handle
 
     @functools.wraps(stock)
     def forward(self: SyncBatchNorm, x: Tensor) -> Tensor:
         is_ours = x.device.type == 'cpu' and self.training and dist.is_available() and dist.is_initialized()
         return _sync_norm(self, x) if is_ours else stock(self, x)
 
+    @functools.wraps(stock_check)
+    def check(self: Any, module: Any) -> None:
+        if self.device_type != 'cpu':
+            stock_check(self, module)
+
     SyncBatchNorm.forward = forward  # type: ignore[method-assign, assignment]
-    DistributedDataParallel._passing_sync_batchnorm_handle = lambda self, module: None  # type: ignore[method-assign]
-
-
-def forget_processes_that_ended() -> None:
-    """``torch/distributed/rendezvous.py:190``: processes that torchrun has restarted read where the dead ones listened.
-
-    torchrun keeps one store through all restarts, so that a process may find the address of its neighbour before the
-    restart, and wait for it for good. Now each restart has keys of its own. The first start has those that processes
-    without this patch use.
-    """
-    if not dist.is_available():
-        return
-    rendezvous: Any = importlib.import_module('torch.distributed.rendezvous')  # a function has taken its name
-    stock = getattr(rendezvous, '_create_c10d_store', None)
-    if stock is None:
-        if _restarts():
-            warnings.warn(
-                f'torch {torch.__version__} has no _create_c10d_store: processes that torchrun has restarted may not '
-                'find each other; if they hang, start torchrun again',
-                stacklevel=2,
-            )
-        return
-
-    @functools.wraps(stock)
-    def create(*args: Any, **kwargs: Any) -> dist.Store:
-        store = stock(*args, **kwargs)
-        return dist.PrefixStore(f'start_{_restarts()}', store) if _restarts() else store
-
-    rendezvous._create_c10d_store = create
-
-
-def _restarts() -> int:
-    return int(os.environ.get('TORCHELASTIC_RESTART_COUNT') or 0)
+    DistributedDataParallel._passing_sync_batchnorm_handle = check  # type: ignore[method-assign]
 
 
 class _Sum(torch.autograd.Function):

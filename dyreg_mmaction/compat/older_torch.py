@@ -1,4 +1,4 @@
-"""PyTorch before 2.6: its ``torch.load`` executes what a checkpoint names, and it lacks names that are used here."""
+"""PyTorch before 2.6: ``torch.load`` executes pickles, and names that are used here are missing."""
 
 import codecs
 import functools
@@ -14,7 +14,7 @@ _allowed: dict[str, Any] = {}
 
 
 class _Unpickler(pickle.Unpickler):
-    """Finds what PyTorch itself and ``add_safe_globals`` allow, and nothing else."""
+    """Finds only what PyTorch and ``add_safe_globals`` allow."""
 
     def find_class(self, module: str, name: str) -> Any:
         path = f'{IMPORT_MAPPING.get(module, module)}.{name}'
@@ -24,7 +24,7 @@ class _Unpickler(pickle.Unpickler):
 
 
 class _Weights(ModuleType):
-    """What ``torch.load`` takes for pickle."""
+    """Replaces the module pickle in ``torch.load``."""
 
     Unpickler = _Unpickler
 
@@ -34,9 +34,9 @@ class _Weights(ModuleType):
 
 
 def load_weights_only() -> None:
-    """``torch.load`` in PyTorch 2.6: without code from the file, as long as nobody asks for code; before, with it.
+    """Before PyTorch 2.6 ``torch.load`` executes pickles by default: now only with ``weights_only=False``.
 
-    PyTorch's own ``weights_only`` of that time reads no log of mmengine.
+    The ``weights_only=True`` of these versions cannot load MMEngine's log.
     """
     if torch.__version__ >= '2.6':
         return
@@ -44,13 +44,13 @@ def load_weights_only() -> None:
 
     stock = torch.load
     _allowed.update(_get_allowed_globals())
-    # what PyTorch 2.6 allows besides: sets and bytes, as pickle writes them
+    # what PyTorch 2.6 also allows: sets and bytes, as pickle writes them
     _allowed.update({'builtins.set': set, 'builtins.bytearray': bytearray, '_codecs.encode': codecs.encode})
 
     @functools.wraps(stock)
     def load(file: Any, map_location: Any = None, pickle_module: Any = None, *args: Any, **kwargs: Any) -> Any:
         weights_only = kwargs.pop('weights_only', None)
-        if weights_only is None:  # nobody asks for either
+        if weights_only is None:  # the default
             weights_only = pickle_module is None
         if weights_only:
             pickle_module = _Weights('weights')
@@ -64,12 +64,13 @@ def load_weights_only() -> None:
             value, path = item if isinstance(item, tuple) else (item, f'{item.__module__}.{item.__qualname__}')
             _allowed[path] = value
 
+    add_safe_globals(getattr(torch.serialization, 'get_safe_globals', list)())  # what a user has allowed before
     torch.load = load  # type: ignore[assignment]
     torch.serialization.add_safe_globals = add_safe_globals  # type: ignore[assignment]
 
 
 def bring_forward_names() -> None:
-    """Names and arguments of PyTorch 2.3 to 2.6 that this package uses."""
+    """Older PyTorch lacks names and arguments of versions 2.3 to 2.6 that this package uses."""
     _supply(torch.compiler, 'is_compiling', lambda: False)
     _supply(torch.compiler, 'is_dynamo_compiling', lambda: False)
     _supply(torch.amp, 'is_autocast_available', lambda device: device in ('cpu', 'cuda'))
@@ -77,7 +78,7 @@ def bring_forward_names() -> None:
     _supply(torch.nn.Module, 'register_load_state_dict_pre_hook', _register_load_state_dict_pre_hook)
     try:
         torch.is_autocast_enabled('cpu')
-    except TypeError:  # it knows no device
+    except TypeError:  # it has no argument for the device
         of_cuda, of_cpu = torch.is_autocast_enabled, torch.is_autocast_cpu_enabled
         torch.is_autocast_enabled = lambda device='cuda': of_cpu() if device == 'cpu' else of_cuda()  # type: ignore
 

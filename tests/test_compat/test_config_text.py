@@ -13,7 +13,7 @@ from mmengine.registry import HOOKS, Registry, init_default_scope
 from dyreg_mmaction.compat.config_text import read_config_text
 from dyreg_mmaction.compat.loaded_objects import find_loaded, imports
 
-CONFIGS = Path(__file__).parents[1] / 'configs'
+CONFIGS = Path(__file__).parents[2] / 'configs'
 # files that are not imported whatever a checkpoint names
 EVIL = ['evil', 'my-script', 'my script', 'AccMetric', 'toy/__init__', 'toy/registry', 'toy/Net', 'folder/registry']
 

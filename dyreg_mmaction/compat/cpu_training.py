@@ -1,0 +1,77 @@
+"""Distributed and mixed-precision training of MMEngine on CPUs."""
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import torch
+
+from .replacing import wrap_in_mmengine
+
+
+def init_dist_on_cpu() -> None:
+    """All launchers select a GPU and NCCL, which fails on a CPU: there, the backend is gloo."""
+    import mmengine.dist  # noqa: F401
+    from mmengine.device import get_device
+
+    def wrap(stock: Callable) -> Callable:
+        @functools.wraps(stock)
+        def init_dist(launcher: str, backend: str = 'nccl', init_backend: str = 'torch', **kwargs: Any) -> None:
+            if get_device() != 'cpu':
+                return stock(launcher, backend, init_backend, **kwargs)
+            set_device = torch.cuda.set_device
+            torch.cuda.set_device = lambda device: None
+            try:
+                stock(launcher, 'gloo' if backend == 'nccl' else backend, init_backend, **kwargs)
+            finally:
+                torch.cuda.set_device = set_device
+
+        return init_dist
+
+    wrap_in_mmengine('init_dist', wrap)
+
+
+def wrap_models_on_cpu() -> None:
+    """DDP refuses the runner's ``device_ids`` for a model on the CPU: there, they are left out."""
+    from mmengine.model import MMDistributedDataParallel
+
+    stock = MMDistributedDataParallel.__init__
+
+    @functools.wraps(stock)
+    def init(self: Any, module: torch.nn.Module, *args: Any, **kwargs: Any) -> None:
+        if all(parameter.device.type == 'cpu' for parameter in module.parameters()):
+            kwargs['device_ids'] = None
+        stock(self, module, *args, **kwargs)
+
+    MMDistributedDataParallel.__init__ = init
+
+
+def mix_precision_on_cpu() -> None:
+    """AmpOptimWrapper asserts a GPU: on a CPU it trains in bfloat16 without a loss scale.
+
+    3D convolutions raise an error instead: with PyTorch 2.13 some of their gradients in a ResNet3d were 1e37.
+    """
+    from mmengine.device import get_device
+    from mmengine.optim import AmpOptimWrapper
+    from mmengine.optim.optimizer import amp_optimizer_wrapper
+
+    stock, stock_context = AmpOptimWrapper.__init__, AmpOptimWrapper.optim_context
+
+    @functools.wraps(stock)
+    def init(self: Any, loss_scale: Any = 'dynamic', dtype: Any = None, use_fsdp: bool = False, **kwargs: Any) -> None:
+        if get_device() != 'cpu':
+            return stock(self, loss_scale, dtype, use_fsdp, **kwargs)
+        is_cuda_available = amp_optimizer_wrapper.is_cuda_available
+        amp_optimizer_wrapper.is_cuda_available = lambda: True
+        try:
+            stock(self, dict(enabled=False), 'bfloat16', use_fsdp, **kwargs)
+        finally:
+            amp_optimizer_wrapper.is_cuda_available = is_cuda_available
+
+    @functools.wraps(stock_context)
+    def optim_context(self: Any, model: torch.nn.Module) -> Any:
+        if get_device() == 'cpu' and any(isinstance(module, torch.nn.Conv3d) for module in model.modules()):
+            raise ValueError('gradients of 3D convolutions in bfloat16 may be wrong on a CPU; train without --amp')
+        return stock_context(self, model)
+
+    AmpOptimWrapper.__init__, AmpOptimWrapper.optim_context = init, optim_context

@@ -1,0 +1,59 @@
+"""Backbones, recognizers and heads of MMAction2."""
+
+import functools
+from types import ModuleType
+from typing import Any
+
+import torch
+
+from .on_import import on_import
+
+
+def _from_scratch(backbone: type) -> None:
+    """Make ``pretrained=None`` override ``pretrained2d=True``, the default, in ``backbone.init_weights``."""
+    stock = backbone.init_weights  # type: ignore[attr-defined]
+
+    @functools.wraps(stock)
+    def init_weights(self: Any) -> None:
+        if self.pretrained is None:
+            self.pretrained2d = False
+        stock(self)
+
+    backbone.init_weights = init_weights  # type: ignore[attr-defined]
+
+
+@on_import('mmaction.models.backbones')
+def train_from_scratch(backbones: ModuleType) -> None:
+    """``pretrained=None`` of TSM and Swin backbones raises a TypeError: it now means training from scratch."""
+    for name in ('ResNetTSM', 'MobileNetV2TSM', 'SwinTransformer3D'):
+        _from_scratch(getattr(backbones, name))
+
+
+@on_import('mmaction.models.recognizers.recognizer2d')
+def batch_test_views(recognizer2d: ModuleType) -> None:
+    """``max_testing_views`` calls ``backbone.get``, a method of configs: the backbone gets one."""
+    stock = recognizer2d.Recognizer2D.extract_feat
+
+    def get(self: Any, name: str) -> Any:
+        return getattr(self, name, None)
+
+    @functools.wraps(stock)
+    def extract_feat(self: Any, *args: Any, **kwargs: Any) -> Any:
+        # only in these forwards: torch.compile compiles again when the class changes
+        if (self.test_cfg or {}).get('max_testing_views') and not hasattr(self.backbone, 'get'):
+            type(self.backbone).get = get
+        return stock(self, *args, **kwargs)
+
+    recognizer2d.Recognizer2D.extract_feat = extract_feat
+
+
+@on_import('mmaction.models.heads.base')
+def score_in_float32(base: ModuleType) -> None:
+    """Heads pass scores to NumPy, which has no bfloat16: scores in bfloat16 become float32."""
+    stock = base.BaseHead.loss_by_feat
+
+    @functools.wraps(stock)
+    def loss_by_feat(self: Any, cls_scores: torch.Tensor, *args: Any, **kwargs: Any) -> dict:
+        return stock(self, cls_scores.float() if cls_scores.dtype == torch.bfloat16 else cls_scores, *args, **kwargs)
+
+    base.BaseHead.loss_by_feat = loss_by_feat

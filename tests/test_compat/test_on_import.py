@@ -1,0 +1,16 @@
+"""Patches that wait for the import of a module."""
+
+import importlib
+import importlib.util
+
+from dyreg_mmaction.compat.on_import import on_import
+
+
+def test_a_patch_waits_for_the_import_itself(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(str(tmp_path))
+    (tmp_path / 'late_module.py').write_text('value = 1')
+    on_import('late_module')(lambda module: setattr(module, 'value', module.value + 1))()
+    for _ in range(2):
+        assert importlib.util.find_spec('late_module')  # asking whether it exists imports nothing
+    late_module = importlib.import_module('late_module')
+    assert late_module.value == 2 and importlib.reload(late_module).value == 2
