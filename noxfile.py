@@ -1,8 +1,8 @@
 """Install this package next to other versions of its requirements, run some tests and a short training there.
 
-    nox                  all sessions, in envs/
-    nox -s lowest        one of them
-    nox -R -s lowest     the same again, without installing anything
+    nox                                          all sessions, in envs/
+    nox -s lowest                                one of them
+    nox -R -s lowest -- tests/test_compat.py    with these tests, without installing anything again
 
 Each session ends with a row for the table of versions in README.md.
 """
@@ -86,7 +86,9 @@ def check(session: nox.Session, *present: str) -> None:
     replaced = before - packages(session)
     if replaced:
         session.error(f'the installation has replaced {", ".join(sorted(replaced))}')
-    session.run('python', '-m', 'pytest', '-q', '-m', 'not slow', '-k', 'not fault_is_there', *TESTS)
+    session.run(
+        'python', '-m', 'pytest', '-q', '-m', 'not slow', '-k', 'not fault_is_there', *(session.posargs or TESTS)
+    )
     train(session)
     session.run('python', '-W', 'ignore', '-c', ROW)
 
