@@ -252,11 +252,12 @@ CASES = {
 
 
 def backbone_config(name, plugins=True, **kwargs):
-    """Config of the plugged backbone, or of its parent."""
+    """Config of the backbone with the plugins of its case (True) or others (a list), or of its parent (False)."""
     case = CASES[name]
     config = copy.deepcopy({'input_size': case.inputs[-1], **case.backbone, **kwargs})
     if plugins:
-        return dict(config, plugins=[copy.deepcopy(dict(PLUGIN, after=after)) for after in case.after])
+        own = [dict(PLUGIN, after=after) for after in case.after] if plugins is True else plugins
+        return dict(config, plugins=copy.deepcopy(own))
     del config['input_size']
     if config['type'] in ('DyRegResNet', 'DyRegMobileNetV2'):
         del config['num_segments']

@@ -54,13 +54,14 @@ def keep_state(owner: Any) -> Callable:
 checkpoint_in_forward = keep_state(SimpleNamespace(checkpoint=torch.utils.checkpoint.checkpoint))
 
 
-_BACKBONES = ('mobilenet_v2', 'resnet', 'resnet3d', 'tanet', 'x3d')
+_BACKBONES = ('mobilenet_v2', 'resnet', 'resnet3d', 'swin', 'tanet', 'x3d')
 
 
 @on_import(*(f'mmaction.models.backbones.{name}' for name in _BACKBONES))
 def checkpoint_blocks_of_backbones(backbone: ModuleType) -> None:
-    """``with_cp=True`` of five backbones runs blocks again without the state of their forward, which plugins need."""
-    backbone.cp = SimpleNamespace(checkpoint=keep_state(backbone.cp))  # type: ignore[attr-defined]
+    """``with_cp=True`` of six backbones runs blocks again without the state of their forward, which plugins need."""
+    name = 'checkpoint' if hasattr(backbone, 'checkpoint') else 'cp'  # what they import torch.utils.checkpoint as
+    setattr(backbone, name, SimpleNamespace(checkpoint=keep_state(getattr(backbone, name))))
 
 
 @on_import('mmengine.runner.activation_checkpointing')
