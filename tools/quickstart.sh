@@ -1,8 +1,16 @@
 #!/usr/bin/env bash
 # From a bare clone to a trained model: makes .venv, generates MiniSomething, trains TSM-R18 + DyReg-GNN on it, tests it on
 # held-out clips, and draws the regions it has learned. What an earlier run has finished is not done again.
+#   bash tools/quickstart.sh my_videos/ [arguments of train_folder.py]
+# does the same with your own videos, see docs/own_videos.md.
 set -euo pipefail
-cd "$(dirname "$0")/.."
+root=$(cd "$(dirname "$0")/.." && pwd)
+
+if [ $# -gt 0 ]; then
+    bash "$root/tools/dev/setup.sh" av
+    exec "$root/.venv/bin/python" "$root/tools/train_folder.py" "$@"
+fi
+cd "$root"
 
 CONFIG=configs/tsm_r18_dyreg-motion_mini.py
 DATA=data/mini_something

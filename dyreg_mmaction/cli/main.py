@@ -4,6 +4,7 @@ import importlib
 import sys
 
 COMMANDS = dict(
+    train_folder='train and test a model on your own videos: a folder with a sub-folder for each class',
     train='train a model by a config',
     test='test a checkpoint on the dataset of a config',
     regions='draw where the nodes of a model look',
@@ -18,7 +19,11 @@ def main() -> None:
         sys.argv = [f'dyreg {command}', *arguments]
         importlib.import_module(f'dyreg_mmaction.cli.{command}').main()
         return
-    usage = ['usage: dyreg COMMAND ...', '', *(f'  {name:10}{what}' for name, what in COMMANDS.items())]
+    usage = ['usage: dyreg COMMAND ...', '', *(f'  {name:14}{what}' for name, what in COMMANDS.items())]
     print('\n'.join([*usage, '', 'dyreg COMMAND --help shows the options of a command.']))
     if command not in ('-h', '--help'):
         raise SystemExit(f'dyreg: {command!r} is no command; choose one of {", ".join(COMMANDS)}')
+
+
+if __name__ == '__main__':
+    main()

@@ -24,20 +24,36 @@ def check_weights(cfg: Config) -> None:
     addresses = {'model.backbone.pretrained': (cfg.model.get('backbone') or {}).get('pretrained')}
     addresses['load_from'] = cfg.get('load_from')
     for where, address in addresses.items():
-        url = _url(address) if isinstance(address, str) else None
-        if url is None:
-            continue
-        file = osp.join(torch.hub.get_dir(), 'checkpoints', osp.basename(urlparse(url).path))
-        if osp.exists(file):
-            continue
-        try:
-            # as torch.hub downloads it: HEAD, or another client's name, may be refused where that is not
-            urllib.request.urlopen(urllib.request.Request(url, headers={'User-Agent': 'torch.hub'}), timeout=15).close()
-        except OSError as error:
+        error = find_weights(address) if isinstance(address, str) else None
+        if error is not None:
+            url = _url(address)
             raise FileNotFoundError(
-                f'{where}={address!r} cannot be downloaded ({error}); put the file of {url} at {file}, or do without '
-                f'with --cfg-options {where}=None'
+                f'{where}={address!r} cannot be downloaded ({error}); put the file of {url} at {_cached(url)}, or do '
+                f'without with --cfg-options {where}=None'
             ) from error
+
+
+def find_weights(address: str, timeout: float = 15) -> OSError | None:
+    """Check that weights with an address are on disk or can be downloaded.
+
+    Returns:
+        OSError: Why they cannot be downloaded. None if they can, or if ``address`` is a path or of another hub.
+    """
+    url = _url(address)
+    if url is None or osp.exists(_cached(url)):
+        return None
+    try:
+        # as torch.hub downloads it: HEAD, or another client's name, may be refused where that is not
+        request = urllib.request.Request(url, headers={'User-Agent': 'torch.hub'})
+        urllib.request.urlopen(request, timeout=timeout).close()
+    except OSError as error:
+        return error
+    return None
+
+
+def _cached(url: str) -> str:
+    """Where torch.hub keeps its download."""
+    return osp.join(torch.hub.get_dir(), 'checkpoints', osp.basename(urlparse(url).path))
 
 
 def _url(address: str) -> str | None:

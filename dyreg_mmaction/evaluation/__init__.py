@@ -3,5 +3,6 @@
 from .explanation import Explanation, explain
 from .grad_cam import grad_cam
 from .object_distance import ObjectDistance
+from .write_predictions import WritePredictions
 
-__all__ = ['Explanation', 'ObjectDistance', 'explain', 'grad_cam']
+__all__ = ['Explanation', 'ObjectDistance', 'WritePredictions', 'explain', 'grad_cam']

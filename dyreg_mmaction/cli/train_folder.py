@@ -1,0 +1,220 @@
+"""Train, test and report on your own videos: a folder with a sub-folder for each class, or a file that lists videos.
+
+The videos are checked, split and listed next to their folder (in my_videos_dyreg/ for my_videos/), with one config. The
+same command continues where it was interrupted, and trains anew where videos or options have changed.
+"""
+
+import argparse
+import json
+import os
+import signal
+import statistics
+import subprocess
+import sys
+from pathlib import Path
+
+from dyreg_mmaction.datasets.folder import (
+    Prepared,
+    imbalance,
+    overview,
+    prepare_videos,
+    read_source,
+    sided_classes,
+)
+from dyreg_mmaction.datasets.folder.split import SPLIT_BY
+
+from .folder.config import Data, config_text
+from .folder.plan import derive_frames, derive_plan, this_machine
+from .folder.results import summarize
+from .folder.runs import digest, file_digest, keep_config, open_run
+from .folder.weights import choose_start
+from .launch import one_sentence
+
+UNBALANCED = 3  # largest class / smallest class from which on it is reported
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__.partition('\n\n')[0],
+        epilog=__doc__.partition('\n\n')[2],  # type: ignore[union-attr]
+    )
+    parser.add_argument(
+        'data',
+        nargs='+',
+        type=Path,
+        help='a folder with a sub-folder for each class; a CSV file (path, class[, split]); or lists of MMAction2, of '
+        'which several are train, val and test by their names',
+    )
+    parser.add_argument('--videos', type=Path, help='folder that the paths of a file start from (default: its own)')
+    parser.add_argument('--out', type=Path, help='folder to write to (default: next to the data, with _dyreg appended)')
+    parser.add_argument(
+        '--split-by',
+        choices=SPLIT_BY,
+        default='video',
+        help='what is held out as a whole: videos, folders below the classes, or videos whose names start alike, up to '
+        'the last _, -, . or space (default: %(default)s)',
+    )
+    parser.add_argument(
+        '--val-fraction', type=float, default=0.2, help='fraction of each class to hold out (default: %(default)s)'
+    )
+    parser.add_argument(
+        '--model',
+        choices=['auto', 'r50', 'r18'],
+        default='auto',
+        help='TSM-R50 of 224 pixels, TSM-R18 of 112, or what the weights that can be had allow (default: %(default)s)',
+    )
+    parser.add_argument('--checkpoint', help='file or URL of a TSM checkpoint to start from')
+    parser.add_argument('--frames', type=int, help='frames of a clip (default: derived, as are the next four)')
+    parser.add_argument('--epochs', type=int, help='epochs')
+    parser.add_argument('--batch-size', type=int, help='clips in a batch of a process')
+    parser.add_argument('--lr', type=float, help='learning rate')
+    parser.add_argument('--workers', type=int, help='processes that load data')
+    parser.add_argument(
+        '--balance', action='store_true', help='weight classes by the inverse of their numbers of videos'
+    )
+    parser.add_argument(
+        '--report-clips', type=int, default=60, help='clips in the report at most (default: %(default)s)'
+    )
+    parser.add_argument('--only-prepare', action='store_true', help='stop when lists and config are written')
+    return parser.parse_args()
+
+
+def output_folder(args: argparse.Namespace) -> Path:
+    """Where to write: never into a folder of videos."""
+    source = Path(os.path.abspath(args.data[0]))
+    out = Path(os.path.abspath(args.out)) if args.out else source.with_name(f'{source.stem}_dyreg')
+    if source.is_dir() and out.is_relative_to(source):
+        raise ValueError(f'--out {args.out} is in {args.data[0]}, in which nothing is changed; choose another folder')
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ValueError(f'{out} cannot be created ({error.strerror}); choose another folder with --out') from error
+    return out
+
+
+def derive(args: argparse.Namespace, prepared: Prepared, out: Path) -> str:
+    """Derive the config, and print how."""
+    machine, facts = this_machine(), prepared.facts
+    training = [name for name, split in prepared.splits.items() if split == 'train']
+    frames = args.frames or derive_frames(machine, statistics.median(facts[name].num_frames for name in training))
+    start = choose_start(args.model, args.checkpoint, frames)
+    given = {name: getattr(args, name) for name in ('frames', 'epochs', 'batch_size', 'lr', 'workers')}
+    plan = derive_plan(machine, len(training), start.model, start.from_scratch, frames, given)
+    _, counts = imbalance(prepared.entries, prepared.splits, prepared.classes)
+    sided = sided_classes(prepared.classes)
+    data = Data(
+        videos='' if prepared.listing.folder is None else str(prepared.listing.folder),
+        out=out,
+        classes=prepared.classes,
+        test_list='test.txt' if 'test' in prepared.splits.values() else 'val.txt',
+        decoder='pyav' if any(facts[name].decoder == 'pyav' for name in prepared.splits) else 'decord',
+        flip=not sided,
+        weights=[sum(counts) / (len(counts) * max(count, 1)) for count in counts] if args.balance else None,
+    )
+    print(f'model: {start.message}; one module, motion warm start')
+    print(f'{machine.gpus} GPUs, {machine.memory:.0f} GB of memory, {machine.cores} CPU cores: ', end='')
+    print(f'{machine.processes} processes, ', end='')
+    print(', '.join(f'{name.replace("_", " ")} {value}' for name, value in plan._asdict().items()))
+    if sided:
+        print(f'no horizontal flips: class names have sides, such as {sided[0]!r}')
+    if data.decoder == 'pyav':
+        print('decoder: PyAV, as decord does not know the codec of some videos')
+    return config_text(data, start, plan)
+
+
+def prepare(args: argparse.Namespace, out: Path) -> Prepared:
+    """Check, split and list the videos, and print what there is."""
+    listing = read_source(args.data, args.videos)
+    for remark in listing.remarks:
+        print(remark)
+    workers = this_machine().cores
+    prepared = prepare_videos(listing, out, fraction=args.val_fraction, split_by=args.split_by, workers=workers)
+    print(overview(listing.entries, prepared.facts, prepared.splits, prepared.classes))
+    ratio, _ = imbalance(prepared.entries, prepared.splits, prepared.classes)
+    if ratio >= UNBALANCED:
+        what = 'they are weighted' if args.balance else '--balance weights them'
+        print(f'unbalanced: the largest class has {ratio:.1f} times as many training videos as the smallest; {what}')
+    if 0 < prepared.num_new < len(prepared.splits):
+        print(f'{prepared.num_new} videos are new; the others keep their splits')
+    return prepared
+
+
+def run(command: str, *arguments: str, processes: int = 1) -> None:
+    """Run a command of ``dyreg`` in processes of its own; it has said why when it fails."""
+    start = [
+        sys.executable,
+        '-m',
+        *(['torch.distributed.run', '--standalone', f'--nproc-per-node={processes}', '-m'] if processes > 1 else []),
+    ]
+    launcher = ['--launcher', 'pytorch'] if processes > 1 else []
+    threads = max(1, this_machine().cores // processes)
+    environment = {'OMP_NUM_THREADS': str(threads), **os.environ, 'PYTHONSAFEPATH': '1'}  # no module of this folder
+    process = subprocess.Popen([*start, 'dyreg_mmaction.cli.main', command, *arguments, *launcher], env=environment)
+    try:
+        code = process.wait()
+    except KeyboardInterrupt:  # the process got it too, or gets it now
+        process.send_signal(signal.SIGINT)
+        process.wait()
+        raise
+    if code:
+        raise SystemExit(code if code > 0 else 128 - code)
+
+
+def train(out: Path) -> Path:
+    """Train, test and report in the run for the config and the lists; each is done once. Returns the run."""
+    work_dir, is_new = open_run(out)
+    config, trained, tested = str(out / 'config.py'), work_dir / 'trained', work_dir / 'predictions.csv'
+    print(f'\n== training in {work_dir}' + ('' if is_new else ', continued'), flush=True)
+    if not trained.exists():
+        run('train', config, '--work-dir', str(work_dir), '--resume', processes=this_machine().processes)
+        trained.touch()
+    checkpoint = (work_dir / 'last_checkpoint').read_text().strip()
+    print('\n== test: 3 crops x 2 samplings of every held-out video', flush=True)
+    if not tested.exists():
+        run('test', config, checkpoint, '--work-dir', str(work_dir / 'test'))
+        (out / 'predictions.csv').replace(tested)
+    return work_dir
+
+
+def report(args: argparse.Namespace, out: Path, work_dir: Path) -> Path:
+    """Write the report of the videos that were tested on."""
+    page = work_dir / 'report' / 'report.html'
+    print('\n== report', flush=True)
+    if not page.exists():
+        checkpoint = (work_dir / 'last_checkpoint').read_text().strip()
+        options = ['--dataset', 'test' if (out / 'test.txt').exists() else 'val', '--num', str(args.report_clips)]
+        run('regions', str(out / 'config.py'), checkpoint, *options, '--html', '--out', str(page.parent))
+    return page
+
+
+def train_folder(args: argparse.Namespace) -> None:
+    """All steps."""
+    out = output_folder(args)
+    prepared = prepare(args, out)
+    options = {
+        name: value for name, value in vars(args).items() if name not in ('data', 'out', 'report_clips', 'only_prepare')
+    }
+    lists = file_digest(out, ('classes.txt', 'train.txt', 'val.txt', 'test.txt'))
+    cause = digest(json.dumps(options, default=str), str(prepared.listing.folder), lists)
+    print(keep_config(out, cause, lambda: derive(args, prepared, out)))
+    if args.only_prepare:
+        return
+    work_dir = train(out)
+    page = report(args, out, work_dir)
+    print()
+    print(summarize(work_dir / 'predictions.csv'))
+    print(f'report: {page}\nrun: {work_dir}')
+
+
+def main() -> None:
+    args = parse_args()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a scheduler's stop is as good as Ctrl-C
+    try:
+        with one_sentence():
+            train_folder(args)
+    except KeyboardInterrupt:
+        sys.exit('\ninterrupted: the same command continues from here')
+
+
+if __name__ == '__main__':
+    main()

@@ -1,0 +1,58 @@
+"""What is derived from the number of videos and the machine."""
+
+import pytest
+
+from dyreg_mmaction.cli.folder.plan import Machine, derive_frames, derive_plan, this_machine
+
+TWO_CORES, GPU, GPUS = Machine(0, 8, 2), Machine(1, 24, 8), Machine(4, 80, 64)
+
+
+def test_forty_videos_on_two_cores_are_what_the_docs_say():
+    plan = derive_plan(TWO_CORES, 32, 'r18', True, 8, {})
+    assert plan == (8, 50, 4, 0.00071, 1)
+
+
+def test_more_videos_mean_fewer_epochs_and_larger_batches():
+    few, many = (derive_plan(GPU, number, 'r50', False, 8, {}) for number in (40, 4000))
+    assert (few.epochs, few.batch_size) == (60, 10) and (many.epochs, many.batch_size) == (10, 11)
+    assert many.lr > few.lr
+
+
+def test_the_batch_fits_the_memory():
+    assert derive_plan(Machine(1, 6, 8), 4000, 'r50', False, 16, {}).batch_size == 1
+    assert derive_plan(GPUS, 4000, 'r50', False, 16, {}).batch_size == 16
+
+
+@pytest.mark.parametrize('machine', [TWO_CORES, GPU, GPUS])
+@pytest.mark.parametrize('videos', [2, 9, 100])
+def test_an_epoch_has_two_steps_or_more(machine, videos):
+    if videos < 2 * machine.processes:
+        with pytest.raises(ValueError, match='more than half'):
+            derive_plan(machine, videos, 'r18', True, 8, {})
+        return
+    plan = derive_plan(machine, videos, 'r18', True, 8, {})
+    assert plan.batch_size * machine.processes * 2 <= max(videos, 2)
+
+
+def test_frames():
+    assert derive_frames(TWO_CORES, 300) == derive_frames(GPU, 20) == derive_frames(Machine(1, 8, 8), 300) == 8
+    assert derive_frames(GPU, 300) == 16
+
+
+def test_what_is_given_replaces_what_is_derived():
+    given = dict(epochs=3, batch_size=2, lr=0.5, workers=7, frames=None)
+    assert derive_plan(TWO_CORES, 32, 'r18', True, 8, given) == (8, 3, 2, 0.5, 7)
+
+
+@pytest.mark.parametrize(
+    'given, message',
+    [(dict(epochs=0), '--epochs 0 must'), (dict(batch_size=9), '--batch-size 9 in 2 processes is more')],
+)
+def test_a_value_that_cannot_be_is_an_error(given, message):
+    with pytest.raises(ValueError, match=message):
+        derive_plan(TWO_CORES, 32, 'r18', True, 8, given)
+
+
+def test_this_machine_has_something():
+    machine = this_machine()
+    assert machine.cores >= 1 and machine.memory > 0.1 and machine.processes >= 1
