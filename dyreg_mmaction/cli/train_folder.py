@@ -171,7 +171,7 @@ def train(out: Path) -> Path:
     checkpoint = (work_dir / 'last_checkpoint').read_text().strip()
     print('\n== test: 3 crops x 2 samplings of every held-out video', flush=True)
     if not tested.exists():
-        run('test', config, checkpoint, '--work-dir', str(work_dir / 'test'))
+        run('test', config, checkpoint, '--work-dir', str(work_dir / 'test'), processes=this_machine().processes)
         (out / 'predictions.csv').replace(tested)
     return work_dir
 

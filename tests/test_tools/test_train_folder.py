@@ -1,0 +1,129 @@
+"""From folders of real videos to a report: the whole command, and every command of docs/own_videos.md."""
+
+import csv
+import re
+import shlex
+import shutil
+import signal
+import sys
+from pathlib import Path
+
+import pytest
+from own_videos import BROKEN, irregular_folder
+from tool_runs import ROOT, run, start, wait_for
+from video_cases import encode, run_ffmpeg
+
+CLIPS = ROOT.parent / 'shared/data/clips'
+SHORT = ('--model', 'r18', '--epochs', '2', '--batch-size', '1')
+
+
+def train_folder(*arguments, **options):
+    return run(sys.executable, 'tools/train_folder.py', *map(str, arguments), **options)
+
+
+def predictions(run_dir: Path) -> list[dict]:
+    with (run_dir / 'predictions.csv').open(encoding='utf-8', newline='') as file:
+        return [*csv.DictReader(file)]
+
+
+@pytest.fixture(scope='module')
+def irregular(tmp_path_factory):
+    """Folder, output folder and what was printed of a whole run on every irregularity."""
+    folder = irregular_folder(tmp_path_factory.mktemp('own videos') / 'my videos')
+    before = sorted(folder.rglob('*'))
+    output = train_folder(folder, *SHORT, '--balance')
+    assert sorted(folder.rglob('*')) == before
+    return folder, folder.with_name('my videos_dyreg'), output
+
+
+@pytest.mark.slow
+def test_every_irregularity_ends_in_a_report(irregular):
+    _, out, output = irregular
+    assert all(f'  {name}: {problem}' in output for name, problem in BROKEN.items())
+    assert "no horizontal flips: class names have sides, such as 'turn left'" in output
+    assert 'unbalanced: the largest class has 5.0 times' in output and 'they are weighted' in output
+    assert 'decoder: PyAV' in output
+    assert re.search(r'held-out accuracy: [01]\.\d+ \(\d of 2 videos\)', output)
+    page = (out / 'run_1/report/report.html').read_text(encoding='utf-8')
+    assert 'one two.MP4' in page and 'av1.mp4' in page
+    assert {row['class'] for row in predictions(out / 'run_1')} == {'turn left', 'Drehen (ü, 日本)'}
+
+
+@pytest.mark.slow
+def test_again_it_does_nothing_and_with_a_new_video_it_trains_anew(irregular):
+    folder, out, _ = irregular
+    written = (out / 'run_1/report/report.html').stat().st_mtime_ns
+    again = train_folder(folder, *SHORT, '--balance')
+    assert 'neither videos nor options have changed' in again and 'Epoch(train)' not in again
+    assert (out / 'run_1/report/report.html').stat().st_mtime_ns == written and not (out / 'run_2').exists()
+    shutil.copy(folder / 'single/the only one.m4v', folder / 'single/another one.m4v')
+    process = start(sys.executable, 'tools/train_folder.py', str(folder), *SHORT, '--balance')
+    seen = wait_for(process, 'Epoch(train)  [1]')
+    assert '1 videos are new; the others keep their splits' in seen
+    process.send_signal(signal.SIGTERM)
+    rest = process.communicate()[0]
+    assert 'interrupted: the same command continues from here' in rest
+    last = train_folder(folder, *SHORT, '--balance')
+    assert f'training in {out / "run_2"}, continued' in last and 'Resuming from' in last
+    assert len(predictions(out / 'run_2')) == 3
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not CLIPS.is_dir(), reason=f'{CLIPS} is missing: real videos are not tested')
+def test_pieces_of_real_videos_are_told_apart(tmp_path):
+    for name, length in (('flipping_a_pancake.mkv', 0.8), ('nasa_13013.mp4', 1.0)):
+        folder = tmp_path / 'videos' / Path(name).stem
+        folder.mkdir(parents=True)
+        for number in range(12):
+            piece = folder / f'part {number}.MP4'
+            streams = ('-map', '0:v:0', '-map', '0:a:0', '-c:v', 'libx264', '-c:a', 'aac')
+            run_ffmpeg('-ss', number * length, '-t', length, '-i', CLIPS / name, *streams, piece)
+    train_folder(tmp_path / 'videos', '--model', 'r18', '--epochs', 10, '--out', tmp_path / 'out')
+    rows = predictions(tmp_path / 'out/run_1')
+    assert len(rows) == 4 and all(row['class'] == row['predicted'] for row in rows)
+
+
+@pytest.fixture
+def documented(tmp_path):
+    """The files that docs/own_videos.md names."""
+    for label in ('cut', 'pour'):
+        for day in (1, 2):
+            folder = tmp_path / 'my_videos' / label / f'day {day}'
+            folder.mkdir(parents=True)
+            for part in (1, 2):
+                encode(folder / f'day{day}_{part}.mp4')
+    names = [path.relative_to(tmp_path / 'my_videos') for path in sorted((tmp_path / 'my_videos').rglob('*.mp4'))]
+    (tmp_path / 'my_labels.csv').write_text(''.join(f'{name},{name.parts[0]}\n' for name in names))
+    for split, chosen in (('train', names[1:-1]), ('val', [names[0], names[-1]])):
+        lines = [f'{name} {int(name.parts[0] == "pour")}\n' for name in chosen]
+        (tmp_path / f'my_{split}_list.txt').write_text(''.join(lines))
+    return tmp_path
+
+
+@pytest.mark.slow
+def test_the_commands_of_the_docs_prepare_a_training(documented):
+    """All of them; the training itself, which is the same for all, is tested above."""
+    text = (ROOT / 'docs/own_videos.md').read_text(encoding='utf-8')
+    lines = [line for block in re.findall(r'```shell\n(.*?)```', text, re.S) for line in block.splitlines()]
+    assert len(lines) >= 6
+    for line in lines:
+        words = shlex.split(line, comments=True)
+        assert words[:2] == ['python', 'tools/train_folder.py']
+        paths = [str(documented / word) if word.startswith('my_') else word for word in words[2:]]
+        output = train_folder(*paths, '--only-prepare', '--out', documented / f'out_{lines.index(line)}')
+        assert 'wrote' in output and re.search(r'all +8 ', output), output
+        assert (documented / f'out_{lines.index(line)}/config.py').is_file()
+
+
+@pytest.mark.parametrize(
+    'arguments, message',
+    [
+        (['nowhere'], 'nowhere does not exist; give a folder of videos'),
+        (['.'], 'holds no videos; it must have a sub-folder for each class'),
+        (['.', '--out', './inside'], 'in which nothing is changed; choose another folder'),
+    ],
+)
+def test_an_error_is_one_sentence(tmp_path, arguments, message):
+    arguments = [str(tmp_path / word) if word[0] in './n' else word for word in arguments]
+    output = train_folder(*arguments, check=False)
+    assert message in output and 'Traceback' not in output and len(output.strip().splitlines()) == 1
