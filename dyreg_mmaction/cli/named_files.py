@@ -24,12 +24,12 @@ def check_weights(cfg: Config) -> None:
     addresses = {'model.backbone.pretrained': (cfg.model.get('backbone') or {}).get('pretrained')}
     addresses['load_from'] = cfg.get('load_from')
     for where, address in addresses.items():
-        error = find_weights(address) if isinstance(address, str) else None
+        url = _url(address) if isinstance(address, str) else None
+        error = _find(url) if url else None
         if error is not None:
-            url = _url(address)
             raise FileNotFoundError(
-                f'{where}={address!r} cannot be downloaded ({error}); put the file of {url} at {_cached(url)}, or do '
-                f'without with --cfg-options {where}=None'
+                f'{where}={address!r} cannot be downloaded ({error}); put the file of {url} at {_cached(str(url))}, or '
+                f'do without with --cfg-options {where}=None'
             ) from error
 
 
@@ -40,7 +40,11 @@ def find_weights(address: str, timeout: float = 15) -> OSError | None:
         OSError: Why they cannot be downloaded. None if they can, or if ``address`` is a path or of another hub.
     """
     url = _url(address)
-    if url is None or osp.exists(_cached(url)):
+    return _find(url, timeout) if url else None
+
+
+def _find(url: str, timeout: float = 15) -> OSError | None:
+    if osp.exists(_cached(url)):
         return None
     try:
         # as torch.hub downloads it: HEAD, or another client's name, may be refused where that is not

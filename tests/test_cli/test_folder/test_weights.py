@@ -1,6 +1,7 @@
 """Which weights a training starts from."""
 
 import os
+import urllib.request
 
 import pytest
 import torch
@@ -12,6 +13,7 @@ from dyreg_mmaction.cli.folder.weights import IMAGENET, SOMETHING, choose_start
 def hub(tmp_path, monkeypatch):
     """A folder of downloads, and no network."""
     monkeypatch.setattr(torch.hub, 'get_dir', lambda: str(tmp_path))
+    monkeypatch.setattr(urllib.request, '_opener', None)  # it keeps the proxies of the first request
     for name in ('http_proxy', 'https_proxy'):
         monkeypatch.setenv(name, 'http://127.0.0.1:9')
     (tmp_path / 'checkpoints').mkdir()
