@@ -7,6 +7,7 @@ COMMANDS = dict(
     train_folder='train and test a model on your own videos: a folder with a sub-folder for each class',
     train='train a model by a config',
     test='test a checkpoint on the dataset of a config',
+    predict='predict the classes of videos, whole or window by window',
     regions='draw where the nodes of a model look',
     export='write a model as one ONNX or torch.export file',
 )

@@ -6,7 +6,7 @@ from fractions import Fraction
 from functools import partial
 from io import BytesIO
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
@@ -102,18 +102,35 @@ class PyAVReader:
 
 def decode(content: Content, num_threads: int = 1) -> Generator[Callable[[], np.ndarray], None, None]:
     """For each frame that is shown, what converts it to RGB (H, W, 3), rotated and mirrored as the video says."""
-    size: dict[str, int] = {}  # that of the first frame, to which the other decoders scale all
+    form = None
     with open_container(content) as container:
         stream = container.streams.best('video')
         stream.codec_context.thread_count = num_threads
         for frame in container.decode(stream):
-            size = size or dict(width=frame.width, height=frame.height)
-            yield partial(_to_rgb, frame, size)
+            form = form or Form.of(frame)
+            yield partial(form.to_rgb, frame)
 
 
-def _to_rgb(frame: Any, size: dict[str, int]) -> np.ndarray:
-    pixels = _progressive(frame).to_ndarray(format='rgb24', interpolation='BICUBIC', **size)
-    return np.ascontiguousarray(_orient(pixels, display_matrix(frame)))
+class Form(NamedTuple):
+    """How the frames of a video are shown: scaled to a size, then turned by a display matrix (2, 2).
+
+    It is that of the first frame: PyAV keeps a frame whose matrix was read until the garbage is collected.
+    """
+
+    width: int
+    height: int
+    matrix: np.ndarray
+
+    @classmethod
+    def of(cls, frame: Any) -> 'Form':
+        """That of a frame of PyAV."""
+        return cls(frame.width, frame.height, display_matrix(frame))
+
+    def to_rgb(self, frame: Any) -> np.ndarray:
+        """Pixels (H, W, 3), RGB, of a frame of PyAV."""
+        size = dict(width=self.width, height=self.height)
+        pixels = _progressive(frame).to_ndarray(format='rgb24', interpolation='BICUBIC', **size)
+        return np.ascontiguousarray(_orient(pixels, self.matrix))
 
 
 def _progressive(frame: Any) -> Any:

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from io import BytesIO
 from mmap import ACCESS_READ, mmap
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 
@@ -26,11 +26,15 @@ class Timeline(NamedTuple):
         codec (str): Name of the codec.
         seekable (bool): Whether every decoder finds the same frames by seeking: no frame is hidden, rotated or
             mirrored, all have a common pixel format and width, and each can be decoded from the keyframe before it.
+        keyframes (ndarray[K]): Numbers of the keyframes; of a video that is not seekable the first frame only.
+        start (float): Time stamp of the first frame in the file, in seconds.
     """
 
     times: np.ndarray
     codec: str
     seekable: bool
+    keyframes: np.ndarray
+    start: float
 
     @property
     def num_frames(self) -> int:
@@ -43,17 +47,28 @@ class Timeline(NamedTuple):
         return self.num_frames / float(self.times[-1])
 
 
-def read_timeline(content: Content) -> Timeline:
+def read_timeline(source: Content | Path | str) -> Timeline:
     """List the frames of a video file. At most the first one is decoded, because decoders report rotation by frame.
 
+    Args:
+        source (Content | Path | str): The file, or its path; by its path it is never in memory as a whole.
+
     Raises:
+        FileNotFoundError: If there is no such file.
         ValueError: If the file holds no video, cannot be opened, or ends before its header says.
     """
+    if not isinstance(source, Path | str):
+        return _read_timeline(source, source)
+    with map_file(source) as content, open(source, 'rb') as file:  # pages of a map that were read stay in memory
+        return _read_timeline(content, file)
+
+
+def _read_timeline(content: Content, file: Content | BinaryIO) -> Timeline:
     av = import_av()
     if not content:
         raise ValueError('empty')
     try:
-        with open_container(content) as container:
+        with open_container(file) as container:
             stream = container.streams.best('video')
             if stream is None:
                 raise ValueError('no video')
@@ -83,7 +98,8 @@ def read_timeline(content: Content) -> Timeline:
         and len(shown) == len(packets) > 1  # decord fails on a single frame
         and _follows_keyframes(packets[:, 0], packets[:, 2])
     )
-    return Timeline(times - times[0], codec, seekable)
+    keyframes = np.searchsorted(times, np.sort(shown[shown[:, 2] == 1, 0])) if seekable else np.zeros(1, int)
+    return Timeline(times - times[0], codec, seekable, keyframes, float(times[0]))
 
 
 def _is_plain(picture: Any) -> bool:
@@ -155,12 +171,12 @@ def map_file(path: Path | str) -> Iterator[Content]:
             yield content
 
 
-def open_container(content: Content) -> Any:
+def open_container(content: Content | BinaryIO) -> Any:
     """The content of a video file as a container of PyAV, to be closed."""
-    if isinstance(content, mmap):
-        content.seek(0)
-        return import_av().open(content)
-    return import_av().open(BytesIO(content))
+    if isinstance(content, bytes):
+        return import_av().open(BytesIO(content))
+    content.seek(0)
+    return import_av().open(content)
 
 
 def import_av() -> Any:

@@ -1,6 +1,7 @@
 """Writing frames to video files and GIFs."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
 
@@ -20,20 +21,30 @@ OPTIONS = {
 
 
 def write_video(path: Path, frames: Iterable[np.ndarray], fps: float, crf: int | None = None) -> None:
-    """Write H.264 in .mp4 or VP9 in .webm. The file appears when it is complete.
+    """Write ``frames``, at least one, by :func:`video_writer`."""
+    with video_writer(path, fps, crf) as add:
+        for frame in frames:
+            add(frame)
+
+
+@contextmanager
+def video_writer(path: Path, fps: float, crf: int | None = None) -> Iterator[Callable[[np.ndarray], None]]:
+    """Write H.264 in .mp4 or VP9 in .webm, frame by frame. The file appears when it is complete.
 
     The same frames give the same bytes in .webm. Frames with odd sides gain a row or column in .mp4, because H.264
     needs even sides.
 
     Args:
         path (Path): The file.
-        frames (Iterable[np.ndarray]): RGB frames (H, W, 3), uint8, at least one.
         fps (float): Frames per second.
         crf (int, optional): Constant rate factor: lower is better quality. Default: 20 in .mp4, 32 in .webm.
 
+    Yields:
+        Callable: Adds a frame (H, W, 3), RGB, uint8; all must have the size of the first one.
+
     Raises:
         ImportError: If PyAV is missing.
-        ValueError: If the extension is neither, or the frames are not of this form.
+        ValueError: If the extension is neither.
     """
     av, kind = import_av(), path.suffix
     if kind not in CODECS:
@@ -46,12 +57,18 @@ def write_video(path: Path, frames: Iterable[np.ndarray], fps: float, crf: int |
         stream = container.add_stream(
             CODECS[kind], rate=Fraction(fps).limit_denominator(1001), options=options, pix_fmt='yuv420p'
         )
-        for number, frame in enumerate(frames):
+        started = False
+
+        def add(frame: np.ndarray) -> None:
+            nonlocal started
             if kind == '.mp4':
                 frame = np.pad(frame, ((0, len(frame) % 2), (0, frame.shape[1] % 2), (0, 0)), 'edge')
-            if number == 0:
+            if not started:
                 stream.height, stream.width = frame.shape[:2]
+                started = True
             container.mux(stream.encode(av.VideoFrame.from_ndarray(np.ascontiguousarray(frame), format='rgb24')))
+
+        yield add
         container.mux(stream.encode())
 
 
@@ -67,3 +84,12 @@ def hold_frames(times: np.ndarray, duration: float, fps: float) -> np.ndarray:
     """Index of the frame to show in each frame of a video: the last one whose time has come."""
     ticks = (np.arange(max(round(duration * fps), 1)) + 0.5) / fps
     return (np.searchsorted(times, ticks, side='right') - 1).clip(0)
+
+
+def at_rate(frames: Iterable[tuple[float, np.ndarray]], fps: float) -> Iterator[np.ndarray]:
+    """Frames at a constant rate, of frames with the times at which they end: each is repeated or left out."""
+    count = 0
+    for end, frame in frames:
+        while (count + 0.5) / fps < end:
+            yield frame
+            count += 1

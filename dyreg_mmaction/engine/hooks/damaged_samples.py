@@ -78,17 +78,17 @@ class DamagedSamples(Hook):
 
     def after_val_epoch(self, runner: Runner, metrics: dict[str, float] | None = None) -> None:
         """List what was wrong for this reason."""
-        self._after_evaluation(runner, len(runner.val_dataloader.dataset))
+        self._after_evaluation(runner, len(runner.val_dataloader.dataset), f', after epoch {runner.epoch}')
 
     before_test_epoch, after_test_iter = before_val_epoch, after_val_iter
 
     def after_test_epoch(self, runner: Runner, metrics: dict[str, float] | None = None) -> None:
         """List what was wrong for this reason."""
-        self._after_evaluation(runner, len(runner.test_dataloader.dataset))
+        self._after_evaluation(runner, len(runner.test_dataloader.dataset))  # its epoch would need the training data
 
-    def _after_evaluation(self, runner: Runner, size: int) -> None:
+    def _after_evaluation(self, runner: Runner, size: int, when: str = '') -> None:
         self.handle.remove()
-        self._report(runner, f'samples cannot be read and count as wrong, after epoch {runner.epoch}', size)
+        self._report(runner, f'samples cannot be read and count as wrong{when}', size)
 
     def _count(self, runner: Runner, data_batch: Any) -> None:
         samples = _of_data_samples(data_batch.get('data_samples') if isinstance(data_batch, dict) else None)

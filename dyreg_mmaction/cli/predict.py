@@ -1,0 +1,279 @@
+"""Predict the classes of videos, whole or window by window, with a trained model."""
+
+import argparse
+import csv
+import json
+import os
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from mmengine.config import Config, DictAction
+
+from dyreg_mmaction.datasets.video.streams import Frame, is_live, select_frames
+from dyreg_mmaction.datasets.video.timeline import read_timeline
+from dyreg_mmaction.datasets.video.writers import at_rate, video_writer
+from dyreg_mmaction.inference.fusion import fuse_for_inference
+from dyreg_mmaction.inference.long_videos import WindowPrediction, WindowPredictor
+from dyreg_mmaction.inference.runs import find_model
+from dyreg_mmaction.visualization.overlay import draw_over
+from dyreg_mmaction.visualization.predict import class_names, load_model
+
+from .configs import read_config
+from .launch import one_sentence
+
+SUFFIXES = '.mp4 .m4v .mov .webm .mkv .avi .mpg .mpeg .ts .mts .m2ts .flv .wmv .3gp .ogv'.split()
+COLUMNS = ('video', 'start', 'end', 'label', 'class', 'score')
+LIVE_WINDOW, LIVE_STRIDE, LIVE_RATE = 2.0, 1.0, 25.0  # of what runs: seconds, and frames per second of its video
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('model', help='checkpoint, or work dir of a training: its best checkpoint or else the last')
+    parser.add_argument(
+        'videos', nargs='+', help="video files, folders of videos, a camera's number, an address, or - for the input"
+    )
+    parser.add_argument('--window', type=float, help='length of a window in seconds (default: the whole video)')
+    parser.add_argument('--stride', type=float, help='seconds from a window to the next (default: no overlap)')
+    parser.add_argument('--out', type=Path, help='folder to write predictions.csv and predictions.json to')
+    parser.add_argument('--regions', action='store_true', help='write the regions to predictions.json')
+    parser.add_argument('--draw', action='store_true', help='write a video with classes and regions of each video')
+    parser.add_argument('--top', type=int, default=5, help='classes of a window in predictions.json')
+    parser.add_argument('--batch', type=int, default=8, help='windows to predict at once')
+    parser.add_argument(
+        '--one-view', action='store_true', help='one crop and one sampling instead of all of the config'
+    )
+    parser.add_argument(
+        '--fuse',
+        nargs='?',
+        const='float32',
+        choices=['float32', 'bfloat16', 'float16'],
+        help='run a faster copy of the model; bfloat16 for CPUs with AMX or AVX512-BF16, and GPUs (default: float32)',
+    )
+    parser.add_argument('--labels', help='names of the classes, one a line (default: those of the checkpoint)')
+    parser.add_argument('--config', help='config file (default: that of the run or in the checkpoint)')
+    parser.add_argument('--device', default='cuda:0' if torch.cuda.is_available() else 'cpu')
+    parser.add_argument('--cfg-options', nargs='+', action=DictAction, help='settings to override, as key=value')
+    args = parser.parse_args()
+    if args.stride is not None and args.window is None:
+        parser.error(f'--stride {args.stride} needs --window')
+    if (args.regions or args.draw) and args.out is None:
+        parser.error('--regions and --draw need --out')
+    if args.top < 1:
+        parser.error(f'--top {args.top} must be at least 1')
+    return args
+
+
+def find_videos(sources: Sequence[str]) -> list[str]:
+    """Files, those in folders, and what is read while it runs.
+
+    Raises:
+        FileNotFoundError: If there is no such file, or no video in a folder.
+    """
+    videos = []
+    for source in sources:
+        found = [source]
+        if os.path.isdir(source):
+            files = (os.path.join(place, name) for place, _, names in os.walk(source) for name in names)
+            found = sorted(file for file in files if Path(file).suffix.lower() in SUFFIXES)
+            if not found:
+                raise FileNotFoundError(f'{source} has no videos; their names must end in one of {", ".join(SUFFIXES)}')
+        elif not is_live(source) and not os.path.exists(source):
+            raise FileNotFoundError(f'{source} does not exist; give a video, a folder, a camera, an address or -')
+        videos += found
+    return videos
+
+
+def load(args: argparse.Namespace) -> tuple[torch.nn.Module, Config, list[str]]:
+    """The model of the command line, its config and the names of its classes."""
+    if args.config:
+        cfg, checkpoint, known = read_config(args.config), Path(args.model), None
+    else:
+        cfg, checkpoint, known = find_model(args.model)
+    cfg.merge_from_dict(args.cfg_options or {})
+    names = class_names(cfg, args.labels) if args.labels or not known else known
+    model = load_model(cfg, str(checkpoint), args.device)
+    if args.fuse:
+        model = fuse_for_inference(model, getattr(torch, args.fuse))
+    return model, cfg, names or []
+
+
+class Names:
+    """Names of classes, where they are known."""
+
+    def __init__(self, names: Sequence[str]) -> None:
+        self.names = names
+
+    def __getitem__(self, label: int) -> str:
+        return self.names[label] if label < len(self.names) else f'class {label}'
+
+    def caption(self, prediction: WindowPrediction) -> str:
+        """The class of a window and its score."""
+        return f'{self[prediction.label]} ({prediction.scores[prediction.label]:.2f})'
+
+    def row(self, video: str, prediction: WindowPrediction, top: int = 1) -> dict:
+        """What is written about a window."""
+        best = np.argsort(-prediction.scores, kind='stable')[:top].tolist()
+        found = [(label, self[label], round(float(prediction.scores[label]), 6)) for label in best]
+        start, end = round(prediction.start, 3), round(prediction.end, 3)
+        row = dict(zip(COLUMNS, (video, start, end, *found[0]), strict=True))
+        return dict(row, top=[dict(zip(COLUMNS[3:], entry, strict=True)) for entry in found])
+
+
+def region_lists(prediction: WindowPrediction) -> dict:
+    """Regions of a window for JSON: by plugin, lists (frames, nodes, 2) of (x, y) in 0..1 of the frame."""
+    assert prediction.clip is not None
+    times = prediction.clip.times.round(3).tolist()
+    return {
+        path: dict(times=times, center=nodes.center.round(4).tolist(), half_size=nodes.half_size.round(4).tolist())
+        for path, nodes in prediction.clip.nodes.items()
+    }
+
+
+@contextmanager
+def written_rows(folder: Path, with_regions: bool) -> Iterator[Callable[[dict, WindowPrediction], None]]:
+    """Write predictions.csv and predictions.json while they come; both are valid when the context ends."""
+    with (
+        open(folder / 'predictions.csv', 'w', newline='', encoding='utf-8') as table,
+        open(folder / 'predictions.json', 'w', encoding='utf-8') as tree,
+    ):
+        lines = csv.DictWriter(table, COLUMNS, extrasaction='ignore')
+        lines.writeheader()
+        tree.write('[')
+        separator = '\n'
+
+        def add(row: dict, prediction: WindowPrediction) -> None:
+            nonlocal separator
+            lines.writerow(row)
+            table.flush()
+            more = dict(regions=region_lists(prediction)) if with_regions else {}
+            tree.write(separator + json.dumps({**row, **more}, ensure_ascii=False))
+            separator = ',\n'
+
+        try:
+            yield add
+        finally:
+            tree.write('\n]\n')
+
+
+def drawn_path(folder: Path, video: str, taken: set[Path]) -> Path:
+    """A new name in ``folder`` for the drawn video."""
+    stem = 'live' if is_live(video) else Path(video).stem
+    names = (folder / f'{stem}{number}_predicted.mp4' for number in ('', *(f'_{i}' for i in range(2, 10**6))))
+    path = next(name for name in names if name not in taken)
+    taken.add(path)
+    return path
+
+
+def draw_file(path: Path, video: str, predictions: Sequence[WindowPrediction], names: Names) -> None:
+    """Write a video once more, with the predictions: each frame has that of the window whose middle is nearest."""
+    timeline = read_timeline(video)
+    middles = np.array([(prediction.start + prediction.end) / 2 for prediction in predictions])
+
+    def frames() -> Iterator[tuple[float, np.ndarray]]:
+        for frame in select_frames(video, timeline, np.arange(timeline.num_frames)):
+            found = predictions[int(np.abs(middles - frame.time).argmin())]
+            if found.start - 1e-6 <= frame.time < found.end:
+                picture = draw_over(frame.to_rgb(), frame.time, names.caption(found), found.clip)
+            else:
+                picture = draw_over(frame.to_rgb(), frame.time, '', None)
+            yield float(timeline.times[frame.number + 1]), picture
+
+    rate = 1 / float(np.median(np.diff(timeline.times)))
+    with video_writer(path, rate) as add:
+        for picture in at_rate(frames(), rate):
+            add(picture)
+    print(path)
+
+
+class LiveDrawing:
+    """Draws frames while they come, with the prediction of the last window that has ended.
+
+    Args:
+        add (Callable): Gets each picture.
+        names (Names): Of the classes.
+    """
+
+    def __init__(self, add: Callable[[np.ndarray], None], names: Names) -> None:
+        self.add, self.names = add, names
+        self.prediction: WindowPrediction | None = None
+        self.count = 0
+
+    def draw(self, frame: Frame) -> None:
+        """Write a frame as often as its time asks for."""
+        found = self.prediction
+        caption = '' if found is None else self.names.caption(found)
+        picture = draw_over(frame.to_rgb(), frame.time, caption, None if found is None else found.clip)
+        while self.count / LIVE_RATE <= frame.time:
+            self.add(picture)
+            self.count += 1
+
+
+def predict_live(predict: WindowPredictor, video: str, path: Path | None, names: Names) -> Iterator[WindowPrediction]:
+    """Predictions of what runs, which is drawn meanwhile, until it ends or is interrupted."""
+    with ExitStack() as stack:
+        drawing = None
+        if path is not None:
+            drawing = LiveDrawing(stack.enter_context(video_writer(path, LIVE_RATE)), names)
+        try:
+            for prediction in predict(video, drawing.draw if drawing else None):
+                if drawing:
+                    drawing.prediction = prediction
+                yield prediction
+        except KeyboardInterrupt:
+            print('interrupted', file=sys.stderr)
+
+
+def predict_file(predict: WindowPredictor, video: str, path: Path | None, names: Names) -> Iterator[WindowPrediction]:
+    """Predictions of a file, which is drawn when they are complete."""
+    predictions: list[Any] = []
+    for prediction in predict(video):
+        if path is not None:
+            predictions.append(prediction)
+        yield prediction
+    if path is not None:
+        draw_file(path, video, predictions, names)
+
+
+@one_sentence()
+def main() -> None:
+    args = parse_args()
+    videos = find_videos(args.videos)
+    live = any(map(is_live, videos))
+    if live and args.window is None:
+        args.window, args.stride = LIVE_WINDOW, LIVE_STRIDE
+    model, cfg, classes = load(args)
+    names, failed, taken = Names(classes), 0, set[Path]()
+    regions = args.regions or args.draw
+    predict = WindowPredictor(
+        model,
+        cfg.test_dataloader.dataset.pipeline,
+        args.window,
+        args.stride,
+        args.batch,
+        regions,
+        not args.one_view,
+    )
+    with ExitStack() as stack:
+        write = None
+        if args.out is not None:
+            args.out.mkdir(parents=True, exist_ok=True)
+            write = stack.enter_context(written_rows(args.out, args.regions))
+        for video in videos:
+            path = drawn_path(args.out, video, taken) if args.draw else None
+            run = predict_live if is_live(video) else predict_file
+            try:
+                for prediction in run(predict, video, path, names):
+                    row = names.row(video, prediction, args.top)
+                    print('{video}\t{start:.3f}\t{end:.3f}\t{class}\t{score:.3f}'.format(**row), flush=True)
+                    if write:
+                        write(row, prediction)
+            except (ValueError, OSError) as error:
+                failed += 1
+                print(error, file=sys.stderr)
+    if failed:
+        raise SystemExit(f'{failed} of {len(videos)} videos cannot be read')

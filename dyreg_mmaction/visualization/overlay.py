@@ -1,0 +1,53 @@
+"""What was predicted of a window, drawn over each frame of the video."""
+
+from functools import lru_cache
+
+import cv2
+import numpy as np
+
+from .clip import Nodes, RegionClip, moving_nodes
+from .drawing import draw_clip
+from .text import text_bar
+
+cached_bar = lru_cache(64)(text_bar)
+
+
+def draw_over(
+    frame: np.ndarray, time: float, caption: str, clip: RegionClip | None, path: str | None = None, width: int = 640
+) -> np.ndarray:
+    """A frame under a line of text, with the regions of a plugin as they are at its time.
+
+    Between two sampled frames, regions move at a constant speed.
+
+    Args:
+        frame (ndarray[H, W, 3]): RGB, uint8.
+        time (float): Of the frame, on the clock of ``clip.times``.
+        caption (str): The text.
+        clip (RegionClip, optional): Whose regions to draw; its frames are not used.
+        path (str, optional): Path of the plugin; default: the first one.
+        width (int): Width of the picture in pixels; smaller frames keep theirs.
+
+    Returns:
+        ndarray[H', W', 3]: RGB, uint8.
+    """
+    width = min(width, frame.shape[1])
+    if clip is None:
+        drawn = cv2.resize(frame, (width, max(round(width * len(frame) / frame.shape[1]), 1)))
+    else:
+        path = next(iter(clip.nodes)) if path is None else path
+        now = clip._replace(frames=frame[None], nodes={path: nodes_at(clip, path, time)})
+        drawn = draw_clip(now, path, width, bold=moving_nodes(clip.nodes[path].center) or None)[0]
+    return np.concatenate([cached_bar(caption, width, True), drawn])
+
+
+def nodes_at(clip: RegionClip, path: str, time: float) -> Nodes:
+    """Regions of a plugin at a time, of shape (1, N, 2)."""
+    order = np.argsort(clip.times, kind='stable')
+    times, nodes = clip.times[order], clip.nodes[path]
+    after = int(np.clip(np.searchsorted(times, time), 1, max(len(times) - 1, 1)))
+    pair = order[[after - 1, min(after, len(times) - 1)]]
+    first, last = clip.times[pair]
+    share = float(np.clip((time - first) / max(last - first, 1e-9), 0, 1))
+    weights = np.array([1 - share, share])
+    center, half_size = (np.tensordot(weights, part[pair], 1)[None] for part in (nodes.center, nodes.half_size))
+    return nodes._replace(center=center, half_size=half_size)

@@ -1,0 +1,103 @@
+"""Frames one after another are those that a pipeline reads by their numbers."""
+
+import os
+import shutil
+import threading
+
+import numpy as np
+import pytest
+from video_cases import VIDEOS, encode
+
+from dyreg_mmaction.datasets.video import streams
+from dyreg_mmaction.datasets.video.readers import PyAVReader
+from dyreg_mmaction.datasets.video.streams import is_live, read_stream, select_frames
+from dyreg_mmaction.datasets.video.timeline import read_timeline
+
+
+@pytest.mark.parametrize('name', VIDEOS)
+def test_frames_and_times_are_those_of_the_readers(name, tmp_path):
+    make, num_frames = VIDEOS[name]
+    path = make(tmp_path)
+    timeline = read_timeline(path)
+    known = read_timeline(path.read_bytes())
+    assert timeline.num_frames == num_frames and np.array_equal(timeline.times, known.times)
+    numbers = np.arange(num_frames)
+    expected = PyAVReader(path.read_bytes(), timeline).read(numbers)
+    for frames in (select_frames(path, timeline, numbers), read_stream(str(path))):
+        found = list(frames)
+        assert [frame.number for frame in found] == numbers.tolist()
+        np.testing.assert_allclose([frame.time for frame in found], timeline.times[:-1], atol=2e-3)
+        assert all(np.array_equal(frame.to_rgb(), pixels) for frame, pixels in zip(found, expected, strict=True))
+
+
+@pytest.fixture
+def decoded(monkeypatch):
+    """Numbers of all frames that are decoded."""
+    numbers: list[int] = []
+    stock = streams._numbered
+
+    def count(*args):
+        for number, picture in stock(*args):
+            numbers.append(number)
+            yield number, picture
+
+    monkeypatch.setattr(streams, '_numbered', count)
+    return numbers
+
+
+@pytest.mark.parametrize('wanted', [[0, 100], [100, 3, 100], [40, 41, 99], [119], [0, 19, 37, 55, 74]])
+def test_groups_of_pictures_without_a_wanted_frame_are_skipped(wanted, tmp_path, decoded):
+    path = encode(tmp_path / 'a.mp4', 'libx264', '-bf', 2, '-g', 20, '-sc_threshold', 0, frames=120)
+    timeline = read_timeline(path)
+    assert timeline.keyframes.tolist() == [0, 20, 40, 60, 80, 100]
+    found = list(select_frames(path, timeline, np.array(wanted)))
+    expected = PyAVReader(path.read_bytes(), timeline).read(np.unique(wanted))
+    assert [frame.number for frame in found] == sorted({*wanted})
+    assert all(np.array_equal(frame.to_rgb(), pixels) for frame, pixels in zip(found, expected, strict=True))
+    assert len(decoded) == len({*decoded}) < 40 * len(found)
+
+
+def test_a_pipe_is_read_while_it_runs(tmp_path):
+    path = encode(tmp_path / 'a.ts')
+    os.mkfifo(tmp_path / 'pipe')
+    assert is_live(str(tmp_path / 'pipe')) and not is_live(str(path))
+    writer = threading.Thread(target=lambda: (tmp_path / 'pipe').write_bytes(path.read_bytes()))
+    writer.start()
+    frames = list(read_stream(str(tmp_path / 'pipe')))
+    writer.join()
+    assert [frame.number for frame in frames] == list(range(20))
+    assert [frame.time for frame in frames] == pytest.approx(read_timeline(path).times[:-1], abs=1e-3)
+
+
+@pytest.mark.parametrize('source', ['0', '-', 'rtsp://camera/stream', 'https://host/video.mp4'])
+def test_cameras_addresses_and_the_input_run(source):
+    assert is_live(source)
+
+
+def test_a_file_may_have_any_name(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    path = encode(tmp_path / 'plain.mp4')
+    for name in ('0', 'a b: ä.mp4', 'concat:x|y.mp4', '-x.mp4'):
+        shutil.copy(path, tmp_path / name)
+        assert not is_live(name)
+        assert len(list(select_frames(name, read_timeline(name), np.arange(20)))) == 20
+
+
+def test_what_is_no_video_is_named(tmp_path):
+    (tmp_path / 'text.mp4').write_text('no video')
+    with pytest.raises(ValueError, match='text.mp4 cannot be read'):
+        list(read_stream(str(tmp_path / 'text.mp4')))
+    with pytest.raises(ValueError, match='undecodable'):
+        read_timeline(tmp_path / 'text.mp4')
+    (tmp_path / 'empty.mp4').touch()
+    with pytest.raises(ValueError, match='empty'):
+        read_timeline(tmp_path / 'empty.mp4')
+    with pytest.raises(ValueError, match='/dev/video99|99 cannot be read'):
+        list(read_stream('99'))
+
+
+def test_a_frame_that_lacks_is_named(tmp_path):
+    timeline = read_timeline(encode(tmp_path / 'long.mp4', frames=30))
+    path = encode(tmp_path / 'short.mp4')
+    with pytest.raises(ValueError, match='short.mp4 cannot be read: frame 25 of 30 is missing'):
+        list(select_frames(path, timeline, np.array([3, 25])))

@@ -1,0 +1,130 @@
+"""Windows of videos are what a test pipeline makes of the pieces."""
+
+import os
+import threading
+from pathlib import Path
+
+import pytest
+import torch
+from mmengine.config import Config
+from mmengine.dataset import Compose
+from mmengine.registry import init_default_scope
+from video_cases import VIDEOS, encode
+
+from dyreg_mmaction.datasets.video.streams import Frame
+from dyreg_mmaction.inference import windows as module
+from dyreg_mmaction.inference.windows import VideoWindows
+
+CONFIGS = Path(__file__).parents[2] / 'configs'
+
+
+@pytest.fixture(scope='module')
+def pipeline():
+    init_default_scope('mmaction')
+    return Config.fromfile(CONFIGS / 'tsm_r18_dyreg_mini.py').test_dataloader.dataset.pipeline
+
+
+def read(pipeline, path):
+    """The inputs that the pipeline makes of a file."""
+    return Compose(pipeline)(dict(filename=str(path), label=-1, start_index=0, modality='RGB'))['inputs']
+
+
+def cut_out(source, path, first, last):
+    """Write the frames from ``first`` to ``last`` - 1 without loss."""
+    av = pytest.importorskip('av')
+    with av.open(str(source)) as container, av.open(str(path), 'w') as piece:
+        rate = container.streams.video[0].average_rate
+        stream = piece.add_stream('libx264', rate=rate, options=dict(qp='0'))
+        first_stream = container.streams.video[0]
+        stream.width, stream.height, stream.pix_fmt = first_stream.width, first_stream.height, 'yuv420p'
+        for number, frame in enumerate(container.decode(video=0)):
+            if first <= number < last:
+                frame.pts, frame.time_base, frame.pict_type = number - first, 1 / rate, 0
+                piece.mux(stream.encode(frame))
+        piece.mux(stream.encode())
+    return path
+
+
+@pytest.mark.parametrize('name', VIDEOS)
+def test_the_whole_video_is_read_as_by_the_pipeline(name, tmp_path, pipeline):
+    path = VIDEOS[name][0](tmp_path)
+    (window,) = VideoWindows(pipeline)(path)
+    assert window.start == 0 and torch.equal(window.sample['inputs'], read(pipeline, path))
+
+
+@pytest.mark.parametrize('size', ['96x72', '72x96'])
+def test_windows_are_read_as_files_of_their_own(size, tmp_path, pipeline):
+    path = encode(tmp_path / 'a.mp4', 'libx264', '-bf', 2, '-g', 12, size=size, frames=45)
+    found = list(VideoWindows(pipeline, 2, 1)(path))
+    assert [(window.start, window.end) for window in found] == [(0, 2), (1, 3), (2, 4), (3, 4.5)]
+    for number, window in enumerate(found):
+        piece = cut_out(path, tmp_path / f'{number}.mp4', 10 * number, 10 * number + 20)
+        assert torch.equal(window.sample['inputs'], read(pipeline, piece))
+    assert not torch.equal(found[0].sample['inputs'], found[1].sample['inputs'])
+
+
+@pytest.mark.parametrize('config', ['tsm_r50_dyreg_sthv1', 'i3d_r50_dyreg_sthv1', 'mini_something/reduced/r18_dyreg'])
+def test_pipelines_of_frames_and_boxes_take_videos_too(config, tmp_path):
+    init_default_scope('mmaction')
+    steps = Config.fromfile(CONFIGS / f'{config}.py').test_dataloader.dataset.pipeline
+    path = encode(tmp_path / 'a.mp4', size='96x72')
+    for test_views in (True, False):
+        (window,) = VideoWindows(steps, test_views=test_views)(path)
+        assert window.sample['inputs'].ndim in (4, 5)
+
+
+def test_windows_of_a_variable_rate_follow_the_time_stamps(tmp_path, pipeline):
+    path = VIDEOS['variable rate, MP4'][0](tmp_path)  # 0, 0.1, ... 0.5, then every 0.3 seconds
+    places = module.cut(module.read_timeline(path).times, 0.6)
+    assert [span.last - span.first for span in places][:3] == [6, 2, 2]
+    assert len(list(VideoWindows(pipeline, 0.6)(path))) == len(places)
+
+
+def test_frames_are_decoded_once_and_only_sampled_ones_are_converted(tmp_path, pipeline, monkeypatch):
+    path = encode(tmp_path / 'a.mp4', frames=100)
+    converted = []
+    stock = Frame.to_rgb
+    monkeypatch.setattr(Frame, 'to_rgb', lambda frame: converted.append(frame.number) or stock(frame))
+    kept = [len(window.sample['inputs']) for window in VideoWindows(pipeline, 5, 1)(path)]
+    assert len(kept) == 6 and len(converted) == len({*converted}) < 100
+
+
+def test_a_pipe_gives_the_windows_of_the_file(tmp_path, pipeline):
+    path = encode(tmp_path / 'a.ts', size='96x72', frames=45)
+    os.mkfifo(tmp_path / 'pipe')
+    threading.Thread(target=lambda: (tmp_path / 'pipe').write_bytes(path.read_bytes())).start()
+    seen = []
+    windows = VideoWindows(pipeline, 2, 1)
+    live = list(windows(tmp_path / 'pipe', lambda frame: seen.append(frame.number)))
+    for one, other in zip(live, windows(path), strict=True):
+        assert (one.start, one.end) == pytest.approx((other.start, other.end), abs=2e-3)
+        assert torch.equal(one.sample['inputs'], other.sample['inputs'])
+    assert seen == list(range(45))
+
+
+def test_a_live_window_is_given_as_soon_as_it_ends(tmp_path, pipeline):
+    path = encode(tmp_path / 'a.ts', frames=60)
+    os.mkfifo(tmp_path / 'pipe')
+    threading.Thread(target=lambda: (tmp_path / 'pipe').write_bytes(path.read_bytes())).start()
+    seen = []
+    windows = VideoWindows(pipeline, 2)(tmp_path / 'pipe', lambda frame: seen.append(frame.number))
+    next(windows)
+    assert len(seen) == 20
+    assert len(list(windows)) == 2
+
+
+def test_a_truncated_video_is_named(tmp_path, pipeline):
+    path = encode(tmp_path / 'a b.mp4', 'libx264', '-movflags', '+faststart', frames=100)
+    content = path.read_bytes()
+    path.write_bytes(content[: len(content) // 2])
+    with pytest.raises(ValueError, match='a b.mp4 cannot be read: truncated'):
+        list(VideoWindows(pipeline)(path))
+    with pytest.raises(FileNotFoundError):
+        list(VideoWindows(pipeline)(tmp_path / 'none.mp4'))
+
+
+def test_generated_frames_have_no_windows():
+    init_default_scope('mmaction')
+    steps = Config.fromfile(CONFIGS / 'multisyncmnist/r18_dyreg.py').test_dataloader.dataset.pipeline
+    with pytest.raises(ValueError, match='no transform that decodes'):
+        VideoWindows(steps, 2)
