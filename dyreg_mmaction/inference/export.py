@@ -169,7 +169,7 @@ def _in_rows(recognizer: nn.Module) -> nn.Module:
     copied.eval()
     for module in copied.modules():
         if isinstance(module, Plugged):
-            module.channels_last = False
+            module._channels_last = False
     for parameter in copied.parameters():
         parameter.data = parameter.data.contiguous()
     return copied

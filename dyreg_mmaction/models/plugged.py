@@ -47,11 +47,9 @@ class Plugged(nn.Module):
 
     takes_clips: bool
     num_segments: int | None
-    num_frames: int
-    input_size: tuple[int, int]
-    layouts: Sequence[Layout] = ANY  # of sub-modules, the first that fits
+    _layouts: Sequence[Layout] = ANY  # of sub-modules, the first that fits
     plugins: Any  # an nn.ModuleDict, or an empty dict
-    channels_last = False
+    _channels_last = False
     _plugin_hooks: Sequence[PluginHook] = ()
     _unloaded = 0
 
@@ -85,29 +83,29 @@ class Plugged(nn.Module):
             given = signature.bind_partial(*args, **kwargs)
             given.apply_defaults()
             size = _first(dict(given.arguments, input_size=input_size), ('input_size', *SIZES))
-            self.input_size = height_and_width(224 if size is None else size, 'input_size')
-            self.num_frames = num_frames or _first(given.arguments, FRAMES) or 32
+            height, width = height_and_width(224 if size is None else size, 'input_size')
+            time = num_frames or _first(given.arguments, FRAMES) or 32
             clips_alike = not self.takes_clips and self.num_segments is not None
-            self.insert(plugins, self.probe(self.input_size), clips_alike)
-        self.channels_last = channels_last
+            self._insert(plugins, self._probe((time, height, width)), clips_alike)
+        self._channels_last = channels_last
         if channels_last:
             for parameter in self.parameters():
                 parameter.data = _channels_last(parameter.data)
 
-    def insert(self, plugins: Sequence[dict], probe: Probe, clips_alike: bool) -> None:
+    def _insert(self, plugins: Sequence[dict], probe: Probe, clips_alike: bool) -> None:
         """Build the plugins and put them in their places, see :func:`.insert_plugins`."""
-        self.plugins, self._plugin_hooks = insert_plugins(self, plugins, probe, clips_alike, self.layouts)
+        self.plugins, self._plugin_hooks = insert_plugins(self, plugins, probe, clips_alike, self._layouts)
 
-    def probe(self, size: tuple[int, int]) -> Probe:
-        """Two clips of a frame size on the meta device."""
+    def _probe(self, size: tuple[int, int, int]) -> Probe:
+        """Two clips on the meta device, of T, H, W."""
         channels = next(m.in_channels for m in self.modules() if isinstance(m, nn.Conv2d | nn.Conv3d))
-        time = self.num_frames if self.takes_clips else self.num_segments or 8
+        time = size[0] if self.takes_clips else self.num_segments or 8
         shape = (2, channels, time) if self.takes_clips else (2 * time, channels)
-        return Probe(torch.empty(*shape, *size, device='meta'), (time, *size))
+        return Probe(torch.empty(*shape, *size[1:], device='meta'), (time, *size[1:]))
 
     def forward(self, x: Tensor, *args, **kwargs):
         """The parent's forward, through each plugin once."""
-        if self.channels_last:
+        if self._channels_last:
             x = _channels_last(x)
         if not self._plugin_hooks:
             return super().forward(x, *args, **kwargs)

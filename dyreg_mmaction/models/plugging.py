@@ -45,13 +45,17 @@ def plug(model: nn.Module, plugins: Sequence[dict], example: Tensor) -> nn.Modul
         raise ValueError(f'example={shape} must be one clip (1, C, T, H, W), or its frames (T, C, H, W)')
     takes_clips = example.ndim == 5
     time = example.shape[2] if takes_clips else len(example)
+    if not takes_clips and getattr(model, 'num_segments', time) != time:
+        raise ValueError(
+            f'example has {time} frames, and num_segments of {name} is {model.num_segments}; make them agree'
+        )
     inputs = torch.empty(2 * len(example), *example.shape[1:], dtype=example.dtype, device='meta')
     plain: Any = type(model)
     plugged: Any = model
     plugged.__class__ = plugged_class(plain, takes_clips, ANY, None)
     try:
         plugged.num_segments = None if takes_clips else time
-        plugged.insert(plugins, Probe(inputs, (time, *example.shape[-2:])), clips_alike=not takes_clips)
+        plugged._insert(plugins, Probe(inputs, (time, *example.shape[-2:])), clips_alike=not takes_clips)
     except BaseException:
         plugged.__class__ = plain
         raise
@@ -70,11 +74,22 @@ def plugged_class(parent: Any, takes_clips: bool, layouts: Sequence[Layout], nam
         _, _, *state = super(cls, self).__reduce_ex__(2)
         return _empty, arguments, *state
 
-    members = dict(
-        takes_clips=takes_clips, layouts=layouts, __reduce_ex__=__reduce_ex__, __module__=parent.__module__, __doc__=doc
-    )
-    cls = type(name or parent.__name__, (Plugged, parent), members)
+    members = dict(takes_clips=takes_clips, _layouts=layouts, __module__=parent.__module__, __doc__=doc)
+    bases = (_Sequence, Plugged, parent) if issubclass(parent, nn.Sequential) else (Plugged, parent)
+    cls: Any = type(name or parent.__name__, bases, dict(members, __reduce_ex__=__reduce_ex__))
     return cls
+
+
+class _Sequence:
+    """Mixin in front of an nn.Sequential, which runs all of its sub-modules: plugins are none of them."""
+
+    _modules: dict[str, nn.Module]
+
+    def __iter__(self):
+        return (module for name, module in self._modules.items() if name != 'plugins')
+
+    def __len__(self) -> int:
+        return len(self._modules) - ('plugins' in self._modules)
 
 
 def _empty(*arguments: Any) -> nn.Module:

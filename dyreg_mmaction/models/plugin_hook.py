@@ -28,16 +28,20 @@ class PluginHook:
         plugins (nn.ModuleDict): Its plugins, by :func:`key_of` their paths.
         path (str): Dotted path of the sub-module.
         layout (Layout): What the sub-module gives.
+        stride (float): Frames of a clip for each of its maps.
     """
 
     module: nn.Module | None = None
     handle: RemovableHandle | None = None
 
-    def __init__(self, backbone: nn.Module, plugins: nn.ModuleDict, path: str, layout: Layout) -> None:
+    def __init__(
+        self, backbone: nn.Module, plugins: nn.ModuleDict, path: str, layout: Layout, stride: float = 1
+    ) -> None:
         self.plugins = plugins
         self.key = key_of(path)
         self.path = path
         self.layout = layout
+        self.stride = stride
         self.norm = _norm_behind(backbone, path)
         self.attach(backbone)
 

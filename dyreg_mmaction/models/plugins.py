@@ -50,7 +50,7 @@ def insert_plugins(
             modules[key_of(path)] = _build(path, cfg, shape)
             if clips_alike:
                 layout = with_num_frames(layout, shape[1])
-            hooks.append(PluginHook(model, modules, path, layout))
+            hooks.append(PluginHook(model, modules, path, layout, probe.size[0] / shape[1]))
     return modules, hooks
 
 

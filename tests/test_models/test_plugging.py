@@ -213,3 +213,38 @@ def test_classes_of_mmaction_keep_theirs():
     from mmaction.models import SwinTransformer3D
 
     assert add_plugins(SwinTransformer3D, takes_clips=True) is MODELS.get('DyRegSwinTransformer3D')
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    'name, path, kind',
+    [
+        ('vit_tiny_patch16_224', 'blocks.7', 'FrameTokens'),
+        ('swin_tiny_patch4_window7_224', 'layers.2.blocks.3', 'ChannelsLast'),
+        ('convnext_tiny', 'stages.2.blocks.5', 'Frames'),
+    ],
+)
+def test_models_of_timm(name, path, kind):
+    timm = pytest.importorskip('timm', reason='timm is not installed')
+    model = timm.create_model(name).eval()
+    plain = copy.deepcopy(model)
+    plug(model, after(path), torch.zeros(4, 3, 224, 224))
+    assert type(model._plugin_hooks[0].layout).__name__ == kind
+    (plugin,) = model.plugins.values()
+    assert plugin.feature_size == (14, 14)
+    x = torch.randn(8, 3, 224, 224)
+    with torch.no_grad():
+        assert torch.equal(model(x), plain(x))
+
+
+def test_names_of_the_model_are_not_taken():
+    model = nn.Sequential(nn.Conv2d(3, 8, 3, 2, 1), nn.BatchNorm2d(8))
+    model.input_size, model.num_frames, model.channels_last = 7, 7, True
+    plug(model, after('0'), FRAMES)
+    model.append(nn.ReLU())
+    assert (model.input_size, model.num_frames, model.channels_last) == (7, 7, True)
+    assert model(torch.randn(4, 3, 32, 32)).min() == 0 and len(model) == 3
+    model = nn.Sequential(nn.Conv2d(3, 8, 3, 2, 1))
+    model.num_segments = 8
+    with pytest.raises(ValueError, match='example has 4 frames, and num_segments of Sequential is 8; make them agree'):
+        plug(model, after('0'), FRAMES)

@@ -12,7 +12,6 @@ from dyreg_mmaction.ops import Regions
 from dyreg_mmaction.registry import MODELS
 
 from ..plugged import Plugged
-from ..probing import find_places
 from ..recording import record_regions, region_plugins, region_sources
 from .base import RegionLoss
 
@@ -168,9 +167,7 @@ def _normalization(preprocessor: nn.Module) -> dict:
 
 def _temporal_stride(backbone: Plugged, plugin: nn.Module) -> float:
     """Frames of a clip for each map that a plugin gets."""
-    path = next(name.replace('-', '.') for name, own in backbone.plugins.items() if own is plugin)
-    probe = backbone.probe(backbone.input_size)
-    return probe.size[0] / find_places(backbone, {path: None}, probe, backbone.layouts)[path].shape[1]
+    return next(hook.stride for hook in backbone._plugin_hooks if backbone.plugins[hook.key] is plugin)
 
 
 def _build(teacher: Mapping, num_frames: int | None = None) -> Plugged:
