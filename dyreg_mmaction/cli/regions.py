@@ -2,7 +2,9 @@
 
 import argparse
 import re
+import shlex
 import sys
+import time
 from pathlib import Path
 
 import cv2
@@ -10,6 +12,8 @@ import numpy as np
 from mmengine.config import Config
 from torch import nn
 
+from dyreg_mmaction import __version__
+from dyreg_mmaction.datasets.leaves import leaf_datasets
 from dyreg_mmaction.datasets.video.writers import hold_frames, write_gif, write_video
 from dyreg_mmaction.progress import track
 from dyreg_mmaction.visualization import RegionClip, contact_sheet, mean_regions, side_by_side
@@ -19,6 +23,7 @@ from dyreg_mmaction.visualization.inputs import ClipInput
 from dyreg_mmaction.visualization.predict import class_names, load_model, predict_clips
 from dyreg_mmaction.visualization.report import ReportWriter
 from dyreg_mmaction.visualization.sheet import before_and_after, stack
+from dyreg_mmaction.visualization.training_curves import read_curves
 
 from .clips import add_clip_options, check_clip_options, find_inputs
 from .configs import read_config
@@ -70,6 +75,28 @@ def check_nodes(clip: RegionClip, bold: list[int] | None) -> None:
             raise SystemExit(f'--nodes {" ".join(map(str, bold))}: {path} has the nodes 0 to {have - 1}')
 
 
+def title_of(config: str) -> str:
+    """The name of the config, or of its folder where the config's says nothing."""
+    path = Path(config)
+    return path.stem if path.stem != 'config' else path.resolve().parent.name
+
+
+def made_with(args: argparse.Namespace) -> dict[str, str]:
+    """What a report says about its origin."""
+    cfg = read_config(args.config, args.cfg_options)
+    lists = [
+        leaf.get('ann_file') for _, leaf in leaf_datasets((cfg.get(f'{args.dataset}_dataloader') or {}).get('dataset'))
+    ]
+    return dict(
+        checkpoint=args.checkpoint,
+        config=args.config,
+        data=', '.join(map(str, filter(None, lists))) or args.dataset or f'{len(args.videos)} files',
+        command=f'{Path(sys.argv[0]).name} {shlex.join(sys.argv[1:])}',
+        version=f'dyreg_mmaction {__version__}',
+        date=time.strftime('%Y-%m-%d %H:%M'),
+    )
+
+
 class Pictures:
     """What becomes of clips: files that need one clip are written at once, those of all when this is left.
 
@@ -83,7 +110,10 @@ class Pictures:
         self.sheet: list[np.ndarray] = []
         self.nodes: dict[str, list[Nodes]] = {}
         self.drawn = 0
-        self.report = ReportWriter(out / 'report.html', title=Path(args.config).stem) if args.html else None
+        self.report = None
+        if args.html:
+            training = read_curves(Path(args.checkpoint).parent)
+            self.report = ReportWriter(out / 'report.html', title_of(args.config), made_with(args), training)
 
     def add(self, clip: RegionClip) -> None:
         """Draw a clip and keep what is small."""

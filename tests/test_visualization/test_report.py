@@ -10,6 +10,7 @@ from browser import open_browser
 from dyreg_mmaction.evaluation.explanation import Curves, Explanation
 from dyreg_mmaction.visualization.clip import Nodes, RegionClip
 from dyreg_mmaction.visualization.report import clip_data, write_report
+from dyreg_mmaction.visualization.training_curves import read_curves
 
 EVIL = (
     '<img src=x onerror="document.title=1"></script><script>document.title=2</script>&amp;"\'{{ title }}<rest>{% raw %}'
@@ -48,7 +49,9 @@ CLIPS = [clip('good.webm', 0.9, 0.05), clip(f'bad {EVIL}', 0.1, 0.3, 1), clip('m
 @pytest.fixture(scope='module')
 def report(tmp_path_factory):
     path = tmp_path_factory.mktemp('report') / 'report.html'
-    write_report(path, CLIPS, title=f'Regions {EVIL}')
+    about = dict(checkpoint=f'epoch_1.pth {EVIL}', command='dyreg regions')
+    training = {'loss': [(10, 2.0), (20, 0.5)], 'acc/top1': [(1, 0.25), (2, 1.0)]}
+    write_report(path, CLIPS, title=f'Regions {EVIL}', about=about, training=training)
     return path
 
 
@@ -122,7 +125,7 @@ def test_large_frames_are_made_smaller_but_not_the_coordinates():
 
 def test_the_worst_clips_come_first_and_columns_sort(page):
     def names():
-        return [cell.text for cell in find(page, 'tbody td:nth-child(2)')]
+        return [cell.text for cell in find(page, '#table tbody td:nth-child(2)')]
 
     worst = [f'bad {EVIL}', 'middle.webm', 'good.webm']
     assert names() == worst
@@ -311,7 +314,7 @@ def test_mean_curves_are_on_the_summary_page(effects_page):
         assert all(line.rect['width'] > 200 and line.rect['height'] > 50 for line in lines)
     heads = [head.text for head in find(effects_page, 'th button')]
     assert 'largest effect' in heads
-    assert [cell.text for cell in find(effects_page, 'tbody td:last-child')] == ['0.000', '0.500']
+    assert [cell.text for cell in find(effects_page, '#table tbody td:last-child')] == ['0.000', '0.500']
 
 
 def test_grad_cam_follows_the_slider(page, tmp_path):
@@ -449,3 +452,78 @@ def test_it_fits_phones_and_desks(page, width):
         assert one(page, '#time').rect['width'] > 150
     finally:
         page.execute_cdp_cmd('Emulation.clearDeviceMetricsOverride', {})
+
+
+def names(page):
+    return [link.text for link in find(page, '#table tbody a')]
+
+
+def test_only_wrong_clips_are_shown_on_request(page):
+    assert len(names(page)) == 3
+    one(page, '#wrong-only').click()
+    assert names(page) == [f'bad {EVIL}']
+    one(page, '#wrong-only').click()
+    assert len(names(page)) == 3
+
+
+def test_confusion_matrix_has_accuracies_and_shows_its_clips(page):
+    rows = [[cell.text for cell in row.find_elements('css selector', 'th, td')] for row in find(page, '#confusion tr')]
+    assert rows == [
+        ['class', 'accuracy', 'clips', 'as 1', 'as 2'],
+        ['1 down', '–', '0', '', ''],
+        [f'2 up {EVIL}', '0.667', '3', '1', '2'],
+    ]
+    one(page, '#confusion .mistake .count').click()
+    assert names(page) == [f'bad {EVIL}'] and 'predicted down' in one(page, '#pair').text
+    one(page, '#table tbody a').click()
+    assert one(page, '#name').text == f'bad {EVIL}'
+    one(page, '#home').click()
+    one(page, '#all-pairs').click()
+    assert len(names(page)) == 3
+    one(page, '#confusion .right .count').click()
+    assert names(page) == ['middle.webm', 'good.webm']
+
+
+def test_a_clip_that_the_filter_hides_has_neighbours(page):
+    one(page, '#wrong-only').click()
+    page.execute_script("go('#clip-0')")
+    assert one(page, '#name').text == 'good.webm'
+    assert one(page, '#previous').get_attribute('href').endswith('#clip-2')
+    one(page, '#home').click()
+    assert names(page) == [f'bad {EVIL}']
+
+
+def test_training_and_origin_are_shown(page):
+    labels = [svg.get_attribute('aria-label') for svg in find(page, '#training-plots svg')]
+    assert [label.split(',')[0] for label in labels] == ['loss', 'held-out accuracy']
+    points = [
+        tuple(map(float, point.split(',')))
+        for point in one(page, '#training-plots figure:first-child polyline').get_attribute('points').split()
+    ]
+    assert points == [(160, 0), (320, 135)]
+    assert [cell.text for cell in find(page, '#about dt, #about dd')] == [
+        'checkpoint',
+        f'epoch_1.pth {EVIL}',
+        'command',
+        'dyreg regions',
+    ]
+
+
+def test_curves_of_a_run_join_its_restarts(tmp_path):
+    lines = {
+        '1': ['{"loss": 3, "step": 1}', '{"loss": 2, "step": 2}', '{"loss": 1, "st'],
+        '2': ['{"loss": 1.5, "step": 2}', '{"acc/top1": 0.5, "step": 1}', '{"loss": NaN, "step": 3}', '[]'],
+    }
+    for name, rows in lines.items():
+        (tmp_path / name / 'vis_data').mkdir(parents=True)
+        (tmp_path / name / 'vis_data/scalars.json').write_text('\n'.join(rows))
+    assert read_curves(tmp_path) == {'loss': [(1, 3.0), (2, 1.5)], 'acc/top1': [(1, 0.5)]}
+    assert read_curves(tmp_path / 'nowhere') == {}
+
+
+def test_long_curves_are_thinned(tmp_path):
+    (tmp_path / '1/vis_data').mkdir(parents=True)
+    rows = [json.dumps(dict(loss=step % 2, step=step)) for step in range(1, 2001)]
+    (tmp_path / '1/vis_data/scalars.json').write_text('\n'.join(rows))
+    (curve,) = read_curves(tmp_path).values()
+    assert len(curve) == 400 and curve[-1][0] == 2000 and 0.4 <= curve[0][1] <= 0.6

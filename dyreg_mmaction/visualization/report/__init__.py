@@ -2,7 +2,7 @@
 
 import base64
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -27,7 +27,8 @@ WIDTH = 480  # of the frames in the report at most, in pixels
 class ReportWriter:
     """Writes a page for each clip and a summary of all, those with the worst numbers first, clip by clip.
 
-    Of clips with an explanation the summary has the mean curves.
+    Of clips with an explanation the summary has the mean curves, of clips with classes the accuracy of each class and
+    the confusion matrix.
 
     Names, labels and all else that comes from files are data to the page, never part of it. The file appears when the
     writer is closed; until then a hidden one beside it grows.
@@ -35,10 +36,19 @@ class ReportWriter:
     Args:
         path (Path): The file.
         title (str): What to call it.
+        about (dict[str, str], optional): What the page was made with, such as the checkpoint.
+        training (dict[str, list], optional): Curves of the training, see :func:`.read_curves`.
     """
 
-    def __init__(self, path: Path, title: str = 'Regions') -> None:
+    def __init__(
+        self,
+        path: Path,
+        title: str = 'Regions',
+        about: Mapping[str, str] | None = None,
+        training: Mapping[str, Sequence[tuple[float, float]]] | None = None,
+    ) -> None:
         self.path = path
+        self.about, self.training = list((about or {}).items()), dict(training or {})
         self.stack = ExitStack()
         page = TEMPLATES.get_template('report.html').render(title=title, rest=REST)
         self.head, self.tail = page.split(REST)
@@ -58,7 +68,8 @@ class ReportWriter:
     def close(self) -> bool:
         """Complete the page; whether there is one, as without a clip there is none."""
         if self.num_clips:
-            self._append(f'], "curves": {_json(_curves(self.explanations))}}}{self.tail}')
+            rest = dict(curves=_curves(self.explanations), about=self.about, training=self.training)
+            self._append(f'], {_json(rest)[1:]}{self.tail}')
             self.stack.close()
         return self.num_clips > 0
 
@@ -67,9 +78,9 @@ class ReportWriter:
             file.write(text)
 
 
-def write_report(path: Path, clips: Iterable[RegionClip], title: str = 'Regions') -> None:
+def write_report(path: Path, clips: Iterable[RegionClip], title: str = 'Regions', **options) -> None:
     """Write the report of some clips, see :class:`ReportWriter`."""
-    writer = ReportWriter(path, title)
+    writer = ReportWriter(path, title, **options)
     for clip in clips:
         writer.add(clip)
     writer.close()

@@ -42,7 +42,7 @@ function compare(a, b) {
   if (x === null || y === null) return (x === null) - (y === null);  // what is not known comes last
   return order.direction * (order.column.text ? String(x).localeCompare(String(y)) : x - y);
 }
-function sorted() { return [...data.clips].sort(compare); }
+function sorted() { return data.clips.filter(passes).sort(compare); }
 
 function drawHead() {
   const row = byId('table').tHead.rows[0];
@@ -285,7 +285,7 @@ function drawClip() {
     return row;
   }));
   byId('no-scores').hidden = clip.scores.length > 0;
-  const list = sorted(), place = list.indexOf(clip), link = other => '#clip-' + data.clips.indexOf(other);
+  const list = passes(clip) ? sorted() : [...data.clips].sort(compare), place = list.indexOf(clip), link = other => '#clip-' + data.clips.indexOf(other);
   byId('previous').href = link(list[(place + list.length - 1) % list.length]);
   byId('next').href = link(list[(place + 1) % list.length]);
   drawFrame(0);
@@ -330,7 +330,8 @@ function route() {
   if (clip === null) {
     window.scrollTo(0, before.scroll);
     // where the reader comes from, also after several clips; it scrolls there only if it is out of sight
-    if (last !== null) document.querySelector(`#table a[href="#clip-${data.clips.indexOf(last)}"]`).focus();
+    const link = last === null ? null : document.querySelector(`#table a[href="#clip-${data.clips.indexOf(last)}"]`);
+    if (link !== null) link.focus();  // a filter may have hidden it
   } else {
     drawClip();
     const focus = back && before.focus && before.focus.id ? before.focus : byId('name');
@@ -360,9 +361,3 @@ document.addEventListener('keydown', event => {
   else return;
   event.preventDefault();
 });
-window.onhashchange = route;
-drawHead();
-drawTotals();
-drawTable();
-drawCurves();
-route();

@@ -1,0 +1,9 @@
+window.onhashchange = route;
+drawHead();
+drawTotals();
+drawClasses();
+drawTable();
+drawCurves();
+drawTraining();
+drawAbout();
+route();
