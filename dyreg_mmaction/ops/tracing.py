@@ -1,4 +1,10 @@
-"""Compilers and tracers record operations, and want plain ones."""
+"""Compilers and tracers record operations, and want plain ones.
+
+Five files (``linear``, ``messages``, ``recurrence``, ``shift``, ``models/node_rnn``) therefore have an implementation
+for eager calls and one of plain operations. A ``torch.library.custom_op`` in place of both would get into exported
+files: ``torch.export.load`` raises an error where this package is not imported, and the ONNX exporter has no function
+for it.
+"""
 
 import torch
 
