@@ -75,26 +75,23 @@ def check_nodes(clip: RegionClip, bold: list[int] | None) -> None:
             raise SystemExit(f'--nodes {" ".join(map(str, bold))}: {path} has the nodes 0 to {have - 1}')
 
 
-def title_of(config: str) -> str:
-    """The name of the config, or of its folder where the config's says nothing."""
-    path = Path(config)
-    return path.stem if path.stem != 'config' else path.resolve().parent.name
-
-
-def made_with(args: argparse.Namespace) -> dict[str, str]:
-    """What a report says about its origin."""
-    cfg = read_config(args.config, args.cfg_options)
-    lists = [
-        leaf.get('ann_file') for _, leaf in leaf_datasets((cfg.get(f'{args.dataset}_dataloader') or {}).get('dataset'))
-    ]
-    return dict(
+def open_report(args: argparse.Namespace, cfg: Config, out: Path) -> ReportWriter | None:
+    """The report, which says what it was made with, if one is wanted."""
+    if not args.html:
+        return None
+    path, loader = Path(args.config), cfg.get(f'{args.dataset}_dataloader') or {}
+    lists = [str(leaf['ann_file']) for _, leaf in leaf_datasets(loader.get('dataset')) if leaf.get('ann_file')]
+    about = dict(
         checkpoint=args.checkpoint,
         config=args.config,
-        data=', '.join(map(str, filter(None, lists))) or args.dataset or f'{len(args.videos)} files',
+        data=', '.join(lists) or args.dataset or f'{len(args.videos)} files',
         command=f'{Path(sys.argv[0]).name} {shlex.join(sys.argv[1:])}',
         version=f'dyreg_mmaction {__version__}',
         date=time.strftime('%Y-%m-%d %H:%M'),
     )
+    # the name of the folder where that of the config says nothing
+    title = path.stem if path.stem != 'config' else path.resolve().parent.name
+    return ReportWriter(out / 'report.html', title, about, read_curves(Path(args.checkpoint).parent))
 
 
 class Pictures:
@@ -103,17 +100,15 @@ class Pictures:
     Args:
         args (Namespace): Of the command line.
         out (Path): The folder to write to.
+        report (ReportWriter, optional): Report to add the clips to.
     """
 
-    def __init__(self, args: argparse.Namespace, out: Path) -> None:
+    def __init__(self, args: argparse.Namespace, out: Path, report: ReportWriter | None = None) -> None:
         self.args, self.out = args, out
         self.sheet: list[np.ndarray] = []
         self.nodes: dict[str, list[Nodes]] = {}
         self.drawn = 0
-        self.report = None
-        if args.html:
-            training = read_curves(Path(args.checkpoint).parent)
-            self.report = ReportWriter(out / 'report.html', title_of(args.config), made_with(args), training)
+        self.report = report
 
     def add(self, clip: RegionClip) -> None:
         """Draw a clip and keep what is small."""
@@ -191,7 +186,7 @@ def main() -> None:
         skipped.append(str(error))
         print(f'{error}; it is left out', file=sys.stderr)
 
-    with Pictures(args, out) as pictures:
+    with Pictures(args, out, open_report(args, cfg, out)) as pictures:
         for clip in predict_clips(model, track(inputs, 'Drawing clips'), skip, classes, args.view):
             check_nodes(clip, args.nodes)
             warn_of_short(clip)

@@ -90,8 +90,11 @@ def test_what_was_drawn_before_an_interrupt_is_kept(tmp_path):
 
     from test_visualization.test_pictures import clip
 
-    args = Namespace(html=True, config='a.py', style='box', nodes=None, width=64, mp4=False, gif=False)
-    with pytest.raises(KeyboardInterrupt), regions.Pictures(args, tmp_path) as pictures:
+    from dyreg_mmaction.visualization.report import ReportWriter
+
+    args = Namespace(style='box', nodes=None, width=64, mp4=False, gif=False)
+    report = ReportWriter(tmp_path / 'report.html')
+    with pytest.raises(KeyboardInterrupt), regions.Pictures(args, tmp_path, report) as pictures:
         pictures.add(clip())
         assert not (tmp_path / 'report.html').exists()
         raise KeyboardInterrupt
