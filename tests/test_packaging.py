@@ -250,7 +250,7 @@ def declared(setup, *extras: str) -> dict[str, SpecifierSet]:
 
 
 def test_every_import_is_declared(setup):
-    extras = ('lite', 'av', 'boxes', 'digits', 'explain', 'export', 'openvino')
+    extras = ('lite', 'av', 'boxes', 'digits', 'docs', 'explain', 'export', 'openvino')
     names = imported_packages('dyreg_mmaction', 'tools') - {'dyreg-mmaction', 'benchmarks', 'run-exported'}
     assert {'torch', 'pillow', 'jinja2', 'captum', 'mmcv-lite'} <= names <= {*declared(setup, *extras)}
     missing = imported_packages('tests') - {*declared(setup, *extras, 'tests')}

@@ -1,4 +1,4 @@
-"""Print both lists of patches, as docs/compatibility.md shows them."""
+"""Print both lists of patches, as docs/project/compatibility.md shows them."""
 
 from collections.abc import Iterable
 

@@ -16,7 +16,7 @@ class RSTG(DyRegGNN):
     neighbouring cells, of all scales. Regions and graphs of both can be exchanged for one another.
 
     Source: Recurrent Space-time Graph Neural Networks (NeurIPS 2019). Where poster and released code differ, and what
-    is done here: docs/rstg.md.
+    is done here: docs/research/rstg.md.
 
     Args: see :class:`DyRegGNN`.
 

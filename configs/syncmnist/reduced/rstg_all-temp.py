@@ -1,5 +1,6 @@
 # RSTG to-vec, small enough for an hour on one core: three digits of three classes, six frames, any steps, nodes of
-# 2 x 2 + 1 cells. Frozen backbone: the first half of multisyncmnist/reduced/r18_dyreg-motion-stays.py: docs/rstg.md.
+# 2 x 2 + 1 cells. Frozen backbone: the first half of multisyncmnist/reduced/r18_dyreg-motion-stays.py,
+# see docs/research/rstg.md.
 _base_ = ['../../multisyncmnist/_base_/r18_quarter.py', '../_base_/syncmnist.py', '../_base_/schedule.py']
 
 pipeline = [dict(type='FormatShape', input_format='NCTHW'), dict(type='PackActionInputs')]

@@ -31,7 +31,7 @@ class MultiScaleGraph(nn.Module):
     Nodes of one frame are linked if their regions overlap or share an edge, see :class:`.NeighbourStage` for what they
     exchange. The regions may be any, moving ones too.
 
-    Source: RSTG (NeurIPS 2019). Where poster and released code differ, and what is done here: docs/rstg.md.
+    Source: RSTG (NeurIPS 2019). Where poster and released code differ, and what is done here: docs/research/rstg.md.
 
     Args:
         channels (int): Width C of the nodes.

@@ -1,7 +1,7 @@
 """Draw time against nodes, frames and resolution from the JSON of ``tools/dev/benchmark.py scaling``.
 
 python tools/dev/benchmark.py scaling --json scaling.json
-python tools/dev/benchmarks/plot_scaling.py scaling.json docs/scaling.png
+python tools/dev/benchmarks/plot_scaling.py scaling.json docs/figures/scaling.png
 """
 
 import argparse

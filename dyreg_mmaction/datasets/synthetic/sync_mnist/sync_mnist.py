@@ -1,6 +1,6 @@
 """SyncMNIST and MultiSyncMNIST: which digits of a clip move in the same way?
 
-What the sources leave open, and what was decided, stands in ``docs/syncmnist.md``.
+What the sources leave open, and what was decided, stands in ``docs/reference/sync_mnist.md``.
 """
 
 from collections.abc import Sequence

@@ -1,0 +1,94 @@
+"""The site of docs/ builds without a warning, and its pages name files and options that exist."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[1]
+PAGES = sorted((ROOT / 'docs').rglob('*.md')) + [
+    ROOT / name for name in ('README.md', 'CONTRIBUTING.md', 'CHANGELOG.md')
+]
+
+
+def fenced(text: str, language: str) -> list[str]:
+    """Code blocks of a page, without the indentation of lists that they are in."""
+    blocks = re.findall(rf'^( *)```{language}\n(.*?)^ *```', text, re.DOTALL | re.MULTILINE)
+    return [re.sub(rf'^{indent}', '', code, flags=re.MULTILINE) for indent, code in blocks]
+
+
+@pytest.fixture(scope='module')
+def site(tmp_path_factory):
+    """The built site. A warning, such as a broken link or an undocumented name, is an error of the build."""
+    folder = tmp_path_factory.mktemp('site')
+    command = [sys.executable, '-m', 'mkdocs', 'build', '--strict', '--quiet', '--site-dir', str(folder)]
+    run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert run.returncode == 0, run.stdout + run.stderr
+    return folder
+
+
+@pytest.mark.slow
+def test_the_site_has_every_page(site):
+    for page in (ROOT / 'docs').rglob('*.md'):
+        path = site / page.relative_to(ROOT / 'docs').with_suffix('')
+        path = path.parent if path.name in ('index', 'README') else path
+        assert (path / 'index.html').is_file(), page
+    assert (site / 'project/changelog/index.html').is_file()
+
+
+@pytest.mark.slow
+def test_the_site_needs_no_network(site):
+    for page in site.rglob('*.html'):
+        loaded = re.findall(r'<(?:script|img|link)[^>]*(?:src|href)="(https?:[^"]*)"', page.read_text(encoding='utf-8'))
+        assert not loaded, page
+
+
+def test_every_page_is_in_the_navigation():
+    text = (ROOT / 'mkdocs.yml').read_text(encoding='utf-8')
+    listed = {line for line in re.findall(r'[\w/]+\.md', yaml.safe_dump(yaml.safe_load(text)['nav']))}
+    assert {page.relative_to(ROOT / 'docs').as_posix() for page in PAGES[:-3]} <= listed
+
+
+@pytest.mark.parametrize('page', PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_name_files(page):
+    for link in re.findall(r'\]\((?!\w+:|#)([^)\s#]+)', page.read_text(encoding='utf-8')):
+        assert (page.parent / link).exists(), link
+
+
+def commands(page: Path) -> list[str]:
+    """Lines of a page's shell blocks, with continued lines joined."""
+    blocks = fenced(page.read_text(encoding='utf-8'), 'shell')
+    return [line for block in blocks for line in re.sub(r'\\\n\s*', '', block).splitlines() if line.strip()]
+
+
+def _sources(path: Path) -> str:
+    """Text of a tool and of the modules whose options it has."""
+    text = path.read_text(encoding='utf-8')
+    modules = {*re.findall(r'from dyreg_mmaction\.(cli\.\w+) import', text), 'cli.clips', 'cli.launch'}
+    return text + ''.join((ROOT / f'dyreg_mmaction/{name.replace(".", "/")}.py').read_text() for name in modules)
+
+
+@pytest.mark.parametrize('page', PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_commands_name_tools_configs_and_options(page):
+    for command in commands(page):
+        line = re.sub(r'\s#.*', '', command)
+        paths = re.findall(r'(?<![\w./-])(?:\.\./)*(?:tools|configs)/[\w./-]+\.(?:py|sh)\b', line)
+        for path in paths:
+            assert (ROOT / re.sub(r'^(\.\./)+', '', path)).is_file(), line
+        tools = [path for path in paths if 'tools/' in path and path.endswith('.py')]
+        if len(tools) == 1:
+            source = _sources(ROOT / re.sub(r'^(\.\./)+', '', tools[0]))
+            for option in re.findall(r'(?<!\S)--[a-z][a-z-]+', line):
+                assert option in source, f'{option} of {line}'
+
+
+@pytest.mark.parametrize('page', PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_paths_in_backticks_exist(page):
+    text = re.sub(r'```.*?```', '', page.read_text(encoding='utf-8'), flags=re.DOTALL)
+    for path in re.findall(r'`((?:tools|configs|docs|tests|dyreg_mmaction)/[\w./-]+\.(?:py|sh|md|png|jpg))`', text):
+        assert (ROOT / path).exists() or page.name == 'CHANGELOG.md', path
+    for path in re.findall(r'`(test_\w+/[\w/]+\.py)`', text):
+        assert (ROOT / 'tests' / path).exists(), path
