@@ -149,11 +149,13 @@ def run(command: str, *arguments: str, processes: int = 1) -> None:
     launcher = ['--launcher', 'pytorch'] if processes > 1 else []
     threads = max(1, this_machine().cores // processes)
     environment = {'OMP_NUM_THREADS': str(threads), **os.environ, 'PYTHONSAFEPATH': '1'}  # no module of this folder
-    process = subprocess.Popen([*start, 'dyreg_mmaction.cli.main', command, *arguments, *launcher], env=environment)
+    command_line = [*start, 'dyreg_mmaction.cli.main', command, *arguments, *launcher]
+    # in a session of its own: Ctrl-C on a terminal reaches this process alone, which ends it in good order
+    process = subprocess.Popen(command_line, env=environment, start_new_session=True)
     try:
         code = process.wait()
-    except KeyboardInterrupt:  # the process got it too, or gets it now
-        process.send_signal(signal.SIGINT)
+    except KeyboardInterrupt:
+        process.terminate()  # a training saves its state at SIGTERM
         process.wait()
         raise
     if code:

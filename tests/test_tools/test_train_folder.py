@@ -58,7 +58,7 @@ def test_again_it_does_nothing_and_with_a_new_video_it_trains_anew(irregular):
     assert (out / 'run_1/report/report.html').stat().st_mtime_ns == written and not (out / 'run_2').exists()
     shutil.copy(folder / 'single/the only one.m4v', folder / 'single/another one.m4v')
     process = start(sys.executable, 'tools/train_folder.py', str(folder), *SHORT, '--balance')
-    seen = wait_for(process, 'Epoch(train)  [1]')
+    seen = wait_for(process, 'Saving checkpoint at 1 epochs')
     assert '1 videos are new; the others keep their splits' in seen
     process.send_signal(signal.SIGTERM)
     rest = process.communicate()[0]

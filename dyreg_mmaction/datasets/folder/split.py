@@ -107,15 +107,24 @@ def _hold_out(
         entry.label for key, split in splits.items() if split != 'train' for entry in recordings[key]
     )
     wanted = {label: max(round(fraction * count), 1) for label, count in total.items()}
+    labels = {key: Counter(entry.label for entry in members) for key, members in free.items()}
+
+    def hold(key: str) -> bool:
+        """Hold a recording out if every class in it keeps videos to train on."""
+        if any(kept[label] <= n for label, n in labels[key].items()):
+            return False
+        splits[key] = 'val'
+        held.update(labels[key])
+        kept.subtract(labels[key])
+        return True
+
     for key in sorted(free, key=lambda key: hashlib.blake2b(key.encode(errors='surrogateescape')).digest()):
-        labels = Counter(entry.label for entry in free[key])
-        gain = sum(
-            abs(wanted[label] - held[label]) - abs(wanted[label] - held[label] - n) for label, n in labels.items()
-        )
-        if gain > 0 and all(kept[label] > n for label, n in labels.items()):
-            splits[key] = 'val'
-            held += labels
-            kept -= labels
+        missing = {label: wanted[label] - held[label] for label in labels[key]}
+        if sum(abs(missing[label]) - abs(missing[label] - n) for label, n in labels[key].items()) > 0:
+            hold(key)
+    for label in total:  # of large recordings, the smallest
+        if not held[label]:
+            any(hold(key) for key in sorted(free, key=lambda key: labels[key].total()) if labels[key][label])
 
 
 def _check(splits: Mapping[str, str], num_recordings: int, split_by: str) -> None:

@@ -45,6 +45,13 @@ def test_a_recording_is_in_one_split(split_by):
     assert set(held(splits)) == {'cut', 'pour'}
 
 
+def test_of_large_recordings_the_smallest_is_held_out():
+    sizes = dict(a=10, b=8, c=9)
+    entries = [Entry(f'{key}_{part}.mp4', 'cut') for key, size in sizes.items() for part in range(size)]
+    splits = split_videos(entries, 0.1, 'prefix')
+    assert {name[0] for name, split in splits.items() if split == 'val'} == {'b'}
+
+
 def test_a_new_video_of_a_held_out_recording_is_held_out():
     entries = videos(cut=4, pour=4)
     entries = [entry._replace(recording=entry.name[-5]) for entry in entries]
