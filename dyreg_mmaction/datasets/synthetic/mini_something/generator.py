@@ -93,7 +93,7 @@ def generate_mini_something(
     settings: dict[str, float] = {'version': VERSION, 'seed': seed, **sizes}
     _claim(root, settings | moves)
     clips = [Clip(seed, split, number, **camera) for split, size in sizes.items() for number in range(size)]
-    annotations = list(map_in_processes(partial(_write_clip, root / 'videos'), clips, workers, 'Writing videos'))
+    annotations = list(map_in_processes(partial(write_clip, root / 'videos'), clips, workers, 'Writing videos'))
     _write_labels(root / 'labels', clips, annotations)
     boxes = {clip.id: frames for clip, frames in zip(clips, annotations, strict=True)}
     write_text(root / 'bounding_box_annotations.json', json.dumps(boxes))
@@ -115,8 +115,8 @@ def _claim(root: Path, settings: dict[str, float]) -> None:
         (root / folder).mkdir(exist_ok=True)
 
 
-def _write_clip(folder: Path, clip: Clip) -> list[dict]:
-    """Write a clip's video, unless it is there, and return its boxes."""
+def write_clip(folder: Path, clip: Clip) -> list[dict]:
+    """Write the video of a clip to a folder, unless it is there, and return its boxes."""
     scene, sprites, rng = clip.scene()
     track = move(scene, clip.action)
     camera = clip.camera(scene.num_frames)

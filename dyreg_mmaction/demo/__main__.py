@@ -1,0 +1,80 @@
+"""Draw where a small trained model looks in a generated clip, or in a video of yours."""
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from dyreg_mmaction.cli.launch import one_sentence
+from dyreg_mmaction.cli.predict import Names, predict_file
+from dyreg_mmaction.datasets.synthetic.mini_something.generator import Clip, write_clip
+from dyreg_mmaction.datasets.video.streams import select_frames
+from dyreg_mmaction.datasets.video.timeline import read_timeline
+from dyreg_mmaction.inference.long_videos import WindowPrediction, WindowPredictor
+from dyreg_mmaction.inference.runs import find_model
+from dyreg_mmaction.visualization.overlay import draw_over
+from dyreg_mmaction.visualization.predict import load_model
+
+from . import CHECKPOINT
+
+SEED = 1  # the model was trained on the clips of seed 0
+LONGEST = 4.0  # seconds, of a clip that is one window; a longer one is cut
+WINDOW, STRIDE = 3.0, 1.5
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog='python -m dyreg_mmaction.demo', description=__doc__)
+    parser.add_argument('video', nargs='?', help='video file; without it, a clip is generated')
+    parser.add_argument('--clip', type=int, default=2, help='which clip to generate; the class is its number modulo 8')
+    parser.add_argument('--out', type=Path, default=Path('demo'), help='folder to write to (default: demo)')
+    args = parser.parse_args()
+    if args.clip < 0:
+        parser.error(f'--clip {args.clip} must be at least 0')
+    return args
+
+
+def generate(folder: Path, number: int) -> Path:
+    """Write a clip of MiniSomething that no training has seen."""
+    clip = Clip(SEED, 'validation', number)
+    write_clip(folder, clip)
+    print(f'{clip.action.label}: a generated clip')
+    return folder / f'{clip.id}.webm'
+
+
+def sheet(video: Path, prediction: WindowPrediction, caption: str) -> np.ndarray:
+    """The sampled frames of a window side by side, every other one, with their regions."""
+    assert prediction.clip is not None
+    timeline = read_timeline(video)
+    numbers = np.searchsorted(timeline.times[:-1], prediction.clip.times[::2] - 1e-6)
+    frames = select_frames(video, timeline, numbers)
+    pictures = [draw_over(frame.to_rgb(), frame.time, caption, prediction.clip, width=320) for frame in frames]
+    return np.concatenate(pictures, axis=1)
+
+
+@one_sentence()
+def main() -> None:
+    args = parse_args()
+    args.out.mkdir(parents=True, exist_ok=True)
+    video = generate(args.out, args.clip) if args.video is None else Path(args.video)
+    cfg, checkpoint, classes = find_model(CHECKPOINT)
+    long = read_timeline(video).times[-1] > LONGEST
+    predict = WindowPredictor(
+        load_model(cfg, str(checkpoint), 'cpu'),
+        cfg.test_dataloader.dataset.pipeline,
+        WINDOW if long else None,
+        STRIDE if long else None,
+        regions=True,
+    )
+    names, found = Names(classes or []), []
+    for prediction in predict_file(predict, str(video), args.out / f'{video.stem}_predicted.mp4', names):
+        print(f'{names.caption(prediction)}: {prediction.start:.1f} to {prediction.end:.1f} s')
+        found.append(prediction)
+    best = max(found, key=lambda prediction: float(prediction.scores.max()))
+    path = args.out / f'{video.stem}_predicted.jpg'
+    Image.fromarray(sheet(video, best, names.caption(best))).save(path, quality=88)
+    print(path)
+
+
+if __name__ == '__main__':
+    main()
