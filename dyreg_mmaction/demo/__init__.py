@@ -5,8 +5,8 @@ mini_something.pth holds the weights in half precision, the config and the class
     python tools/data/make_mini_something.py data/mini_something
     python tools/train.py configs/mini_something/reduced/r18_dyreg-motion-stays.py --seed 0
 
-in 9 minutes on two CPU cores that had other work; log.json is the log of that training, and checkpoint.json has the hash of the
-file and its results on the held-out clips.
+in 9 minutes on one CPU core. log.json is the log of that training; checkpoint.json has the hash of the file and its
+results on the held-out clips.
 """
 
 from pathlib import Path

@@ -15,6 +15,8 @@ from dyreg_mmaction.inference.long_videos import WindowPrediction, WindowPredict
 from dyreg_mmaction.inference.runs import find_model
 from dyreg_mmaction.visualization.overlay import draw_over
 from dyreg_mmaction.visualization.predict import load_model
+from dyreg_mmaction.visualization.sheet import stack
+from dyreg_mmaction.visualization.text import text_bar
 
 from . import CHECKPOINT
 
@@ -26,11 +28,13 @@ WINDOW, STRIDE = 3.0, 1.5
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog='python -m dyreg_mmaction.demo', description=__doc__)
     parser.add_argument('video', nargs='?', help='video file; without it, a clip is generated')
-    parser.add_argument('--clip', type=int, default=2, help='which clip to generate; the class is its number modulo 8')
+    parser.add_argument(
+        '--clips', type=int, nargs='+', default=[2], help='clips to generate; the class of each is its number modulo 8'
+    )
     parser.add_argument('--out', type=Path, default=Path('demo'), help='folder to write to (default: demo)')
     args = parser.parse_args()
-    if args.clip < 0:
-        parser.error(f'--clip {args.clip} must be at least 0')
+    if min(args.clips) < 0:
+        parser.error(f'--clips {min(args.clips)} must be at least 0')
     return args
 
 
@@ -48,15 +52,13 @@ def sheet(video: Path, prediction: WindowPrediction, caption: str) -> np.ndarray
     timeline = read_timeline(video)
     numbers = np.searchsorted(timeline.times[:-1], prediction.clip.times[::2] - 1e-6)
     frames = select_frames(video, timeline, numbers)
-    pictures = [draw_over(frame.to_rgb(), frame.time, caption, prediction.clip, width=320) for frame in frames]
-    return np.concatenate(pictures, axis=1)
+    pictures = [draw_over(frame.to_rgb(), frame.time, None, prediction.clip, width=320) for frame in frames]
+    row = np.concatenate(pictures, axis=1)
+    return np.concatenate([text_bar(caption, row.shape[1], big=True), row])
 
 
-@one_sentence()
-def main() -> None:
-    args = parse_args()
-    args.out.mkdir(parents=True, exist_ok=True)
-    video = generate(args.out, args.clip) if args.video is None else Path(args.video)
+def draw(video: Path, out: Path) -> np.ndarray:
+    """Write the video with what is predicted; return a picture of the window with the highest score."""
     cfg, checkpoint, classes = find_model(CHECKPOINT)
     long = read_timeline(video).times[-1] > LONGEST
     predict = WindowPredictor(
@@ -67,12 +69,20 @@ def main() -> None:
         regions=True,
     )
     names, found = Names(classes or []), []
-    for prediction in predict_file(predict, str(video), args.out / f'{video.stem}_predicted.mp4', names):
+    for prediction in predict_file(predict, str(video), out / f'{video.stem}_predicted.mp4', names):
         print(f'{names.caption(prediction)}: {prediction.start:.1f} to {prediction.end:.1f} s')
         found.append(prediction)
     best = max(found, key=lambda prediction: float(prediction.scores.max()))
-    path = args.out / f'{video.stem}_predicted.jpg'
-    Image.fromarray(sheet(video, best, names.caption(best))).save(path, quality=88)
+    return sheet(video, best, names.caption(best))
+
+
+@one_sentence()
+def main() -> None:
+    args = parse_args()
+    args.out.mkdir(parents=True, exist_ok=True)
+    videos = [Path(args.video)] if args.video else [generate(args.out, number) for number in args.clips]
+    path = args.out / 'demo.jpg'
+    Image.fromarray(stack([draw(video, args.out) for video in videos])).save(path, quality=88)
     print(path)
 
 

@@ -13,7 +13,12 @@ cached_bar = lru_cache(64)(text_bar)
 
 
 def draw_over(
-    frame: np.ndarray, time: float, caption: str, clip: RegionClip | None, path: str | None = None, width: int = 640
+    frame: np.ndarray,
+    time: float,
+    caption: str | None,
+    clip: RegionClip | None,
+    path: str | None = None,
+    width: int = 640,
 ) -> np.ndarray:
     """A frame under a line of text, with the regions of a plugin as they are at its time.
 
@@ -22,7 +27,7 @@ def draw_over(
     Args:
         frame (ndarray[H, W, 3]): RGB, uint8.
         time (float): Of the frame, on the clock of ``clip.times``.
-        caption (str): The text.
+        caption (str, optional): The text; None: there is no line.
         clip (RegionClip, optional): Whose regions to draw; its frames are not used.
         path (str, optional): Path of the plugin; default: the first one.
         width (int): Width of the picture in pixels; smaller frames keep theirs.
@@ -37,7 +42,7 @@ def draw_over(
         path = next(iter(clip.nodes)) if path is None else path
         now = clip._replace(frames=frame[None], nodes={path: nodes_at(clip, path, time)})
         drawn = draw_clip(now, path, width, bold=moving_nodes(clip.nodes[path].center) or None)[0]
-    return np.concatenate([cached_bar(caption, width, True), drawn])
+    return drawn if caption is None else np.concatenate([cached_bar(caption, width, True), drawn])
 
 
 def nodes_at(clip: RegionClip, path: str, time: float) -> Nodes:
