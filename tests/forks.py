@@ -48,6 +48,11 @@ class Forks:
         for pid in self.pids:
             os.kill(pid, sign)
 
+    def ended(self) -> bool:
+        """Whether all processes have ended."""
+        options = os.WEXITED | os.WNOHANG | os.WNOWAIT
+        return all(os.waitid(os.P_PID, pid, options) is not None for pid in self.pids)
+
     def wait(self) -> list[int]:
         """Exit codes."""
         return [os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) for pid in self.pids]

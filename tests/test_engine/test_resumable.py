@@ -122,7 +122,9 @@ def test_killed_at_twenty_random_moments(uninterrupted, tmp_path):
     duration = time.monotonic() - began
     while kills < 20:
         process = training(tmp_path / str(run))
-        time.sleep(moments.uniform(0, duration))
+        moment = time.monotonic() + moments.uniform(0, duration)
+        while time.monotonic() < moment and not process.ended():
+            time.sleep(0.02)
         process.kill()
         if process.wait() == [0]:
             check(tmp_path / str(run), uninterrupted)
