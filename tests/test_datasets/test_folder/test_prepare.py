@@ -2,13 +2,16 @@
 
 import os
 import shutil
+import sys
 
 import pytest
-from own_videos import BROKEN, irregular_folder
-from video_cases import encode
+from own_videos import BROKEN, add_sound, irregular_folder
+from tool_runs import run
+from video_cases import encode, run_ffmpeg
 
-from dyreg_mmaction.datasets.folder import overview, prepare_videos, read_source
+from dyreg_mmaction.datasets.folder import overview, prepare_videos, read_source, sided_classes
 from dyreg_mmaction.datasets.folder.lists import read_splits
+from dyreg_mmaction.datasets.synthetic import MiniSomething
 from dyreg_mmaction.registry import DATASETS
 
 
@@ -99,3 +102,30 @@ def test_a_source_that_is_none_is_an_error(tmp_path, paths):
     videos = tmp_path / 'nowhere' if '--videos' in paths else None
     with pytest.raises((ValueError, FileNotFoundError), match='does not exist|give one folder alone'):
         read_source([tmp_path / path for path in paths if path != '--videos'], videos)
+
+
+@pytest.mark.slow
+def test_mini_something_as_h264_with_sound_by_its_lists(tmp_path):
+    made, videos = tmp_path / 'mini', tmp_path / 'mp4'
+    run(sys.executable, 'tools/data/make_mini_something.py', str(made), '--train', '8', '--val', '8')
+    videos.mkdir()
+    for source in sorted((made / 'videos').glob('*.webm')):
+        add_sound(videos / f'{source.stem}.mp4', encode_again(tmp_path / f'{source.stem}.mp4', source))
+    for split in ('train', 'val'):
+        text = (made / f'sthv2_{split}_list_videos.txt').read_text()
+        (tmp_path / f'{split}.txt').write_text(text.replace('.webm', '.mp4'))
+    classes = MiniSomething.METAINFO['classes']
+    (tmp_path / 'classes.txt').write_text(''.join(f'{name}\n' for name in classes))
+    listing = read_source([tmp_path / 'train.txt', tmp_path / 'val.txt'], videos)
+    result = prepare_videos(listing, tmp_path / 'out')
+    assert result.classes == [*classes] and not any(facts.problem for facts in result.facts.values())
+    assert sorted(result.splits.values()) == ['train'] * 8 + ['val'] * 8
+    assert {facts.codec for facts in result.facts.values()} == {'h264'}
+    assert sided_classes(result.classes)
+
+
+def encode_again(path, source):
+    """The same video as H.264, which needs even sides."""
+    even = 'scale=trunc(iw/2)*2:trunc(ih/2)*2'
+    run_ffmpeg('-i', source, '-vf', even, '-c:v', 'libx264', '-pix_fmt', 'yuv420p', path)
+    return path
