@@ -90,7 +90,7 @@ def documented(tmp_path):
         for day in (1, 2):
             folder = tmp_path / 'my_videos' / label / f'day {day}'
             folder.mkdir(parents=True)
-            for part in (1, 2):
+            for part in range(5):
                 encode(folder / f'day{day}_{part}.mp4')
     names = [path.relative_to(tmp_path / 'my_videos') for path in sorted((tmp_path / 'my_videos').rglob('*.mp4'))]
     (tmp_path / 'my_labels.csv').write_text(''.join(f'{name},{name.parts[0]}\n' for name in names))
@@ -111,7 +111,7 @@ def test_the_commands_of_the_docs_prepare_a_training(documented):
         assert words[:2] == ['python', 'tools/train_folder.py']
         paths = [str(documented / word) if word.startswith('my_') else word for word in words[2:]]
         output = train_folder(*paths, '--only-prepare', '--out', documented / f'out_{lines.index(line)}')
-        assert 'wrote' in output and re.search(r'all +8 ', output), output
+        assert 'wrote' in output and re.search(r'all +20 ', output), output
         assert (documented / f'out_{lines.index(line)}/config.py').is_file()
 
 
