@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from dyreg_mmaction.registry import MODELS
+
 ROOT = Path(__file__).parents[1]
 PAGES = sorted((ROOT / 'docs').rglob('*.md')) + [
     ROOT / name for name in ('README.md', 'CONTRIBUTING.md', 'CHANGELOG.md')
@@ -37,6 +39,13 @@ def test_the_site_has_every_page(site):
         path = path.parent if path.name in ('index', 'README') else path
         assert (path / 'index.html').is_file(), page
     assert (site / 'project/changelog/index.html').is_file()
+
+
+@pytest.mark.slow
+def test_equations_are_mathml(site):
+    for page in ('concepts/dyreg_gnn', 'reference/api/regions'):
+        text = (site / page / 'index.html').read_text(encoding='utf-8')
+        assert '<math' in text and 'arithmatex' not in text and not re.search(r'\.\. math|:class:|\$\$', text)
 
 
 @pytest.mark.slow
@@ -92,3 +101,12 @@ def test_paths_in_backticks_exist(page):
         assert (ROOT / path).exists() or page.name == 'CHANGELOG.md', path
     for path in re.findall(r'`(test_\w+/[\w/]+\.py)`', text):
         assert (ROOT / 'tests' / path).exists(), path
+
+
+def test_examples_of_extending_run():
+    namespace: dict = {}
+    blocks = fenced((ROOT / 'docs/project/extending.md').read_text(encoding='utf-8'), 'python')
+    for code in blocks:
+        exec(code, namespace)
+    added = ('PeakRegions', 'MeanGraph', 'SmallRegions', 'DyRegTinyNet')
+    assert len(blocks) > 10 and all(MODELS.module_dict.pop(name) for name in added)

@@ -1,0 +1,31 @@
+"""Griffe extension: docstrings, whose markup is reStructuredText, as Markdown for the site."""
+
+import re
+import textwrap
+from typing import Any
+
+import griffe
+
+
+class Markdown(griffe.Extension):
+    """Rewrites roles, equations and code blocks of every docstring."""
+
+    def on_object(self, *, obj: griffe.Object, **kwargs: Any) -> None:
+        """Called for every object that was read."""
+        if obj.docstring:
+            obj.docstring.value = to_markdown(obj.docstring.value)
+
+
+def to_markdown(text: str) -> str:
+    """A docstring with equations between $ and names in backticks."""
+    text = re.sub(r':math:`([^`]*)`', r'\\(\1\\)', text)
+    text = re.sub(r':\w+:`[~.]?([^`]*)`', r'`\1`', text)
+    text = text.replace('``', '`')
+    return re.sub(r'^( *)\.\. (math|code):: ?(\w*)\n((?:\1 +.*\n|\n)*(?:\1 +.*\Z)?)', _block, text, flags=re.MULTILINE)
+
+
+def _block(match: re.Match) -> str:
+    indent, kind, language, body = match.groups()
+    body = textwrap.dedent(body).strip('\n')
+    lines = ['$$', ' '.join(body.split()), '$$'] if kind == 'math' else [f'```{language}', *body.splitlines(), '```']
+    return '\n'.join(['', *(indent + line for line in lines), '', ''])
