@@ -176,6 +176,7 @@ class Plugged(nn.Module):
         """Refuse a checkpoint of other shapes, which MMEngine would only log and leave random."""
         if self._plugin_hooks:
             check_shapes(self, state_dict, prefix)
+        if 'plugins' in self._modules:  # which they are not while the parent loads weights of its own
             self._unloaded = count_missing(self.plugins, state_dict, prefix)
             if self._unloaded and not self.training:
                 warn_missing(self._unloaded, len(self.plugins))

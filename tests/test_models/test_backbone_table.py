@@ -1,0 +1,27 @@
+"""The table of docs/backbones.md is what the checks give."""
+
+import pytest
+from backbone_checks import CHECKS
+from backbone_table import DOCS, ROWS, read, render
+from mmaction.models import backbones as parents
+
+from dyreg_mmaction.models.backbones import ABSENT
+
+PARTS = {'ResNet3dLayer'}  # of other backbones, without a recognizer
+
+
+def test_the_docs_show_the_results():
+    assert render(read()) in DOCS.read_text()
+
+
+def test_every_backbone_of_mmaction_is_in_the_table_or_absent_for_a_reason():
+    assert set(read()) == set(ROWS)
+    assert set(parents.__all__) <= set(ROWS) | set(ABSENT) | PARTS
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings('ignore')
+@pytest.mark.parametrize('column', CHECKS)
+@pytest.mark.parametrize('row', ROWS)
+def test_a_cell_is_what_its_check_gives(row, column):
+    assert CHECKS[column](ROWS[row]) == read()[row][column]
