@@ -2,7 +2,7 @@
 # From a bare clone to a trained model: makes .venv, generates MiniSomething, trains TSM-R18 + DyReg-GNN on it, tests it on
 # held-out clips, and draws the regions it has learned. What an earlier run has finished is not done again.
 #   bash tools/quickstart.sh my_videos/ [arguments of train_folder.py]
-# does the same with your own videos, see docs/own_videos.md.
+# does the same with your own videos, see docs/guides/own_videos.md.
 set -euo pipefail
 root=$(cd "$(dirname "$0")/.." && pwd)
 

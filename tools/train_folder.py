@@ -1,4 +1,4 @@
-"""Train, test and report on your own videos: see docs/own_videos.md."""
+"""Train, test and report on your own videos: see docs/guides/own_videos.md."""
 
 from dyreg_mmaction.cli.train_folder import main
 

@@ -1,4 +1,4 @@
-"""From folders of real videos to a report: the whole command, and every command of docs/own_videos.md."""
+"""From folders of real videos to a report: the whole command, and every command of docs/guides/own_videos.md."""
 
 import csv
 import re
@@ -85,7 +85,7 @@ def test_pieces_of_real_videos_are_told_apart(tmp_path):
 
 @pytest.fixture
 def documented(tmp_path):
-    """The files that docs/own_videos.md names."""
+    """The files that docs/guides/own_videos.md names."""
     for label in ('cut', 'pour'):
         for day in (1, 2):
             folder = tmp_path / 'my_videos' / label / f'day {day}'
@@ -103,7 +103,7 @@ def documented(tmp_path):
 @pytest.mark.slow
 def test_the_commands_of_the_docs_prepare_a_training(documented):
     """All of them; the training itself, which is the same for all, is tested above."""
-    text = (ROOT / 'docs/own_videos.md').read_text(encoding='utf-8')
+    text = (ROOT / 'docs/guides/own_videos.md').read_text(encoding='utf-8')
     lines = [line for block in re.findall(r'```shell\n(.*?)```', text, re.S) for line in block.splitlines()]
     assert len(lines) >= 6
     for line in lines:
