@@ -1,4 +1,4 @@
-"""What a backbone with plugins can do: one check for each column of docs/backbones.md.
+"""What a backbone with plugins can do: one check for each column of docs/guides/backbones.md.
 
 A check returns None where it holds, or the reason why it does not; what is wrong raises.
 """

@@ -1,4 +1,4 @@
-"""Write results/backbones.json and the table of docs/backbones.md.
+"""Write results/backbones.json and the table of docs/guides/backbones.md.
 
 ``python tests/backbone_table.py [BACKBONE ...]`` computes the rows of all, or of some.
 """
@@ -18,7 +18,7 @@ import dyreg_mmaction  # noqa: E402, F401  (before MMAction2)
 from dyreg_mmaction.models import backbones  # noqa: E402
 
 RESULTS = ROOT / 'results' / 'backbones.json'
-DOCS = ROOT / 'docs' / 'backbones.md'
+DOCS = ROOT / 'docs' / 'guides' / 'backbones.md'
 ROWS = {case.backbone['type'].removeprefix('DyReg'): name for name, case in reversed(CASES.items()) if case.head}
 
 

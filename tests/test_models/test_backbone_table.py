@@ -1,4 +1,4 @@
-"""The table of docs/backbones.md is what the checks give."""
+"""The table of docs/guides/backbones.md is what the checks give."""
 
 import pytest
 from backbone_checks import CHECKS
