@@ -23,6 +23,7 @@ import torch._inductor.config
 from benchmarks import data  # beside this file
 from benchmarks.exported import exported_cases
 from benchmarks.plain import PlainDyRegGNN
+from benchmarks.windows import windows
 from mmaction.structures import ActionDataSample
 from mmengine.config import Config
 from mmengine.logging import MessageHub
@@ -249,6 +250,7 @@ PARTS: dict[str, Callable[[argparse.Namespace], Cases]] = {
     'region_losses_test': partial(region_losses, True),
     'data_decoders': data.decoders,
     'data_stages': data.stages,
+    'windows': windows,
 }
 DEVICE = 'cuda' if torch.cuda.is_available() else 'cpu'
 
