@@ -31,7 +31,7 @@ need() {
 
 need_config() {
     case $1 in *::*) return ;; esac
-    [ -f "$1" ] || fail "config $1 does not exist; configs/ has those of this package"
+    [ -f "$1" ] || fail "config $1 does not exist; choose one from configs/ or pass the path of a file"
 }
 
 # launch NUM_PROCESSES SCRIPT [arguments]: by torchrun, which takes the place of this shell, so that a signal reaches it

@@ -1,1 +1,1 @@
-"""Commands, and what only they use: reading configs, their options and checks, processes, launching."""
+"""Command-line tools and their parts: config files, options, checks, processes and launching."""

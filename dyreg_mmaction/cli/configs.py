@@ -1,4 +1,4 @@
-"""Config files, read with the options of a command line."""
+"""Read config files with command-line options."""
 
 from pathlib import Path
 from typing import Any
@@ -13,20 +13,29 @@ from .type_names import name_types
 
 
 def read_config(path: str | Path, options: dict[str, Any] | None = None) -> Config:
-    """Read a config file and merge options into it, as ``--cfg-options`` has them.
+    """Read a config file and merge options into it.
 
-    An option without a dot that a file of the config, or of its bases, assigns is set there, so that all that is made
-    of it follows: ``data_root=DIR`` or ``flip_ratio=0.5`` have an effect wherever the files use these names. Classes
-    that a pure Python config imports are replaced by their registered names, see :func:`.name_types`. Enables the
-    policies of compat/.
+    An option without a dot overrides the variable of that name in the file and its bases, so values computed from the
+    variable change too. For example, ``data_root=DIR`` has an effect wherever the files use ``data_root``. Classes in
+    pure Python configs are replaced by their registered names, see :func:`.name_types`. The function also enables the
+    policies of :mod:`dyreg_mmaction.compat`.
+
+    Args:
+        path (str | Path): Config file, or ``package::path``.
+        options (dict, optional): Values by key, as parsed from ``--cfg-options``.
+
+    Returns:
+        Config: The config.
 
     Raises:
-        FileNotFoundError: If there is none.
-        ValueError: If it cannot be read, with file and line.
+        FileNotFoundError: If the file does not exist.
+        ValueError: If the file cannot be read. The message names file and line.
     """
     enable_policies()
     if '::' not in str(path) and not Path(path).is_file():
-        raise FileNotFoundError(f'config {str(path)!r} does not exist; configs/ has those of this package')
+        raise FileNotFoundError(
+            f'config {str(path)!r} does not exist; choose one from configs/ or pass the path of a file'
+        )
     options = options or {}
     variables = {name: value for name, value in options.items() if '.' not in name and not isinstance(value, dict)}
     what = f'config {str(path)!r}' + (f' with --cfg-options {options}' if options else '')

@@ -1,11 +1,11 @@
-"""Write a recogniser as one ONNX or torch.export file, with a JSON file beside it that says how to feed it.
+"""Export a recognizer to an ONNX or torch.export file, and describe its input in a JSON file next to it.
 
 Examples:
     python tools/deploy/export_model.py configs/tsm_r50_dyreg_sthv2.py checkpoint.pth model.onnx
     python tools/deploy/export_model.py configs/tsm_r50_dyreg_sthv2.py checkpoint.pth model.onnx --int8 videos/*.mp4
     python tools/deploy/export_model.py configs/i3d_r50_dyreg_sthv1.py checkpoint.pth model.pt2 --size 256
 
-tools/deploy/run_exported.py runs a video through the file; it needs no MMAction2, and for ONNX no PyTorch.
+tools/deploy/run_exported.py runs the exported file on a video. It does not need MMAction2 and, for ONNX, PyTorch.
 """
 
 import argparse
@@ -20,24 +20,25 @@ from mmengine.runner import CheckpointLoader
 from dyreg_mmaction.inference.description import describe_input
 from dyreg_mmaction.inference.export import check_weights, export, quantize
 
-# the example that runs exported files imports nothing of this package
+# this example runs exported files without importing this package
 EXAMPLE = Path(__file__).parents[1] / '.mim/tools/deploy/run_exported.py'
 
 
 def parse_args() -> argparse.Namespace:
+    """Parse and check the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('config', help='config file')
     parser.add_argument('checkpoint', help='checkpoint file')
     parser.add_argument('out', help='file to write: .onnx or .pt2')
-    parser.add_argument('--size', type=int, help='side of the crop (default: that of validation)')
     parser.add_argument(
-        '--label-file', help='class names, one a line (default: those the checkpoint or data set knows)'
+        '--size', type=int, help='height and width of the crop in pixels (default: from the validation pipeline)'
     )
+    parser.add_argument('--label-file', help='class names, one per line (default: from checkpoint or dataset)')
     parser.add_argument(
         '--int8',
         nargs='+',
         metavar='VIDEO',
-        help='write OUT.int8.onnx as well, its convolutions in int8, with ranges from these training videos (some 50)',
+        help='also write OUT.int8.onnx with convolutions in int8, calibrated on these training videos (about 50)',
     )
     args = parser.parse_args()
     if args.int8 and not args.out.endswith('.onnx'):
@@ -46,6 +47,7 @@ def parse_args() -> argparse.Namespace:
 
 
 def main() -> None:
+    """Export the model of the command line."""
     args = parse_args()
     try:
         model = init_recognizer(args.config, args.checkpoint, device='cpu')
@@ -57,12 +59,12 @@ def main() -> None:
         description = describe_input(model.cfg, args.size, meta)
         difference = export(model, description, args.out)
         print(
-            f'{args.out}: logits differ by {difference:.1e} of the largest; the JSON file beside it says how to feed it'
+            f'{args.out}: maximum relative difference of the logits {difference:.1e}; its JSON file describes the input'
         )
         if args.int8:
             out = Path(args.out).with_suffix('.int8.onnx')
-            load_clip = runpy.run_path(str(EXAMPLE))['load_clip']  # it calibrates on what it will be fed
+            load_clip = runpy.run_path(str(EXAMPLE))['load_clip']  # calibrate on the input of run_exported.py
             quantize(args.out, (torch.from_numpy(load_clip(video, description)) for video in args.int8), out)
-            print(f'{out}: the same with convolutions in int8')
+            print(f'{out}: model with convolutions in int8')
     except (ValueError, OSError, RuntimeError, ImportError) as error:
         raise SystemExit(f'export_model.py: {error}') from error

@@ -1,4 +1,4 @@
-"""What tools/train.py and tools/test.py do to a config before MMEngine's runner gets it."""
+"""Prepare a config for MMEngine's Runner."""
 
 import os.path as osp
 from argparse import Namespace
@@ -25,7 +25,11 @@ TEST = ('model', 'test_dataloader', 'test_cfg', 'test_evaluator')
 
 @contextmanager
 def one_sentence() -> Iterator[None]:
-    """End the program with the message, and not with a traceback, of what its user can mend."""
+    """Exit with the message instead of the traceback of an error that a user can fix.
+
+    Yields:
+        None
+    """
     try:
         yield
     except (FileNotFoundError, ImportError, RuntimeError, ValueError) as error:
@@ -33,11 +37,18 @@ def one_sentence() -> Iterator[None]:
 
 
 def load_config(args: Namespace, sections: tuple[str, ...] = ()) -> Config:
-    """Read the config of a command line with ``config``, ``work_dir``, ``launcher`` and ``cfg_options``.
+    """Read and check the config of a command line.
+
+    Args:
+        args (Namespace): Has ``config``, ``work_dir``, ``launcher`` and ``cfg_options``.
+        sections (tuple[str, ...]): Keys that the config must have.
+
+    Returns:
+        Config: The config.
 
     Raises:
-        FileNotFoundError: If there is none.
-        ValueError: If it cannot be read, or lacks one of ``sections``.
+        FileNotFoundError: If the config does not exist.
+        ValueError: If the config cannot be read, lacks one of ``sections`` or is inconsistent.
     """
     cfg = read_config(args.config, args.cfg_options)
     missing = [section for section in sections if cfg.get(section) is None]
@@ -51,30 +62,30 @@ def load_config(args: Namespace, sections: tuple[str, ...] = ()) -> Config:
     check_sync_bn(cfg)
     for loader in ('train_dataloader', 'val_dataloader', 'test_dataloader'):
         if cfg.get(loader) is not None and not cfg[loader].get('num_workers'):
-            cfg[loader].persistent_workers = False  # there are none
+            cfg[loader].persistent_workers = False  # PyTorch requires workers for it
     check_config(cfg)
     return cfg
 
 
 def check_sync_bn(cfg: Config) -> None:
-    """See that the norms of several processes can be synchronised as the config says.
+    """Check that ``sync_bn`` of a config is valid and supported on this machine.
 
     Raises:
-        ValueError: If not.
+        ValueError: If it is not.
     """
     kind = cfg.get('sync_bn')
     if kind not in (None, 'torch', 'mmcv'):
-        raise ValueError(f"sync_bn={kind!r} is none of 'torch', 'mmcv' and None")
+        raise ValueError(f"sync_bn={kind!r} must be 'torch', 'mmcv' or None")
     if kind == 'mmcv' and not (torch.cuda.is_available() and find_spec('mmcv.ops')):
         raise ValueError(
-            "sync_bn='mmcv' needs a GPU and an mmcv with its operators, not mmcv-lite; take --cfg-options sync_bn=torch"
+            "sync_bn='mmcv' needs a GPU and the full mmcv instead of mmcv-lite; use --cfg-options sync_bn=torch"
         )
 
 
 def build_runner(cfg: Config) -> Runner:
-    """The runner that the config asks for, mmengine's by default, with the policies of compat/."""
+    """Build the runner of a config (default: MMEngine's Runner) with the policies of compat/ enabled."""
     enable_policies()
-    name_types(cfg)  # of a config that no tool has read
+    name_types(cfg)  # in case the config was not read by read_config
     runner = RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
     watch_damaged(runner)
     runner.register_hook(FittingWeightsHook())

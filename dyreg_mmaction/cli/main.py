@@ -1,20 +1,20 @@
-"""The command ``dyreg``: what is in tools/, for those who have installed the package and have no clone."""
+"""The command ``dyreg``: the scripts of tools/ for installations without a clone of the repository."""
 
 import importlib
 import sys
 
 COMMANDS = dict(
-    train_folder='train and test a model on your own videos: a folder with a sub-folder for each class',
-    train='train a model by a config',
-    test='test a checkpoint on the dataset of a config',
-    predict='predict the classes of videos, whole or window by window',
-    regions='draw where the nodes of a model look',
-    export='write a model as one ONNX or torch.export file',
+    train_folder='train and test a model on your own videos',
+    train='train a model',
+    test='test a checkpoint',
+    predict='predict the classes of videos or of windows of them',
+    regions='draw the regions of a model',
+    export='export a model to ONNX or torch.export',
 )
 
 
 def main() -> None:
-    """Run a module of ``dyreg_mmaction.cli`` by its name; each has a function ``main``."""
+    """Run ``main`` of the module of ``dyreg_mmaction.cli`` that has the name of the command."""
     command, arguments = (sys.argv + ['--help'])[1], sys.argv[2:]
     if command in COMMANDS:
         sys.argv = [f'dyreg {command}', *arguments]
@@ -23,7 +23,7 @@ def main() -> None:
     usage = ['usage: dyreg COMMAND ...', '', *(f'  {name:14}{what}' for name, what in COMMANDS.items())]
     print('\n'.join([*usage, '', 'dyreg COMMAND --help shows the options of a command.']))
     if command not in ('-h', '--help'):
-        raise SystemExit(f'dyreg: {command!r} is no command; choose one of {", ".join(COMMANDS)}')
+        raise SystemExit(f'dyreg: unknown command {command!r}; choose one of {", ".join(COMMANDS)}')
 
 
 if __name__ == '__main__':

@@ -1,4 +1,4 @@
-"""Files and addresses that a config names: whether they are there, before minutes go into the rest."""
+"""Check that files and URLs in a config exist before training starts."""
 
 import json
 import os.path as osp
@@ -12,14 +12,14 @@ from mmengine.config import Config
 from dyreg_mmaction.datasets.check_lists import check_lists
 from dyreg_mmaction.datasets.leaves import leaf_datasets
 
-PREPARE = 'python tools/data/prepare_something.py prepares Something-Something (see tools/data/README.md)'
+PREPARE = 'prepare Something-Something with tools/data/prepare_something.py (see tools/data/README.md)'
 
 
 def check_weights(cfg: Config) -> None:
-    """See that weights with an address are on disk or can be had, before minutes go into building the rest.
+    """Check that pretrained weights are cached or can be downloaded.
 
     Raises:
-        FileNotFoundError: If they are not and cannot.
+        FileNotFoundError: If they are neither.
     """
     addresses = {'model.backbone.pretrained': (cfg.model.get('backbone') or {}).get('pretrained')}
     addresses['load_from'] = cfg.get('load_from')
@@ -28,16 +28,20 @@ def check_weights(cfg: Config) -> None:
         error = _find(url) if url else None
         if error is not None:
             raise FileNotFoundError(
-                f'{where}={address!r} cannot be downloaded ({error}); put the file of {url} at {_cached(str(url))}, or '
-                f'do without with --cfg-options {where}=None'
+                f'{where}={address!r} cannot be downloaded ({error}); save {url} as {_cached(str(url))}, or '
+                f'train without it: --cfg-options {where}=None'
             ) from error
 
 
 def find_weights(address: str, timeout: float = 15) -> OSError | None:
-    """Check that weights with an address are on disk or can be downloaded.
+    """Check that weights are cached or can be downloaded.
+
+    Args:
+        address (str): URL, name in a hub of MMEngine such as ``torchvision://resnet50``, or path.
+        timeout (float): Seconds to wait for the server.
 
     Returns:
-        OSError: Why they cannot be downloaded. None if they can, or if ``address`` is a path or of another hub.
+        OSError: Why they cannot be downloaded. None if they can, or if ``address`` is a path or in another hub.
     """
     url = _url(address)
     return _find(url, timeout) if url else None
@@ -47,7 +51,7 @@ def _find(url: str, timeout: float = 15) -> OSError | None:
     if osp.exists(_cached(url)):
         return None
     try:
-        # as torch.hub downloads it: HEAD, or another client's name, may be refused where that is not
+        # like torch.hub: some servers refuse HEAD requests or other user agents
         request = urllib.request.Request(url, headers={'User-Agent': 'torch.hub'})
         urllib.request.urlopen(request, timeout=timeout).close()
     except OSError as error:
@@ -56,12 +60,12 @@ def _find(url: str, timeout: float = 15) -> OSError | None:
 
 
 def _cached(url: str) -> str:
-    """Where torch.hub keeps its download."""
+    """Return the path at which torch.hub caches a download."""
     return osp.join(torch.hub.get_dir(), 'checkpoints', osp.basename(urlparse(url).path))
 
 
 def _url(address: str) -> str | None:
-    """Where MMEngine gets weights from; None if it is a file, or one of its other hubs."""
+    """Return the URL from which MMEngine downloads weights, None for a path or another hub."""
     if address.startswith(('http://', 'https://')):
         return address
     scheme, _, name = address.partition('://')
@@ -72,11 +76,15 @@ def _url(address: str) -> str | None:
 
 
 def check_data(cfg: Config, *loaders: str) -> None:
-    """See that the files of these dataloaders exist and their lists are right, before minutes go into the rest.
+    """Check that the files of dataloaders exist and that their annotation lists are valid.
+
+    Args:
+        cfg (Config): The config.
+        *loaders (str): Keys of dataloaders, such as 'train_dataloader'. Missing ones are skipped.
 
     Raises:
         FileNotFoundError: If an annotation file or a data folder is missing.
-        ValueError: If a line of a list is wrong, see :func:`.check_lists`.
+        ValueError: If a line of a list is invalid, see :func:`.check_lists`.
     """
     for loader in loaders:
         if cfg.get(loader) is not None:

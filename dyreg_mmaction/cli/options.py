@@ -1,4 +1,4 @@
-"""What the options of tools/train.py change in a config."""
+"""Apply command-line options of tools/train.py to a config."""
 
 import os
 from argparse import Namespace
@@ -16,17 +16,21 @@ from .type_names import is_of, type_name
 
 
 def set_resume(cfg: Config, resume: str | None) -> str:
-    """Resume from the checkpoint ``resume``, or with 'auto' from the last one of the work dir where there is one.
+    """Set the checkpoint to resume from.
 
-    Without a checkpoint ``load_from`` is kept. ``resume=True`` in the config is MMEngine's: from ``load_from``, or
-    'auto' without one.
+    Without a checkpoint in the work dir ``load_from`` is kept.
+
+    Args:
+        cfg (Config): The config to change.
+        resume (str, optional): Checkpoint, or 'auto' for the last one in the work dir. None: use ``resume`` of the
+            config, where True means ``load_from`` or, without it, 'auto'.
 
     Returns:
-        str: What to log.
+        str: Message to log.
 
     Raises:
-        FileNotFoundError: If the checkpoint that is named does not exist.
-        ValueError: If it is none, or the last one of the work dir is broken and no other is whole.
+        FileNotFoundError: If the checkpoint does not exist.
+        ValueError: If the file is not a training checkpoint, or all checkpoints of the work dir are damaged.
     """
     if resume is None:
         if not cfg.get('resume'):
@@ -35,18 +39,18 @@ def set_resume(cfg: Config, resume: str | None) -> str:
     checkpoint = runner.find_latest_checkpoint(cfg.work_dir) if resume == 'auto' else resume
     if checkpoint is None:
         cfg.resume = False
-        start = f'load_from={cfg.load_from!r}' if cfg.get('load_from') else 'the first weights of the model'
+        start = f'load_from={cfg.load_from!r}' if cfg.get('load_from') else 'the initial weights of the model'
         return f'{cfg.work_dir} has no checkpoint to resume from; starting from {start}.'
     if resume == 'auto':
         if '://' not in checkpoint and not is_whole(checkpoint):
             raise ValueError(
-                f'{checkpoint}, the last checkpoint of {cfg.work_dir}, is broken or missing, and there is no other; '
-                'get it back, or train in another --work-dir'
+                f'{checkpoint}, the last checkpoint of {cfg.work_dir}, is damaged or missing, and there is no other; '
+                'restore it, or choose another --work-dir'
             )
     elif '://' not in resume and not os.path.isdir(resume):  # DeepSpeed and FSDP write folders
-        if 'message_hub' not in load_file(resume):  # it also says what is wrong with the file
+        if 'message_hub' not in load_file(resume):  # raises an error if the file is damaged
             raise ValueError(
-                f'{resume} holds weights and no state of a training to resume; start from it with '
+                f'{resume} contains weights but no training state to resume; start from it with '
                 f'--cfg-options load_from={resume}'
             )
     cfg.resume, cfg.load_from = True, checkpoint
@@ -54,10 +58,10 @@ def set_resume(cfg: Config, resume: str | None) -> str:
 
 
 def set_randomness(cfg: Config, args: Namespace) -> None:
-    """Let ``seed``, ``diff_rank_seed`` and ``deterministic`` of a command line add to the config's ``randomness``.
+    """Merge ``seed``, ``diff_rank_seed`` and ``deterministic`` of a command line into ``randomness`` of the config.
 
     Raises:
-        ValueError: If the seed is none of NumPy's.
+        ValueError: If the seed is out of range.
     """
     cfg.randomness = dict(dict(seed=None), **(cfg.get('randomness') or {}))
     if args.seed is not None:
@@ -69,10 +73,10 @@ def set_randomness(cfg: Config, args: Namespace) -> None:
 
 
 def check_seed(seed: int | None) -> None:
-    """Check that ``seed`` is one of NumPy's, or None.
+    """Check that ``seed`` is None or a valid seed of NumPy.
 
     Raises:
-        ValueError: If not.
+        ValueError: If it is out of range.
     """
     if seed is not None and not 0 <= seed < 2**32:
         raise ValueError(f'seed={seed} must be from 0 to {2**32 - 1}')
@@ -82,34 +86,34 @@ def set_amp(cfg: Config) -> None:
     """Train in mixed precision: float16 with scaled losses on a GPU, bfloat16 on a CPU.
 
     Raises:
-        ValueError: If the optimiser's wrapper is one that cannot.
+        ValueError: If the type of ``optim_wrapper`` does not support it.
     """
     kind = type_name(cfg.optim_wrapper) or 'OptimWrapper'
     if kind not in ('OptimWrapper', 'AmpOptimWrapper'):
-        raise ValueError(f'--amp needs optim_wrapper.type OptimWrapper, not {kind!r}')
+        raise ValueError(f'--amp does not support optim_wrapper.type={kind!r}; use OptimWrapper')
     cfg.optim_wrapper.type = 'AmpOptimWrapper'
     cfg.optim_wrapper.setdefault('loss_scale', 'dynamic')
 
 
 def set_auto_scale_lr(cfg: Config) -> None:
-    """Scale the learning rate by the batch size.
+    """Scale the learning rate by the total batch size.
 
     Raises:
-        ValueError: If the config does not say for which one its learning rate is.
+        ValueError: If the config has no ``auto_scale_lr.base_batch_size``.
     """
     if not (cfg.get('auto_scale_lr') or {}).get('base_batch_size'):
         raise ValueError(
-            '--auto-scale-lr needs the batch size, of all processes together, that the learning rate of the config is '
-            'for; give it with --cfg-options auto_scale_lr.base_batch_size=N'
+            '--auto-scale-lr needs the total batch size for which the learning rate of the config was chosen; set it '
+            'with --cfg-options auto_scale_lr.base_batch_size=N'
         )
     cfg.auto_scale_lr.enable = True
 
 
 def check_schedule(cfg: Config) -> None:
-    """See that schedulers that wait for validation get one, for as long as the training lasts.
+    """Check that ReduceOnPlateau schedulers have a validation, and extend them to the whole training.
 
     Raises:
-        ValueError: If there is no validation.
+        ValueError: If validation is disabled.
     """
     schedulers = cfg.get('param_scheduler') or []
     for scheduler in [schedulers] if isinstance(schedulers, dict) else schedulers:
@@ -117,22 +121,23 @@ def check_schedule(cfg: Config) -> None:
             continue
         if cfg.get('val_cfg') is None:
             raise ValueError(
-                f'{type_name(scheduler)} waits for {scheduler.get("monitor", "loss")!r} of validation, and without '
-                'validation the learning rate would never drop; leave --no-validate out, or give the config another '
-                'param_scheduler'
+                f'{type_name(scheduler)} monitors {scheduler.get("monitor", "loss")!r} of the validation, which is '
+                'disabled; remove --no-validate, or set another param_scheduler'
             )
-        scheduler.setdefault('end', 10**9)  # MMEngine's is max_epochs, which a resumed run does not raise
+        scheduler.setdefault('end', 10**9)  # MMEngine's default, max_epochs, is not extended by a resumed run
 
 
 def check_regions_attached(cfg: Config, split: str) -> None:
-    """Check that a metric on regions gets them: a child config's ``custom_hooks`` replaces that of its base.
+    """Check that a config with ObjectDistance also has AttachRegionsHook.
+
+    A config that sets ``custom_hooks`` replaces those of its base, so the hook is easily lost.
 
     Args:
         cfg (Config): The config.
         split (str): 'val' or 'test'.
 
     Raises:
-        ValueError: If not.
+        ValueError: If the hook is missing.
     """
     evaluator = cfg.get(f'{split}_evaluator') or []
     if isinstance(evaluator, dict):
@@ -149,16 +154,16 @@ def check_regions_attached(cfg: Config, split: str) -> None:
 
 
 def make_resumable(cfg: Config) -> None:
-    """Replace MMEngine's loop over epochs by the one whose checkpoints resume exactly, where it can."""
+    """Replace MMEngine's epoch loop by :class:`.ResumableTrainLoop` unless a batch sampler is used."""
     loop = cfg.train_cfg
     over_epochs = type_name(loop) == 'EpochBasedTrainLoop' or ('type' not in loop and loop.get('by_epoch'))
     if over_epochs and not cfg.train_dataloader.get('batch_sampler'):
-        loop.pop('by_epoch', None)  # MMEngine takes it only without a type
+        loop.pop('by_epoch', None)  # MMEngine accepts it only without a type
         loop.type = 'ResumableTrainLoop'
 
 
 def watch_numbers(cfg: Config) -> None:
-    """Stop at a loss or gradient that is not finite, where the config does not say what else to do."""
+    """Add :class:`.FiniteHook` to configs without it."""
     hooks = cfg.get('custom_hooks') or []
     if not any(is_of(hook, FiniteHook, HOOKS) for hook in hooks):
         cfg.custom_hooks = [*hooks, dict(type='dyreg_mmaction.FiniteHook')]

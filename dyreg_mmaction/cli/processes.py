@@ -1,4 +1,4 @@
-"""One writer for each work dir, and no worker without its launcher."""
+"""Lock work dirs, and end processes together with their launcher."""
 
 import fcntl
 import json
@@ -15,32 +15,36 @@ from pathlib import Path
 from typing import TextIO
 
 RANKS = dict(pytorch='RANK', slurm='SLURM_PROCID', mpi='OMPI_COMM_WORLD_RANK')
-PARENTS = dict(pytorch='TORCHELASTIC_RUN_ID', mpi='OMPI_COMM_WORLD_RANK')  # set where the parent is the launcher
-_locks: dict[str, tuple[TextIO, float | None]] = {}  # open for as long as the process lives
+PARENTS = dict(pytorch='TORCHELASTIC_RUN_ID', mpi='OMPI_COMM_WORLD_RANK')  # set if the parent process is the launcher
+_locks: dict[str, tuple[TextIO, float | None]] = {}  # open until the process ends
 
 
 def is_first_process(launcher: str) -> bool:
-    """Whether this process, started by ``launcher`` ('none', 'pytorch', 'slurm' or 'mpi'), has rank 0."""
+    """Return whether this process, started by ``launcher``, has rank 0.
+
+    Args:
+        launcher (str): 'none', 'pytorch', 'slurm' or 'mpi'.
+    """
     return launcher == 'none' or int(os.environ.get(RANKS[launcher], 0)) == 0
 
 
 def is_restarted() -> bool:
-    """Whether torchrun has started this process in place of one that failed."""
+    """Return whether torchrun started this process to replace a failed one."""
     return int(os.environ.get('TORCHELASTIC_RESTART_COUNT') or 0) > 0
 
 
 def hold_work_dir(work_dir: str) -> float | None:
-    """Make this process the only one that writes to ``work_dir``, until it ends, however it ends.
+    """Lock ``work_dir`` until this process ends.
 
-    The lock is the operating system's (flock), on ``work_dir/writer.json``, and no child process inherits it. Without
-    locks on that file system there is a warning.
+    The lock is an flock on ``work_dir/writer.json``. Child processes do not inherit it. If the file system does not
+    support locks, a warning is issued.
 
     Returns:
-        float: When this run began, by the clock of the file system; a restarted process belongs to the run of the
-            process whose place it takes. None if ``writer.json`` cannot be written.
+        float: Start time of this run by the clock of the file system. A restarted process belongs to the run of the
+            process that it replaces. None if ``writer.json`` cannot be written.
 
     Raises:
-        RuntimeError: If another process holds it, or it cannot be created.
+        RuntimeError: If another process holds the lock, or the folder cannot be created.
     """
     folder = Path(work_dir)
     try:
@@ -56,32 +60,34 @@ def hold_work_dir(work_dir: str) -> float | None:
         _locks[path] = file, None
         _locks[path] = file, _begin(file)
     except OSError as error:
-        warnings.warn(f'{path} cannot be written: {error}; see that no other training uses this folder', stacklevel=2)
+        warnings.warn(
+            f'{path} cannot be written: {error}; make sure that no other training uses this folder', stacklevel=2
+        )
     return _locks[path][1] if path in _locks else None
 
 
 def _lock(file: TextIO, work_dir: str) -> None:
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except (BlockingIOError, PermissionError) as error:  # the latter on some file systems
+    except (BlockingIOError, PermissionError) as error:  # some file systems raise the latter
         file.seek(0)
         raise RuntimeError(
-            f'work_dir={work_dir!r} is being written to by {_writer(file.read())}; wait for its end, end it, or '
+            f'work_dir={work_dir!r} is in use by {_writer(file.read())}; wait until it ends, stop it, or '
             'choose another --work-dir'
         ) from error
     except OSError as error:
         warnings.warn(
-            f'work_dir={work_dir!r} cannot be locked: {error}; see that no other training uses it', stacklevel=3
+            f'work_dir={work_dir!r} cannot be locked: {error}; make sure that no other training uses it', stacklevel=3
         )
 
 
 def _begin(file: TextIO) -> float:
-    """Write who holds the lock and when its run began, which is returned."""
+    """Write process and start time of the run to ``writer.json``. Return the start time."""
     file.seek(0)
     try:
         writer = json.loads(file.read())
         before = writer['since'] if writer['launch'] == _launch() else None
-    except (ValueError, KeyError, TypeError):  # it is new, of an older version, or was cut by a kill
+    except (ValueError, KeyError, TypeError):  # new, written by an older version, or truncated
         before = None
     file.truncate(0)
     os.utime(file.fileno())
@@ -94,8 +100,8 @@ def _begin(file: TextIO) -> float:
 
 
 def _launch() -> str:
-    """A name for the call of torchrun that this process belongs to, or else for its parent process."""
-    run = os.environ.get('TORCHELASTIC_RUN_ID', 'none')  # 'none' with --master-addr, where rank 0 does not move
+    """Return an identifier of the torchrun call of this process or, without torchrun, of its parent process."""
+    run = os.environ.get('TORCHELASTIC_RUN_ID', 'none')  # 'none' with --master-addr, where rank 0 stays on its host
     return run if run != 'none' else f'{socket.gethostname()}:{os.getppid()}'
 
 
@@ -103,12 +109,12 @@ def _writer(text: str) -> str:
     try:
         writer = json.loads(text)
         return f'process {writer["pid"]} on {writer["host"]}'
-    except (ValueError, KeyError, TypeError):  # it has not written yet
+    except (ValueError, KeyError, TypeError):  # not written yet
         return 'another process'
 
 
 def _leave_locks_to_parent() -> None:
-    """Data loading workers outlive a killed trainer by seconds."""
+    """Release the locks in child processes: data loading workers outlive a killed trainer by seconds."""
     for file, _ in _locks.values():
         file.close()
     _locks.clear()
@@ -128,8 +134,8 @@ def end_with_launcher(interval: float = 1) -> None:
     def watch() -> None:
         while os.getppid() == launcher:
             time.sleep(interval)
-        # what is saved is whole, and collectives without the others would hang
-        sys.stderr.write(f'Process {os.getpid()} ends, as its launcher, process {launcher}, is gone.\n')
+        # checkpoints are written atomically, and collectives would hang without the other processes
+        sys.stderr.write(f'Process {os.getpid()} exits because its launcher, process {launcher}, has ended.\n')
         sys.stderr.flush()
         os._exit(1)
 
@@ -138,16 +144,22 @@ def end_with_launcher(interval: float = 1) -> None:
 
 @contextmanager
 def one_of_several(launcher: str) -> Iterator[None]:
-    """Be one of the processes of ``launcher``: end with it, and end at once, with a reason, when something is raised.
+    """Run a process of ``launcher``: exit when the launcher ends, and exit at once when an error is raised.
 
-    A normal shutdown can block up to 30 s on workers and dead peers, so that other ranks hang and a restart cannot
-    rendezvous (gloo, torch 2.13). What was raised is printed in one piece, as all write to one screen, and reported to
-    torchrun, whose last words name it. Nothing is done where ``launcher`` is 'none'.
+    A normal shutdown can block up to 30 s on workers and dead peers, so other ranks hang and a restart cannot
+    rendezvous (gloo, torch 2.13). The traceback is printed with one write, because all processes share the terminal,
+    and reported to torchrun, which repeats it at the end.
+
+    Args:
+        launcher (str): 'pytorch', 'slurm' or 'mpi'. With 'none' the context does nothing.
+
+    Yields:
+        None
     """
     if launcher == 'none':
         yield
         return
-    if PARENTS.get(launcher, '') in os.environ:  # else the parent may be a shell, which the training may outlive
+    if PARENTS.get(launcher, '') in os.environ:  # otherwise the parent may be a shell that may end before the training
         end_with_launcher()
     try:
         yield

@@ -1,4 +1,4 @@
-"""Draw where the nodes of a model look: on videos, or over a dataset."""
+"""Draw the regions of a model on videos or on clips of a dataset."""
 
 import argparse
 import re
@@ -29,20 +29,25 @@ from .clips import add_clip_options, check_clip_options, find_inputs
 from .configs import read_config
 from .launch import one_sentence
 
-IN_SHEET = 20  # clips in regions.png at most
+IN_SHEET = 20  # maximum number of clips in regions.png
 
 
 def parse_args() -> argparse.Namespace:
+    """Parse and check the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     add_clip_options(parser, num=6)
     parser.add_argument('--out', required=True, help='folder to write to')
-    parser.add_argument('--html', action='store_true', help='write report.html, which needs no other file')
+    parser.add_argument('--html', action='store_true', help='write report.html, a self-contained page')
     parser.add_argument('--mp4', action='store_true', help='write a video of each clip')
     parser.add_argument('--gif', action='store_true', help='write a GIF of each clip')
-    parser.add_argument('--before', action='store_true', help='write before_after.jpg: also the model before training')
-    parser.add_argument('--style', choices=STYLES, default='box', help='what regions are drawn as')
-    parser.add_argument('--nodes', type=int, nargs='+', help='nodes to draw boldly (default: those that move most)')
-    parser.add_argument('--view', type=int, default=0, help='which view of a clip, where the pipeline makes several')
+    parser.add_argument(
+        '--before', action='store_true', help='write before_after.jpg, which compares with the untrained model'
+    )
+    parser.add_argument('--style', choices=STYLES, default='box', help='drawing style of regions')
+    parser.add_argument('--nodes', type=int, nargs='+', help='nodes to highlight (default: up to three that move most)')
+    parser.add_argument(
+        '--view', type=int, default=0, help='index of the view, if the pipeline produces several per clip'
+    )
     parser.add_argument('--width', type=int, default=200, help='width of a frame in regions.png, in pixels')
     args = parser.parse_args()
     check_clip_options(parser, args)
@@ -50,7 +55,11 @@ def parse_args() -> argparse.Namespace:
 
 
 def make_folder(path: str) -> Path:
-    """The folder, when it is sure that it can be written to."""
+    """Create the output folder and check that it is writable.
+
+    Raises:
+        SystemExit: If it is not.
+    """
     folder = Path(path)
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -58,25 +67,31 @@ def make_folder(path: str) -> Path:
         probe.touch()
         probe.unlink()
     except OSError as error:
-        raise SystemExit(f'--out {path} cannot be written to: {error}') from error
+        raise SystemExit(f'--out {path} is not writable ({error}); choose another folder') from error
     return folder
 
 
 def warn_of_short(clip: RegionClip) -> None:
+    """Print a warning if the video has fewer frames than the model samples."""
     have, taken = round(clip.duration * clip.fps), len(clip.frames)
     if have < taken:
-        print(f'{clip.name} has {have} frames, fewer than the {taken} that the model takes: some are seen twice')
+        print(f'{clip.name} has {have} frames, but the model samples {taken}: some frames are repeated')
 
 
 def check_nodes(clip: RegionClip, bold: list[int] | None) -> None:
+    """Check that the nodes of ``--nodes`` exist.
+
+    Raises:
+        SystemExit: If one does not.
+    """
     for path, nodes in clip.nodes.items():
         have = nodes.center.shape[1]
         if bold is not None and not all(0 <= i < have for i in bold):
-            raise SystemExit(f'--nodes {" ".join(map(str, bold))}: {path} has the nodes 0 to {have - 1}')
+            raise SystemExit(f'--nodes {" ".join(map(str, bold))}: {path} has nodes 0 to {have - 1}')
 
 
 def open_report(args: argparse.Namespace, cfg: Config, out: Path) -> ReportWriter | None:
-    """The report, which says what it was made with, if one is wanted."""
+    """Create the report, with the settings of this run, if ``--html`` is set."""
     if not args.html:
         return None
     path, loader = Path(args.config), cfg.get(f'{args.dataset}_dataloader') or {}
@@ -89,18 +104,18 @@ def open_report(args: argparse.Namespace, cfg: Config, out: Path) -> ReportWrite
         version=f'dyreg_mmaction {__version__}',
         date=time.strftime('%Y-%m-%d %H:%M'),
     )
-    # the name of the folder where that of the config says nothing
+    # configs named config.py are identified by their folder
     title = path.stem if path.stem != 'config' else path.resolve().parent.name
     return ReportWriter(out / 'report.html', title, about, read_curves(Path(args.checkpoint).parent))
 
 
 class Pictures:
-    """What becomes of clips: files that need one clip are written at once, those of all when this is left.
+    """Writer of all output files. Files of one clip are written at once, files of all clips at the end of the context.
 
     Args:
-        args (Namespace): Of the command line.
-        out (Path): The folder to write to.
-        report (ReportWriter, optional): Report to add the clips to.
+        args (Namespace): Options of the command line.
+        out (Path): Output folder.
+        report (ReportWriter, optional): Report to which the clips are added.
     """
 
     def __init__(self, args: argparse.Namespace, out: Path, report: ReportWriter | None = None) -> None:
@@ -111,7 +126,7 @@ class Pictures:
         self.report = report
 
     def add(self, clip: RegionClip) -> None:
-        """Draw a clip and keep what is small."""
+        """Draw a clip, and keep only what the files of all clips need."""
         style = dict(style=self.args.style, bold=self.args.nodes)
         if self.drawn < IN_SHEET:
             self.sheet.append(contact_sheet([clip], width=self.args.width, **style))
@@ -131,20 +146,20 @@ class Pictures:
         self.drawn += 1
 
     def mean_nodes(self) -> dict[str, Nodes]:
-        """Regions of all frames of all clips."""
+        """Return the regions of all frames of all clips."""
         return {
-            path: parts[0]._replace(
-                center=np.concatenate([part.center for part in parts]),
-                half_size=np.concatenate([part.half_size for part in parts]),
+            path: clips[0]._replace(
+                center=np.concatenate([nodes.center for nodes in clips]),
+                half_size=np.concatenate([nodes.half_size for nodes in clips]),
             )
-            for path, parts in self.nodes.items()
+            for path, clips in self.nodes.items()
         }
 
     def __enter__(self) -> 'Pictures':
         return self
 
     def __exit__(self, *error: object) -> None:
-        """Write what there is, also when an error or an interrupt has ended the clips."""
+        """Write the files of all clips, even after an error or interrupt."""
         if self.sheet:
             save(self.out / 'regions.png', stack(self.sheet))
         if self.report and self.report.close():
@@ -152,14 +167,14 @@ class Pictures:
 
 
 def draw_means(args: argparse.Namespace, cfg: Config, inputs: list[ClipInput], trained: dict[str, Nodes]) -> np.ndarray:
-    """Figure 5 of the paper; the start is that of the model before its first step, on the first clip."""
+    """Draw the mean regions as in Figure 5 of the paper, next to those of the untrained model on the first clip."""
     model = load_model(cfg, None, args.device)
     start = next(predict_clips(model, inputs, skip=lambda error: None, view=args.view))
     return mean_regions({name: nodes_in_view(start, name) for name in trained}, trained)
 
 
 def draw_before_after(args: argparse.Namespace, cfg: Config, inputs: list[ClipInput], model: nn.Module) -> np.ndarray:
-    """The clips of the sheet, before the first step of training and now."""
+    """Draw the clips of the sheet with the untrained and the trained model."""
     models = (load_model(cfg, None, args.device), model)
     classes, few = class_names(cfg, args.labels), inputs[:IN_SHEET]
     clips = (predict_clips(one, few, lambda error: None, classes, args.view) for one in models)
@@ -168,6 +183,7 @@ def draw_before_after(args: argparse.Namespace, cfg: Config, inputs: list[ClipIn
 
 
 def save(path: Path, picture: np.ndarray) -> None:
+    """Write an RGB image (H, W, 3) and print its path."""
     options = [cv2.IMWRITE_JPEG_QUALITY, 88] if path.suffix == '.jpg' else []
     cv2.imwrite(str(path), picture[..., ::-1], options)
     print(path)
@@ -175,6 +191,7 @@ def save(path: Path, picture: np.ndarray) -> None:
 
 @one_sentence()
 def main() -> None:
+    """Draw the clips of the command line."""
     args = parse_args()
     cfg = read_config(args.config, args.cfg_options)
     out = make_folder(args.out)
@@ -184,19 +201,19 @@ def main() -> None:
 
     def skip(error: Exception) -> None:
         skipped.append(str(error))
-        print(f'{error}; it is left out', file=sys.stderr)
+        print(f'{error}; skipped', file=sys.stderr)
 
     with Pictures(args, out, open_report(args, cfg, out)) as pictures:
         for clip in predict_clips(model, track(inputs, 'Drawing clips'), skip, classes, args.view):
             check_nodes(clip, args.nodes)
             warn_of_short(clip)
             pictures.add(clip)
-            del clip  # before the next one is read
+            del clip  # free memory before the next clip is read
     if not pictures.drawn:
-        raise SystemExit(f'nothing is drawn: none of the {len(inputs)} clips can be read')
+        raise SystemExit(f'none of the {len(inputs)} clips can be read; check the messages above')
     if args.dataset:
         save(out / 'mean_regions.png', draw_means(args, cfg, inputs, pictures.mean_nodes()))
     if args.before:
         save(out / 'before_after.jpg', draw_before_after(args, cfg, inputs, model))
     if skipped:
-        print(f'{len(skipped)} of {len(inputs)} clips are left out, as they cannot be read', file=sys.stderr)
+        print(f'{len(skipped)} of {len(inputs)} clips were skipped because they cannot be read', file=sys.stderr)

@@ -1,4 +1,4 @@
-"""A process that torchrun has restarted resumes from what its own run has saved."""
+"""Resume processes that torchrun has restarted."""
 
 from mmengine.dist import broadcast_object_list, is_main_process
 from mmengine.runner import Runner
@@ -9,12 +9,12 @@ from .processes import is_restarted
 
 
 def resume_after_restart(runner: Runner, since: float | None) -> None:
-    """Resume a restarted process from the newest checkpoint of its run; without one, start as at the first time.
+    """Resume a restarted process from the newest checkpoint of its run. Without one, start from the beginning.
 
     Args:
-        runner (Runner): The runner, before it has loaded anything.
-        since (float, optional): When the run began, see :func:`.hold_work_dir`. Only the first process needs it; its
-            choice is that of all.
+        runner (Runner): The runner, before it loads a checkpoint.
+        since (float, optional): Start time of the run, see :func:`.hold_work_dir`. Only rank 0 needs it and
+            broadcasts its choice.
     """
     if not is_restarted():
         return
@@ -23,7 +23,7 @@ def resume_after_restart(runner: Runner, since: float | None) -> None:
         found[0] = find_checkpoint_since(runner.work_dir, since)
     broadcast_object_list(found)
     if found[0] is None:
-        runner.logger.info('Restarted, and this run has saved no checkpoint yet; starting again as at first.')
+        runner.logger.info('Restarted before this run saved a checkpoint; starting from the beginning.')
     else:
         runner._resume, runner._load_from = True, found[0]
         runner.logger.info(f'Restarted. Resuming from {found[0]}.')

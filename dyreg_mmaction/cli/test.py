@@ -1,4 +1,4 @@
-"""Test a recogniser: MMAction2's tools/test.py, with this package registered and on machines without a GPU too."""
+"""Test a recognizer, on GPUs or CPUs. The options are those of MMAction2's tools/test.py, and --fuse."""
 
 import argparse
 import os
@@ -14,15 +14,16 @@ from .processes import one_of_several
 
 
 def parse_args() -> argparse.Namespace:
+    """Parse and check the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('config', help='config file')
     parser.add_argument('checkpoint', help='checkpoint file')
-    parser.add_argument('--work-dir', help='folder of logs (default: work_dirs/<name of the config>)')
-    parser.add_argument('--dump', help='pickle file to write the predictions to')
-    parser.add_argument('--show-dir', help='folder to write the labelled clips to')
-    parser.add_argument('--show', action='store_true', help='show the labelled clips in a window')
-    parser.add_argument('--interval', type=int, default=1, help='show one clip in so many')
-    parser.add_argument('--wait-time', type=float, default=2, help='seconds to show each')
+    parser.add_argument('--work-dir', help='folder for logs (default: work_dirs/CONFIG_NAME)')
+    parser.add_argument('--dump', help='write the predictions to this pickle file')
+    parser.add_argument('--show-dir', help='write the labeled clips to this folder')
+    parser.add_argument('--show', action='store_true', help='show the labeled clips in a window')
+    parser.add_argument('--interval', type=int, default=1, help='show every N-th clip')
+    parser.add_argument('--wait-time', type=float, default=2, help='seconds to show each clip')
     parser.add_argument(
         '--fuse',
         nargs='?',
@@ -30,7 +31,7 @@ def parse_args() -> argparse.Namespace:
         choices=['float32', 'bfloat16', 'float16'],
         help='test a faster copy of the model; bfloat16 for CPUs with AMX or AVX512-BF16, and GPUs (default: float32)',
     )
-    parser.add_argument('--cfg-options', nargs='+', action=DictAction, help='settings to override, as key=value')
+    parser.add_argument('--cfg-options', nargs='+', action=DictAction, help='config settings to override, as key=value')
     parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none', help='job launcher')
     parser.add_argument('--local_rank', '--local-rank', type=int, default=0)
     args = parser.parse_args()
@@ -41,7 +42,7 @@ def parse_args() -> argparse.Namespace:
 
 
 def show(cfg: Config, args: argparse.Namespace) -> None:
-    """Have MMAction2's hook draw the clips with their labels."""
+    """Add MMAction2's hook that draws clips with their labels."""
     hook = dict(
         type='VisualizationHook',
         enable=True,
@@ -54,13 +55,13 @@ def show(cfg: Config, args: argparse.Namespace) -> None:
 
 
 def dump(cfg: Config, path: str) -> None:
-    """Have MMEngine's metric write the predictions."""
+    """Add MMEngine's metric that writes the predictions."""
     evaluators = cfg.test_evaluator if isinstance(cfg.test_evaluator, list) else [cfg.test_evaluator]
     cfg.test_evaluator = [*evaluators, dict(type='DumpResults', out_file_path=path)]
 
 
-def settle(cfg: Config, args: argparse.Namespace) -> None:
-    """Let the command line's options change the config, and check what can be checked at once."""
+def apply_options(cfg: Config, args: argparse.Namespace) -> None:
+    """Apply command-line options to the config and check its files."""
     if args.show or args.show_dir:
         show(cfg, args)
     if args.dump:
@@ -70,19 +71,20 @@ def settle(cfg: Config, args: argparse.Namespace) -> None:
         cfg.custom_hooks = [*(cfg.get('custom_hooks') or []), dict(type='dyreg_mmaction.FuseHook', dtype=args.fuse)]
     cfg.load_from, cfg.resume = args.checkpoint, False
     if '://' not in args.checkpoint:
-        load_file(args.checkpoint)  # says what is wrong with it
+        load_file(args.checkpoint)  # raises an error if the file is damaged
     check_data(cfg, 'test_dataloader')
 
 
 def test(args: argparse.Namespace) -> None:
-    """Build the runner and let it run."""
+    """Build the runner and run the test."""
     with one_sentence():
         cfg = load_config(args, TEST)
-        settle(cfg, args)
+        apply_options(cfg, args)
     build_runner(cfg).test()
 
 
 def main() -> None:
+    """Test the checkpoint of the command line."""
     args = parse_args()
     with one_of_several(args.launcher):
         test(args)

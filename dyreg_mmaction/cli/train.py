@@ -1,4 +1,4 @@
-"""Train a recogniser: MMAction2's tools/train.py, with this package registered and on machines without a GPU too."""
+"""Train a recognizer, on GPUs or CPUs. The options are those of MMAction2's tools/train.py."""
 
 import argparse
 import os
@@ -22,26 +22,29 @@ from .restarts import resume_after_restart
 
 
 def parse_args() -> argparse.Namespace:
+    """Parse and check the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('config', help='config file')
-    parser.add_argument('--work-dir', help='folder of logs and checkpoints (default: work_dirs/<name of the config>)')
+    parser.add_argument('--work-dir', help='folder for logs and checkpoints (default: work_dirs/CONFIG_NAME)')
     parser.add_argument(
         '--resume',
         nargs='?',
         const='auto',
-        help='checkpoint to resume from; without a value the latest one in the work dir, if there is one',
+        help='checkpoint to resume from (without a value: the latest one in the work dir, if any)',
     )
     parser.add_argument(
         '--amp', action='store_true', help='train in mixed precision: float16 on a GPU, bfloat16 on a CPU'
     )
-    parser.add_argument('--no-validate', action='store_true', help='do not validate while training')
+    parser.add_argument('--no-validate', action='store_true', help='disable validation during training')
     parser.add_argument(
-        '--auto-scale-lr', action='store_true', help='scale lr by batch size / auto_scale_lr.base_batch_size'
+        '--auto-scale-lr',
+        action='store_true',
+        help='scale the learning rate by total batch size / auto_scale_lr.base_batch_size',
     )
     parser.add_argument('--seed', type=int, help='random seed')
-    parser.add_argument('--diff-rank-seed', action='store_true', help='another seed in each process')
-    parser.add_argument('--deterministic', action='store_true', help='deterministic cuDNN')
-    parser.add_argument('--cfg-options', nargs='+', action=DictAction, help='settings to override, as key=value')
+    parser.add_argument('--diff-rank-seed', action='store_true', help='use a different seed in each process')
+    parser.add_argument('--deterministic', action='store_true', help='use deterministic cuDNN algorithms')
+    parser.add_argument('--cfg-options', nargs='+', action=DictAction, help='config settings to override, as key=value')
     parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none', help='job launcher')
     parser.add_argument('--local_rank', '--local-rank', type=int, default=0)
     args = parser.parse_args()
@@ -49,10 +52,11 @@ def parse_args() -> argparse.Namespace:
     return args
 
 
-def settle(cfg: Config, args: argparse.Namespace) -> tuple[str, float | None]:
-    """Let the command line's options change the config, and check what can be checked at once.
+def apply_options(cfg: Config, args: argparse.Namespace) -> tuple[str, float | None]:
+    """Apply command-line options to the config, check its files and lock the work dir.
 
-    Returns what to log, and since when the run of this process holds its work dir.
+    Returns:
+        tuple[str, float | None]: Message to log, and start time of the run, see :func:`.hold_work_dir`.
     """
     if args.no_validate:
         cfg.val_cfg = cfg.val_dataloader = cfg.val_evaluator = None
@@ -73,10 +77,10 @@ def settle(cfg: Config, args: argparse.Namespace) -> tuple[str, float | None]:
 
 
 def train(args: argparse.Namespace) -> None:
-    """Build the runner and let it run."""
+    """Build the runner and train."""
     with one_sentence():
         cfg = load_config(args, TRAINING)
-        message, since = settle(cfg, args)
+        message, since = apply_options(cfg, args)
     runner = build_runner(cfg)
     if message:
         runner.logger.info(message)
@@ -85,6 +89,7 @@ def train(args: argparse.Namespace) -> None:
 
 
 def main() -> None:
+    """Train with the config of the command line."""
     args = parse_args()
     with one_of_several(args.launcher):
         train(args)

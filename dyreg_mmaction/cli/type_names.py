@@ -1,4 +1,4 @@
-"""Names of the classes that a config holds, however it writes them."""
+"""Registered names of the types in a config."""
 
 import sys
 from collections.abc import Iterator
@@ -16,19 +16,21 @@ SCOPE = 'mmaction'
 
 
 def name_types(cfg: Config) -> None:
-    """Replace each ``type`` that is a registered class, or its full name, by the name that MMAction2's configs use.
+    """Replace types that are registered classes, or their full names, by their registered names.
 
-    Pure Python configs import their classes, and dumps of such configs have full names; all else that reads a config
-    then only meets ``type='Recognizer2D'``. What is not registered, or cannot be imported, stays as it is. So does a
-    config of another ``default_scope`` than MMAction2's, where such a name could be another class.
+    Pure Python configs contain classes, and dumps of such configs contain full names. Code that reads the config
+    afterwards can rely on names such as ``type='Recognizer2D'``. Types that are not registered or cannot be imported
+    are kept. Configs with another ``default_scope`` than MMAction2's are not changed: the names may be ambiguous.
     """
     if cfg.get('default_scope') in (None, SCOPE) and _name_all(cfg._cfg_dict):
-        cfg.default_scope = SCOPE  # pure Python configs need none
+        cfg.default_scope = SCOPE  # pure Python configs may lack it
 
 
 def type_name(config: Any) -> Any:
-    """The registered name of the ``type`` of a config, or of an object's class; without one, the ``type`` itself."""
-    kind = dict.get(config, 'type') if isinstance(config, dict) else type(config)  # a lazy one is not built by dict.get
+    """Return the registered name of the ``type`` of a config or of the class of an object, else the type itself."""
+    kind = (
+        dict.get(config, 'type') if isinstance(config, dict) else type(config)
+    )  # dict.get does not build lazy objects
     if kind is None or (isinstance(kind, str) and '.' not in kind):
         return kind
     found = _find(kind)
@@ -42,7 +44,13 @@ def type_name(config: Any) -> Any:
 
 
 def is_of(config: Any, wanted: type, known: Registry) -> bool:
-    """Whether a config of what ``known`` registers, or an object, is of the class ``wanted`` or one derived from it."""
+    """Return whether a config or object is an instance of ``wanted``.
+
+    Args:
+        config (Any): Config of a class in the registry, or an object.
+        wanted (type): The class. Derived classes count too.
+        known (Registry): Registry of this package in which the type is looked up.
+    """
     kind = dict.get(config, 'type') if isinstance(config, dict) else type(config)
     is_bare = isinstance(kind, str) and '.' not in kind
     found = known.parent.get(kind) if is_bare else _find(kind)
@@ -50,8 +58,8 @@ def is_of(config: Any, wanted: type, known: Registry) -> bool:
 
 
 def _find(kind: Any) -> Any:
-    """The class that a lazy object or a dotted name stands for; an object nobody knows, if there is none."""
-    with suppress(Exception):  # MMEngine says it, with the place in the file, when it builds what is of this type
+    """Return the class of a lazy object or a dotted name, a new object if it cannot be found."""
+    with suppress(Exception):  # MMEngine reports it, with file and line, when it builds the object
         if isinstance(kind, LazyObject | LazyAttr):
             return kind.build()
         if not isinstance(kind, str):
@@ -67,7 +75,7 @@ def _find(kind: Any) -> Any:
 
 
 def _chains() -> Iterator[list[Registry]]:
-    """Our registries, each followed by its parents."""
+    """Yield each registry of this package, followed by its parents."""
     for known in vars(registry).values():
         if isinstance(known, Registry):
             chain = [known]
@@ -77,7 +85,7 @@ def _chains() -> Iterator[list[Registry]]:
 
 
 def _name_all(value: Any) -> bool:
-    """Name the types in a nested config; whether there was one to be named."""
+    """Replace the types in a nested config. Return whether any was replaced."""
     changed = False
     if isinstance(value, dict):
         kind = dict.get(value, 'type')

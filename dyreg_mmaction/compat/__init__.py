@@ -1,9 +1,13 @@
-"""Patches of MMAction2, MMEngine, mmcv and PyTorch in memory: one function each, in modules by topic.
+"""Patches of MMAction2, MMEngine, mmcv and PyTorch. One module per topic, one function per patch.
 
-repairs.py lists the repairs, of faults. ``import dyreg_mmaction`` applies them, before anything of MMAction2 is
-imported. policies.py lists the policies, which are choices. Our tools and our training loop enable them, and so does
-:func:`enable_policies`. A patch calls what it replaces, even if a user has replaced that before. It is applied once, so
-that what a user replaces later stays. No other package of this project patches upstream code.
+- repairs.py lists the repairs: patches that fix a fault. ``import dyreg_mmaction`` applies them before it imports any
+  module of MMAction2.
+- policies.py lists the policies: patches that change documented behavior. The command-line tools, the training loop and
+  :func:`enable_policies` enable them.
+
+All patches are made in memory. A patch calls the function that it replaces, so patches that users applied before stay
+active. Each patch is applied once, so patches that users apply later stay active too. No other package of this project
+patches upstream code.
 """
 
 from collections.abc import Iterable
@@ -18,17 +22,17 @@ _applied: set[Patch] = set()
 
 
 def apply_repairs() -> None:
-    """Apply the repairs that are not applied yet."""
+    """Apply all repairs that are not applied yet."""
     _apply(REPAIRS)
 
 
 def enable_policies() -> None:
-    """Enable the policies that are not enabled yet; call it before a config is read or a runner is built."""
+    """Enable all policies that are not enabled yet. Call it before reading a config and before building a runner."""
     _apply(POLICIES)
 
 
 def enable_loop_policies() -> None:
-    """Enable the policies that have an effect once the runner is built."""
+    """Enable the policies that still have an effect after the runner is built."""
     _apply(policy for policy in POLICIES if policy.in_loop)
 
 

@@ -1,4 +1,4 @@
-"""Print both lists of patches, as docs/project/compatibility.md shows them."""
+"""Print the Markdown tables of docs/project/compatibility.md."""
 
 from collections.abc import Iterable
 
@@ -7,8 +7,8 @@ from .patch import Patch
 
 
 def table(patches: Iterable[Patch]) -> str:
-    """Markdown table with a row for each patch."""
-    rows = ['| patch | upstream | what is wrong and what changes | obsolete from |', '|---|---|---|---|']
+    """Return a Markdown table with one row per patch."""
+    rows = ['| patch | upstream | fault and fix | obsolete from |', '|---|---|---|---|']
     for patch in patches:
         name = f'{patch.apply.__module__.rpartition(".")[2]}.{patch.apply.__name__}'
         summary = patch.summary.replace('``', '`')

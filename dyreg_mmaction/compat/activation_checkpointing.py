@@ -1,7 +1,7 @@
-"""Activation checkpointing, which runs a block again in backward, with the state of its thread in the forward.
+"""Activation checkpointing that restores the state of the forward pass when it recomputes a block in backward.
 
-PyTorch keeps random numbers and autocast for the second run. Other state of a forward, such as the number of clips in a
-batch, may then be that of another batch, and on GPUs backward has its own threads.
+PyTorch restores the random state and autocast. It does not restore other state of the forward pass, such as the number
+of clips in a batch: by then another batch may have replaced it, and on GPUs backward runs in other threads.
 """
 
 import functools
@@ -17,9 +17,9 @@ from .on_import import on_import
 
 
 class _Thread(threading.local):
-    """Forwards that run in a thread, the innermost last.
+    """Stack of the forward passes that run in a thread, innermost last.
 
-    torch.compile can trace neither ContextVars nor, across graph breaks, attributes other than lists.
+    It is a list because torch.compile cannot trace ContextVars, nor other attributes across graph breaks.
     """
 
     def __init__(self) -> None:
@@ -30,12 +30,12 @@ thread = _Thread()
 
 
 def keep_state(owner: Any) -> Callable:
-    """``owner.checkpoint(function, *args)``, whose second run has the :data:`thread`'s state of the first."""
+    """Wrap ``owner.checkpoint`` so that the recomputation sees the same :data:`thread` state as the forward pass."""
 
     @functools.wraps(owner.checkpoint)
     def checkpoint_in_forward(function: Callable, *args: Any, **kwargs: Any) -> Any:
         checkpoint = owner.checkpoint
-        if torch.compiler.is_compiling():  # which only runs operations again
+        if torch.compiler.is_compiling():  # recomputes traced operations only
             return checkpoint(function, *args, **kwargs)
         forward = [*thread.running]
 
@@ -59,12 +59,12 @@ _BACKBONES = ('mobilenet_v2', 'resnet', 'resnet3d', 'swin', 'tanet', 'x3d')
 
 @on_import(*(f'mmaction.models.backbones.{name}' for name in _BACKBONES))
 def checkpoint_blocks_of_backbones(backbone: ModuleType) -> None:
-    """``with_cp=True`` of six backbones runs blocks again without the state of their forward, which plugins need."""
-    name = 'checkpoint' if hasattr(backbone, 'checkpoint') else 'cp'  # what they import torch.utils.checkpoint as
+    """``with_cp=True`` of six backbones recomputes blocks without the state that plugins need. It is restored."""
+    name = 'checkpoint' if hasattr(backbone, 'checkpoint') else 'cp'  # their names for torch.utils.checkpoint
     setattr(backbone, name, SimpleNamespace(checkpoint=keep_state(getattr(backbone, name))))
 
 
 @on_import('mmengine.runner.activation_checkpointing')
 def checkpoint_chosen_modules(module: ModuleType) -> None:
-    """``activation_checkpointing`` of a runner's config runs modules again without that state, too."""
+    """``activation_checkpointing`` of a config recomputes modules without the state of the forward. It is restored."""
     module.checkpoint = keep_state(SimpleNamespace(checkpoint=module.checkpoint))  # type: ignore[attr-defined]

@@ -1,4 +1,4 @@
-"""Checkpoint files of MMEngine: written atomically, and removed after their successors are written."""
+"""Checkpoint files of MMEngine are written atomically, and old ones are removed after new ones are written."""
 
 import functools
 from collections.abc import Callable
@@ -8,7 +8,7 @@ from .replacing import wrap_in_mmengine
 
 
 def write_checkpoints_whole() -> None:
-    """Checkpoints are written in place, and a killed process leaves half a file: now a file is replaced when whole."""
+    """A process killed while it writes a checkpoint leaves a truncated file. Checkpoints are now written atomically."""
     import mmengine.runner  # noqa: F401
 
     from dyreg_mmaction.files import atomic_write
@@ -29,7 +29,7 @@ def write_checkpoints_whole() -> None:
 
 
 class _RemoveLater:
-    """A file backend that collects what to remove."""
+    """File backend that records removals instead of performing them."""
 
     def __init__(self, backend: Any) -> None:
         self.backend = backend
@@ -46,7 +46,7 @@ class _RemoveLater:
 
 
 def remove_checkpoints_last() -> None:
-    """CheckpointHook removes the old checkpoint before it writes the new one: now after it."""
+    """CheckpointHook removes the old checkpoint before it writes the new one. It now removes it afterwards."""
     from mmengine.hooks import CheckpointHook
 
     def removing_last(stock: Callable) -> Callable:
@@ -63,7 +63,7 @@ def remove_checkpoints_last() -> None:
             best = getattr(self, 'best_ckpt_path_dict', {}).values()
             written = {self.last_ckpt, getattr(self, 'best_ckpt_path', None), *best}
             for path, remove in removed:
-                if path not in written:  # the new one may have the name of the old one
+                if path not in written:  # the new checkpoint may have the same name
                     remove(path)
 
         return save

@@ -1,4 +1,4 @@
-"""Loading checkpoints without executing pickles, for all loaders of MMEngine."""
+"""All checkpoint loaders of MMEngine load without executing pickles."""
 
 import functools
 import inspect
@@ -15,16 +15,23 @@ from .replacing import wrap_in_mmengine
 
 
 def load_weights(file: Any, map_location: Any = None) -> Any:
-    """Load tensors and plain data from a path or stream without executing what it names.
+    """Load tensors and plain data without executing pickled code.
+
+    Args:
+        file (str | PathLike | IO): Path or stream.
+        map_location (Any): As in :func:`torch.load`.
+
+    Returns:
+        Any: The content of the file.
 
     Raises:
-        pickle.UnpicklingError: If it holds anything else.
+        pickle.UnpicklingError: If the file contains other objects.
     """
     return torch.load(file, map_location=map_location, weights_only=True)
 
 
 class _Torch(ModuleType):
-    """PyTorch for a module of MMEngine that loads checkpoints."""
+    """The torch module with a safe ``load``, for the module of MMEngine that loads checkpoints."""
 
     load = staticmethod(load_weights)
 
@@ -37,12 +44,12 @@ class _Torch(ModuleType):
 
 
 def load_weights_everywhere() -> None:
-    """Pickles from URLs are executed, and with ``TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD`` those from files too: now none."""
+    """Pickles from URLs (and files, if ``TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD`` is set) are executed. Now none is."""
     from mmengine.runner import checkpoint
 
     def wrap(stock: Callable) -> Callable:
         parameters = inspect.signature(stock).parameters
-        # PyTorch 2.1 has no such argument; there older_torch.py makes torch.load safe
+        # PyTorch 2.1 lacks the argument; older_torch.py makes its torch.load safe
         is_known = 'weights_only' in parameters or any(each.kind is each.VAR_KEYWORD for each in parameters.values())
         arguments = dict(weights_only=True) if is_known else {}
 
@@ -57,9 +64,9 @@ def load_weights_everywhere() -> None:
 
 
 def load_torchvision_weights() -> None:
-    """``torchvision://resnet50`` needs torchvision for a list of URLs, which MMEngine has too.
+    """``torchvision://resnet50`` needs torchvision for the URL. Without it, the list in MMEngine is used.
 
-    MMEngine's loader is used if torchvision can be imported, which it cannot if it was built for another PyTorch.
+    Without torchvision means: it is not installed, or it was built for another PyTorch and cannot be imported.
     """
     import mmengine
     from mmengine.runner import checkpoint
@@ -78,26 +85,31 @@ def load_torchvision_weights() -> None:
             addresses = json.load(file)
         name = filename.partition('://')[2]
         if name not in addresses:
-            raise ValueError(f'{filename!r} is not in the list of weights without torchvision: {", ".join(addresses)}.')
+            raise ValueError(
+                f'{filename!r} is unknown to MMEngine; install torchvision or choose from {", ".join(addresses)}'
+            )
         return checkpoint.load_from_http(addresses[name], map_location)
 
     for prefix, loader in list(checkpoint.CheckpointLoader._schemes.items()):
-        if loader is stock:  # not one that a user has registered
+        if loader is stock:  # keep loaders that a user has registered
             checkpoint.CheckpointLoader.register_scheme(prefix, load_from_torchvision, force=True)
 
 
 def trust_logs_in_checkpoints() -> None:
-    """PyTorch 2.6 refuses to load MMEngine's checkpoints because of the log in them: the log is allowed.
+    """PyTorch 2.6 cannot load MMEngine's checkpoints because they contain the log. The log is now allowed.
 
-    ``weights_only`` stays on: only HistoryBuffer, NumPy's arrays and, through a restricted ``getattr``, the methods of
-    HistoryBuffer are allowed.
+    ``weights_only`` stays enabled. The patch allows HistoryBuffer, NumPy arrays and, through a restricted ``getattr``,
+    four methods of HistoryBuffer.
     """
     from mmengine.logging import HistoryBuffer
 
     def getattr_of_history_buffer(obj: Any, name: str) -> Callable:
         if obj is HistoryBuffer and name in ('min', 'max', 'current', 'mean'):
             return getattr(obj, name)
-        raise RuntimeError(f'The checkpoint asks for the attribute {name!r} of {obj!r}, which is not safe to load.')
+        raise RuntimeError(
+            f'the checkpoint refers to the attribute {name!r} of {obj!r}, which is not safe to load; use a checkpoint '
+            'that contains only tensors and plain data'
+        )
 
     reconstruct: Any = np.empty(0).__reduce__()[0]
     scalar: Any = np.float64().__reduce__()[0]

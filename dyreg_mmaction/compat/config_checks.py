@@ -1,4 +1,4 @@
-"""Checks of a runner's config."""
+"""Check the config of every runner."""
 
 import functools
 from types import ModuleType
@@ -9,7 +9,7 @@ from .on_import import on_import
 
 @on_import('mmengine.runner.runner')
 def check_configs(module: ModuleType) -> None:
-    """Numbers of frames that do not match fail late or give wrong scores: each runner has a CheckConfigHook."""
+    """Inconsistent clip lengths fail late or give wrong scores. Every runner now has a CheckConfigHook."""
     runner: Any = module.Runner  # type: ignore[attr-defined]
     stock = runner.register_default_hooks
 

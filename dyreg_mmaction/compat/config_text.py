@@ -1,4 +1,4 @@
-"""Reading the config in a checkpoint as literals, which MMEngine executes as Python."""
+"""Parse the config in a checkpoint as literals. MMEngine executes it as Python code."""
 
 import ast
 import contextlib
@@ -10,41 +10,41 @@ from typing import Any
 
 from .loaded_objects import find_loaded, imports, is_model_of_libraries
 
-MAX_LENGTH = 10**7  # configs have some ten thousand characters
-FIX = 'give the config as a file of your own, or import the package that registers the type, if you trust it'
+MAX_LENGTH = 10**7  # in characters; typical configs have about 10,000
+FIX = 'pass the config as a file, or import the package that registers the type if you trust it'
 
-# keys of what registries look up
+# keys of the values that registries look up
 TYPES = ('type', 'runner_type', 'constructor', 'collate_fn')
 SCOPES = ('_scope_', 'default_scope')
-# What inferencers build, beside pipelines, and the registries that it may come from. Others have classes that execute
-# files: datasets unpickle their lists, inferencers run configs.
+# Inferencers build pipelines and the objects of BUILT, with classes from the registries in BUILDABLE. Classes of other
+# registries may execute files: datasets unpickle annotation lists, and inferencers execute configs.
 BUILT = ('model', 'visualizer')
-PARTS = {'model', 'transform', 'visualizer', 'vis_backend', 'task util', 'weight initializer', 'function'}
+BUILDABLE = {'model', 'transform', 'visualizer', 'vis_backend', 'task util', 'weight initializer', 'function'}
 TIMM_FILES = {'checkpoint_path', 'pretrained_cfg', 'pretrained_cfg_overlay'}  # timm unpickles these
 
-_lock = threading.RLock()  # while Config.fromstring is replaced
+_lock = threading.RLock()  # held while Config.fromstring is replaced
 
 
 def read_config_text(text: Any, is_built: bool = True) -> Any:
-    """Read what ``Config.pretty_text`` writes; nothing of it is executed, imported or opened.
+    """Parse the output of ``Config.pretty_text`` without executing, importing or opening anything.
 
-    MMEngine's registries import and call whatever a ``type`` or scope names, ``os.system`` too; so those must be names
-    of registered classes. ``custom_imports`` is left out: who trusts a package imports it.
+    MMEngine's registries import and call any object that a ``type`` or scope names, even ``os.system``. Therefore types
+    must be registered classes. ``custom_imports`` is ignored: import packages that you trust yourself.
 
     Args:
-        text (str): Assignments of literals and of ``dict(name=...)``.
-        is_built (bool): Whether objects are built from it; otherwise types may be any.
+        text (str): Assignments of literals and ``dict(name=...)`` calls.
+        is_built (bool): Whether objects are built from the config. If False, types are not checked.
 
     Returns:
         mmengine.config.Config
 
     Raises:
-        ValueError: If there is anything else in it.
+        ValueError: If the text contains anything else, or a type is not registered.
     """
     from mmengine.config import Config
 
     if not isinstance(text, str) or len(text) > MAX_LENGTH or '\0' in text:
-        raise ValueError(f'the config in a checkpoint must be a text of at most {MAX_LENGTH} characters; {FIX}')
+        raise ValueError(f'the config in a checkpoint must be a string of at most {MAX_LENGTH} characters; {FIX}')
     try:
         content = {name: value for node in ast.parse(text).body for name, value in [_assignment(node)]}
         content.pop('custom_imports', None)
@@ -56,7 +56,7 @@ def read_config_text(text: Any, is_built: bool = True) -> Any:
 
 
 def _assignment(node: ast.stmt) -> tuple[str, Any]:
-    """Name and value of ``name = literal``."""
+    """Return name and value of ``name = literal``."""
     if not (isinstance(node, ast.Assign) and len(node.targets) == 1 and isinstance(node.targets[0], ast.Name)):
         raise _refused(node)
     value = _Literals().visit(node.value)
@@ -67,7 +67,7 @@ def _assignment(node: ast.stmt) -> tuple[str, Any]:
 
 
 class _Literals(ast.NodeTransformer):
-    """``dict(a=1)`` and ``dict({'a': 1})`` become ``{'a': 1}``, inf and nan numbers; all else is left to be refused."""
+    """Turn ``dict(a=1)`` and ``dict({'a': 1})`` into ``{'a': 1}``, and ``inf`` and ``nan`` into floats."""
 
     def visit_Call(self, node: ast.Call) -> ast.expr:
         self.generic_visit(node)
@@ -86,54 +86,54 @@ class _Literals(ast.NodeTransformer):
 
 def _refused(node: ast.AST) -> ValueError:
     return ValueError(
-        f'the config in a checkpoint has more than literals in line {getattr(node, "lineno", "?")} '
-        f'({ast.unparse(node)[:60]!r}), and no Python of a checkpoint is executed; {FIX}'
+        f'line {getattr(node, "lineno", "?")} of the config in a checkpoint is not a literal '
+        f'({ast.unparse(node)[:60]!r}), and code in a checkpoint is not executed; {FIX}'
     )
 
 
 def _check_types(content: dict) -> None:
-    """See that whatever MMEngine's registries look up in a config is registered, or at least imports nothing."""
+    """Check that every type and scope in a config is registered or can be looked up without an import."""
     names, classes = _registered()
 
     def is_safe(key: str, name: str, is_built: bool) -> bool:
-        if key not in TYPES:  # a scope, whose registries are in this module
+        if key not in TYPES:  # a scope: MMEngine imports the registries of this module
             return not imports(f'{name}.registry')
         if '.' not in name:
             return name in names or not imports(name)
         registries = classes.get(id(find_loaded(name)), set())
-        if is_built and registries and not registries & PARTS:
+        if is_built and registries and not registries & BUILDABLE:
             return False
-        modules = (f'{name.partition(".")[0]}.registry', name)  # what MMEngine looks for on the way to the class
+        modules = (f'{name.partition(".")[0]}.registry', name)  # modules that MMEngine looks up to find the class
         return is_model_of_libraries(name) or ((name in names or bool(registries)) and not any(map(imports, modules)))
 
     refused = sorted(name for key, name, is_built in set(_names(content)) if not is_safe(key, name, is_built))
     if refused:
         raise ValueError(
-            f'the config in a checkpoint asks for {refused[0]!r}, which is no registered class, or none that belongs '
-            f'there, and nothing that a checkpoint names is imported or called; {FIX}'
+            f'the config in a checkpoint uses {refused[0]!r}, which is not a registered class or not allowed at this '
+            f'place, and names in a checkpoint are not imported or called; {FIX}'
         )
 
 
 def _names(value: Any, is_built: bool = False) -> Iterator[tuple[str, str, bool]]:
-    """What MMEngine's registries look up, types and scopes, with its key, and whether inferencers build from it."""
+    """Yield key and name of all types and scopes in a config, and whether inferencers build them."""
     if isinstance(value, dict):
         for key in (*TYPES, *SCOPES):
             if isinstance(value.get(key), str):
                 yield key, value[key], is_built
         if str(value.get('type')).startswith('timm.') and (files := TIMM_FILES & value.keys()):
             raise ValueError(
-                f'the config in a checkpoint asks timm for other weights, by {min(files)}, and timm may execute what '
-                f'is in them; {FIX}'
+                f'the config in a checkpoint makes timm load other weights ({min(files)}), and timm may execute '
+                f'code in them; {FIX}'
             )
-        for key, part in value.items():
-            yield from _names(part, is_built or key in BUILT or str(key).endswith('pipeline'))
+        for key, item in value.items():
+            yield from _names(item, is_built or key in BUILT or str(key).endswith('pipeline'))
     elif isinstance(value, list | tuple | set):
-        for part in value:
-            yield from _names(part, is_built)
+        for item in value:
+            yield from _names(item, is_built)
 
 
 def _registered() -> tuple[set[str], dict[int, set[str]]]:
-    """Registered classes: names, with and without the scope, and the names of their registries by identity."""
+    """Return the names of all registered classes, with and without scope, and their registries by ``id(class)``."""
     import mmengine.registry
 
     names: set[str] = set()
@@ -141,7 +141,7 @@ def _registered() -> tuple[set[str], dict[int, set[str]]]:
     registries = [value for value in vars(mmengine.registry).values() if isinstance(value, mmengine.registry.Registry)]
     for registry in registries:
         registries.extend(registry.children.values())
-        with contextlib.suppress(ImportError):  # mmaction has no folder for some
+        with contextlib.suppress(ImportError):  # some locations of mmaction do not exist
             registry.import_from_location()
         names.update(registry.module_dict, (f'{registry.scope}.{name}' for name in registry.module_dict))
         for module in registry.module_dict.values():
@@ -150,7 +150,7 @@ def _registered() -> tuple[set[str], dict[int, set[str]]]:
 
 
 def read_configs_of_checkpoints() -> None:
-    """Resuming and inferencers execute the config in a checkpoint as Python: now it is read as literals."""
+    """Resuming and inferencers execute the config in a checkpoint as Python. It is now parsed as literals."""
     from mmengine.config import Config
     from mmengine.infer import BaseInferencer
     from mmengine.runner import FlexibleRunner, Runner

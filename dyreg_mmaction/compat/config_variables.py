@@ -1,4 +1,4 @@
-"""Variables of config files, set while MMEngine's parsers of config files run."""
+"""Set variables of config files while MMEngine parses the files."""
 
 import ast
 from collections.abc import Iterator, Mapping
@@ -12,11 +12,14 @@ _values: ContextVar[Mapping[str, Any]] = ContextVar('values of config variables'
 
 @contextmanager
 def set_variables(values: Mapping[str, Any]) -> Iterator[None]:
-    """Give variables other values wherever a config file read inside the context, or a base of it, assigns them.
+    """Override variables in all config files, and their bases, that are read inside the context.
 
     Args:
-        values (Mapping): Numbers, strings, bools, None, and lists, tuples and dicts of these, by the name of the
-            variable. None leaves variables that are dicts or lists alone.
+        values (Mapping): New values by variable name: numbers, strings, bools, None, and lists, tuples and dicts of
+            these. None does not override variables that are dicts or lists.
+
+    Yields:
+        None
     """
     token = _values.set(values)
     try:
@@ -26,7 +29,7 @@ def set_variables(values: Mapping[str, Any]) -> Iterator[None]:
 
 
 def parse_variables() -> None:
-    """``--cfg-options`` change a variable of a config, not what is made of it: now both."""
+    """``--cfg-options`` change a variable of a config, but not the values computed from it. Both now change."""
     from mmengine.config import config
 
     for name in ('RemoveAssignFromAST', 'ImportTransformer'):
@@ -36,15 +39,17 @@ def parse_variables() -> None:
 
 
 class _SetVariables(ast.NodeTransformer):
-    """Mixin of MMEngine's parsers: assignments of the file itself, not of its functions, get the values."""
+    """Mixin of MMEngine's parsers that overrides module-level assignments."""
 
     def visit_Assign(self, node: Any) -> Any:
         names = [name.id for name in ast.walk(node) if isinstance(name, ast.Name) and isinstance(name.ctx, ast.Store)]
         values = {name: value for name, value in _values.get().items() if name in names}
-        if _is_section(node.value):  # None switches it off, and what copies or changes it still needs it
+        if _is_section(node.value):  # None disables a section, but code that copies or updates it still needs the dict
             values = {name: value for name, value in values.items() if value is not None}
         assignments = [ast.Assign([ast.Name(name, ast.Store())], _literal(value)) for name, value in values.items()]
-        kept = [] if names and set(names) == values.keys() else [self._visit(node)]  # what has no use is not computed
+        kept = (
+            [] if names and set(names) == values.keys() else [self._visit(node)]
+        )  # an overridden value is not computed
         return [ast.fix_missing_locations(ast.copy_location(new, node)) for new in (*kept, *assignments) if new]
 
     visit_AnnAssign = visit_AugAssign = visit_Assign
@@ -56,7 +61,7 @@ class _SetVariables(ast.NodeTransformer):
     visit_AsyncFunctionDef = visit_ClassDef = visit_FunctionDef
 
     def _visit(self, node: ast.AST) -> Any:
-        """MMEngine's own step."""
+        """Call the visitor of MMEngine's parser."""
         return getattr(super(), f'visit_{type(node).__name__}', self.generic_visit)(node)
 
 
@@ -71,4 +76,4 @@ def _literal(value: Any) -> ast.expr:
         return kind([_literal(item) for item in value], ast.Load())
     if isinstance(value, dict):
         return ast.Dict([ast.Constant(key) for key in value], [_literal(item) for item in value.values()])
-    return ast.Constant(value)  # infinity and NaN too, which have no literal in a file
+    return ast.Constant(value)  # also infinity and NaN, which have no literal in source code

@@ -1,4 +1,4 @@
-"""Distributed and mixed-precision training of MMEngine on CPUs."""
+"""Distributed and mixed-precision training with MMEngine on CPUs."""
 
 import functools
 from collections.abc import Callable
@@ -10,7 +10,7 @@ from .replacing import wrap_in_mmengine
 
 
 def init_dist_on_cpu() -> None:
-    """All launchers select a GPU and NCCL, which fails on a CPU: there, the backend is gloo."""
+    """All launchers select a GPU and NCCL, which fails on CPUs. On CPUs the backend is now gloo."""
     import mmengine.dist  # noqa: F401
     from mmengine.device import get_device
 
@@ -32,7 +32,7 @@ def init_dist_on_cpu() -> None:
 
 
 def wrap_models_on_cpu() -> None:
-    """DDP refuses the runner's ``device_ids`` for a model on the CPU: there, they are left out."""
+    """DDP raises an error for a model on the CPU because the runner sets ``device_ids``. On CPUs it is now None."""
     from mmengine.model import MMDistributedDataParallel
 
     stock = MMDistributedDataParallel.__init__
@@ -47,9 +47,9 @@ def wrap_models_on_cpu() -> None:
 
 
 def mix_precision_on_cpu() -> None:
-    """AmpOptimWrapper asserts a GPU: on a CPU it trains in bfloat16 without a loss scale.
+    """AmpOptimWrapper requires a GPU. On CPUs it now trains in bfloat16 without loss scaling.
 
-    3D convolutions raise an error instead: with PyTorch 2.13 some of their gradients in a ResNet3d were 1e37.
+    Models with 3D convolutions raise an error: with PyTorch 2.13 some of their gradients in a ResNet3d were 1e37.
     """
     from mmengine.device import get_device
     from mmengine.optim import AmpOptimWrapper
@@ -71,7 +71,9 @@ def mix_precision_on_cpu() -> None:
     @functools.wraps(stock_context)
     def optim_context(self: Any, model: torch.nn.Module) -> Any:
         if get_device() == 'cpu' and any(isinstance(module, torch.nn.Conv3d) for module in model.modules()):
-            raise ValueError('gradients of 3D convolutions in bfloat16 may be wrong on a CPU; train without --amp')
+            raise ValueError(
+                'gradients of 3D convolutions in bfloat16 are unreliable on CPUs; train in float32, without --amp'
+            )
         return stock_context(self, model)
 
     AmpOptimWrapper.__init__, AmpOptimWrapper.optim_context = init, optim_context

@@ -1,4 +1,4 @@
-"""MMAction2's pictures and videos of samples and predictions."""
+"""Images and videos that MMAction2 draws of samples and predictions."""
 
 import functools
 import os.path as osp
@@ -14,7 +14,7 @@ from .replacing import is_original
 
 @on_import('mmaction.visualization.action_visualizer')
 def draw_labels(action_visualizer: ModuleType) -> None:
-    """ActionVisualizer never draws a label, as it reads fields that no sample has."""
+    """ActionVisualizer never draws labels because it reads fields that samples lack. They are now set."""
     from mmengine.structures import LabelData
 
     stock = action_visualizer.ActionVisualizer.add_datasample
@@ -34,7 +34,7 @@ def draw_labels(action_visualizer: ModuleType) -> None:
 
 
 def _frames_of_inputs(inputs: torch.Tensor) -> np.ndarray:
-    """RGB frames (V * T, H, W, C) of a packed sample, (V, C, T, H, W), (C, T, H, W) or (T, C, H, W)."""
+    """Return RGB frames (V * T, H, W, C) of packed inputs (V, C, T, H, W), (C, T, H, W) or (T, C, H, W)."""
     if inputs.ndim == 5:
         inputs = inputs.permute(0, 2, 3, 4, 1).flatten(0, 1)
     else:
@@ -44,7 +44,7 @@ def _frames_of_inputs(inputs: torch.Tensor) -> np.ndarray:
 
 @on_import('mmaction.engine.hooks.visualization_hook')
 def draw_samples(visualization_hook: ModuleType) -> None:
-    """VisualizationHook passes an unknown argument and a wrong layout of frames, and miscounts the last batch."""
+    """VisualizationHook passes an unknown argument and wrong frame layouts, and miscounts the last batch. Fixed."""
     if not is_original(visualization_hook.VisualizationHook._draw_samples, visualization_hook):
         return
 
@@ -68,7 +68,7 @@ def draw_samples(visualization_hook: ModuleType) -> None:
 
 @on_import('mmaction.visualization.action_visualizer')
 def draw_in_rgb(action_visualizer: ModuleType) -> None:
-    """ActionVisualizer reads files as BGR and expects RGB, so that red is drawn as blue."""
+    """ActionVisualizer reads files as BGR but expects RGB, so red is drawn as blue. Files are now read as RGB."""
     cls = action_visualizer.ActionVisualizer
     stock_load, stock_show = cls._load_video, cls.show
 
@@ -78,7 +78,7 @@ def draw_in_rgb(action_visualizer: ModuleType) -> None:
         return [frame[..., ::-1] for frame in frames] if isinstance(video, str) else frames
 
     @functools.wraps(stock_show)
-    def show(self: Any, drawn_img: Any = None, *args: Any, **kwargs: Any) -> None:  # add_datasample inverts them
+    def show(self: Any, drawn_img: Any = None, *args: Any, **kwargs: Any) -> None:  # add_datasample swaps the channels
         stock_show(self, None if drawn_img is None else drawn_img[..., ::-1], *args, **kwargs)
 
     cls._load_video, cls.show = load_video, show
@@ -86,7 +86,7 @@ def draw_in_rgb(action_visualizer: ModuleType) -> None:
 
 @on_import('mmaction.visualization.video_backend')
 def write_videos(video_backend: ModuleType) -> None:
-    """LocalVisBackend imports ``moviepy.editor``, which moviepy 2 has removed: OpenCV and Pillow write instead."""
+    """LocalVisBackend imports ``moviepy.editor``, which moviepy 2 removed. OpenCV and Pillow now write videos."""
     import cv2
     from mmengine.visualization.vis_backend import force_init_env
     from PIL import Image
@@ -108,7 +108,7 @@ def write_videos(video_backend: ModuleType) -> None:
         height, width = frames.shape[1:3]
         writer = cv2.VideoWriter(path, cv2.VideoWriter.fourcc(*'mp4v'), fps, (width, height))
         if not writer.isOpened():
-            raise OSError(f'OpenCV cannot write a video of {width} x {height} to {path!r}')
+            raise OSError(f'OpenCV cannot write a video of {width} x {height} to {path!r}; choose a writable folder')
         for frame in frames:
             writer.write(np.ascontiguousarray(frame[..., ::-1]))
         writer.release()

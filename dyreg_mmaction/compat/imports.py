@@ -1,4 +1,4 @@
-"""What `import mmaction` needs and does not find."""
+"""Modules that ``import mmaction`` needs but does not find."""
 
 import importlib.metadata
 import importlib.util
@@ -13,22 +13,22 @@ from .on_import import on_import
 
 
 def require_mmcv() -> None:
-    """MMAction2 imports mmcv but does not require it: without it, the error says what to install.
+    """MMAction2 imports mmcv but does not require it. If it is missing, the error names the package to install.
 
-    mmcv and mmcv-lite install into the same folder, so that this package cannot require one of them either.
+    This package does not require mmcv either, because mmcv and mmcv-lite install into the same folder.
 
     Raises:
-        ImportError: If neither is installed.
+        ImportError: If neither mmcv nor mmcv-lite is installed.
     """
     if importlib.util.find_spec('mmcv') is None:
         raise ImportError(
-            'mmcv is not installed: run `pip install mmcv-lite==2.1.0`, which is all that this package needs (or '
-            'install a full mmcv 2.1; never both, they overwrite each other).'
+            'mmcv is not installed: run `pip install mmcv-lite==2.1.0`, or install a full mmcv 2.1 (not both, '
+            'because they overwrite each other)'
         )
 
 
 def hide_mmcv_lite_warning() -> None:
-    """mmcv-lite warns at each import that it has no deformable attention, which nothing here uses."""
+    """mmcv-lite warns at each import that it lacks deformable attention, which is not used. The warning is hidden."""
     warnings.filterwarnings('ignore', 'Fail to import ``MultiScaleDeformableAttention``', UserWarning)
 
 
@@ -36,7 +36,7 @@ class DRN:
     """Placeholder of the localizer that is missing from the mmaction2 1.2.0 wheel."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        raise ImportError('DRN is missing from the mmaction2 1.2.0 wheel: install MMAction2 from source to use it.')
+        raise ImportError('DRN is missing from the mmaction2 1.2.0 wheel; install MMAction2 from source to use it')
 
 
 class _DRNFinder(MetaPathFinder, Loader):
@@ -50,20 +50,20 @@ class _DRNFinder(MetaPathFinder, Loader):
             from mmaction.registry import MODELS
 
             module.DRN = DRN
-            if 'DRN' not in MODELS.module_dict:  # nobody has registered another
+            if 'DRN' not in MODELS.module_dict:  # keep a class that a user has registered
                 MODELS.register_module(module=DRN)
 
 
 def supply_drn() -> None:
-    """The wheel lacks a package that ``mmaction.models`` imports: a placeholder is imported.
+    """The wheel of MMAction2 lacks a package that ``mmaction.models`` imports. A placeholder is now imported.
 
-    Its finder is the last one, so that an installed package is preferred.
+    Its finder is the last in ``sys.meta_path``, so an installed package is preferred.
     """
     sys.meta_path.append(_DRNFinder())
 
 
 def alias_importlib_metadata() -> None:
-    """MMAction2 imports the backport ``importlib_metadata`` but does not require it."""
+    """MMAction2 imports ``importlib_metadata`` but does not require it. The standard library now provides it."""
     try:
         import importlib_metadata  # noqa: F401
     except ImportError:
@@ -72,9 +72,9 @@ def alias_importlib_metadata() -> None:
 
 @on_import('mmaction.utils.dependency')
 def leave_out_vindlu(dependency: ModuleType) -> None:
-    """With any transformers, MMAction2 needs timm and transformers < 5 for VindLU: without these, VindLU is left out.
+    """If transformers is installed, VindLU needs timm and transformers < 5. Without them it is now disabled.
 
-    It then is the placeholder that it is without transformers.
+    MMAction2 then registers the placeholder that it also uses without transformers.
     """
     if importlib.util.find_spec('timm') is None or dependency.satisfy_requirement('transformers>=5'):
         dependency.WITH_MULTIMODAL = False  # type: ignore[attr-defined]

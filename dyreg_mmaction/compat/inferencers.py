@@ -10,7 +10,7 @@ from .replacing import is_original
 
 @on_import('mmaction.apis.inferencers.actionrecog_inferencer')
 def give_probabilities(inferencer: ModuleType) -> None:
-    """Inferencers return logits as scores where the head has ``average_clips='score'``: now probabilities."""
+    """With ``average_clips='score'`` inferencers return logits as scores. They now return probabilities."""
     stock = inferencer.ActionRecogInferencer.forward
 
     @functools.wraps(stock)
@@ -26,7 +26,7 @@ def give_probabilities(inferencer: ModuleType) -> None:
 
 
 def class_names(cfg: Any, dataset_meta: dict | None) -> list[str] | None:
-    """Class names from the checkpoint's ``dataset_meta`` or the config's dataset, None without any."""
+    """Return the class names in ``dataset_meta`` of a checkpoint or in the dataset of a config, None if unknown."""
     from dyreg_mmaction.datasets.class_names import dataset_classes
 
     known = (dataset_meta or {}).get('classes')
@@ -38,7 +38,7 @@ def class_names(cfg: Any, dataset_meta: dict | None) -> list[str] | None:
 
 @on_import('mmaction.apis.inferencers.actionrecog_inferencer')
 def name_classes(inferencer: ModuleType) -> None:
-    """Class names come from label files only and are only drawn: results now have ``pred_names`` too."""
+    """Class names are read from label files only, and only drawn. Results now also contain ``pred_names``."""
     cls = inferencer.ActionRecogInferencer
     stock_init, stock_load, stock_pred2dict = cls.__init__, cls._load_weights_to_model, cls.pred2dict
 
@@ -67,7 +67,7 @@ def name_classes(inferencer: ModuleType) -> None:
 
 @on_import('mmaction.apis.inferencers.mmaction2_inferencer')
 def draw_all_videos(inferencer: ModuleType) -> None:
-    """MMAction2Inferencer draws only the first of several videos; results now have ``rec_names`` too."""
+    """MMAction2Inferencer draws only the first of several videos. It now draws all, and returns ``rec_names``."""
     cls = inferencer.MMAction2Inferencer
     stock = cls.postprocess
 

@@ -1,4 +1,4 @@
-"""Finding objects by name without importing anything."""
+"""Find objects by name without importing anything."""
 
 import importlib
 import importlib.util
@@ -8,23 +8,23 @@ from typing import Any
 
 
 def imports(module: str) -> bool:
-    """Whether importing a module by its full name would execute a file."""
+    """Return whether importing the module of this full name would execute a file."""
     parts = module.split('.')
     for end in range(1, len(parts) + 1):
         name = '.'.join(parts[:end])
         if name in sys.modules:
             continue
         try:
-            return importlib.util.find_spec(name) is not None  # its parent is loaded, so nothing is executed
-        except (ImportError, ValueError):  # a parent that is no package, an empty name
+            return importlib.util.find_spec(name) is not None  # executes nothing, as the parent is loaded
+        except (ImportError, ValueError):  # the parent is not a package, or the name is empty
             return False
     return False
 
 
 def find_loaded(name: str) -> Any:
-    """The object of a full name such as ``mmengine.model.BaseModel``, None where it is not loaded.
+    """Return the object of a full name such as ``mmengine.model.BaseModel``, None if it is not loaded.
 
-    What a module computes in ``__getattr__`` is left out, as it may be imported then.
+    ``__getattr__`` of modules is not called because it may import something.
     """
     path, *parts = name.split('.')
     found: Any = sys.modules.get(path)
@@ -36,7 +36,7 @@ def find_loaded(name: str) -> Any:
 
 
 def is_model_of_libraries(name: str) -> bool:
-    """Whether it is a ``torchvision.x`` or ``timm.x``, for which MMAction2's recognizers import these libraries."""
+    """Return whether ``name`` is a model ``torchvision.x`` or ``timm.x``, as MMAction2's recognizers accept it."""
     library, _, model = name.partition('.')
     if library not in ('torchvision', 'timm'):
         return False
@@ -44,15 +44,15 @@ def is_model_of_libraries(name: str) -> bool:
         if library == 'timm':
             return bool(importlib.import_module('timm').is_model(model))
         function = vars(importlib.import_module('torchvision.models')).get(model)
-    except (ImportError, RuntimeError):  # RuntimeError: a torchvision built for another torch
+    except (ImportError, RuntimeError):  # RuntimeError: torchvision was built for another PyTorch
         return False
     return callable(function) and getattr(function, '__module__', '').startswith('torchvision.models.')
 
 
 def import_no_bare_names() -> None:
-    """For a type ``x`` that is not registered, registries import the module ``x``: now only ``package.Class``.
+    """Registries import a module ``x`` for an unregistered type ``x``. They now import ``package.Class`` only.
 
-    A module cannot be built, so no config needs this.
+    No config needs the former because a module cannot be built.
     """
     from mmengine.registry import registry
 

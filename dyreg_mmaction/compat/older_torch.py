@@ -1,4 +1,4 @@
-"""PyTorch before 2.6: ``torch.load`` executes pickles, and names that are used here are missing."""
+"""Support of PyTorch before 2.6: a safe ``torch.load`` and names that were added later."""
 
 import codecs
 import functools
@@ -14,7 +14,7 @@ _allowed: dict[str, Any] = {}
 
 
 class _Unpickler(pickle.Unpickler):
-    """Finds only what PyTorch and ``add_safe_globals`` allow."""
+    """Unpickler that finds only objects that PyTorch and ``add_safe_globals`` allow."""
 
     def find_class(self, module: str, name: str) -> Any:
         path = f'{IMPORT_MAPPING.get(module, module)}.{name}'
@@ -24,7 +24,7 @@ class _Unpickler(pickle.Unpickler):
 
 
 class _Weights(ModuleType):
-    """Replaces the module pickle in ``torch.load``."""
+    """Replacement of the module ``pickle`` in ``torch.load``."""
 
     Unpickler = _Unpickler
 
@@ -34,9 +34,9 @@ class _Weights(ModuleType):
 
 
 def load_weights_only() -> None:
-    """Before PyTorch 2.6 ``torch.load`` executes pickles by default: now only with ``weights_only=False``.
+    """Before PyTorch 2.6 ``torch.load`` executes pickles by default. It now does so with ``weights_only=False`` only.
 
-    The ``weights_only=True`` of these versions cannot load MMEngine's log.
+    ``weights_only=True`` of these versions cannot load MMEngine's log.
     """
     if torch.__version__ >= '2.6':
         return
@@ -44,7 +44,7 @@ def load_weights_only() -> None:
 
     stock = torch.load
     _allowed.update(_get_allowed_globals())
-    # what PyTorch 2.6 also allows: sets and bytes, as pickle writes them
+    # PyTorch 2.6 also allows sets and bytes as pickle writes them
     _allowed.update({'builtins.set': set, 'builtins.bytearray': bytearray, '_codecs.encode': codecs.encode})
 
     @functools.wraps(stock)
@@ -64,13 +64,13 @@ def load_weights_only() -> None:
             value, path = item if isinstance(item, tuple) else (item, f'{item.__module__}.{item.__qualname__}')
             _allowed[path] = value
 
-    add_safe_globals(getattr(torch.serialization, 'get_safe_globals', list)())  # what a user has allowed before
+    add_safe_globals(getattr(torch.serialization, 'get_safe_globals', list)())  # objects that a user has allowed before
     torch.load = load  # type: ignore[assignment]
     torch.serialization.add_safe_globals = add_safe_globals  # type: ignore[assignment]
 
 
 def bring_forward_names() -> None:
-    """Older PyTorch lacks names and arguments of versions 2.3 to 2.6 that this package uses."""
+    """Older PyTorch lacks names and arguments of versions 2.3 to 2.6 that this package uses. They are added."""
     _supply(torch.compiler, 'is_compiling', lambda: False)
     _supply(torch.compiler, 'is_dynamo_compiling', lambda: False)
     _supply(torch.amp, 'is_autocast_available', lambda device: device in ('cpu', 'cuda'))
@@ -78,7 +78,7 @@ def bring_forward_names() -> None:
     _supply(torch.nn.Module, 'register_load_state_dict_pre_hook', _register_load_state_dict_pre_hook)
     try:
         torch.is_autocast_enabled('cpu')
-    except TypeError:  # it has no argument for the device
+    except TypeError:  # the device argument does not exist
         of_cuda, of_cpu = torch.is_autocast_enabled, torch.is_autocast_cpu_enabled
         torch.is_autocast_enabled = lambda device='cuda': of_cpu() if device == 'cpu' else of_cuda()  # type: ignore
 

@@ -1,4 +1,4 @@
-"""Patches that wait until a module is imported, so that `import dyreg_mmaction` does not import it for them."""
+"""Patch a module when it is imported, so that ``import dyreg_mmaction`` does not have to import it."""
 
 import functools
 import sys
@@ -9,7 +9,7 @@ from types import ModuleType
 
 
 class _PatchingFinder(MetaPathFinder):
-    """Finds modules as the other finders do and patches them once they are imported."""
+    """Finder that delegates to the other finders and patches modules after their import."""
 
     def __init__(self) -> None:
         self.patches: dict[str, list[Callable[[ModuleType], None]]] = defaultdict(list)
@@ -36,7 +36,7 @@ _finder = _PatchingFinder()
 
 
 def on_import(*names: str) -> Callable[[Callable[[ModuleType], None]], Callable[[], None]]:
-    """Make a function that patches a module a patch of the modules ``names``, applied when each is imported."""
+    """Decorate a function that patches a module: it is called with each module in ``names`` when that is imported."""
 
     def decorate(patch: Callable[[ModuleType], None]) -> Callable[[], None]:
         @functools.wraps(patch)

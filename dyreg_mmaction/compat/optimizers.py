@@ -1,4 +1,4 @@
-"""Parameter groups of TSM, for models that hold any kind of layer."""
+"""Parameter groups of TSM for models with any kind of layer."""
 
 import functools
 from types import ModuleType
@@ -25,7 +25,7 @@ MULTIPLIERS = {
 
 
 def add_groups(constructor: Any, params: list[dict], module: nn.Module) -> None:
-    """Append the groups that the parameters of ``module`` fall into, in the order of ``MULTIPLIERS``."""
+    """Append the parameter groups of ``module`` to ``params``, in the order of ``MULTIPLIERS``."""
     groups: dict[str, list[nn.Parameter]] = {kind: [] for kind in MULTIPLIERS}
     first_conv = next((m for m in module.modules() if isinstance(m, CONVS)), None)
     classifier = _classifier(module) if constructor.paramwise_cfg.get('fc_lr5') else None
@@ -43,10 +43,10 @@ def add_groups(constructor: Any, params: list[dict], module: nn.Module) -> None:
 
 @on_import('mmaction.engine.optimizers.tsm_optim_wrapper_constructor')
 def group_all_parameters(constructors: ModuleType) -> None:
-    """TSM's optimizer constructor refuses unknown layers and skips parameters of modules with children.
+    """TSM's optimizer constructor fails on unknown layers and skips parameters of parent modules. Now it groups all.
 
-    It also treats the last layer of the model as the classifier. Models with such layers, and those whose classifier is
-    not the last one, now get the same groups by :func:`add_groups`.
+    It also assumes that the last layer of the model is the classifier. Models with unknown layers, with parameters of
+    parent modules, or with another classifier are now grouped by :func:`add_groups`.
     """
     stock = constructors.TSMOptimWrapperConstructor.add_params
     known = (*CONVS, nn.Linear, _BatchNorm, nn.GroupNorm)
@@ -64,7 +64,7 @@ def group_all_parameters(constructors: ModuleType) -> None:
 
 
 def _classifier(module: nn.Module) -> nn.Module:
-    """The layer that gives the scores, wherever it stands in the head."""
+    """Return the layer that computes the scores, wherever it is in the head."""
     head = getattr(module, 'cls_head', module)
     fc_cls = getattr(head, 'fc_cls', None)
     if isinstance(fc_cls, nn.Module):

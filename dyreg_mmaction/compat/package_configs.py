@@ -1,4 +1,4 @@
-"""Configs of packages, such as ``mmaction::x/y.py``, in MMEngine."""
+"""Configs of installed packages, such as ``mmaction::x/y.py``."""
 
 import functools
 import importlib.util
@@ -13,16 +13,18 @@ PACKAGE = 'dyreg_mmaction'
 
 
 def find_packages() -> None:
-    """``mmaction::x/y.py`` as a base needs pkg_resources, which setuptools 82 has removed.
+    """``mmaction::x/y.py`` as a base needs pkg_resources, which setuptools 82 removed. It is no longer needed.
 
-    pkg_resources also finds an editable install of this package in the wrong place, so it never looks for this one.
+    This package is never looked up with pkg_resources, which returns a wrong path for an editable install.
     """
     from mmengine.config import utils
     from mmengine.utils import package_utils
 
     utils.MODULE2PACKAGE[PACKAGE] = PACKAGE
     name = 'pkg_resources'
-    has_pkg_resources = name in sys.modules or importlib.util.find_spec(name) is not None  # a user's may have no spec
+    has_pkg_resources = (
+        name in sys.modules or importlib.util.find_spec(name) is not None
+    )  # a user's replacement may have no spec
 
     def path_of(package: str) -> str | None:
         modules = {package: module for module, package in utils.MODULE2PACKAGE.items()}
@@ -46,7 +48,7 @@ def find_packages() -> None:
                 return stock(package)
             path = path_of(package)
             if path is None:
-                raise ModuleNotFoundError(f'{package} is not installed: run `pip install {package}`.')
+                raise ModuleNotFoundError(f'{package} is not installed: run `pip install {package}`')
             return path
 
         return get_installed_path
@@ -56,7 +58,7 @@ def find_packages() -> None:
 
 
 def find_flat_configs() -> None:
-    """``package::config.py`` without a folder raises an error; configs of this package are in no folder."""
+    """``package::config.py`` without a folder raises an error. It now works for configs of this package."""
     import mmengine.config  # noqa: F401
 
     def wrap(stock: Callable) -> Callable:
@@ -71,7 +73,7 @@ def find_flat_configs() -> None:
 
 
 def open_configs_of_packages() -> None:
-    """``package::path`` is accepted as ``_base_`` and by the hub, but neither as a config file nor by inferencers."""
+    """``package::path`` works as ``_base_`` and in the hub only. Config.fromfile and inferencers now accept it too."""
     from mmengine.config import Config, utils
     from mmengine.infer import BaseInferencer
     from mmengine.utils import package_utils

@@ -1,4 +1,4 @@
-"""Policies: choices where MMEngine works as documented; enabled by our tools and loop or by ``enable_policies()``."""
+"""Policies: patches that change documented behavior of MMEngine. Tools, training loop or a call enable them."""
 
 from . import checkpoint_files, config_variables, cpu_training, rendezvous, resuming
 from .patch import Patch

@@ -1,4 +1,4 @@
-"""Backbones, recognizers and heads of MMAction2."""
+"""Patches of backbones, recognizers and heads of MMAction2."""
 
 import functools
 from types import ModuleType
@@ -24,14 +24,14 @@ def _from_scratch(backbone: type) -> None:
 
 @on_import('mmaction.models.backbones')
 def train_from_scratch(backbones: ModuleType) -> None:
-    """``pretrained=None`` of TSM and Swin backbones raises a TypeError: it now means training from scratch."""
+    """``pretrained=None`` raises a TypeError in TSM and Swin backbones. It now means training from scratch."""
     for name in ('ResNetTSM', 'MobileNetV2TSM', 'SwinTransformer3D'):
         _from_scratch(getattr(backbones, name))
 
 
 @on_import('mmaction.models.recognizers.recognizer2d')
 def batch_test_views(recognizer2d: ModuleType) -> None:
-    """``max_testing_views`` calls ``backbone.get``, a method of configs: the backbone gets one."""
+    """``max_testing_views`` calls ``backbone.get``, which backbones lack. The method is added."""
     stock = recognizer2d.Recognizer2D.extract_feat
 
     def get(self: Any, name: str) -> Any:
@@ -39,7 +39,7 @@ def batch_test_views(recognizer2d: ModuleType) -> None:
 
     @functools.wraps(stock)
     def extract_feat(self: Any, *args: Any, **kwargs: Any) -> Any:
-        # only in these forwards: torch.compile compiles again when the class changes
+        # only when needed: torch.compile recompiles when the class changes
         if (self.test_cfg or {}).get('max_testing_views') and not hasattr(self.backbone, 'get'):
             type(self.backbone).get = get
         return stock(self, *args, **kwargs)
@@ -49,7 +49,7 @@ def batch_test_views(recognizer2d: ModuleType) -> None:
 
 @on_import('mmaction.models.heads.base')
 def score_in_float32(base: ModuleType) -> None:
-    """Heads pass scores to NumPy, which has no bfloat16: scores in bfloat16 become float32."""
+    """Heads pass scores to NumPy, which has no bfloat16. Scores in bfloat16 are now cast to float32."""
     stock = base.BaseHead.loss_by_feat
 
     @functools.wraps(stock)

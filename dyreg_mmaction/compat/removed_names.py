@@ -1,4 +1,4 @@
-"""Names and conversions that NumPy 2 and Python 3.14 have removed."""
+"""Names and conversions that NumPy 2 and Python 3.14 removed."""
 
 import builtins
 import importlib.util
@@ -12,7 +12,7 @@ from .on_import import on_import
 
 
 class _Numpy(ModuleType):
-    """NumPy for one module, with the names that NumPy 2 has removed; other modules see NumPy as it is."""
+    """The numpy module with the names that NumPy 2 removed, for one module of MMAction2."""
 
     removed = dict(
         Inf=np.inf, NAN=np.nan, in1d=np.isin, trapz=getattr(np, 'trapezoid', None) or getattr(np, 'trapz', 0)
@@ -36,7 +36,7 @@ class _Numpy(ModuleType):
     'mmaction.evaluation.metrics.multimodal_metric',
 )
 def bring_back_names(module: ModuleType) -> None:
-    """Five modules of MMAction2 use ``np.Inf``, ``np.NAN``, ``np.trapz`` and ``np.in1d``, which NumPy 2 has removed."""
+    """MMAction2 uses ``np.Inf``, ``np.NAN``, ``np.trapz`` and ``np.in1d``, which NumPy 2 removed. They are added."""
     module.np = _Numpy(module.np)  # type: ignore[attr-defined]
 
 
@@ -46,12 +46,12 @@ def _int(value: Any) -> int:
 
 @on_import('mmaction.evaluation.functional.multisports_utils')
 def take_single_elements(multisports_utils: ModuleType) -> None:
-    """MultiSports' metric calls ``int`` on arrays of one element, which NumPy 2.4 refuses."""
+    """MultiSports' metric calls ``int`` on one-element arrays, which NumPy 2.4 rejects. It now works."""
     vars(multisports_utils).setdefault('int', _int)
 
 
 @on_import('mmengine.utils.dl_utils.misc', 'mmcv.utils.ext_loader')
 def bring_back_find_loader(module: ModuleType) -> None:
-    """MMEngine and mmcv call ``pkgutil.find_loader``, which Python 3.14 has removed."""
+    """MMEngine and mmcv call ``pkgutil.find_loader``, which Python 3.14 removed. They now call ``find_spec``."""
     if module.pkgutil is pkgutil:
         module.pkgutil = SimpleNamespace(find_loader=importlib.util.find_spec)  # type: ignore[attr-defined]

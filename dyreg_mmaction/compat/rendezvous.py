@@ -1,4 +1,4 @@
-"""How processes of PyTorch find each other."""
+"""Rendezvous of PyTorch processes."""
 
 import functools
 import importlib
@@ -11,19 +11,19 @@ import torch.distributed as dist
 
 
 def separate_restarts() -> None:
-    """Processes that torchrun has restarted read addresses of ended ones and hang: each restart has its own keys.
+    """Processes restarted by torchrun hang because they read stale addresses. Each restart now has its own keys.
 
-    torchrun keeps one store through all restarts. The keys of the first start are those without this patch.
+    torchrun keeps one store for all restarts. The keys of the first start do not change.
     """
     if not dist.is_available():
         return
-    rendezvous: Any = importlib.import_module('torch.distributed.rendezvous')  # a function has taken its name
+    rendezvous: Any = importlib.import_module('torch.distributed.rendezvous')  # a function shadows the module
     stock = getattr(rendezvous, '_create_c10d_store', None)
     if stock is None:
         if _restarts():
             warnings.warn(
-                f'torch {torch.__version__} has no _create_c10d_store: processes that torchrun has restarted may not '
-                'find each other; if they hang, start torchrun again',
+                f'torch {torch.__version__} has no _create_c10d_store: processes restarted by torchrun may hang in the '
+                'rendezvous; if they do, start torchrun again',
                 stacklevel=2,
             )
         return

@@ -1,4 +1,4 @@
-"""Repairs: faults of the stack on current Python, on CPUs or with files of others; always applied, in this order."""
+"""Repairs: patches that fix faults on current Python, on CPUs or with untrusted files. Applied in this order."""
 
 from . import (
     activation_checkpointing,

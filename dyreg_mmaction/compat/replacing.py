@@ -1,4 +1,4 @@
-"""Replacing upstream functions without losing what a user has replaced."""
+"""Replace upstream functions without discarding patches of users."""
 
 import sys
 from collections.abc import Callable
@@ -7,7 +7,7 @@ from typing import Any
 
 
 def wrap_in_mmengine(name: str, wrap: Callable[[Callable], Callable]) -> None:
-    """Wrap a function in all modules of MMEngine that have imported it, also where a user has replaced it."""
+    """Wrap the function ``name`` in all loaded modules of MMEngine, even where a user has replaced it."""
     wrapped: dict[Callable, Callable] = {}
     for module_name, module in list(sys.modules.items()):
         function = vars(module).get(name)
@@ -18,6 +18,6 @@ def wrap_in_mmengine(name: str, wrap: Callable[[Callable], Callable]) -> None:
 
 
 def is_original(function: Any, module: ModuleType) -> bool:
-    """Whether the code of a function is in the file of ``module``, so that nobody has replaced the function."""
+    """Return whether ``function`` is defined in the file of ``module``, so that no user has replaced it."""
     code = getattr(function, '__code__', None)
     return code is not None and code.co_filename == module.__file__

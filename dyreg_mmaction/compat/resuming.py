@@ -1,4 +1,4 @@
-"""Which checkpoint MMEngine resumes from."""
+"""Selection of the checkpoint that MMEngine resumes from."""
 
 import functools
 import logging
@@ -12,20 +12,20 @@ from typing import Any
 
 from .replacing import wrap_in_mmengine
 
-CUT = ' \n\0'  # removed around what last_checkpoint names: after a loss of power it may hold zeros
+PADDING = ' \n\0'  # stripped from the content of last_checkpoint, which may contain zeros after a power failure
 
 
 def find_whole_checkpoint() -> None:
-    """Resuming uses the file that ``last_checkpoint`` names even if it is broken or missing: now the newest whole one.
+    """Resuming fails if the file named in ``last_checkpoint`` is damaged. Now the newest intact one is used.
 
-    Without any checkpoint it is None, so that training starts from scratch.
+    Without any checkpoint the result is None, and training starts from scratch.
     """
     import mmengine.runner  # noqa: F401
 
     def wrap(stock: Callable) -> Callable:
         @functools.wraps(stock)
         def find_latest_checkpoint(path: str) -> str | None:
-            return _whole_checkpoint(path, (stock(path) or '').strip(CUT))
+            return _whole_checkpoint(path, (stock(path) or '').strip(PADDING))
 
         return find_latest_checkpoint
 
@@ -33,7 +33,7 @@ def find_whole_checkpoint() -> None:
 
 
 def _whole_checkpoint(path: str, latest: str) -> str | None:
-    """``latest``, the last checkpoint of a work dir, or if it is broken or missing, the newest whole one."""
+    """Return the last checkpoint of a work dir or, if it is damaged or missing, the newest intact one."""
     from mmengine.logging import print_log
 
     if latest and ('://' in latest or is_whole(latest)):
@@ -41,16 +41,16 @@ def _whole_checkpoint(path: str, latest: str) -> str | None:
     others = _checkpoints(path, latest)
     found = next(filter(is_whole, others), None)
     if latest or others:
-        wrong = f'{latest!r}, the last checkpoint, is broken or missing' if latest else 'last_checkpoint names none'
-        instead = f'resuming from {found}, the newest whole one' if found else 'no other one is whole'
+        wrong = f'the last checkpoint {latest!r} is damaged or missing' if latest else 'last_checkpoint names no file'
+        instead = f'resuming from {found}, the newest intact checkpoint' if found else 'no other checkpoint is intact'
         print_log(f'{path}: {wrong}; {instead}.', logger='current', level=logging.WARNING)
     return found or latest or next(iter(others), None)
 
 
 def find_checkpoint_since(folder: str, since: float) -> str | None:
-    """Newest whole checkpoint of a work dir that was written at the time ``since`` or later, None without one."""
+    """Return the newest intact checkpoint of a work dir written at or after ``since``, None if there is none."""
     pointer = Path(folder) / 'last_checkpoint'
-    latest = pointer.read_text().strip(CUT) if pointer.exists() else ''
+    latest = pointer.read_text().strip(PADDING) if pointer.exists() else ''
     if '://' in latest:
         return latest if pointer.stat().st_mtime >= since else None
     return next((path for path in _checkpoints(folder, latest) if os.stat(path).st_mtime >= since and is_whole(path)),
@@ -58,10 +58,10 @@ def find_checkpoint_since(folder: str, since: float) -> str | None:
 
 
 def _checkpoints(folder: str, latest: str) -> list[str]:
-    """Checkpoints to resume from: the one with the name of ``latest``, in case its folder was moved, then the newest.
+    """Return candidates to resume from: the file named as ``latest`` (the folder may have moved), then by age.
 
-    Their names are like ``latest`` with any number, or MMEngine's. Without such files, they are those of a
-    CheckpointHook with another ``filename_tmpl``.
+    Candidates are named as MMEngine's checkpoints, or as ``latest`` with another number. If there are none, training
+    checkpoints of any ``filename_tmpl`` are returned.
     """
     like = re.sub(r'\d+', r'\\d+', re.escape(osp.basename(latest)))
     name = re.compile(rf'(epoch|iter)_\d+\.pth|interrupted\.pth|{like}')
@@ -73,22 +73,22 @@ def _checkpoints(folder: str, latest: str) -> list[str]:
 
 
 def _is_of_training(file: Path) -> bool:
-    """Whether a file is a numbered checkpoint with the state of a training; the best ones lack the optimizer."""
+    """Return whether a file is a numbered training checkpoint. Best checkpoints lack the optimizer."""
     if file.name.startswith(('best_', '.')) or not re.search(r'\d', file.stem):
         return False
     try:
         with zipfile.ZipFile(file) as archive:
             record = next(name for name in archive.namelist() if name.endswith('/data.pkl'))
             return b'message_hub' in archive.read(record)
-    except Exception:  # which one depends on what is damaged, or what else it is
+    except Exception:  # the type depends on the damage or file type
         return False
 
 
 def is_whole(checkpoint: str | os.PathLike) -> bool:
-    """Whether a checkpoint exists, is not empty and, if it is a zip file, has correct checksums.
+    """Return whether a checkpoint exists, is not empty and, if it is a zip file, has correct checksums.
 
-    Folders (DeepSpeed, FSDP) and other files (PyTorch before 1.6) have no checksums; a file that begins with zeros, as
-    after a loss of power, is broken.
+    Folders (DeepSpeed, FSDP) and other files (PyTorch before 1.6) have no checksums. A file that starts with zeros, as
+    after a power failure, is damaged.
     """
     if osp.isdir(checkpoint):
         return bool(os.listdir(checkpoint))
@@ -102,15 +102,15 @@ def is_whole(checkpoint: str | os.PathLike) -> bool:
     try:
         with zipfile.ZipFile(checkpoint) as archive:
             return archive.testzip() is None
-    except Exception:  # which one depends on what is damaged
+    except Exception:  # the type depends on the damage
         return False
 
 
 def load_where_nothing_resumes() -> None:
-    """``--resume`` without a checkpoint starts from random weights: now from ``load_from``.
+    """``--resume`` without a checkpoint starts from random weights. It now starts from ``load_from``.
 
-    MMAction2's tools/train.py:98 removes ``load_from`` from the config, so it is read again, from the options of the
-    command line or the file.
+    MMAction2's tools/train.py:98 removes ``load_from`` from the config, so it is read again from the command-line
+    options or the file.
     """
     from mmengine.config import Config
     from mmengine.runner import Runner, runner
@@ -121,7 +121,7 @@ def load_where_nothing_resumes() -> None:
     def merge_from_dict(self: Any, options: dict, *args: Any, **kwargs: Any) -> None:
         stock_merge(self, options, *args, **kwargs)
         if 'load_from' in options:
-            object.__setattr__(self, '_load_from', options['load_from'])  # no setting of the config; copies have it too
+            object.__setattr__(self, '_load_from', options['load_from'])  # not a key of the config, but kept by copies
 
     @functools.wraps(stock)
     def load_or_resume(self: Any) -> None:

@@ -1,4 +1,4 @@
-"""SyncBatchNorm of PyTorch on CPUs."""
+"""SyncBatchNorm on CPUs."""
 
 import functools
 from typing import Any
@@ -11,9 +11,9 @@ from torch.nn.parallel import DistributedDataParallel
 
 
 def sync_norms_on_cpu() -> None:
-    """SyncBatchNorm and DDP refuse a SyncBatchNorm on a CPU: there, ``all_reduce`` sums the statistics.
+    """SyncBatchNorm and DDP raise an error on CPUs. There ``all_reduce`` now sums the statistics.
 
-    Configs for GPUs with ``sync_bn='torch'`` or ``norm_cfg=dict(type='SyncBN')`` train in the same way on CPUs.
+    Configs with ``sync_bn='torch'`` or ``norm_cfg=dict(type='SyncBN')`` train on CPUs as on GPUs.
     """
     stock = SyncBatchNorm.forward
     stock_check = DistributedDataParallel._passing_sync_batchnorm_handle
@@ -33,7 +33,7 @@ def sync_norms_on_cpu() -> None:
 
 
 class _Sum(torch.autograd.Function):
-    """Sum over all processes, whose gradient is the sum of theirs."""
+    """Sum over all processes. Its gradient is the sum of their gradients."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, group: Any) -> Tensor:
@@ -48,7 +48,7 @@ class _Sum(torch.autograd.Function):
 
 
 def _sync_norm(norm: Any, x: Tensor) -> Tensor:
-    """Batch norm of x (B, C, ...) in training, by mean and variance of the batches of all processes."""
+    """Normalize x (B, C, ...) in training with the mean and variance over the batches of all processes."""
     axes = [axis for axis in range(x.ndim) if axis != 1]
     shape = [1 if axis in axes else -1 for axis in range(x.ndim)]
     group = norm.process_group or dist.group.WORLD

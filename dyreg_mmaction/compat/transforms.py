@@ -1,4 +1,4 @@
-"""Transforms of MMAction2."""
+"""Patches of MMAction2's transforms."""
 
 import functools
 from types import ModuleType
@@ -12,7 +12,7 @@ from .replacing import is_original
 
 @on_import('mmaction.datasets.transforms.processing')
 def jitter_hue(processing: ModuleType) -> None:
-    """ColorJitter adds a hue in uint8: NumPy 2 refuses negative offsets, and sums above 255 wrap around."""
+    """ColorJitter adds hues in uint8, which overflows or raises an error in NumPy 2. It now adds them in int16."""
     import cv2
 
     if not is_original(processing.ColorJitter.adjust_hue, processing):
@@ -28,7 +28,7 @@ def jitter_hue(processing: ModuleType) -> None:
 
 @on_import('mmaction.datasets.transforms.processing')
 def refuse_small_frames(processing: ModuleType) -> None:
-    """CenterCrop and TenCrop of a frame that is smaller than the crop return few pixels or none: now an error."""
+    """CenterCrop and TenCrop return truncated crops of frames smaller than the crop. They now raise an error."""
 
     def guard(crop: type) -> None:
         stock = crop.transform  # type: ignore[attr-defined]
@@ -39,7 +39,7 @@ def refuse_small_frames(processing: ModuleType) -> None:
             if width < size[0] or height < size[1]:
                 raise ValueError(
                     f'frames of {width} x {height} are smaller than crop_size={tuple(size)} of {type(self).__name__}; '
-                    'resize them before, or use LimitSides'
+                    'resize them first, or use LimitSides'
                 )
             return stock(self, results)
 

@@ -1,4 +1,4 @@
-"""Workers of DataLoaders that spawn or forkserver start: new interpreters without any patch."""
+"""Patch DataLoader workers started by spawn or forkserver, which run in new interpreters."""
 
 import warnings
 from collections.abc import Callable
@@ -10,15 +10,15 @@ _stock: Callable | None = None
 
 
 def run_worker(*args: Any, **kwargs: Any) -> None:
-    """Run PyTorch's loop of a worker. To find this function, a new process imports this package first."""
+    """Run PyTorch's worker loop. A new process imports this package, and so the repairs, to find this function."""
     assert _stock is not None, 'import dyreg_mmaction first'
     _stock(*args, **kwargs)
 
 
 def patch_in_workers() -> None:
-    """Workers that spawn or forkserver start import MMAction2 without repairs: they now import this package first.
+    """Workers started by spawn or forkserver import MMAction2 unpatched. They now import this package first.
 
-    Such workers are the default on Python 3.14, macOS and Windows.
+    These start methods are the default on Python 3.14, macOS and Windows.
     """
     global _stock
     worker: Any
@@ -28,7 +28,7 @@ def patch_in_workers() -> None:
         worker = None
     if not hasattr(worker, '_worker_loop'):
         warnings.warn(
-            f'torch {torch.__version__} has no _worker_loop: data loading workers that spawn or forkserver starts run '
+            f'torch {torch.__version__} has no _worker_loop: data loading workers started by spawn or forkserver run '
             "without the patches of dyreg_mmaction; set env_cfg.mp_cfg.mp_start_method='fork'",
             stacklevel=2,
         )

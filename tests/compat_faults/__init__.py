@@ -1,4 +1,4 @@
-"""Faults of the stock stack, by the module of dyreg_mmaction/compat that patches them."""
+"""Faults of the unpatched stack, one module for each module of dyreg_mmaction/compat."""
 
 from importlib import import_module
 from pathlib import Path

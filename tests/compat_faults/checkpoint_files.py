@@ -1,4 +1,4 @@
-"""Writing and removing checkpoints."""
+"""Write and remove checkpoints."""
 
 from pathlib import Path
 
@@ -18,7 +18,7 @@ def write_checkpoints_whole(folder: Path) -> None:
     file = folder / 'epoch_1.pth'
     runner.save_checkpoint(dict(weight=torch.ones(10_000)), str(file))
     before = file.read_bytes()
-    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))  # as good as a full disk, or a kill
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))  # simulates a full disk
     with pytest.raises(OSError, match='File too large'):
         runner.save_checkpoint(dict(weight=torch.zeros(10_000)), str(file))
     assert file.read_bytes() == before, 'half a file'
@@ -49,7 +49,7 @@ def remove_checkpoints_last(folder: Path) -> None:
 
 
 def _remove_best_checkpoints_last(folder: Path) -> None:
-    """A new best checkpoint that cannot be saved, one that can, and one with the name of the last best one."""
+    """Best checkpoints: one that cannot be saved, one that can, and one with the same name as the previous one."""
     hook = dict(type='CheckpointHook', interval=-1, save_last=False, save_best='acc')
     runner = toy_runner(folder / 'best', default_hooks=dict(checkpoint=hook))
     work_dir = folder / 'best' / 'run'

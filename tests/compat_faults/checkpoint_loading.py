@@ -1,4 +1,4 @@
-"""Loading checkpoints."""
+"""Load checkpoints."""
 
 import pickle
 import sys
@@ -17,13 +17,13 @@ def load_torchvision_weights(folder: Path) -> None:
 
     torch.hub.set_dir(folder)
     (folder / 'checkpoints').mkdir()
-    torch.save({'weight': torch.ones(2)}, folder / 'checkpoints' / 'resnet18-f37072fd.pth')  # as once downloaded
+    torch.save({'weight': torch.ones(2)}, folder / 'checkpoints' / 'resnet18-f37072fd.pth')  # in the download cache
     for scheme in ('torchvision', 'modelzoo'):
         assert CheckpointLoader.load_checkpoint(f'{scheme}://resnet18')['weight'].sum() == 2
-    with pytest.raises(ValueError, match="'torchvision://resnet1' is not in the list .*alexnet"):
+    with pytest.raises(ValueError, match="'torchvision://resnet1' is unknown to MMEngine; .*alexnet"):
         CheckpointLoader.load_checkpoint('torchvision://resnet1')
 
-    HIDDEN.remove('torchvision')  # one that was built for another torch
+    HIDDEN.remove('torchvision')  # torchvision built for another PyTorch
     (folder / 'torchvision.py').write_text('raise RuntimeError("operator torchvision::nms does not exist")')
     sys.path.insert(0, str(folder))
     assert CheckpointLoader.load_checkpoint('torchvision://resnet18')['weight'].sum() == 2
@@ -38,7 +38,7 @@ def load_weights_everywhere(folder: Path) -> None:
     (folder / 'checkpoints').mkdir()
     trace = folder / 'trace'
     code = f"__import__('pathlib').Path({str(trace)!r}).touch()"
-    torch.save(Call(eval, code), folder / 'checkpoints' / 'evil.pth')  # as once downloaded
+    torch.save(Call(eval, code), folder / 'checkpoints' / 'evil.pth')  # in the download cache
     try:
         with pytest.raises(pickle.UnpicklingError):
             CheckpointLoader.load_checkpoint('https://127.0.0.1:9/evil.pth')

@@ -22,7 +22,7 @@ def read_configs_of_checkpoints(folder: Path) -> None:
     def attempt(run, **content) -> None:
         torch.save(dict(dict(meta={}, message_hub=hub), state_dict=state, **content), folder / 'attack.pth')
         try:
-            with pytest.raises(ValueError, match='no Python of a checkpoint is executed|no registered class'):
+            with pytest.raises(ValueError, match='code in a checkpoint is not executed|not a registered class'):
                 run(str(folder / 'attack.pth'))
         finally:
             assert not trace.exists(), 'executed'
@@ -39,7 +39,7 @@ def read_configs_of_checkpoints(folder: Path) -> None:
         toy_runner(folder, load_from=checkpoint, resume=True, experiment_name='resumed').train()
 
     attempt(resume, meta=dict(config=code, epoch=0, iter=0))
-    # nothing is built from it: a type may be gone, or of a package that the checkpoint's run has not registered
+    # types are not checked on resuming: the class may have been removed or not be registered
     old = dict(meta=dict(config="hook = dict(type='gone.Hook')", epoch=0, iter=0), message_hub=hub, state_dict={})
     torch.save(old, folder / 'old.pth')
     resume(str(folder / 'old.pth'))

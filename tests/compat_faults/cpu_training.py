@@ -1,4 +1,4 @@
-"""Training on CPUs."""
+"""Train on CPUs."""
 
 import os
 from pathlib import Path

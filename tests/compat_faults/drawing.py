@@ -1,4 +1,4 @@
-"""Pictures and videos."""
+"""Draw images and videos."""
 
 from pathlib import Path
 
@@ -40,7 +40,7 @@ def draw_labels(folder: Path) -> None:
 
 
 def _test_with_pictures(out_dir: Path) -> None:
-    """What ``tools/test.py --show-dir`` does."""
+    """Test and draw samples, as ``tools/test.py --show-dir`` does."""
     from mmengine.runner import Runner
 
     Runner(

@@ -1,4 +1,4 @@
-"""What `import mmaction` needs."""
+"""Modules that ``import mmaction`` needs."""
 
 import importlib.util
 import sys
@@ -24,7 +24,7 @@ def supply_drn(folder: Path) -> None:
 
     with pytest.raises(ImportError, match='DRN is missing from the mmaction2 1.2.0 wheel'):
         MODELS.build(dict(type='DRN'))
-    MODELS.register_module('DRN', force=True, module=dict)  # somebody's own
+    MODELS.register_module('DRN', force=True, module=dict)  # registered by a user
     del sys.modules['mmaction.models.localizers.drn.drn']
     importlib.import_module('mmaction.models.localizers.drn.drn')
     assert MODELS.get('DRN') is dict

@@ -19,4 +19,4 @@ def import_no_bare_names(folder: Path) -> None:
             MODELS.build(dict(type='my-script'))
     finally:
         assert not (folder / 'trace').exists(), 'imported'
-    assert MODELS.get('torch.nn.modules.linear.Bilinear').__name__ == 'Bilinear'  # full names are as they were
+    assert MODELS.get('torch.nn.modules.linear.Bilinear').__name__ == 'Bilinear'  # full names still work

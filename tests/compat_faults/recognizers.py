@@ -34,10 +34,10 @@ def batch_test_views(folder: Path) -> None:
     init_default_scope('mmaction')
     model = MODELS.build(recognizer_config(max_testing_views=8)).eval()
     views = torch.randn(1, 3 * 8, 3, 64, 64)
-    in_parts, _ = model.extract_feat(views, test_mode=True)
+    in_batches, _ = model.extract_feat(views, test_mode=True)
     model.test_cfg = None
     at_once, _ = model.extract_feat(views, test_mode=True)
-    assert torch.allclose(in_parts, at_once, atol=1e-5)
+    assert torch.allclose(in_batches, at_once, atol=1e-5)
 
 
 @fault('unsupported ScalarType BFloat16')

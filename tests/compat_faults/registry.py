@@ -1,10 +1,10 @@
-"""All faults by the name of the patch."""
+"""Registry of the faults by name of the patch."""
 
 from collections.abc import Callable
 from pathlib import Path
 
 FAULTS: dict[str, tuple[Callable[[Path], None], str]] = {}
-# what some environments have and others lack: without these, each fault exists everywhere
+# optional modules, hidden so that each fault occurs in every environment
 HIDDEN = {
     'importlib_metadata',
     'mmaction.models.localizers.drn',
@@ -17,7 +17,7 @@ HIDDEN = {
 
 
 def fault(message: str) -> Callable:
-    """Register a function as the test of the patch of the same name; without the patch it fails with ``message``."""
+    """Register the test of the patch of the same name, which fails with ``message`` without the patch."""
 
     def decorate(function: Callable[[Path], None]) -> Callable[[Path], None]:
         FAULTS[function.__name__] = function, message

@@ -31,7 +31,7 @@ def bring_back_names(folder: Path) -> None:
     write_video(folder / 'video.mp4')
     assert frame_extract(str(folder / 'video.mp4'), short_side=32, out_dir=str(folder))[1][0].shape == (32, 48, 3)
 
-    assert hasattr(np, 'Inf') == (np.__version__ < '2'), 'numpy itself is touched'
+    assert hasattr(np, 'Inf') == (np.__version__ < '2'), 'numpy itself is changed'
 
 
 @fault('TypeError: only 0-dimensional arrays can be converted')

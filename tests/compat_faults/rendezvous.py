@@ -7,9 +7,9 @@ from .registry import fault
 from .toys import join_group_of_one
 
 
-@fault('AssertionError: an address of the last start')
+@fault('AssertionError: a stale address')
 def separate_restarts(folder: Path) -> None:
-    """torchrun's store outlives its processes; each start asks for it by the environment."""
+    """torchrun's store outlives the processes. Each start finds it through environment variables."""
     import torch.distributed as dist
 
     torchrun = dist.TCPStore('127.0.0.1', 0, is_master=True, wait_for_workers=False)
@@ -18,5 +18,5 @@ def separate_restarts(folder: Path) -> None:
     for start in ('0', '1'):
         os.environ['TORCHELASTIC_RESTART_COUNT'] = start
         store, *_ = next(dist.rendezvous('env://'))
-        assert store.add('addresses', 1) == 1, 'an address of the last start'
-    assert torchrun.add('addresses', 0) == 1, 'processes without the patch are not met'
+        assert store.add('addresses', 1) == 1, 'a stale address'
+    assert torchrun.add('addresses', 0) == 1, 'the keys of the first start have changed'

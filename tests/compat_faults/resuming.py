@@ -1,4 +1,4 @@
-"""Which checkpoint is resumed."""
+"""Select the checkpoint to resume."""
 
 import os
 from pathlib import Path
@@ -17,9 +17,7 @@ def find_whole_checkpoint(folder: Path) -> None:
         torch.save(dict(weight=torch.rand(1000)), file)
         os.utime(file, (epoch, epoch))
     (folder / 'last_checkpoint').write_text(str(folder / 'epoch_3.pth'))
-    torch.save(
-        dict(weight=torch.rand(1000)), folder / 'best_acc_epoch_1.pth'
-    )  # without an optimizer: not to resume from
+    torch.save(dict(weight=torch.rand(1000)), folder / 'best_acc_epoch_1.pth')  # cannot be resumed without an optimizer
 
     def latest() -> str:
         return Path(runner.find_latest_checkpoint(str(folder)) or 'none').name
@@ -32,19 +30,19 @@ def find_whole_checkpoint(folder: Path) -> None:
     (folder / 'epoch_2.pth').write_bytes(content)
     os.utime(folder / 'epoch_2.pth', (2, 2))
     assert latest() == 'epoch_1.pth'
-    (folder / 'last_checkpoint').write_text('')  # cut by a kill
+    (folder / 'last_checkpoint').write_text('')  # truncated when the process was killed
     assert latest() == 'epoch_1.pth'
     (folder / 'last_checkpoint').unlink()  # killed before it was written
     assert latest() == 'epoch_1.pth'
-    torch.save(dict(weight=torch.ones(1)), folder / 'epoch_1-0a1b2c3d.pth')  # published: weights alone
+    torch.save(dict(weight=torch.ones(1)), folder / 'epoch_1-0a1b2c3d.pth')  # published weights
     assert latest() == 'epoch_1.pth'
-    (folder / 'last_checkpoint').write_text(f'/elsewhere/{folder.name}/epoch_1.pth')  # a folder that was moved
+    (folder / 'last_checkpoint').write_text(f'/elsewhere/{folder.name}/epoch_1.pth')  # the folder was moved
     assert latest() == 'epoch_1.pth'
     (folder / 'epoch_1.pth').unlink()
-    assert latest() == 'epoch_1.pth', 'broken ones would be overwritten'
+    assert latest() == 'epoch_1.pth', 'damaged checkpoints would be overwritten'
     for file in folder.glob('epoch_?.pth'):
         file.unlink()
-    assert latest() == 'epoch_1.pth'  # of which somebody should know
+    assert latest() == 'epoch_1.pth'  # reported instead of starting over
     (folder / 'last_checkpoint').unlink()
     assert latest() == 'none'
 
@@ -60,7 +58,7 @@ def find_whole_checkpoint(folder: Path) -> None:
     torch.save(dict(weight=torch.rand(9)), folder / 'step_3.pth')
     os.utime(folder / 'iter_2.pth', (2, 2))
     assert latest() == 'step_3.pth'
-    for zeros in ('step_3.pth', 'last_checkpoint'):  # after a loss of power
+    for zeros in ('step_3.pth', 'last_checkpoint'):  # after a power failure
         (folder / zeros).write_bytes(bytes(100))
         assert latest() == 'iter_2.pth'
 
@@ -85,7 +83,7 @@ def load_where_nothing_resumes(folder: Path) -> None:
     weights = {'layer.weight': torch.full((1, 1), 7.0), 'layer.bias': torch.full((1,), 8.0)}
     torch.save(weights, folder / 'weights.pth')
     (folder / 'config.py').write_text(f'load_from = {str(folder / "weights.pth")!r}')
-    # what MMAction2's tools/train.py --resume makes of it
+    # as MMAction2's tools/train.py --resume changes it
     cfg = Config.fromfile(folder / 'config.py')
     cfg.resume, cfg.load_from = True, None
 

@@ -1,4 +1,4 @@
-"""Small models, data and processes that several faults need."""
+"""Small models, data and processes shared by the faults."""
 
 import os
 import socket
@@ -44,7 +44,7 @@ def recognizer_config(**test_cfg) -> dict:
 
 
 class Clips(list):
-    """Packed clips of 8 frames, (T, C, H, W), the darker the later."""
+    """Packed clips of 8 frames (T, C, H, W) that become darker over time."""
 
     metainfo = dict(classes=['push', 'pull', 'lift'])
 
@@ -57,7 +57,7 @@ class Clips(list):
 
 
 def write_video(path: Path, color: tuple[int, int, int] = (0, 0, 255), frames: int = 10) -> str:
-    """A video of one colour (B, G, R), 96 x 64."""
+    """Write a 96 x 64 video of one color (B, G, R)."""
     import cv2
     import numpy as np
 

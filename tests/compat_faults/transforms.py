@@ -16,7 +16,7 @@ def jitter_hue(folder: Path) -> None:
     hue = np.arange(180, dtype=np.uint8)[None, :, None]
     hsv = np.concatenate([hue, np.full_like(hue, 255), np.full_like(hue, 255)], axis=2)
     rgb = cv2.cvtColor(hsv, cv2.COLOR_HSV2RGB)
-    for factor in (-0.5, 0.5):  # 0.5: 127 on top of hues up to 179 leaves uint8 too
+    for factor in (-0.5, 0.5):  # with 0.5, 127 plus hues up to 179 overflows uint8 too
         turned = {'imgs': [rgb]}
         ColorJitter(brightness=0, contrast=0, saturation=0, hue=(factor, factor)).transform(turned)
         expected = (hue[0, :, 0].astype(int) + int(factor * 255)) % 180

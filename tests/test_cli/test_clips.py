@@ -10,9 +10,9 @@ from dyreg_mmaction.cli.clips import add_clip_options, check_clip_options
 @pytest.mark.parametrize(
     'options, message',
     [
-        ([], 'give either videos or --dataset'),
-        (['a.mp4', '--dataset', 'val'], 'give either videos or --dataset'),
-        (['a.mp4', '--ann-height', '240'], '--ann-height 240 is that of --boxes, which are not given'),
+        ([], 'pass either videos or --dataset'),
+        (['a.mp4', '--dataset', 'val'], 'pass either videos or --dataset'),
+        (['a.mp4', '--ann-height', '240'], '--ann-height 240 needs --boxes'),
         (['--dataset', 'val', '--num', '0'], '--num 0 must be at least 1'),
     ],
 )

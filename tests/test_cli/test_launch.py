@@ -56,7 +56,7 @@ def test_auto_scale_lr_needs_the_batch_size_of_the_learning_rate():
 @pytest.mark.parametrize('scheduler', [PLATEAU, [dict(type='LinearLR'), PLATEAU]])
 def test_a_schedule_that_waits_for_validation_is_refused_without(scheduler):
     cfg = Config(dict(param_scheduler=scheduler, val_cfg=None))
-    with pytest.raises(ValueError, match="ReduceOnPlateauLR waits for 'acc/top1' of validation"):
+    with pytest.raises(ValueError, match="ReduceOnPlateauLR monitors 'acc/top1' of the validation"):
         check_schedule(cfg)
     cfg.val_cfg = dict(type='ValLoop')
     check_schedule(cfg)
@@ -88,7 +88,7 @@ def test_resume_in_the_config_is_mmengines(tmp_path):
 
 def test_weights_alone_are_not_resumed(tmp_path):
     torch.save(dict(state_dict=dict(weight=torch.ones(1))), tmp_path / 'weights.pth')
-    with pytest.raises(ValueError, match='holds weights and no state of a training to resume; start from it with'):
+    with pytest.raises(ValueError, match='contains weights but no training state to resume; start from it with'):
         set_resume(Config(dict(work_dir=str(tmp_path))), str(tmp_path / 'weights.pth'))
 
 
@@ -115,7 +115,7 @@ def test_a_checkpoint_in_a_folder_is_resumed(tmp_path):
 def test_a_run_whose_only_checkpoint_is_broken_is_not_started_over(tmp_path):
     (tmp_path / 'epoch_1.pth').touch()
     (tmp_path / 'last_checkpoint').write_text(str(tmp_path / 'epoch_1.pth'))
-    with pytest.raises(ValueError, match='epoch_1.pth, the last checkpoint of .* is broken or missing, .* no other;'):
+    with pytest.raises(ValueError, match='epoch_1.pth, the last checkpoint of .* is damaged or missing, .* no other;'):
         set_resume(Config(dict(work_dir=str(tmp_path))), 'auto')
 
 
@@ -136,7 +136,7 @@ def test_weights_that_cannot_be_had_are_named_at_once(tmp_path, monkeypatch):
     ):
         with pytest.raises(FileNotFoundError) as error:
             check_weights(Config(settings))
-        assert f'put the file of {address} at {tmp_path}/checkpoints/weights.pth' in str(error.value)
+        assert f'save {address} as {tmp_path}/checkpoints/weights.pth' in str(error.value)
         assert '=None' in str(error.value)
     (tmp_path / 'checkpoints').mkdir()
     (tmp_path / 'checkpoints' / 'weights.pth').touch()
@@ -199,9 +199,9 @@ def test_what_cannot_synchronise_norms_is_refused(monkeypatch):
     monkeypatch.setattr(torch.cuda, 'is_available', lambda: False)
     for kind in (None, 'torch'):
         check_sync_bn(Config(dict(sync_bn=kind)))
-    with pytest.raises(ValueError, match="sync_bn='mmcv' needs a GPU and .* take --cfg-options sync_bn=torch"):
+    with pytest.raises(ValueError, match="sync_bn='mmcv' needs a GPU and .* use --cfg-options sync_bn=torch"):
         check_sync_bn(Config(dict(sync_bn='mmcv')))
-    with pytest.raises(ValueError, match="sync_bn=True is none of 'torch', 'mmcv' and None"):
+    with pytest.raises(ValueError, match="sync_bn=True must be 'torch', 'mmcv' or None"):
         check_sync_bn(Config(dict(sync_bn=True)))
 
 

@@ -41,7 +41,7 @@ def test_second_writer_is_told_who_the_first_is(tmp_path):
     )
     try:
         assert first.stdout.readline() == 'holds\n'
-        with pytest.raises(RuntimeError, match=f'is being written to by process {first.pid} on {os.uname().nodename}'):
+        with pytest.raises(RuntimeError, match=f'is in use by process {first.pid} on {os.uname().nodename}'):
             hold_work_dir(str(tmp_path))
         hold_work_dir(str(tmp_path / 'other'))
     finally:
@@ -60,11 +60,13 @@ def test_only_another_writer_is_refused(tmp_path, monkeypatch):
         raise OSError(errno.ENOLCK, 'No locks available')
 
     monkeypatch.setattr(fcntl, 'flock', flock)
-    with pytest.warns(UserWarning, match='cannot be locked: .*No locks available; see that no other training uses it'):
+    with pytest.warns(
+        UserWarning, match='cannot be locked: .*No locks available; make sure that no other training uses it'
+    ):
         since = hold_work_dir(str(tmp_path / 'unlocked'))
     assert since == json.loads((tmp_path / 'unlocked' / 'writer.json').read_text())['since']
     (tmp_path / 'strange' / 'writer.json').mkdir(parents=True)
-    with pytest.warns(UserWarning, match='writer.json cannot be written: .*; see that no other training uses'):
+    with pytest.warns(UserWarning, match='writer.json cannot be written: .*; make sure that no other training uses'):
         assert hold_work_dir(str(tmp_path / 'strange')) is None
     (tmp_path / 'file').touch()
     with pytest.raises(RuntimeError, match="work_dir='.*/file' cannot be created: .*; choose another --work-dir"):
@@ -125,7 +127,7 @@ def test_training_outlives_a_shell_that_is_no_launcher(tmp_path):
     with ThreadPoolExecutor() as pool:
         by_hand, by_torchrun = pool.submit(output, 'hand'), pool.submit(output, 'torchrun', TORCHELASTIC_RUN_ID='x')
     assert by_hand.result() == 'trained\n'
-    assert by_torchrun.result().endswith('is gone.\n') and 'trained' not in by_torchrun.result()
+    assert by_torchrun.result().endswith('has ended.\n') and 'trained' not in by_torchrun.result()
 
 
 def test_worker_ends_with_a_launcher_that_is_killed():

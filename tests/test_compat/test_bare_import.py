@@ -1,6 +1,6 @@
-"""What `import dyreg_mmaction` patches alone, what our loop adds, and what our tools and `enable_policies()` add.
+"""Patches applied by the import, by the training loop, and by the tools or ``enable_policies()``.
 
-A process imports the package and is forked for each of these, as a patch cannot be removed.
+A process imports the package and is forked for each case because a patch cannot be removed.
 """
 
 import importlib
@@ -52,7 +52,7 @@ STAGES = (bare_import, loop, config_of_a_tool, runner_of_a_tool, call)
 
 
 def _patched() -> list[str]:
-    """Patches whose upstream function is now one of ours."""
+    """Return the patches whose upstream function is replaced."""
     from mmengine.config import config
     from mmengine.hooks import CheckpointHook
     from mmengine.optim import AmpOptimWrapper
@@ -78,7 +78,7 @@ def _patched() -> list[str]:
 
 
 def _resumed(folder: Path) -> str:
-    """The checkpoint that MMEngine resumes where the last one is broken."""
+    """Return the checkpoint that MMEngine resumes if the last one is damaged."""
     import torch
     from mmengine.runner import runner
 
@@ -126,7 +126,7 @@ def test_policies_are_enabled_by_our_loop_our_tools_or_one_call(run, stage):
     enabled = [policy for policy in POLICIES if policy.in_loop or stage != 'loop']
     policies = set() if stage == 'bare_import' else {policy.apply.__name__ for policy in enabled}
     assert {*patched} == REPAIRS | policies
-    assert resumed == ('epoch_1.pth' if policies else 'epoch_2.pth')  # which is broken
+    assert resumed == ('epoch_1.pth' if policies else 'epoch_2.pth')  # damaged
 
 
 if __name__ == '__main__':

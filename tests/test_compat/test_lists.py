@@ -1,4 +1,4 @@
-"""The lists of repairs and policies are complete, right and shown in the docs."""
+"""The lists of repairs and policies are complete, correct and shown in the docs."""
 
 import ast
 import inspect
@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[2]
 PATCHES = compat.REPAIRS + compat.POLICIES
 VERSIONS = dict(mmaction=('mmaction2', '1.2.0'), mmengine=('mmengine', '0.10.7'), torch=('torch', '2.13.0'))
 LISTS = ('__init__', '__main__', 'patch', 'policies', 'repairs')
-# functions of modules of compat/ that patch nothing themselves
+# public functions in compat/ that are not patches
 HELPERS = {
     'activation_checkpointing': {'keep_state'},
     'checkpoint_loading': {'load_weights'},

@@ -1,4 +1,4 @@
-"""PyTorch before 2.6, imitated."""
+"""Support of PyTorch before 2.6, tested with a patched newer version."""
 
 import pickle
 
@@ -12,7 +12,7 @@ from dyreg_mmaction.compat import older_torch as patches
 
 @pytest.fixture
 def older_torch(monkeypatch):
-    """PyTorch as it was before 2.6: executes what is in a checkpoint, and lacks some names."""
+    """PyTorch as before 2.6: loading executes pickles, and some names are missing."""
     import mmengine.runner  # noqa: F401
     import torch
 

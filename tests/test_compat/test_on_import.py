@@ -1,4 +1,4 @@
-"""Patches that wait for the import of a module."""
+"""Patches that are applied when a module is imported."""
 
 import importlib
 import importlib.util
@@ -11,6 +11,6 @@ def test_a_patch_waits_for_the_import_itself(tmp_path, monkeypatch):
     (tmp_path / 'late_module.py').write_text('value = 1')
     on_import('late_module')(lambda module: setattr(module, 'value', module.value + 1))()
     for _ in range(2):
-        assert importlib.util.find_spec('late_module')  # asking whether it exists imports nothing
+        assert importlib.util.find_spec('late_module')  # finding a module does not import it
     late_module = importlib.import_module('late_module')
     assert late_module.value == 2 and importlib.reload(late_module).value == 2

@@ -1,4 +1,4 @@
-"""A PyTorch without the private function that gives restarts their keys."""
+"""PyTorch without the private function that separate_restarts patches."""
 
 import importlib
 import warnings

@@ -20,8 +20,8 @@ from typing import Any
 import pytest
 
 ORDERS = ('before the import', 'before the policies', 'after the policies')
-BROKEN = 'function that fails without a repair'  # so that the user's calls nothing
-# kind of patch: what a user replaces
+BROKEN = 'function that fails without a repair'  # the user patch does not call it
+# kind of patch: function that a user replaces
 REPLACED = {
     'function that modules import by name': ('mmengine.runner.checkpoint', 'save_checkpoint'),
     'function that a package exports': ('mmengine.runner', 'find_latest_checkpoint'),
@@ -35,7 +35,7 @@ REPLACED = {
     'private function of PyTorch': ('torch.distributed.rendezvous', '_create_c10d_store'),
     'loop of workers': ('torch.utils.data._utils.worker', '_worker_loop'),
 }
-MODULE = 'module in a module'  # its np, which bring_back_names replaces
+MODULE = 'module in a module'  # np in the module, which bring_back_names replaces
 
 
 class _Numpy:
@@ -49,7 +49,7 @@ class _Numpy:
 
 
 def _replace(called: set[str]) -> None:
-    """What a user does."""
+    """Replace functions as a user would."""
     for kind, (module, path) in REPLACED.items():
         owner = importlib.import_module(module)
         *parents, name = path.split('.')
@@ -71,7 +71,7 @@ def _noting(stock: Any, kind: str, called: set[str]) -> Any:
 
 
 def _use(folder: Path) -> dict[str, Callable[[], Any]]:
-    """What calls the function of each kind."""
+    """Return a call of the function of each kind."""
     import mmengine.runner
     import numpy as np
     import torch
@@ -100,7 +100,7 @@ def _use(folder: Path) -> dict[str, Callable[[], Any]]:
 
     def literals() -> None:
         resume()
-        assert Config.fromstring('a = 1 + 1', '.py').a == 2  # the user's is back, and executes
+        assert Config.fromstring('a = 1 + 1', '.py').a == 2  # the user patch is restored and executes code
 
     def start_worker() -> None:
         with pytest.raises(TypeError):
@@ -127,7 +127,7 @@ def _use(folder: Path) -> dict[str, Callable[[], Any]]:
 
 
 def _run(order: str, folder: Path) -> dict[str, str]:
-    """What goes wrong, by kind."""
+    """Return the errors by kind."""
     called: set[str] = set()
     if order == ORDERS[0]:
         sys.modules['importlib_metadata'] = importlib.metadata  # without which a user cannot import MMAction2's modules

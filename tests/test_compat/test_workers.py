@@ -1,4 +1,4 @@
-"""Workers of DataLoaders are patched, whatever starts them."""
+"""DataLoader workers are patched with every start method."""
 
 import importlib
 import multiprocessing.process

@@ -48,7 +48,7 @@ def test_workers_end_with_a_launcher_that_is_killed_and_one_writer_at_a_time(con
     output = second.communicate()[0]
     assert all(map(alive, workers))
     assert second.returncode == 1 and 'Traceback' not in output
-    assert any(f'is being written to by process {pid} on' in output.splitlines()[-1] for pid in workers)
+    assert any(f'is in use by process {pid} on' in output.splitlines()[-1] for pid in workers)
     launcher.kill()
     end = time.monotonic() + 15
     while any(map(alive, workers)):
@@ -67,7 +67,9 @@ def test_a_process_that_dies_is_started_again_and_ends_like_one_that_did_not(con
     wait_for(launcher, 'Epoch(train) [1][2/4]')
     os.kill(children(launcher.pid)[1], signal.SIGKILL)
     output = wait_for(launcher, 'Epoch(train) [2][2/4]')
-    assert 'Epoch(train) [1][1/4]' in output and 'this run has saved no checkpoint yet' in output, output[-4000:]
+    assert 'Epoch(train) [1][1/4]' in output and 'Restarted before this run saved a checkpoint' in output, output[
+        -4000:
+    ]
     os.kill(children(launcher.pid)[1], signal.SIGKILL)
     output = launcher.communicate(timeout=300)[0]
     assert launcher.returncode == 0 and 'Resuming from' in output, output[-4000:]

@@ -46,5 +46,5 @@ def test_no_config_in_a_checkpoint_is_executed(tmp_path):
     refused = train(
         tmp_path / 'toy.py', '--resume', str(tmp_path / 'meta.pth'), '--cfg-options', 'train_cfg.max_epochs=2'
     )
-    assert refused.returncode == 1 and 'no Python of a checkpoint is executed' in refused.stdout.splitlines()[-1]
+    assert refused.returncode == 1 and 'code in a checkpoint is not executed' in refused.stdout.splitlines()[-1]
     assert not trace.exists()

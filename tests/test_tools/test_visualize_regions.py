@@ -73,8 +73,8 @@ def test_what_cannot_be_read_is_reported_and_the_others_are_drawn(run, root, cap
     assert sorted(written) == ['000_100001.gif', '001_100002.gif', 'regions.png', 'report.html']
     assert written['report.html'].read_text().count('"name": "10000') == 2
     said = capsys.readouterr().err
-    assert 'empty.webm cannot be read as a video' in said and 'no.webm does not exist; it is left out' in said
-    assert '2 of 4 clips are left out' in said
+    assert 'empty.webm cannot be read as a video' in said and 'no.webm does not exist; skipped' in said
+    assert '2 of 4 clips were skipped' in said
 
 
 def test_boxes_of_the_dataset_are_not_drawn_on_a_file_of_the_same_name(run, root, tmp_path):
@@ -106,8 +106,8 @@ def test_what_was_drawn_before_an_interrupt_is_kept(tmp_path):
     'arguments, words',
     [
         (['model.pth', '--dataset', 'val', '--num', 0], '--num 0 must be at least 1'),
-        (['model.pth'], 'give either videos or --dataset'),
-        (['model.pth', 'a.webm', '--dataset', 'val'], 'give either videos or --dataset'),
+        (['model.pth'], 'pass either videos or --dataset'),
+        (['model.pth', 'a.webm', '--dataset', 'val'], 'pass either videos or --dataset'),
         (['no.pth', 'empty.webm'], "checkpoint 'no.pth' does not exist"),
         (['text.pth', '--dataset', 'val'], 'text.pth cannot be loaded as a checkpoint'),
         (['other.pth', '--dataset', 'val'], 'other.pth holds nothing of this model'),
@@ -115,7 +115,7 @@ def test_what_was_drawn_before_an_interrupt_is_kept(tmp_path):
         (['model.pth', 'empty.webm'], 'empty.webm cannot be read as a video'),
         (['model.pth', 'no.webm'], 'no.webm does not exist'),
         (['model.pth', 'data'], 'data is a folder, but the pipeline of this config reads video files'),
-        (['model.pth', 'data/videos/100001.webm', '--nodes', 9], '--nodes 9: layer1.1.conv2.conv has the nodes 0 to 8'),
+        (['model.pth', 'data/videos/100001.webm', '--nodes', 9], '--nodes 9: layer1.1.conv2.conv has nodes 0 to 8'),
     ],
 )
 def test_mistakes_are_answered_in_one_sentence(run, capsys, arguments, words):
@@ -125,7 +125,7 @@ def test_mistakes_are_answered_in_one_sentence(run, capsys, arguments, words):
 
 
 def test_a_folder_that_cannot_be_written_to(run, root):
-    with pytest.raises(SystemExit, match='--out .* cannot be written to'):
+    with pytest.raises(SystemExit, match='--out .* is not writable'):
         run('model.pth', '--dataset', 'val', out=root / 'text.pth' / 'out')
 
 
@@ -135,6 +135,4 @@ def test_a_clip_shorter_than_what_the_model_takes(run, root, tmp_path, capsys):
     short = tmp_path / 'short.webm'
     write_video(short, torch.zeros(3, 240, 320, 3, dtype=torch.uint8).numpy(), 12)
     run('model.pth', short)
-    assert (
-        'short.webm has 3 frames, fewer than the 8 that the model takes: some are seen twice' in capsys.readouterr().out
-    )
+    assert 'short.webm has 3 frames, but the model samples 8: some frames are repeated' in capsys.readouterr().out

@@ -100,7 +100,7 @@ def test_over_videos_one_of_which_cannot_be_read(root, main, capsys):
 @pytest.mark.parametrize(
     'arguments, words',
     [
-        (['model.pth'], 'give either videos or --dataset'),
+        (['model.pth'], 'pass either videos or --dataset'),
         (['model.pth', 'a.webm', '--max-clips', 0], '--max-clips 0 must be at least 1'),
         (['model.pth', 'a.webm', '--grad-cam'], '--grad-cam is shown in the report; give --html too'),
         (['model.pth', 'empty.webm'], 'nothing is explained: none of the 1 clips can be read'),
