@@ -147,5 +147,5 @@ def test_three_lines_put_the_module_into_a_config_of_mmaction2(tmp_path):
     cfg.model.backbone.pretrained = None
     model = MODELS.build(cfg.model)
     assert list(model.backbone.plugins) == ['layer3-4-conv2-conv']
-    wrapper = build_optim_wrapper(model, cfg.optim_wrapper)  # TSM's own constructor, mended
+    wrapper = build_optim_wrapper(model, cfg.optim_wrapper)  # TSM's constructor, patched
     assert {p for group in wrapper.optimizer.param_groups for p in group['params']} == set(model.parameters())

@@ -1,4 +1,4 @@
-"""What configs name besides model and data: hooks, the loop that resumes exactly, the optimizer constructor."""
+"""Hooks, the resumable training loop and the optimizer constructor, for use in configs."""
 
 from .hooks import (
     AttachRegionsHook,

@@ -1,4 +1,4 @@
-"""Learning rates and weight decays by kind of parameter."""
+"""Optimizer constructor with learning rate and weight decay by kind of parameter."""
 
 from mmengine.optim import DefaultOptimWrapperConstructor
 from torch import nn
@@ -9,21 +9,22 @@ from dyreg_mmaction.registry import OPTIM_WRAPPER_CONSTRUCTORS
 
 @OPTIM_WRAPPER_CONSTRUCTORS.register_module()
 class DyRegOptimWrapperConstructor(DefaultOptimWrapperConstructor):
-    """TSM's parameter groups for models that hold any kind of layer.
+    """TSM's parameter groups for models with any kind of layer.
 
-    MMAction2's own constructor knows convolutions, linear layers and norms: it refuses recurrent nets and skips
-    parameters that modules hold themselves. On a model without those the groups are the same.
+    MMAction2's constructor supports convolutions, linear layers and norms. It raises an error for recurrent networks
+    and skips parameters of parent modules. For models without these the groups are identical.
 
-    Biases learn at twice the rate; with ``paramwise_cfg=dict(fc_lr5=True)`` the classifier at 5 times, its bias at 10
-    times; biases and norms have no weight decay. The classifier is ``cls_head.fc_cls``, or the last linear layer of
-    ``cls_head`` to ``num_classes``. Recurrent biases are biases, all other parameters weights.
+    Biases have twice the learning rate. Biases and norms have no weight decay. With
+    ``paramwise_cfg=dict(fc_lr5=True)`` the classifier has 5 times the learning rate and its bias 10 times. The
+    classifier is ``cls_head.fc_cls``, or the last linear layer of ``cls_head`` with ``num_classes`` outputs. Recurrent
+    biases count as biases, all other parameters as weights.
 
-    Source: TSM (ICCV 2019), and the groups of the released DyReg-GNN.
+    Source: TSM (ICCV 2019) and the parameter groups of the released DyReg-GNN.
 
     Raises:
-        ValueError: If ``fc_lr5`` is set and there is no classifier.
+        ValueError: If ``fc_lr5`` is set and the classifier is not found.
     """
 
     def add_params(self, params: list[dict], module: nn.Module, **kwargs) -> None:
-        """Append the groups that the parameters of ``module`` fall into, in the order of ``MULTIPLIERS``."""
+        """Append the parameter groups of ``module`` to ``params``, in the order of ``MULTIPLIERS``."""
         add_groups(self, params, module)

@@ -4,18 +4,18 @@ from torch import Tensor
 
 
 def region_numbers(center: Tensor, start: Tensor) -> dict[str, Tensor]:
-    """Compute how far regions have moved, as means over nodes.
+    """Compute statistics of region centers, averaged over nodes.
 
-    ``shift`` is the distance from ``start``. The others are standard deviations: of the center of a node, over the
-    frames of each clip (``motion``) or over all clips and frames (``variation``), and of the centers of each frame
+    ``shift`` is the distance from ``start``. The others are standard deviations of centers: of each node over the
+    frames of a clip (``motion``), of each node over all clips and frames (``variation``), and over the nodes of a frame
     (``spread``).
 
     Args:
         center (Tensor): Centers (B, T, N, 2).
-        start (Tensor): Centers (N, 2) at the start of the training, in the same unit.
+        start (Tensor): Centers (N, 2) at the start of training, in the same unit.
 
     Returns:
-        dict[str, Tensor]: Scalars, in that unit.
+        dict[str, Tensor]: Scalars in the same unit.
     """
     return dict(
         shift=(center - start).norm(dim=-1).mean(),

@@ -1,7 +1,7 @@
-"""Training that can stop anywhere and go on as if it had not: no random number depends on what ran before.
+"""Training loop that resumes exactly from a checkpoint of any iteration.
 
-The numbers that a sample needs follow from (seed, epoch, index), whatever worker loads it; those of an iteration follow
-from (seed, iteration, process). So a checkpoint holds no state of a generator, and none is lost with a process.
+Random numbers of a sample depend only on (seed, epoch, index), not on the worker that loads it. Random numbers of an
+iteration depend only on (seed, iteration, rank). So checkpoints need not contain the state of random number generators.
 """
 
 import random
@@ -24,23 +24,24 @@ from .hooks import SaveAndExitHook
 
 
 def derived_seed(*numbers: int) -> int:
-    """A seed of 64 bits that follows from non-negative ``numbers``."""
+    """Derive a 64-bit seed from non-negative ``numbers``."""
     return int(np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0])
 
 
 def seed_generators(seed: int) -> None:
-    """Seed the global generators of Python, NumPy and PyTorch's CPU."""
+    """Seed the global generators of Python, NumPy and PyTorch's CPU backend."""
     random.seed(seed)
     np.random.seed(seed % 2**32)
     torch.default_generator.manual_seed(seed)
 
 
 class SeededIndex(int):
-    """Index of a sample, with the ``seed`` of its random numbers in this epoch."""
+    """Index of a sample with the ``seed`` of its random numbers in this epoch."""
 
     seed: int
 
     def __new__(cls, index: int, seed: int) -> 'SeededIndex':
+        """Create an index with a seed."""
         item = super().__new__(cls, index)
         item.seed = seed
         return item
@@ -50,15 +51,16 @@ class SeededIndex(int):
 
 
 class SeededSampler(Sampler):
-    """Another sampler's indices from the ``start``-th on, each with the seed of its sample in this epoch.
+    """Wrap another sampler: skip its first ``start`` indices and attach a seed to each index.
 
     Args:
         dataset (Sized): The dataset.
-        sampler (dict): The other sampler; its order must follow from its seed and, with ``set_epoch``, its epoch.
-        seed (int): Base of all seeds.
+        sampler (dict): Config of the wrapped sampler. Its order must depend only on its seed and, with ``set_epoch``,
+            on its epoch.
+        seed (int, optional): Base seed.
 
     Attributes:
-        start (int): How many indices of this process are left out; 0 again after a pass.
+        start (int): Number of indices of this process to skip. It is reset to 0 by each iteration over the sampler.
     """
 
     def __init__(self, dataset: Any, sampler: dict, seed: int | None = None) -> None:
@@ -66,21 +68,21 @@ class SeededSampler(Sampler):
         self.seed, self.epoch, self.start = seed or 0, 0, 0
 
     def set_seed(self, seed: int) -> None:
-        """Make ``seed`` the base of the order and of the samples."""
+        """Set the base seed of order and samples."""
         self.seed = self.sampler.seed = seed
 
     def set_epoch(self, epoch: int) -> None:
-        """Choose the epoch's order and samples."""
+        """Set the epoch of order and samples."""
         self.epoch = epoch
         if hasattr(self.sampler, 'set_epoch'):
             self.sampler.set_epoch(epoch)
 
     def __len__(self) -> int:
-        """Number of indices of a whole epoch."""
+        """Return the number of indices of a full epoch."""
         return len(self.sampler)
 
     def __iter__(self) -> Iterator[SeededIndex]:
-        """Indices, each with its seed."""
+        """Yield the indices with their seeds."""
         start, self.start = self.start, 0
         for index in islice(self.sampler, start, None):
             yield SeededIndex(index, derived_seed(self.seed, self.epoch, index))
@@ -90,29 +92,29 @@ DATA_SAMPLERS.register_module(module=SeededSampler)
 
 
 def load_seeded(dataset: Any, load: Callable[[int], Any], index: Any) -> Any:
-    """Seed the generators by a :class:`SeededIndex`, then load its sample."""
+    """Seed the generators from a :class:`SeededIndex`, then load the sample."""
     seed_generators(index.seed)
     return load(int(index))
 
 
 @LOOPS.register_module()
 class ResumableTrainLoop(EpochBasedTrainLoop):
-    """MMEngine's epochs, which a checkpoint of any iteration resumes to the bit.
+    """MMEngine's epoch loop, resumable bit-exactly from a checkpoint of any iteration.
 
-    Validation that an epoch's checkpoint has not seen, being written before it, is made up for on resuming; so
-    schedules and best scores that depend on it are exact too. On SIGTERM it saves and exits, see
+    The checkpoint of an epoch is written before its validation. If the validation was interrupted, it is repeated on
+    resuming, so schedules and best scores that depend on it are exact too. On SIGTERM the loop saves and exits, see
     :class:`SaveAndExitHook`.
 
-    It enables the policies of compat/ that still have an effect: checkpoints are written atomically, and a resumed
-    training uses the newest whole one.
+    The loop enables the policies of :mod:`dyreg_mmaction.compat` that still have an effect: checkpoints are written
+    atomically, and training resumes from the newest intact one.
 
-    Not exact: state that hooks keep to themselves (such as EarlyStoppingHook's patience), accumulated gradients, and
-    another number of processes or batch size than before.
+    Resuming is not exact with hooks that do not save their state (such as the patience of EarlyStoppingHook), with
+    accumulated gradients, and with another number of processes or batch size.
 
     Args:
         runner (Runner): The runner.
         dataloader (dict): Config of the dataloader.
-        **kwargs: Of :class:`mmengine.runner.EpochBasedTrainLoop`.
+        **kwargs: Arguments of :class:`mmengine.runner.EpochBasedTrainLoop`.
     """
 
     def __init__(self, runner: Runner, dataloader: dict, **kwargs) -> None:
@@ -125,7 +127,7 @@ class ResumableTrainLoop(EpochBasedTrainLoop):
         self.seed = 0
 
     def run(self) -> torch.nn.Module:
-        """Train, from wherever a checkpoint has left off."""
+        """Train from the start or from the resumed iteration."""
         try:
             self._run()
         finally:
@@ -134,27 +136,27 @@ class ResumableTrainLoop(EpochBasedTrainLoop):
 
     def _run(self) -> None:
         seed = torch.tensor(self.runner.seed)
-        broadcast(seed)  # --diff-rank-seed
+        broadcast(seed)  # seeds differ with --diff-rank-seed
         self.seed = int(seed)
         self.dataloader.sampler.set_seed(self.seed)
         self.runner.call_hook('before_train')
         if self.runner.message_hub.get_info('epoch_to_validate', False):
-            self._make_up_for_validation()
+            self._repeat_validation()
         while self._epoch < self._max_epochs and not self.stop_training:
             self.run_epoch()
             if self._validation_due(self._epoch):
                 self.runner.val_loop.run()
         self.runner.call_hook('after_train')
 
-    def _make_up_for_validation(self) -> None:
-        """Validate what was saved before it; a CheckpointHook that has saved nothing yet would not save it again."""
+    def _repeat_validation(self) -> None:
+        """Run the interrupted validation. CheckpointHook then updates the last checkpoint and needs its name."""
         for hook in self.runner.hooks:
             if isinstance(hook, CheckpointHook):
                 hook.last_ckpt = self.runner.message_hub.get_info('last_ckpt')
         self.runner.val_loop.run()
 
     def run_epoch(self) -> None:
-        """Train on what is left of the epoch."""
+        """Train on the remaining batches of the epoch."""
         hub = self.runner.message_hub
         self.runner.call_hook('before_train_epoch')
         self.runner.model.train()
@@ -175,11 +177,11 @@ class ResumableTrainLoop(EpochBasedTrainLoop):
         rank, _ = get_dist_info()
         seed = derived_seed(self.seed, self._iter, rank)
         seed_generators(seed)
-        torch.manual_seed(seed)  # of all devices
+        torch.manual_seed(seed)  # seeds all devices
         super().run_iter(idx, data_batch)
 
     def _validation_due(self, epoch: int) -> bool:
-        """Whether validation follows on the ``epoch``-th epoch."""
+        """Return whether to validate after ``epoch`` epochs."""
         self._decide_current_val_interval()
         if self.runner.val_loop is None or epoch < self.val_begin:
             return False

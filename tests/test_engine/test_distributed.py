@@ -1,4 +1,4 @@
-"""Several processes and several machines: they learn and measure like one, and none survives another."""
+"""Training in several processes and nodes gives the results of one process, and all processes end together."""
 
 import json
 import os
@@ -21,7 +21,7 @@ from dyreg_mmaction.cli.launch import build_runner
 
 @pytest.fixture(scope='module')
 def folder(tmp_path_factory) -> Path:
-    """Where the first weights of all runs are."""
+    """Folder with the initial weights of all runs."""
     folder = tmp_path_factory.mktemp('distributed')
     write_first_weights(folder / 'first.pth')
     return folder
@@ -40,7 +40,7 @@ def config_file(folder: Path, processes: int, **changes) -> str:
 
 
 def fork(folder: Path, work_dir: Path, processes: int, **changes) -> None:
-    """Train in forked processes, by the runner that tools/train.py builds."""
+    """Train in forked processes with the runner of tools/train.py."""
 
     def train():
         cfg = config(folder, processes, launcher=launcher(), **changes)
@@ -52,14 +52,14 @@ def fork(folder: Path, work_dir: Path, processes: int, **changes) -> None:
 
 @pytest.fixture(scope='module')
 def alone(folder) -> dict[str, dict]:
-    """What one process with whole batches ends with, by how norms are treated."""
+    """Results of one process with full batches, by mode of the norms."""
     for norms in ('frozen', 'synchronised'):
         fork(folder, folder / norms, 1, norms=norms)
     return {norms: torch.load(folder / norms / 'rank0.pth') for norms in ('frozen', 'synchronised')}
 
 
 def check(work_dir: Path, expected: dict, folder: Path) -> None:
-    """Both processes have the same weights to the bit, and those of one process to 1e-5."""
+    """Both processes have identical weights, equal to those of one process within 1e-5."""
     first = torch.load(folder / 'first.pth')['state_dict']
     states = [torch.load(work_dir / f'rank{rank}.pth', map_location='cpu') for rank in range(2)]
     for name, value in expected.items():
@@ -70,7 +70,7 @@ def check(work_dir: Path, expected: dict, folder: Path) -> None:
     moved = {name: (value - first[name]).abs().max() for name, value in expected.items() if 'plugins' in name}
     log = ''.join(path.read_text() for path in work_dir.glob('*/vis_data/scalars.json'))
     assert 'loss_motion_likelihood' in log
-    assert sorted(moved.values())[len(moved) // 2] > 1e-4  # ten times what may differ
+    assert sorted(moved.values())[len(moved) // 2] > 1e-4  # ten times the tolerance
 
 
 @pytest.mark.slow
@@ -93,7 +93,7 @@ def test_two_processes_with_half_the_batch_learn_like_one(device, alone, folder,
 
 @pytest.mark.slow
 def test_two_machines_learn_like_one_process(alone, folder, tmp_path):
-    """Each with a launcher of its own, as NNODES, NODE_RANK, MASTER_ADDR and PORT say."""
+    """Each node has its own launcher, configured by NNODES, NODE_RANK, MASTER_ADDR and PORT."""
     with socket.socket() as probe:
         probe.bind(('127.0.0.1', 0))
         env = dict(NNODES='2', MASTER_ADDR='127.0.0.1', PORT=str(probe.getsockname()[1]), CUDA_VISIBLE_DEVICES='')
@@ -129,11 +129,11 @@ def test_a_process_that_dies_ends_the_job_and_is_named(how, words, folder, tmp_p
         output = wait_for(job, 'rank 1 dies')
         death = time.monotonic()
         output += job.communicate(timeout=120)[0]
-        assert time.monotonic() - death < 60  # half of it is what torchrun gives processes that do not hear
+        assert time.monotonic() - death < 60  # torchrun waits 30 s for processes that ignore signals
     finally:
         job.kill()
     assert job.returncode != 0
-    summary = output[output.rindex('train.py FAILED') :]  # torchrun's
+    summary = output[output.rindex('train.py FAILED') :]  # printed by torchrun
     assert 'rank      : 1 (local_rank: 1)' in summary
     assert all(word in output for word in words), output[-4000:]
     assert words[-1] in summary
@@ -141,7 +141,7 @@ def test_a_process_that_dies_ends_the_job_and_is_named(how, words, folder, tmp_p
 
 
 def metrics(folder: Path, processes: int) -> dict:
-    """Of 7 samples, by size of the batches and whether the last ones are filled up."""
+    """7 samples, by batch size and whether the last batch is padded."""
 
     def test():
         found = {}

@@ -1,4 +1,4 @@
-"""Parameter groups: TSM's, and complete."""
+"""Parameter groups are those of TSM and contain all parameters."""
 
 import copy
 from pathlib import Path
@@ -42,7 +42,7 @@ def plugged():
 
 
 def stock_add_params():
-    """MMAction2's own method, from its source: the one in memory is mended."""
+    """MMAction2's original method, compiled from its source because the loaded one is patched."""
     source = (
         Path(tsm_optim_wrapper_constructor.__file__)
         .read_text()
@@ -104,7 +104,7 @@ def test_frozen_parameters_are_left_out():
 
 @pytest.mark.parametrize('constructor', ['DyRegOptimWrapperConstructor', 'TSMOptimWrapperConstructor'])
 def test_the_classifier_is_the_layer_that_gives_the_scores(constructor):
-    """And not the last linear layer of the head, which in RSTG's to-vec form is one of the graph."""
+    """The last linear layer of the head, in the to-vec form of RSTG, belongs to the graph."""
     cfg = copy.deepcopy(TSM)
     cfg['cls_head'] = dict(
         type='RSTGToVec', num_classes=5, in_channels=512, feature_size=7, num_nodes=14, node_channels=8, num_segments=4
@@ -131,11 +131,11 @@ def test_the_repair_changes_no_group_of_plain_tsm():
     constructor = DyRegOptimWrapperConstructor(
         dict(optimizer=dict(type='SGD', lr=0.001, weight_decay=5e-4)), dict(fc_lr5=True)
     )
-    stock, mended = [], []
+    stock, patched = [], []
     stock_add_params()(constructor, stock, model)
-    tsm_optim_wrapper_constructor.TSMOptimWrapperConstructor.add_params(constructor, mended, model)
-    assert [[*map(id, group['params'])] for group in stock] == [[*map(id, group['params'])] for group in mended]
-    assert [(g['lr'], g['weight_decay']) for g in stock] == [(g['lr'], g['weight_decay']) for g in mended]
+    tsm_optim_wrapper_constructor.TSMOptimWrapperConstructor.add_params(constructor, patched, model)
+    assert [[*map(id, group['params'])] for group in stock] == [[*map(id, group['params'])] for group in patched]
+    assert [(g['lr'], g['weight_decay']) for g in stock] == [(g['lr'], g['weight_decay']) for g in patched]
 
 
 def test_a_head_without_a_classifier_is_named():
@@ -146,7 +146,7 @@ def test_a_head_without_a_classifier_is_named():
 
 
 def test_norm_decay_mult_reaches_every_norm_of_a_plugin():
-    """MMEngine's constructor knows norms by their classes."""
+    """MMEngine's constructor recognizes norms by class."""
     model = plugged()
     wrapper = ConfigDict(paramwise_cfg=dict(norm_decay_mult=0), optimizer=dict(type='SGD', lr=0.001, weight_decay=5e-4))
     decays = {

@@ -1,4 +1,4 @@
-"""Statistics of regions whose centers are known."""
+"""Statistics of regions with known centers."""
 
 import pytest
 import torch

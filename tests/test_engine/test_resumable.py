@@ -1,4 +1,4 @@
-"""A training that is stopped, killed and resumed ends, to the bit, like one that was not."""
+"""Interrupted and resumed training gives results identical to uninterrupted training."""
 
 import os
 import pickle
@@ -21,7 +21,7 @@ from dyreg_mmaction.engine.resumable import load_seeded
 
 
 class SignalItself(Hook):
-    """Sends ``sign`` to its own process at one moment."""
+    """Send the signal ``sign`` to this process at a given point."""
 
     def __init__(self, sign, train_iter=None, val_epoch=None):
         self.sign, self.train_iter, self.val_epoch = sign, train_iter, val_epoch
@@ -37,15 +37,15 @@ class SignalItself(Hook):
 
 @pytest.fixture(scope='module')
 def uninterrupted(tmp_path_factory):
-    """What one process without an interruption arrives at."""
+    """Results of one uninterrupted process."""
     work_dir = tmp_path_factory.mktemp('whole')
     assert training(work_dir).wait() == [0]
     state, logged = outcome(work_dir)
     rates = [numbers['lr'] for (kind, step), numbers in logged.items() if kind == 'train' and step > 5]
-    assert max(rates) > min(rates)  # the plateau was seen, so that a drop that is forgotten would show
+    assert max(rates) > min(rates)  # the learning rate dropped, so a lost drop would be detected
     for loss in ('loss_motion_likelihood', 'loss_region_distillation'):
         values = [numbers.get(loss) for (kind, _), numbers in sorted(logged.items()) if kind == 'train']
-        assert len(set(values)) > 3 and values[-1] is None, values  # it was seen to end
+        assert len(set(values)) > 3 and values[-1] is None, values  # it ended
     validated = [numbers for (kind, _), numbers in logged.items() if kind == 'val']
     assert validated and not any(isinstance(value, bool) for numbers in validated for value in numbers.values())
     return state, logged
@@ -70,7 +70,7 @@ def test_sigterm_saves_in_the_middle_of_an_epoch(uninterrupted, tmp_path):
 
 @pytest.mark.slow
 def test_what_sigterm_saved_is_kept_while_it_is_the_last(tmp_path):
-    """A CheckpointHook that saves rarely, or not at all, leaves nothing else to resume from."""
+    """If CheckpointHook saves rarely or never, only the interrupted checkpoint exists."""
     rare = dict(checkpoint=dict(type='CheckpointHook', interval=10, save_last=False))
     term = dict(type=SignalItself, sign=signal.SIGTERM, train_iter=2)
     for hooks, code in ([term], 143), ([], 0):
@@ -98,7 +98,7 @@ def test_sigterm_ends_a_process_whose_training_has_failed(tmp_path):
 @pytest.mark.slow
 @pytest.mark.parametrize('sign, code', [(signal.SIGTERM, 143), (signal.SIGKILL, -signal.SIGKILL)])
 def test_validation_that_was_cut_short_is_made_up_for(sign, code, uninterrupted, tmp_path):
-    """The epoch's checkpoint was saved before it, and the drop of the learning rate follows from it."""
+    """The checkpoint of the epoch was saved before it, and the learning rate depends on it."""
     for epoch in (2, 3):
         hook = dict(type=SignalItself, sign=sign, val_epoch=epoch)
         assert training(tmp_path / 'run', custom_hooks=[hook]).wait() == [code]

@@ -122,7 +122,7 @@ def test_checkpoint_that_is_none_of_this_model_is_refused(content, tmp_path, min
     output = result.communicate()[0]
     assert result.returncode != 0
     if isinstance(content, dict):
-        assert 'not one of the 1 keys of the checkpoint' in output.splitlines()[-1]
+        assert 'none of the 1 keys of the checkpoint' in output.splitlines()[-1]
     else:
         assert 'some.pth' in output.splitlines()[-1] and 'Traceback' not in output
 

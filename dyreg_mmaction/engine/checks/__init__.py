@@ -1,4 +1,4 @@
-"""Checks that model and pipelines of a config agree."""
+"""Consistency checks of model and pipelines in a config."""
 
 from mmengine.config import Config
 
@@ -9,7 +9,7 @@ __all__ = ['check_config', 'check_input_size', 'check_num_segments']
 
 
 def check_config(cfg: Config) -> None:
-    """Check what a plugged backbone, its head and the pipelines must agree about.
+    """Check that backbone with plugins, head and pipelines have the same clip length and frame size.
 
     Raises:
         ValueError: If they do not.

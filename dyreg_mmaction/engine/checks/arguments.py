@@ -1,4 +1,4 @@
-"""What a config gives to the classes that it names."""
+"""Look up classes and arguments in a config."""
 
 import inspect
 from typing import Any
@@ -7,13 +7,13 @@ from mmengine.registry import Registry
 
 
 def kind_of(config: dict, registry: Registry) -> type | None:
-    """The class of a config."""
+    """Return the class that a config refers to."""
     kind = config.get('type')
     return registry.get(kind) if isinstance(kind, str) else kind
 
 
 def argument(config: dict, name: str, registry: Registry) -> Any:
-    """What a class gets for an argument: the value in its config, or the default that is nearest to it."""
+    """Return the value of an argument in a config, else its default in the class or its nearest base class."""
     if config.get(name) is not None:
         return config[name]
     for base in getattr(kind_of(config, registry), '__mro__', ()):

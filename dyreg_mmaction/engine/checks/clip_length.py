@@ -1,4 +1,4 @@
-"""Frames of a clip: the same number for backbone, head and pipelines."""
+"""Check the clip length of backbone, head and pipelines."""
 
 from mmengine.config import Config
 
@@ -10,13 +10,13 @@ from .arguments import argument, kind_of
 
 
 def check_num_segments(cfg: Config) -> None:
-    """See that head and pipelines of a config agree with the frames of a clip of its plugged backbone.
+    """Check that head and pipelines have the clip length of the backbone.
 
-    A disagreement would cut clips in the wrong places and mix crops, which nothing but the scores would show. Models
-    without plugins are MMAction2's, and not looked at.
+    Otherwise the batch axis would be split at wrong places and frames of different crops would be mixed, silently.
+    Models without plugins are not checked.
 
     Raises:
-        ValueError: If they do not.
+        ValueError: If the clip lengths differ.
     """
     model = cfg.get('model') or {}
     frames = _frames_of_backbone(model.get('backbone') or {})
@@ -26,7 +26,7 @@ def check_num_segments(cfg: Config) -> None:
     if head is not None and frames != 'batch' and head != frames:
         raise ValueError(
             f'model.backbone.num_segments={frames} and model.cls_head.num_segments={head} must be the same number, '
-            'that of the frames sampled from a video'
+            'the number of frames sampled from a video'
         )
     for loader in ('train_dataloader', 'val_dataloader', 'test_dataloader'):
         for place, dataset in leaf_datasets((cfg.get(loader) or {}).get('dataset'), f'{loader}.dataset'):
@@ -38,7 +38,7 @@ def check_num_segments(cfg: Config) -> None:
 
 
 def _frames_of_backbone(backbone: dict) -> int | str | None:
-    """``num_segments`` of a backbone with plugins that takes frames, None for all else."""
+    """Return ``num_segments`` of a 2D backbone with plugins, else None."""
     takes_clips = getattr(kind_of(backbone, MODELS), 'takes_clips', True)
     return None if takes_clips or not backbone.get('plugins') else argument(backbone, 'num_segments', MODELS)
 
@@ -51,11 +51,13 @@ def _check_sampling(pipeline: list, where: str, frames: int) -> None:
         if (sampled := transform.get(key, 1)) != frames:
             raise ValueError(
                 f'{where}.{index}.{key}={sampled} and model.backbone.num_segments={frames} must be the same number; '
-                'else frames of different crops and samplings are taken for one clip'
+                'otherwise frames of different crops are mistaken for one clip'
             )
 
 
 def _check_packing(pipeline: list, where: str) -> None:
     for index, transform in enumerate(pipeline):
         if transform.get('type') == 'PackActionInputs' and not set(PACKED) <= set(transform.get('meta_keys') or ()):
-            raise ValueError(f"num_segments='batch' must be told the frames of a clip by {where}.{index}; {PACKING}")
+            raise ValueError(
+                f"num_segments='batch' needs the clip length, which {where}.{index} does not pack; {PACKING}"
+            )

@@ -1,4 +1,4 @@
-"""Frame size: what a plugged backbone is built for, and what the training pipeline produces."""
+"""Check that the training pipeline produces the frame size that the backbone is built for."""
 
 import warnings
 from typing import Any
@@ -26,13 +26,13 @@ NESTING = ('WithBoxes', 'WithNeighbours')
 
 
 def check_input_size(cfg: Config) -> None:
-    """Check that ``input_size`` of a plugged backbone is the size of the frames it is trained with.
+    """Check that ``input_size`` of a backbone with plugins is the frame size of the training pipeline.
 
-    Where another size is given, as for weights that were trained with it, there is a warning. Models without plugins,
-    and pipelines whose frame size does not follow from the config, are not checked.
+    If ``input_size`` is set to another value, for example for weights trained with it, a warning is issued. Models
+    without plugins and pipelines whose frame size is not in the config are not checked.
 
     Raises:
-        ValueError: If ``input_size`` is missing and its default is not the size.
+        ValueError: If ``input_size`` is missing and its default is not the frame size.
     """
     backbone = (cfg.get('model') or {}).get('backbone') or {}
     if not backbone.get('plugins'):
@@ -55,17 +55,17 @@ def check_input_size(cfg: Config) -> None:
 
 
 def frame_size(dataset: dict) -> tuple[int, int] | None:
-    """Height and width of the frames that a dataset's pipeline ends with, None where its config does not give them."""
+    """Return height and width of the frames that a dataset's pipeline produces, None if its config lacks them."""
     steps = _flatten(dataset.get('pipeline') or [])
     for step in reversed(steps):
         if _name(step) not in KEEPING:
             return _size_after(step)
-    side = argument(dataset, 'frame_size', DATASETS)  # of a dataset that generates its frames
+    side = argument(dataset, 'frame_size', DATASETS)  # for datasets that generate frames
     return None if side is None else (side, side)
 
 
 def _size_after(step: dict) -> tuple[int, int] | None:
-    """Height and width that a transform crops or resizes to."""
+    """Return height and width to which a transform crops or resizes frames, None if unknown."""
     name = _name(step)
     if name in ('CenterCrop', 'ThreeCrop', 'TenCrop', 'TSMCrop'):
         size = step.get('crop_size')

@@ -1,4 +1,4 @@
-"""Predictions with regions in the loops of validation and test."""
+"""Attach regions to predictions in validation and test."""
 
 from contextlib import ExitStack
 
@@ -11,20 +11,20 @@ from dyreg_mmaction.registry import HOOKS
 
 @HOOKS.register_module()
 class AttachRegionsHook(Hook):
-    """Data samples of validation and test carry their regions, see :func:`.attach_regions`.
+    """Attach regions to the data samples of validation and test, see :func:`.attach_regions`.
 
-    It is what :class:`.ObjectDistance` and whoever draws the predictions need; training is left alone.
+    :class:`.ObjectDistance` and visualizers need them. Training is not affected.
     """
 
     def __init__(self) -> None:
         self.stack = ExitStack()
 
     def before_val(self, runner: Runner) -> None:
-        """Begin to attach."""
+        """Start to attach regions."""
         self.stack.enter_context(attach_regions(runner.model))
 
     def after_val(self, runner: Runner) -> None:
-        """End it."""
+        """Stop to attach regions."""
         self.stack.close()
 
     before_test = before_val

@@ -1,4 +1,4 @@
-"""The check of a config before its run."""
+"""Check the config before a run."""
 
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
@@ -10,12 +10,15 @@ from ..checks import check_config
 
 @HOOKS.register_module()
 class CheckConfigHook(Hook):
-    """Checks that backbone, head and pipelines agree; every runner has it, in MMAction2's own tools too."""
+    """Check that backbone, head and pipelines are consistent.
+
+    Every runner has this hook, also in MMAction2's own tools.
+    """
 
     def before_run(self, runner: Runner) -> None:
         """Check the runner's config.
 
         Raises:
-            ValueError: If plugged backbone, head and pipelines do not agree.
+            ValueError: If clip lengths or frame sizes differ.
         """
         check_config(runner.cfg)

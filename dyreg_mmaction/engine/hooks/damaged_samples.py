@@ -1,4 +1,4 @@
-"""What becomes of samples that cannot be read: counted in training, wrong in a test."""
+"""Handle unreadable samples: they are counted in training and count as wrong in tests."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -15,19 +15,19 @@ from dyreg_mmaction.datasets.replace_damaged import replace_damaged
 from dyreg_mmaction.models.unwrap import unwrap
 from dyreg_mmaction.registry import HOOKS
 
-LISTED = 20  # paths in a message
+LISTED = 20  # maximum number of paths in a message
 
 
 @HOOKS.register_module()
 class DamagedSamples(Hook):
-    """Log, count and limit what :func:`.replace_damaged` has replaced.
+    """Log, count and limit the samples that :func:`.replace_damaged` replaces.
 
-    In training each path is logged once, with the reason, and the number at the end of every epoch. In validation and
-    test the class of a sample that cannot be read gets the lowest score, which is wrong for every metric, and the paths
-    are listed at the end.
+    In training each path is logged once with the reason, and their number after every epoch. In validation and test the
+    true class of an unreadable sample gets the lowest score, so that the sample counts as wrong in every metric. The
+    paths are listed at the end.
 
     Args:
-        limit (float): Share of the samples of an epoch above which training stops.
+        limit (float): Maximum fraction of unreadable samples in an epoch. Above it training stops.
 
     Raises:
         ValueError: If ``limit`` is not in 0..1.
@@ -35,56 +35,56 @@ class DamagedSamples(Hook):
 
     def __init__(self, limit: float = 0.05) -> None:
         if not 0 <= limit <= 1:
-            raise ValueError(f'limit={limit} is the share of damaged samples, from 0 to 1')
+            raise ValueError(f'limit={limit} must be a fraction from 0 to 1')
         self.limit = limit
         self.known: set[str] = set()
         self.seen = 0
         self.replaced: list[str] = []
-        self.positions: list[int] = []  # of those among the samples of this process
+        self.positions: list[int] = []  # indices of the replaced samples of this process
         self.handle: Any = None
 
     def before_train_epoch(self, runner: Runner) -> None:
-        """Count from 0."""
+        """Reset the counts."""
         self.seen, self.replaced, self.positions = 0, [], []
 
     def after_train_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: Any = None) -> None:
-        """Log what is new, and stop if it is too much.
+        """Log new unreadable samples and check the limit.
 
         Raises:
-            RuntimeError: If more samples are damaged than the limit allows.
+            RuntimeError: If the fraction of unreadable samples is above the limit.
         """
         self._count(runner, data_batch)
         samples = max(self.seen, len(runner.train_dataloader.dataset) / get_world_size())
         if len(self.replaced) > self.limit * samples:
             raise RuntimeError(
                 f'{len(self.replaced)} training samples of this epoch cannot be read, more than the limit of '
-                f'{self.limit:.0%} of {samples:g}: {_list(self.replaced)}; mend them, leave them out of the list '
+                f'{self.limit:.0%} of {samples:g}: {_list(self.replaced)}; fix them, remove them from the list '
                 "(tools/data/prepare_something.py --drop-broken), or set custom_hooks=[dict(type='DamagedSamples', "
                 'limit=...)]'
             )
 
     def after_train_epoch(self, runner: Runner) -> None:
-        """Say how many were replaced."""
+        """Log the number of replaced samples."""
         self._report(runner, f'training samples of epoch {runner.epoch + 1} cannot be read and were replaced')
 
     def before_val_epoch(self, runner: Runner) -> None:
-        """Have predictions of what cannot be read be wrong."""
+        """Make predictions for unreadable samples count as wrong."""
         self.before_train_epoch(runner)
         self.handle = unwrap(runner.model).register_forward_hook(self._make_wrong, with_kwargs=True)
 
     def after_val_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: Any = None) -> None:
-        """Log what is new."""
+        """Log new unreadable samples."""
         self._count(runner, data_batch)
 
     def after_val_epoch(self, runner: Runner, metrics: dict[str, float] | None = None) -> None:
-        """List what was wrong for this reason."""
+        """List the unreadable samples."""
         self._after_evaluation(runner, len(runner.val_dataloader.dataset), f', after epoch {runner.epoch}')
 
     before_test_epoch, after_test_iter = before_val_epoch, after_val_iter
 
     def after_test_epoch(self, runner: Runner, metrics: dict[str, float] | None = None) -> None:
-        """List what was wrong for this reason."""
-        self._after_evaluation(runner, len(runner.test_dataloader.dataset))  # its epoch would need the training data
+        """List the unreadable samples."""
+        self._after_evaluation(runner, len(runner.test_dataloader.dataset))  # a test-only run has no epoch
 
     def _after_evaluation(self, runner: Runner, size: int, when: str = '') -> None:
         self.handle.remove()
@@ -102,7 +102,7 @@ class DamagedSamples(Hook):
         self.seen += len(samples)
 
     def _report(self, runner: Runner, what: str, size: int | None = None) -> None:
-        """Of ``size`` samples, as the last of some processes may be first ones again, to make them as many."""
+        """Log the replaced samples of all processes, without the ``size``-th and later ones, which are padding."""
         shards = all_gather_object((self.seen, self.replaced, self.positions))
         paths = [
             path
@@ -111,7 +111,7 @@ class DamagedSamples(Hook):
             if size is None or position * len(shards) + rank < size
         ]
         if paths:
-            runner.logger.warning(  # which a logger says once only if its words are the same
+            runner.logger.warning(  # MMLogger drops repeated warnings, so ``what`` names the epoch
                 f'{len(paths)} of {size or sum(seen for seen, _, _ in shards)} {what}: {_list(paths)}'
             )
 
@@ -122,14 +122,14 @@ class DamagedSamples(Hook):
         for sample in _of_data_samples(outputs):
             if sample.get('damaged') and 'pred_score' in sample:
                 scores, label = sample.pred_score.clone(), sample.gt_label
-                if 1 < len(label) == scores.shape[-1]:  # a number for each class, as several may be right
+                if 1 < len(label) == scores.shape[-1]:  # multi-label: one number per class
                     label = label.nonzero().squeeze(1)
                 scores[..., label] = scores.min() - 1
                 sample.set_pred_score(scores).set_pred_label(scores.argmax(-1, keepdim=True))
 
 
 def _of_data_samples(samples: Any) -> Sequence[BaseDataElement]:
-    """The samples if they are MMEngine's: a user's own datasets, collate functions and models may have none."""
+    """Return the samples, or none if they are not data samples of MMEngine."""
     of_mmengine = isinstance(samples, Sequence) and all(isinstance(sample, BaseDataElement) for sample in samples)
     return samples if of_mmengine else ()
 
@@ -140,9 +140,9 @@ def _list(paths: list[str]) -> str:
 
 
 def watch_damaged(runner: Runner) -> None:
-    """Let the DataLoaders that a runner is going to build replace what cannot be read, and have a hook count it.
+    """Make all DataLoaders of a runner replace unreadable samples, and register :class:`DamagedSamples`.
 
-    Config and datasets stay as they are.
+    Config and datasets are not changed.
     """
     build = runner.build_dataloader
 

@@ -1,4 +1,4 @@
-"""The regions of the same few clips after every validation."""
+"""Draw regions after every validation."""
 
 from mmengine.dist import is_main_process
 from mmengine.hooks import Hook
@@ -13,15 +13,15 @@ from dyreg_mmaction.visualization.sheet import contact_sheet, stack
 
 @HOOKS.register_module()
 class DrawRegionsHook(Hook):
-    """Draw the same clips of the validation set after every validation, into all visual backends of the run.
+    """Draw the same clips of the validation set after every validation, into all visualization backends.
 
-    As one picture, ``regions``, at the epoch (the iteration in a run that counts those), see :func:`.contact_sheet`.
-    What cannot be read is reported and left out. Objects are drawn where the pipeline of the validation loads them, or
-    its dataset declares its own.
+    The clips are drawn to one image named ``regions``, see :func:`.contact_sheet`. Its step is the epoch, or the
+    iteration in iteration-based training. Unreadable clips are logged and skipped. Objects are drawn if the validation
+    pipeline loads them or the dataset provides them.
 
     Args:
-        num (int): Number of clips, from all over the set.
-        width (int): Width of a frame, in pixels.
+        num (int): Number of clips, evenly spaced over the validation set.
+        width (int): Width of a frame in pixels.
 
     Raises:
         ValueError: If ``num`` is not positive.
@@ -36,17 +36,17 @@ class DrawRegionsHook(Hook):
         self.inputs: list[ClipInput] = []
 
     def after_val_epoch(self, runner: Runner, metrics: dict[str, float] | None = None) -> None:
-        """Draw, in the first process."""
+        """Draw the clips in rank 0."""
         if not is_main_process():
             return
         self.inputs = self.inputs or dataset_inputs(runner.cfg, 'val', self.num)
         clips = predict_clips(
             unwrap(runner.model),
             self.inputs,
-            lambda error: runner.logger.warning(f'{error}; it is not drawn'),
+            lambda error: runner.logger.warning(f'{error}; skipped'),
             class_names(runner.cfg),
         )
-        pictures = [contact_sheet([clip], width=self.width) for clip in clips]
+        images = [contact_sheet([clip], width=self.width) for clip in clips]
         step = runner.iter if isinstance(runner._train_loop, IterBasedTrainLoop) else runner.epoch
-        if pictures:
-            runner.visualizer.add_image('regions', stack(pictures), step=step)
+        if images:
+            runner.visualizer.add_image('regions', stack(images), step=step)

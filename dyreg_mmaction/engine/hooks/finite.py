@@ -1,4 +1,4 @@
-"""Numbers that are not finite never reach the weights."""
+"""Keep non-finite losses and gradients from reaching the weights."""
 
 import functools
 import math
@@ -18,29 +18,29 @@ from dyreg_mmaction.registry import HOOKS
 
 @HOOKS.register_module()
 class FiniteHook(Hook):
-    """Stops a training, or skips an iteration, whose loss or gradient is not finite, before the optimiser steps.
+    """Stop training, or skip the iteration, if a loss or gradient is not finite.
 
-    A second pass over the batch then finds the module that made the first such number. Where an iteration is skipped,
-    parameters, what the optimiser keeps and running statistics of norms stay as they were. Gradients that overflow
-    under a scaled loss are the scaler's to skip, and no fault.
+    The check runs before the optimizer step. A second pass over the batch then finds the module that produced the first
+    non-finite value. A skipped iteration changes neither parameters nor optimizer state nor running statistics.
+    Gradients that overflow because of loss scaling are handled by the gradient scaler and not reported.
 
     Args:
-        skips (int): How many iterations in a row may be skipped, each with a warning; 0: the first one stops.
+        skips (int): Number of consecutive iterations that may be skipped, each with a warning. 0: stop at the first.
 
     Raises:
-        FloatingPointError: If there is one more.
+        FloatingPointError: If more consecutive iterations are not finite.
         ValueError: If ``skips`` is negative.
     """
 
-    priority = 'VERY_HIGH'  # before others log, or save, what came of it
+    priority = 'VERY_HIGH'  # before other hooks log or save the result
 
     def __init__(self, skips: int = 0) -> None:
         if not isinstance(skips, int) or skips < 0:
-            raise ValueError(f'skips={skips!r} must be a whole number of iterations, 0 or more')
+            raise ValueError(f'skips={skips!r} must be an integer, 0 or more')
         self.skips, self.skipped = skips, 0
 
     def before_train(self, runner: Runner) -> None:
-        """Watch the losses of the model and the steps of the optimisers."""
+        """Register hooks on the model and the optimizers."""
         self.runner = runner
         self.model = unwrap(runner.model)
         wrappers = runner.optim_wrapper
@@ -49,19 +49,19 @@ class FiniteHook(Hook):
         self.handles.append(self.model.register_forward_hook(self._after_forward))
 
     def after_train(self, runner: Runner) -> None:
-        """Watch no more."""
+        """Remove these hooks."""
         for handle in self.handles:
             handle.remove()
 
     def before_train_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None) -> None:
-        """Keep what a second pass needs, and what a skipped iteration must not have changed."""
+        """Keep the batch for a second pass, and the buffers to restore if the iteration is skipped."""
         self.batch, self.fault = data_batch, ''
         self.losses: dict[str, Tensor] = {}
         self.buffers = [(buffer, buffer.clone()) for buffer in self.model.buffers()] if self.skips else []
 
     def after_train_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: Any = None) -> None:
-        """Look at losses after which no optimiser has stepped."""
-        self._look({})
+        """Check losses of iterations without an optimizer step."""
+        self._check({})
         if not self.fault:
             self.skipped = 0
         self.batch = None
@@ -73,41 +73,41 @@ class FiniteHook(Hook):
     def _before_step(self, optimizer: torch.optim.Optimizer, args: tuple, kwargs: dict) -> None:
         names = {parameter: name for name, parameter in self.model.named_parameters()}
         parameters = {parameter for group in optimizer.param_groups for parameter in group['params']}
-        # from the last to the first, as they are made
-        self._look({names[p]: p.grad for p in reversed(names) if p in parameters and p.grad is not None})
+        # in the order of the backward pass
+        self._check({names[p]: p.grad for p in reversed(names) if p in parameters and p.grad is not None})
 
-    def _look(self, gradients: dict[str, Tensor]) -> None:
-        """Judge these gradients, and the losses where that is not done."""
+    def _check(self, gradients: dict[str, Tensor]) -> None:
+        """Check gradients, and the losses unless they were checked before."""
         values = {f'the loss {name!r}': value for name, value in self.losses.items()}
         values.update({f'the gradient of {name}': value for name, value in gradients.items()})
         self.losses = {}
         if not self.fault:
             largest = get_total_norm([value.detach() for value in values.values() if value.numel()], math.inf)
             bad = (~largest.isfinite()).int()
-            all_reduce(bad, 'max')  # all processes do the same
+            all_reduce(bad, 'max')  # all processes stop or skip together
             if not bad:
                 return
             first = next((name for name, value in values.items() if not value.isfinite().all()), 'another process')
             self.fault = f'{first} is not finite in iteration {self.runner.iter + 1}: {self._origin()}'
-            self._judge()
+            self._stop_or_skip()
         for parameter in self.model.parameters():
-            parameter.grad = None  # optimisers leave such parameters, and what they keep for them, alone
+            parameter.grad = None  # optimizers skip parameters without gradient
 
-    def _judge(self) -> None:
+    def _stop_or_skip(self) -> None:
         with torch.no_grad():
             for buffer, before in self.buffers:
                 buffer.copy_(before)
         self.skipped += 1
         if self.skipped > self.skips:
-            rest = f', {self.skipped} in a row' if self.skips else ''
+            rest = f', in {self.skipped} consecutive iterations' if self.skips else ''
             raise FloatingPointError(
-                f'{self.fault}{rest}; no weight has changed: look at that module, lower the learning rate, or let '
-                f'iterations be skipped with custom_hooks=[dict(type="FiniteHook", skips=10)]'
+                f'{self.fault}{rest}; the weights are unchanged: check that module, lower the learning rate, or skip '
+                f'iterations with custom_hooks=[dict(type="FiniteHook", skips=10)]'
             )
         self.runner.logger.warning(f'{self.fault}; skipped')
 
     def _origin(self) -> str:
-        """What made the first number that is not finite, in a second pass forward and back."""
+        """Find the first non-finite value in a second forward and backward pass."""
         found: list[str] = []
 
         def watch(name: str) -> Any:
@@ -116,23 +116,23 @@ class FiniteHook(Hook):
                     return
                 output = _losses(output) if module is self.model else output
                 if bad(args):
-                    found.append(f'what goes into {name} is the first such value')
+                    found.append(f'the first such value is in the input of {name}')
                 elif bad(output):
-                    found.append(f'{name} makes the first such value')
-                for part in dict(_tensors(args)).values():
-                    if part.requires_grad:
-                        part.register_hook(functools.partial(back, name))
+                    found.append(f'the first such value is in the output of {name}')
+                for tensor in dict(_tensors(args)).values():
+                    if tensor.requires_grad:
+                        tensor.register_hook(functools.partial(back, name))
 
             return after
 
         def back(name: str, gradient: Tensor) -> None:
             if not found and bad(gradient):
-                found.append(f'{name} makes the first such gradient')
+                found.append(f'the first such gradient is in the backward pass of {name}')
 
         def bad(value: Any) -> bool:
-            return not all(part.isfinite().all() for part in dict(_tensors(value)).values())
+            return not all(tensor.isfinite().all() for tensor in dict(_tensors(value)).values())
 
-        # a container is left after what is in it, so the first is the innermost
+        # hooks of children run before those of their parents, so the first is the innermost
         handles = [
             module.register_forward_hook(watch(f'{name or "the model"} ({type(module).__name__})'))
             for name, module in self.model.named_modules()
@@ -146,22 +146,22 @@ class FiniteHook(Hook):
         finally:
             for handle in handles:
                 handle.remove()
-        return found[0] if found else 'what modules give and pass back is finite'
+        return found[0] if found else 'outputs and gradients of all modules are finite'
 
 
 def _losses(outputs: dict) -> dict[str, Tensor]:
-    """What of a model's outputs is trained on, as MMEngine tells it."""
+    """Return the outputs that MMEngine treats as losses."""
     return {name: value for name, value in _tensors(outputs) if 'loss' in name}
 
 
 def _tensors(value: Any, name: str = '') -> Iterator[tuple[str, Tensor]]:
-    """Floating-point tensors in nested containers, by their place."""
+    """Yield the floating-point tensors in nested containers with their paths."""
     if isinstance(value, Tensor):
         if value.is_floating_point():
             yield name, value
     elif isinstance(value, dict):
-        for key, part in value.items():
-            yield from _tensors(part, f'{name}.{key}' if name else str(key))
+        for key, item in value.items():
+            yield from _tensors(item, f'{name}.{key}' if name else str(key))
     elif isinstance(value, list | tuple):
-        for index, part in enumerate(value):
-            yield from _tensors(part, f'{name}.{index}')
+        for index, item in enumerate(value):
+            yield from _tensors(item, f'{name}.{index}')

@@ -1,4 +1,4 @@
-"""Testing a network that has been made faster."""
+"""Test with a faster copy of the model."""
 
 import torch
 from mmengine.hooks import Hook
@@ -11,23 +11,23 @@ from dyreg_mmaction.registry import HOOKS
 
 @HOOKS.register_module()
 class FuseHook(Hook):
-    """Tests a copy of the model made faster by :func:`.fuse_for_inference`, and puts the model back.
+    """Run tests with the faster copy of the model that :func:`.fuse_for_inference` returns.
 
     Args:
         dtype (str): 'float32', 'bfloat16' or 'float16'.
     """
 
-    priority = 'VERY_LOW'  # after the weights of EMAHook are in the model
+    priority = 'VERY_LOW'  # after EMAHook has swapped in its weights
 
     def __init__(self, dtype: str = 'float32') -> None:
         self.dtype = getattr(torch, dtype)
 
     def before_test_epoch(self, runner: Runner) -> None:
-        """Put the copy in the model's place."""
+        """Replace the model by its copy."""
         self.model = runner.model
         runner.model = fuse_for_inference(unwrap(runner.model), self.dtype)
 
     def after_test_epoch(self, runner: Runner, metrics: dict[str, float] | None = None) -> None:
-        """Put the model back."""
+        """Restore the model."""
         runner.model = self.model
         del self.model

@@ -1,4 +1,4 @@
-"""SIGTERM: save, then exit."""
+"""Save and exit on SIGTERM."""
 
 import os
 import signal
@@ -20,19 +20,20 @@ EXIT_CODE = 128 + signal.SIGTERM
 
 
 class LeaveProcessGroup:
-    """A ``worker_init_fn`` that puts a data loading worker out of the reach of signals for the training process.
+    """A ``worker_init_fn`` that moves a data loading worker to its own process group.
 
-    torchrun sends them to the group, and the training process needs its workers to end well. They still end with it, as
-    they watch it.
+    torchrun sends signals to the process group, but the training process needs its workers until it has saved. Workers
+    still exit with the training process because they monitor it.
 
     Args:
-        then (Callable, optional): Another ``worker_init_fn``, called next.
+        then (Callable, optional): Another ``worker_init_fn`` to call afterwards.
     """
 
     def __init__(self, then: Callable[[int], None] | None) -> None:
         self.then = then
 
     def __call__(self, worker_id: int) -> None:
+        """Run in a worker when it starts."""
         if hasattr(os, 'setpgid'):
             os.setpgid(0, 0)
         if self.then is not None:
@@ -41,20 +42,20 @@ class LeaveProcessGroup:
 
 @HOOKS.register_module()
 class SaveAndExitHook(Hook):
-    """On SIGTERM, finishes the iteration, saves ``interrupted.pth``, and exits with code 143.
+    """On SIGTERM, finish the iteration, save ``interrupted.pth`` and exit with code 143.
 
-    All processes leave after the same iteration. During validation nothing is saved, as the epoch's checkpoint has all
-    but the validation, which is made up for on resuming.
+    All processes exit after the same iteration. During validation nothing is saved: training resumes from the
+    checkpoint of the epoch, and :class:`.ResumableTrainLoop` repeats the validation.
     """
 
-    priority = 80  # after schedulers have stepped, before CheckpointHook saves that validation is over
+    priority = 80  # after ParamSchedulerHook, before CheckpointHook saves that validation is done
 
     def __init__(self) -> None:
         self.asked = False
         self.previous: Any = None
 
     def before_train(self, runner: Runner) -> None:
-        """Listen, before there are data loading workers."""
+        """Install the signal handler before workers start."""
         for loop in filter(None, (runner.train_loop, runner.val_loop)):
             loop.dataloader.worker_init_fn = LeaveProcessGroup(loop.dataloader.worker_init_fn)
         if threading.current_thread() is threading.main_thread():
@@ -64,7 +65,7 @@ class SaveAndExitHook(Hook):
         self.asked = True
 
     def after_train_iter(self, runner: Runner, *args, **kwargs) -> None:
-        """Save and exit where any process was asked to."""
+        """Save and exit if any process has received SIGTERM."""
         asked = torch.tensor(int(self.asked))
         all_reduce(asked, 'max')
         if asked:
@@ -75,39 +76,39 @@ class SaveAndExitHook(Hook):
             _exit(runner, f'after iteration {runner.iter + 1}; saved {NAME}')
 
     def after_val_iter(self, runner: Runner, *args, **kwargs) -> None:
-        """Exit."""
+        """Exit if this process has received SIGTERM."""
         if self.asked:
             _exit(runner, 'during validation')
 
     def after_val_epoch(self, runner: Runner, metrics: dict | None = None) -> None:
-        """Note that this epoch is validated, for what is saved from here on."""
+        """Record in the message hub that this epoch is validated."""
         runner.message_hub.update_info('epoch_to_validate', False)
 
     def after_train(self, runner: Runner) -> None:
-        """Remove what an earlier interruption has left, unless nothing was saved since; stop listening."""
+        """Remove the checkpoint of an earlier interruption if a newer one exists, and restore the signal handler."""
         if is_main_process() and _last(runner.work_dir) != NAME:
             (Path(runner.work_dir) / NAME).unlink(missing_ok=True)
         self.stop_listening()
 
     def stop_listening(self) -> None:
-        """Let SIGTERM do what it did before; call it when training fails, too."""
+        """Restore the previous handler of SIGTERM. Call it when training fails, too."""
         if self.previous is not None:
             signal.signal(signal.SIGTERM, self.previous)
             self.previous = None
 
 
 def point_to(work_dir: str, name: str) -> None:
-    """Make the checkpoint ``name`` the one that ``--resume`` goes on from."""
+    """Make ``name`` the checkpoint that ``--resume`` loads."""
     with atomic_write(Path(work_dir) / 'last_checkpoint') as file:
         file.write_text(str(Path(work_dir) / name))
 
 
 def _last(work_dir: str) -> str:
-    """Name of the checkpoint that ``--resume`` goes on from; '' without one."""
+    """Return the name of the checkpoint that ``--resume`` loads, '' if there is none."""
     pointer = Path(work_dir) / 'last_checkpoint'
     return Path(pointer.read_text().strip()).name if pointer.exists() else ''
 
 
 def _exit(runner: Runner, when: str) -> None:
-    runner.logger.info(f'Stopped by SIGTERM {when}; --resume goes on from there.')
+    runner.logger.info(f'Stopped by SIGTERM {when}; continue with --resume.')
     raise SystemExit(EXIT_CODE)

@@ -1,4 +1,4 @@
-"""The end of a portion of training: a point of the curve, and a checkpoint that is there as a whole or not at all."""
+"""End a portion of training with a point of the curve and an atomically written checkpoint."""
 
 import math
 import time
@@ -20,15 +20,15 @@ CHECKPOINT = 'checkpoint.pth'
 
 @HOOKS.register_module()
 class PortionHook(Hook):
-    """Ends an iteration-based training after each validation, so that resuming it is the next portion.
+    """Stop iteration-based training after each validation. Resuming it trains the next portion.
 
-    The curve is a list in the message hub, hence in the checkpoint: ``videos``, ``seconds``, ``loss`` (mean of the
-    portion), the metrics, and the mean ``shift`` and ``variation`` (called ``motion``) of the regions of all plugins in
-    cells, see :func:`.region_numbers`. The sampler has to start where the run is. Random numbers are seeded anew in
-    each portion, so that a run which was interrupted ends like one that was not.
+    Each portion appends a point to the curve, a list in the message hub and so in the checkpoint. A point has
+    ``videos``, ``seconds``, ``loss`` (mean over the portion), the metrics, and mean ``shift`` and ``variation`` (named
+    ``motion``) of the regions of all plugins in cells, see :func:`.region_numbers`. The sampler must start at the
+    position of the run. Random generators are seeded in each portion, so interrupted runs give identical results.
 
     Raises:
-        FloatingPointError: If the loss is not finite any more; nothing of the portion is kept.
+        FloatingPointError: If the mean loss is not finite. The portion is not saved.
     """
 
     priority = 'LOWEST'
@@ -37,8 +37,8 @@ class PortionHook(Hook):
         self.began = time.monotonic()
 
     def before_train(self, runner: Runner) -> None:
-        """Let the loop skip nothing; see where the regions are before the first portion."""
-        set_random_seed((runner.seed * 100_003 + runner.iter) % 2**32)  # NumPy's largest seed
+        """Keep the loop from skipping batches, and record the initial regions."""
+        set_random_seed((runner.seed * 100_003 + runner.iter) % 2**32)  # limit of NumPy's seeds
         self.first_iter, loop = runner.iter, runner.train_loop
         loop.dataloader_iterator = chain(repeat(None, runner.iter), loop.dataloader_iterator)
         if runner.iter == 0 and region_sources(runner.model):
@@ -46,13 +46,13 @@ class PortionHook(Hook):
             runner.message_hub.update_info('start', {path: c.mean((0, 1)).tolist() for path, c in self.centers.items()})
 
     def before_val_epoch(self, runner: Runner) -> None:
-        """Begin to record regions."""
+        """Start to record regions."""
         self.recording = ExitStack()
         regions = region_sources(runner.model)
         self.record = self.recording.enter_context(record_regions(runner.model)) if regions else {}
 
     def after_val_epoch(self, runner: Runner, metrics: dict[str, float] | None = None) -> None:
-        """Write down the point and save; end the portion."""
+        """Append the point, save, and end the portion."""
         self.recording.close()
         self.centers = {path: torch.cat([r.center for r in each]).cpu() for path, each in self.record.items()}
         if runner.iter == self.first_iter:
@@ -60,7 +60,7 @@ class PortionHook(Hook):
         hub = runner.message_hub
         loss = float(hub.get_scalar('train/loss').mean(runner.iter - self.first_iter))
         if not math.isfinite(loss):
-            raise FloatingPointError(f'the loss in {runner.work_dir} is {loss}; lower its learning rate')
+            raise FloatingPointError(f'the loss in {runner.work_dir} is {loss}, not finite; lower the learning rate')
         curve = hub.get_info('curve', [])
         seconds = time.monotonic() - self.began + (curve[-1]['seconds'] if curve else 0)
         point = dict(videos=runner.iter * runner.train_dataloader.batch_size, seconds=seconds, loss=loss)

@@ -1,4 +1,4 @@
-"""What a training starts from, in numbers."""
+"""Validate before training."""
 
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
@@ -8,9 +8,9 @@ from dyreg_mmaction.registry import HOOKS
 
 @HOOKS.register_module()
 class ValidateAtStartHook(Hook):
-    """Validates once before the first iteration, so that what training changes can be seen; not where one resumes."""
+    """Validate once before the first iteration, but not on resuming."""
 
-    priority = 'LOWEST'  # once the others are ready for a validation
+    priority = 'LOWEST'  # after all other hooks are initialized
 
     def before_train(self, runner: Runner) -> None:
         """Run the validation loop, if there is one."""

@@ -1,4 +1,4 @@
-"""What becomes of the regions while a model is trained."""
+"""Log statistics of regions during training."""
 
 from contextlib import ExitStack
 
@@ -13,25 +13,31 @@ from dyreg_mmaction.models.unwrap import unwrap
 from dyreg_mmaction.ops import Regions
 from dyreg_mmaction.registry import HOOKS
 
-REST, HEAP = 0.005, 0.02  # of the frame: what moves less rests, what is spread less is a heap
+# fractions of the frame: regions that move less are static, nodes that spread less have collapsed
+STATIC, COLLAPSED = 0.005, 0.02
 
 
 @HOOKS.register_module()
 class WatchRegionsHook(Hook):
-    """Logs numbers of the regions of each plugin that learns them, and says early when something is wrong with them.
+    """Log statistics of the learned regions of each plugin, and warn early if they are static or collapsed.
 
-    In parts of the frame, as means over the clips of an iteration, by the path of the plugin: ``shift`` of centres from
-    where they were at the start, ``motion`` of a centre within its clip (standard deviation), ``spread`` of a frame's
-    centres around their mean, ``half_size``; and ``residual``, the mean size of the scale that writes nodes back, 0 at
-    the start. They come from the training's own forward, once in ``interval`` iterations, and stand in the log and in
-    all visual backends; numbers of single nodes, that region losses measure, in the latter alone.
+    The statistics are means over the clips of an iteration, as fractions of the frame, under the path of the plugin:
 
-    When ``warn_at`` of the training is done, one sentence says which regions do not move, or which nodes lie on one
-    another, and what to try.
+    - ``shift``: distance of centers from their initial position.
+    - ``motion``: standard deviation of a center within its clip.
+    - ``spread``: standard deviation of the centers of a frame around their mean.
+    - ``half_size``: mean half size of regions.
+    - ``residual``: mean absolute scale of the norm that adds nodes to the features, 0 at the start.
+
+    They are recorded in the forward pass of training every ``interval`` iterations, and written to the log and all
+    visualization backends. Values of single nodes, which region losses report, are written to the backends only.
+
+    After the fraction ``warn_at`` of training a warning names plugins whose regions do not move or have collapsed to
+    one point, and suggests a fix.
 
     Args:
-        interval (int): Iterations from one look to the next; that of LoggerHook is as often as it can be seen.
-        warn_at (float): Part of the training, in 0..1.
+        interval (int): Iterations between two measurements. More often than LoggerHook logs has no effect.
+        warn_at (float): Fraction of training after which to warn, in 0..1.
     """
 
     def __init__(self, interval: int = 10, warn_at: float = 0.1) -> None:
@@ -41,7 +47,7 @@ class WatchRegionsHook(Hook):
         self.record: dict[str, list[Regions]] = {}
 
     def before_train(self, runner: Runner) -> None:
-        """Find the plugins; warn only where the time for it is still to come."""
+        """Find the plugins, and disable the warning if its iteration has passed."""
         model = unwrap(runner.model)
         learning = {path: source for path, source in region_sources(model).items() if list(source.parameters())}
         owners = {getattr(module, 'regions', None): module for module in model.modules()}
@@ -49,15 +55,15 @@ class WatchRegionsHook(Hook):
         self.warned = runner.iter > self._warn_iter(runner)
 
     def before_train_iter(self, runner: Runner, batch_idx: int, data_batch: dict | None = None) -> None:
-        """Listen to the forward, where it is to be looked at."""
-        looks = runner.iter == 0 or self.every_n_train_iters(runner, self.interval) or self._warns(runner)
-        if self.plugins and looks:
+        """Record the forward pass if its regions are needed."""
+        is_due = runner.iter == 0 or self.every_n_train_iters(runner, self.interval) or self._warns(runner)
+        if self.plugins and is_due:
             self.record = self.stack.enter_context(record_regions(unwrap(runner.model)))
 
     def after_train_iter(
         self, runner: Runner, batch_idx: int, data_batch: dict | None = None, outputs: dict | None = None
     ) -> None:
-        """Log the numbers."""
+        """Log the statistics."""
         self.stack.close()
         if not self.record:
             return
@@ -81,7 +87,7 @@ class WatchRegionsHook(Hook):
             runner.visualizer.add_scalars({f'{key}_{i}': each for i, each in enumerate(values)}, step=runner.iter + 1)
 
     def _start(self, runner: Runner, path: str, regions: Regions) -> Tensor:
-        """Mean centres of the nodes at the first look at a training, also after it was resumed."""
+        """Return the mean centers of the nodes in the first iteration, also after resuming."""
         key = f'{path}/start'
         if runner.message_hub.get_info(key) is None:
             runner.message_hub.update_info(key, regions.center.detach().mean((0, 1)).tolist())
@@ -94,11 +100,13 @@ class WatchRegionsHook(Hook):
         return not self.warned and runner.iter == self._warn_iter(runner)
 
     def _warn(self, runner: Runner, path: str, regions: Regions, numbers: dict[str, Tensor]) -> None:
-        center = regions.center.detach().flatten(0, 1)  # over clips and frames, so that one set a clip may move too
+        center = regions.center.detach().flatten(
+            0, 1
+        )  # over clips and frames, as regions may be constant within a clip
         moves = center.std(0, correction=0).norm(dim=-1).max().item()
         after = f'after {runner.iter + 1} of {runner.max_iters} iterations'
         source = self.plugins[path].regions
-        if moves < REST and not isinstance(source, StaticRegions):  # which are the same for all clips
+        if moves < STATIC and not isinstance(source, StaticRegions):  # static by definition
             advice = (
                 'a larger weight of region_losses'
                 if getattr(unwrap(runner.model), 'region_losses', None)
@@ -108,12 +116,12 @@ class WatchRegionsHook(Hook):
             if hasattr(source, 'predictor'):
                 advice += ', or a higher learning rate of regions.predictor.alpha'
             runner.logger.warning(
-                f'regions of plugin {path!r} do not move: {after} no centre differs by more than {moves:.4f} of the '
-                f'frame between clips and frames; try {advice}'
+                f'regions of plugin {path!r} do not move: {after} the largest standard deviation of a center over '
+                f'clips and frames is {moves:.4f} of the frame; try {advice}'
             )
-        elif len(regions.center[0, 0]) > 1 and (spread := numbers['spread'].item()) < HEAP:
+        elif len(regions.center[0, 0]) > 1 and (spread := numbers['spread'].item()) < COLLAPSED:
             runner.logger.warning(
-                f'all nodes of plugin {path!r} lie on one another: {after} their centres are {spread:.4f} of the frame '
-                "from their mean; try regions=dict(type='DynamicRegions', reference='grid'), or "
+                f'all nodes of plugin {path!r} have collapsed to one point: {after} their centers spread by '
+                f"{spread:.4f} of the frame; try regions=dict(type='DynamicRegions', reference='grid'), or "
                 "region_losses=[..., dict(type='CenterRepulsion', weight=0.3)] of RegionRecognizer2D (or 3D)"
             )

@@ -1,4 +1,4 @@
-"""The frames of a clip: the same number for backbone, head and pipelines, or told by each batch."""
+"""The clip length is the same in backbone, head and pipelines, or read from each batch."""
 
 import pytest
 from mmengine.config import Config
@@ -61,13 +61,15 @@ def test_models_without_plugins_are_left_alone():
         check_num_segments(cfg)
     with DefaultScope.overwrite_default_scope('mmaction'):
         stock = dict(type='ResNetTSM', depth=18, num_segments=8, pretrained2d=False)
-        MODELS.build(dict(cfg.model, backbone=stock))  # a head of 4, which MMAction2 accepts
+        MODELS.build(dict(cfg.model, backbone=stock))  # MMAction2 accepts a head with num_segments=4
 
 
 def test_pipelines_must_tell_the_frames_that_each_batch_has():
     cfg = config(backbone='batch', train=3, test=25)
     cfg.model.backbone.type, cfg.model.cls_head = 'DyRegResNet', dict(type='TSNHead')
-    with pytest.raises(ValueError, match='told the frames of a clip by val_dataloader.dataset.dataset.pipeline.3'):
+    with pytest.raises(
+        ValueError, match='needs the clip length, which val_dataloader.dataset.dataset.pipeline.3 does not pack'
+    ):
         check_num_segments(cfg)
     for name in ('val', 'test'):
         cfg[f'{name}_dataloader'].dataset.dataset.pipeline[3].meta_keys = ('num_clips', 'clip_len')

@@ -1,4 +1,4 @@
-"""The frame size that a plugged backbone is built for is that of its training pipeline."""
+"""The training pipeline produces the frame size that the backbone is built for."""
 
 import warnings
 from pathlib import Path

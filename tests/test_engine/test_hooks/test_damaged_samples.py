@@ -1,4 +1,4 @@
-"""A training with damaged videos logs, counts and limits them; a test scores them as wrong and lists them."""
+"""Damaged videos are logged, counted and limited in training, and count as wrong in tests."""
 
 import re
 import shutil
@@ -25,7 +25,7 @@ STAGE = dict(num_stages=1, strides=(1,), dilations=(1,), out_indices=(0,))
 
 @pytest.fixture(scope='module')
 def videos(tmp_path_factory) -> Path:
-    """Twenty videos of three classes; number 4 is cut off, number 9 is missing."""
+    """Twenty videos of three classes. Number 4 is truncated, number 9 is missing."""
     folder = tmp_path_factory.mktemp('videos')
     frames = np.random.default_rng(0).integers(0, 255, (8, 32, 32, 3), dtype=np.uint8)
     write_video(folder / '0.webm', frames, fps=12)
@@ -76,7 +76,7 @@ def config(videos: Path, work_dir: Path, limit: float | None) -> Config:
 
 
 class KeepScores(Hook):
-    """Keeps what the evaluator gets."""
+    """Evaluator that keeps its inputs."""
 
     def __init__(self):
         self.samples = []
@@ -106,7 +106,7 @@ def test_above_the_limit_it_stops_in_a_sentence(videos, tmp_path):
     with DefaultScope.overwrite_default_scope('mmaction'):
         with pytest.raises(
             RuntimeError,
-            match=r'2 training samples .* cannot be read, more than the limit of 5% of 20: .*4.webm, .*9.webm; mend',
+            match=r'2 training samples .* cannot be read, more than the limit of 5% of 20: .*4.webm, .*9.webm; fix',
         ):
             runner.train()
 
@@ -116,7 +116,7 @@ def test_in_a_test_they_are_wrong_whatever_the_model_says(videos, tmp_path):
     runner = build_runner(cfg)
     with torch.no_grad():
         runner.model.cls_head.fc_cls.weight.zero_()
-        runner.model.cls_head.fc_cls.bias.copy_(torch.tensor([0.0, 1.0, 0.0]))  # right for 1, 4, 7, ...
+        runner.model.cls_head.fc_cls.bias.copy_(torch.tensor([0.0, 1.0, 0.0]))  # correct for 1, 4, 7, ...
     keep = KeepScores()
     runner.register_hook(keep)
     with DefaultScope.overwrite_default_scope('mmaction'):
@@ -151,7 +151,7 @@ def test_batches_and_outputs_of_a_users_own_kind_are_left_alone(videos, tmp_path
 
 @pytest.mark.slow
 def test_three_processes_list_each_once(videos, tmp_path):
-    """The twenty-first sample, of the third process, is the first one again."""
+    """The twenty-first sample, in the third process, repeats the first one."""
     (tmp_path / 'list.txt').write_text('9.webm 0\n' + (videos / 'list.txt').read_text().partition('\n')[2])
     cfg = config(videos, tmp_path, limit=None)
     cfg.test_dataloader.dataset.ann_file = str(tmp_path / 'list.txt')
@@ -167,7 +167,7 @@ def test_three_processes_list_each_once(videos, tmp_path):
 
 
 class SwitchPipeline(Hook):
-    """Replaces the pipeline of the training after its first epoch, as those of detectors do, and asks the dataset."""
+    """Replace the training pipeline after the first epoch, as detectors do, and access the dataset."""
 
     def before_train_epoch(self, runner):
         dataset = runner.train_dataloader.dataset
@@ -206,5 +206,5 @@ def test_a_hook_of_the_config_is_the_only_one(videos, tmp_path):
 
 
 def test_a_limit_that_is_no_share_is_refused():
-    with pytest.raises(ValueError, match='limit=5 is the share of damaged samples, from 0 to 1'):
+    with pytest.raises(ValueError, match='limit=5 must be a fraction from 0 to 1'):
         DamagedSamples(limit=5)

@@ -1,4 +1,4 @@
-"""A loss or gradient that is not finite never reaches the weights, and what made it is named."""
+"""Non-finite losses and gradients do not reach the weights, and the error names the module."""
 
 import re
 
@@ -14,7 +14,7 @@ from dyreg_mmaction.engine import FiniteHook
 
 
 class Root(nn.Module):
-    """Asked to, it passes a gradient back that is not finite."""
+    """Layer that can return a non-finite gradient."""
 
     def forward(self, x, flag):
         return x + (x - x.detach()).sqrt() if flag else x
@@ -43,16 +43,28 @@ class Net(BaseModel):
 
 GOOD = [[0.3, -0.2], [0.9, 0.4], [-0.5, 0.6]]
 FAULTS = {
-    'value': ([-60.0, 0.0], r'the loss .loss. is not finite in iteration 2: log \(Log\) makes the first such value'),
-    'input': ([float('nan'), 0.0], r'the loss .*: what goes into data_preprocessor \(BaseDataPreprocessor\) is'),
-    'gradient': ([7.0, 0.0], r'the gradient of norm.bias .*: root \(Root\) makes the first such gradient'),
-    'parameter': ([8.0, 0.0], 'the gradient of start is not finite in iteration 2: what modules give and pass back'),
+    'value': (
+        [-60.0, 0.0],
+        r'the loss .loss. is not finite in iteration 2: the first such value is in the output of log \(Log\)',
+    ),
+    'input': (
+        [float('nan'), 0.0],
+        r'the loss .*: the first such value is in the input of data_preprocessor \(BaseData',
+    ),
+    'gradient': (
+        [7.0, 0.0],
+        r'the gradient of norm.bias .*: the first such gradient is in the backward pass of root \(Root\)',
+    ),
+    'parameter': (
+        [8.0, 0.0],
+        'the gradient of start is not finite in iteration 2: outputs and gradients of all modules',
+    ),
 }
 
 
 @OPTIM_WRAPPERS.register_module(force=True)
 class ScaledWrapper(OptimWrapper):
-    """AmpOptimWrapper's scaling, which MMEngine has for GPUs only, with a first scale far too large."""
+    """Loss scaling of AmpOptimWrapper on the CPU, with an initial scale that overflows."""
 
     def __init__(self, **kwargs):
         super().__init__(**kwargs)
@@ -100,7 +112,7 @@ def equal(a, b):
 def test_the_first_fault_stops_before_the_optimiser_steps(fault, tmp_path):
     sample, message = FAULTS[fault]
     *stopped, error = train(tmp_path / 'bad', [GOOD[0], sample, GOOD[1]])
-    assert re.search(message, error) and '\n' not in error and 'no weight has changed' in error
+    assert re.search(message, error) and '\n' not in error and 'the weights are unchanged' in error
     *before, _ = train(tmp_path / 'good', GOOD[:1])
     parameters = dict(Net().named_parameters())
     assert all(torch.equal(stopped[0][name], before[0][name]) for name in parameters)
@@ -119,7 +131,7 @@ def test_skips_are_counted_in_a_row(tmp_path):
     *_, error = train(tmp_path / 'apart', [GOOD[0], sample, GOOD[1], sample, GOOD[2]], skips=1)
     assert error is None
     *_, error = train(tmp_path / 'row', [GOOD[0], sample, sample], skips=1)
-    assert ', 2 in a row' in error
+    assert ', in 2 consecutive iterations' in error
 
 
 @pytest.mark.parametrize('fault', ['value', None])
@@ -127,7 +139,7 @@ def test_overflow_under_a_scaled_loss_is_the_scalers(fault, tmp_path):
     samples = [*GOOD, *GOOD] if fault is None else [*GOOD, FAULTS[fault][0]]
     state, _, error = train(tmp_path, samples, type='ScaledWrapper')
     assert (error is None) == (fault is None)
-    assert not torch.equal(state['head.weight'], Net().head.weight)  # it has stepped once the scale was right
+    assert not torch.equal(state['head.weight'], Net().head.weight)  # steps once the scale has decreased
 
 
 def test_accumulated_gradients_are_dropped_with_the_loss(tmp_path):
@@ -137,5 +149,5 @@ def test_accumulated_gradients_are_dropped_with_the_loss(tmp_path):
 
 @pytest.mark.parametrize('skips', [-1, 0.5, None])
 def test_skips_is_a_number(skips):
-    with pytest.raises(ValueError, match='skips=.* must be a whole number'):
+    with pytest.raises(ValueError, match='skips=.* must be an integer'):
         FiniteHook(skips)

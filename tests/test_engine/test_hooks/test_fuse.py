@@ -1,4 +1,4 @@
-"""Testing with a faster copy of the model."""
+"""Test with a faster copy of the model."""
 
 import copy
 

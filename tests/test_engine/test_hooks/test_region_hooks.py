@@ -1,4 +1,4 @@
-"""Hooks that let regions be measured and seen during a run."""
+"""Hooks that attach and draw regions during a run."""
 
 from pathlib import Path
 

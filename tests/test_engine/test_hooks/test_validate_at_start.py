@@ -1,4 +1,4 @@
-"""A validation before the first iteration, and none before a resumed one."""
+"""Validation runs before the first iteration, but not before a resumed one."""
 
 from pathlib import Path
 
@@ -34,5 +34,5 @@ def test_it_validates_before_the_first_iteration_only(tmp_path):
     values, _ = first.message_hub.get_scalar('val/object/dist_r').data
     assert len(values) == 2 and first.iter == 2
     again = run(tmp_path / 'again', 4, resume=True, load_from=str(Path(first.work_dir) / 'iter_2.pth'))
-    # that at the start, as the checkpoint was saved before the validation, and one at the end
+    # the interrupted one, as the checkpoint was saved before it, and one at the end
     assert len(again.message_hub.get_scalar('val/object/dist_r').data[0]) == 2

@@ -1,4 +1,4 @@
-"""What the log says of the regions of a training, and its early warnings."""
+"""Logged statistics of regions and early warnings."""
 
 import json
 from pathlib import Path
@@ -17,7 +17,7 @@ MOTION = dict(type='MotionLikelihood', weight=1.0)
 
 
 def run(work_dir, iterations=6, regions=GRID, lr=0.05, prepare=None, region_losses=(MOTION,), **kwargs):
-    """A trained runner; ``prepare`` may change its model first."""
+    """Return a runner after training. ``prepare`` can change its model first."""
     model = recognizer(regions, dict(type='FixedRegions'), region_losses=region_losses)
     loader = dict(dataset=digits(4), batch_size=2, num_workers=0, sampler=dict(type='DefaultSampler', shuffle=False))
     hooks = [dict(type='WatchRegionsHook', interval=2, warn_at=0.5)]
@@ -57,7 +57,7 @@ def test_they_start_at_the_grid_and_leave_it(trained):
     shift, motion, spread, half, residual = (history(trained, name) for name in NUMBERS)
     assert shift[0] == 0 < 0.005 < shift[-1]
     assert motion[0] == 0 < motion[-1]
-    assert spread[0] == pytest.approx(0.125**0.5)  # 2 x 2 nodes, a quarter of the frame from the middle along each axis
+    assert spread[0] == pytest.approx(0.125**0.5)  # 2 x 2 nodes at distance 0.25 from the middle along each axis
     assert half[0] == pytest.approx(1 / 6 + 2 / 16)
     assert residual[0] < residual[-1]
 
@@ -101,7 +101,9 @@ def test_a_resumed_training_goes_on_from_the_same_start(tmp_path):
 )
 def test_regions_that_rest_are_named_with_what_to_try(tmp_path, losses, advice):
     (sentence,) = listen(tmp_path, lr=0.0, region_losses=losses)
-    assert sentence.startswith("regions of plugin 'layer1.0' do not move: after 3 of 6 iterations no centre differs by")
+    assert sentence.startswith(
+        "regions of plugin 'layer1.0' do not move: after 3 of 6 iterations the largest standard deviation"
+    )
     assert advice in sentence
 
 
@@ -117,7 +119,7 @@ def test_nodes_on_one_another_are_named_with_what_to_try(tmp_path):
         plugin.regions.predictor.alpha.fill_(2)
 
     (sentence,) = listen(tmp_path, prepare=alike, regions=dict(GRID, reference='center'), lr=0.0)
-    assert sentence.startswith("all nodes of plugin 'layer1.0' lie on one another: after 3 of 6 iterations")
+    assert sentence.startswith("all nodes of plugin 'layer1.0' have collapsed to one point: after 3 of 6 iterations")
     assert "reference='grid'" in sentence and 'CenterRepulsion' in sentence
 
 
@@ -126,7 +128,7 @@ def test_regions_that_do_well_are_not_named(tmp_path):
 
 
 def listen(work_dir, **kwargs):
-    """Warnings of the hook in a run."""
+    """Return the warnings of the hook in a run."""
     run(work_dir, **kwargs)
     (log,) = work_dir.glob('*/*.log')
     lines = [line.partition('WARNING - ')[2] for line in log.read_text().splitlines()]
