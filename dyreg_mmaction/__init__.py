@@ -1,11 +1,11 @@
-"""DyReg-GNN and its relatives for MMAction2: ``custom_imports = dict(imports=['dyreg_mmaction'])`` is all it takes.
+"""DyReg-GNN and RSTG for MMAction2. Add ``custom_imports = dict(imports=['dyreg_mmaction'])`` to a config.
 
-Datasets, hooks, metrics and visualizers are imported by the registries when a config first asks for one.
+The registries import datasets, hooks, metrics and visualizers when a config first refers to one.
 """
 
 from . import compat
 
-compat.apply_repairs()  # before anything of MMAction2 is imported
+compat.apply_repairs()  # before any module of MMAction2 is imported
 
 from . import checkpoints, models, registry  # noqa: E402
 from .inference import fuse_for_inference  # noqa: E402

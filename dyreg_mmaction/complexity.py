@@ -1,4 +1,4 @@
-"""The clip that a config's model takes, and the multiply-adds it costs, counted on tensors without data."""
+"""Input shape of a config's model and its number of multiply-adds, computed with fake tensors."""
 
 from collections.abc import Iterator, Sequence
 
@@ -19,12 +19,20 @@ aten = torch.ops.aten
 def count(
     model: BaseRecognizer, input_shape: tuple[int, ...], modules: Sequence[nn.Module] = ()
 ) -> tuple[int, list[int]]:
-    """Multiply-adds of a recogniser for one clip, and those of some of its modules.
+    """Count the multiply-adds of a recognizer for one clip.
 
-    No arithmetic is done: shapes alone run through the model, in eval mode, with boxes for the nodes that want them.
+    The model runs in eval mode on fake tensors, which have a shape but no data. Nodes that need boxes get boxes.
+
+    Args:
+        model (BaseRecognizer): The model.
+        input_shape (tuple[int, ...]): (M, C, H, W) for 2D recognizers, (M, C, T, H, W) for 3D recognizers.
+        modules (Sequence[nn.Module]): Sub-modules to count separately.
+
+    Returns:
+        tuple[int, list[int]]: Multiply-adds of the model and of each sub-module.
 
     Raises:
-        ValueError: If the model cannot run on such a clip.
+        ValueError: If the model cannot run on this shape.
     """
     spent = dict.fromkeys(modules, 0)
     with FakeTensorMode(allow_non_fake_inputs=True), torch.no_grad(), _Counter() as counter:
@@ -44,8 +52,8 @@ def count(
                 model.extract_feat(torch.empty(1, *input_shape), stage='head')
         except Exception as error:
             raise ValueError(
-                f'{type(model).__name__} does not run on a clip of shape {input_shape}: {error}; give the shape of a '
-                'clip, (M, C, H, W) for 2D recognisers and (M, C, T, H, W) for 3D ones'
+                f'{type(model).__name__} does not run on a clip of shape {input_shape}: {error}; pass the shape of a '
+                'clip, (M, C, H, W) for 2D recognizers or (M, C, T, H, W) for 3D recognizers'
             ) from error
         finally:
             for module in training:
@@ -56,14 +64,14 @@ def count(
 
 
 def _boxes(model: nn.Module, input_shape: tuple[int, ...]) -> Tensor:
-    """Boxes of as many nodes, frames and clips as any of the model's modules may ask for."""
+    """Return boxes with the largest numbers of clips, frames and nodes that any module uses."""
     num_nodes = max((module.num_nodes for module in model.modules() if isinstance(module, BoxRegions)), default=0)
-    clips = input_shape[0]  # (M,C,H,W) is one clip of M frames, or several; (M,C,T,H,W) is M of T
+    clips = input_shape[0]  # (M,C,H,W): M frames of one or more clips; (M,C,T,H,W): M clips of T frames
     return torch.zeros(clips, input_shape[2] if len(input_shape) == 5 else clips, num_nodes, 4)
 
 
 class _Counter(FlopCounterMode):
-    """torch's counter, with batch norms, and with the recurrent nets and the products that oneDNN takes on the CPU."""
+    """PyTorch's counter extended by batch norms and by oneDNN's recurrent and linear layers."""
 
     def __init__(self) -> None:
         norms = (aten.native_batch_norm, aten._native_batch_norm_legit_no_training)
@@ -74,7 +82,7 @@ class _Counter(FlopCounterMode):
 
     @property
     def macs(self) -> int:
-        """So far; torch counts multiplications and additions one by one."""
+        """Multiply-adds counted so far. PyTorch counts multiplications and additions separately."""
         return self.get_total_flops() // 2
 
 
@@ -91,16 +99,16 @@ def _fused_rnn(shape: torch.Size, weight_ih: torch.Size, weight_hh: torch.Size, 
 
 
 def clip_shape(cfg: Config) -> tuple[int, ...]:
-    """Shape of one clip, one view of it, as the validation pipeline of a config makes it.
+    """Return the shape of one view of a clip, as the validation pipeline of a config produces it.
 
-    Blank frames of a video that is long enough and 4:3 stand for the data; datasets that generate their frames do so.
+    The pipeline runs on blank frames of a 4:3 video of 300 frames, or on a sample of a dataset that generates frames.
 
     Raises:
-        ValueError: If the config has no pipeline, or one that needs more than frames.
+        ValueError: If the config has no pipeline, or the pipeline needs more than frames.
     """
     loader = next((cfg[name] for name in LOADERS if cfg.get(name)), None)
     if loader is None:
-        raise ValueError(f'the config has none of {", ".join(LOADERS)}; give the shape of a clip')
+        raise ValueError(f'the config has none of {", ".join(LOADERS)}; pass the shape of a clip')
     dataset = loader.dataset
     while 'pipeline' not in dataset and 'dataset' in dataset:
         dataset = dataset.dataset
@@ -117,7 +125,7 @@ def clip_shape(cfg: Config) -> tuple[int, ...]:
         return (per_view if frames.ndim == 4 else 1, *frames.shape[1:])
     except Exception as error:
         raise ValueError(
-            f'the pipeline of {dataset.get("type")} does not tell the shape of a clip ({error}); give it'
+            f'the pipeline of {dataset.get("type")} does not determine the shape of a clip ({error}); pass the shape'
         ) from error
 
 
@@ -125,7 +133,7 @@ LOADERS = ('val_dataloader', 'test_dataloader', 'train_dataloader')
 
 
 def _on_frames(pipeline: Sequence[dict]) -> Iterator[dict]:
-    """The steps of a pipeline that concern frames: no boxes are loaded, nothing is packed."""
+    """Yield the transforms of a pipeline that process frames, without loading boxes and packing."""
     for step in pipeline:
         if step['type'] in ('WithBoxes', 'WithNeighbours'):
             yield from _on_frames(step['transforms'])
@@ -134,7 +142,7 @@ def _on_frames(pipeline: Sequence[dict]) -> Iterator[dict]:
 
 
 def _blank_video(sampling: list[dict]) -> dict:
-    """What a decoder hands on, for the frames that ``sampling`` asks for."""
+    """Return the output of a decoder with the frames that ``sampling`` selects, all blank."""
     size = (240, 320)
     video = dict(total_frames=300, start_index=0, avg_fps=30, modality='RGB', original_shape=size, img_shape=size)
     sample = _run([step for step in sampling if not step['type'].endswith('Init')], video)

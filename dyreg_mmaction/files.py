@@ -1,4 +1,4 @@
-"""Atomic writes: a file is the old one or the complete new one, whatever happens meanwhile."""
+"""Write files atomically."""
 
 import os
 import shutil
@@ -9,24 +9,26 @@ from pathlib import Path
 
 @contextmanager
 def atomic_write(path: str | os.PathLike, sync: bool = False, concurrent: bool = True) -> Iterator[Path]:
-    """Yield a temporary path beside ``path``, which replaces it when the context ends without an error.
+    """Write a file atomically: at any time ``path`` is either the old or the complete new file.
+
+    The context yields a temporary path in the same folder. It replaces ``path`` if the context ends without an error.
 
     .. code:: python
 
         with atomic_write('results.json') as file:
             file.write_text(json.dumps(results))
 
-    The temporary file is hidden and ends in ``.part``. It is removed after an error. The permissions of a file that is
-    replaced are kept.
+    The temporary file is hidden and ends in ``.part``. It is removed after an error. The permissions of ``path`` are
+    kept.
 
     Args:
-        path (str | os.PathLike): The file to write.
-        sync (bool): Whether to flush file and folder to the disk, so that the file also survives a loss of power.
-        concurrent (bool): Whether several processes may write ``path`` at once. Otherwise the temporary name is always
-            the same, so that the next write replaces what a killed process has left.
+        path (str | os.PathLike): File to write.
+        sync (bool): Whether to flush file and folder to the disk, so that the file survives a power failure.
+        concurrent (bool): Whether several processes may write ``path`` at the same time. If False, the temporary name
+            is fixed, so the next write replaces the file that a killed process left.
 
     Yields:
-        Path: The temporary path, in the same folder.
+        Path: The temporary path.
     """
     path = Path(path)
     part = path.with_name(f'.{path.name}.{os.getpid()}.part' if concurrent else f'.{path.name}.part')

@@ -1,4 +1,4 @@
-"""Progress of long work: a bar on a terminal, a line now and then in log files and notebooks."""
+"""Show progress: a bar on terminals, occasional lines in log files and notebooks."""
 
 import atexit
 import sys
@@ -10,18 +10,21 @@ from typing import TypeVar
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-EVERY = 10  # seconds from one line to the next
+INTERVAL = 10  # seconds between two lines
 
 Item = TypeVar('Item')
 
 
 def track(items: Iterable[Item], description: str, total: int | None = None) -> Iterator[Item]:
-    """Yield the items and show on stderr how many are done and how long the rest will take.
+    """Yield the items and show progress and remaining time on stderr.
 
     Args:
-        items: What to work on; an item is done when the next one is requested.
-        description: What is being done, such as 'Writing videos'.
-        total: Number of items; by default their length.
+        items (Iterable): Items to process. An item counts as done when the next one is requested.
+        description (str): Text of the progress bar, such as 'Writing videos'.
+        total (int, optional): Number of items. Defaults to ``len(items)``.
+
+    Yields:
+        Item: The items.
     """
     if total is None:
         assert isinstance(items, Sized)
@@ -38,10 +41,10 @@ def _show_bar(items: Iterable[Item], description: str, total: int, console: Cons
         TimeRemainingColumn(),
         console=console,
         speed_estimate_period=600,
-        redirect_stdout=sys.stdout.isatty(),  # prints appear above the bar; those to a file stay there
+        redirect_stdout=sys.stdout.isatty(),  # printed lines appear above the bar
     )
-    items = iter(items)  # starts the workers of a data loader, before the bar's thread as they are forked
-    atexit.register(bar.stop)  # shows the cursor again when an error ends the program
+    items = iter(items)  # forks the workers of a DataLoader before the bar starts its thread
+    atexit.register(bar.stop)  # restores the cursor after an error
     with bar:
         yield from bar.track(items, total, description=description)
     atexit.unregister(bar.stop)
@@ -51,7 +54,7 @@ def _print_lines(items: Iterable[Item], description: str, total: int, console: C
     start = printed = time.monotonic()
     for done, item in enumerate(items):
         now = time.monotonic()
-        if now - printed >= EVERY:
+        if now - printed >= INTERVAL:
             printed = now
             _print_line(description, done, total, now - start)
         yield item

@@ -1,4 +1,4 @@
-"""Registries of this package: children of MMAction2's, whose names can also be used without a scope."""
+"""Registries of this package: children of MMAction2's registries, usable without a scope."""
 
 import warnings
 
@@ -7,11 +7,11 @@ from mmengine.registry import Registry
 
 
 class _Registry(Registry):
-    """A child registry that shows its modules to its parent too.
+    """Child registry that also registers its modules in its parent.
 
-    MMAction2's configs carry ``default_scope = 'mmaction'``, under which a parent does not look into its children; so
-    ``type='DyRegGNN'`` would only be found as ``type='dyreg_mmaction.DyRegGNN'``. A name that others register in the
-    parent, before or after this package is imported, is theirs there, and ours then needs the scope.
+    MMAction2's configs have ``default_scope = 'mmaction'``, where ``type='DyRegGNN'`` is not found in child registries
+    and would have to be written as ``type='dyreg_mmaction.DyRegGNN'``. If another package registers the same name in
+    the parent, before or after this package is imported, the name refers to that class and ours needs the scope.
     """
 
     def __init__(self, *args, **kwargs):
@@ -27,7 +27,7 @@ class _Registry(Registry):
                 Registry._register_module(self.parent, module, name, force)
 
     def _register_for_others(self, module, module_name=None, force=False):
-        """The parent's ``_register_module``."""
+        """Replacement of the parent's ``_register_module``."""
         for name in _names(module, module_name):
             if name in self.module_dict and self.parent.module_dict.get(name) is self.module_dict[name]:
                 self._warn(name, module)
@@ -38,22 +38,22 @@ class _Registry(Registry):
         ours = [own for own, module in self.module_dict.items() if module is self.module_dict[name]]
         if name == ours[0]:  # the rest are aliases
             warnings.warn(
-                f'{name!r} is {other.__module__}.{other.__qualname__}; that of this package is '
-                f"'{self.scope}.{name}' in a config",
+                f'{name!r} is {other.__module__}.{other.__qualname__}; to use the class of this package, write '
+                f"'{self.scope}.{name}' in the config",
                 stacklevel=5,
             )
 
 
 def _names(module, module_name) -> list[str]:
-    """Names that a module is registered by: the given ones or its own."""
+    """Return the names of a module: the given ones or its own."""
     return [module_name or module.__name__] if not isinstance(module_name, list | tuple) else list(module_name)
 
 
 def _child(name: str, *subpackages: str) -> Registry:
-    """Makes the child of ``mmaction.registry.<name>``; both import ``subpackages`` when first asked for a module.
+    """Create the child of ``mmaction.registry.<name>``. Both import ``subpackages`` on their first lookup.
 
-    A registry imports its own locations only, hence the parent's here too; and a config with ``_base_ =
-    'dyreg_mmaction::...'`` asks the child for everything, hence a child of each.
+    A registry imports only its own locations, so the child also gets those of the parent. Configs with ``_base_ =
+    'dyreg_mmaction::...'`` look up all modules in child registries, so each registry needs a child.
     """
     parent = getattr(mmaction_registry, name)
     ours = [f'dyreg_mmaction.{subpackage}' for subpackage in subpackages]

@@ -1,5 +1,5 @@
-"""What MMEngine's hub looks for in a package: ``get_model('dyreg_mmaction::...')``."""
+"""Functions that MMEngine's hub needs: ``get_model('dyreg_mmaction::...')``."""
 
 
 def register_all_modules(init_default_scope: bool = True) -> None:
-    """Does nothing: importing the package has registered everything."""
+    """Do nothing: importing the package registers all modules."""

@@ -1,4 +1,4 @@
-"""Conversion of released checkpoints, key by key; what the converted models compute is in test_released_model.py."""
+"""Conversion of released checkpoints, key by key. test_released_model.py tests the converted models."""
 
 import json
 import os
@@ -20,7 +20,7 @@ GEOMETRY = ('ph_buf', 'pw_buf', 'arange_h_buf', 'arange_w_buf')
 
 @pytest.fixture(scope='module')
 def released():
-    """A whole model under the names of the training script."""
+    """A full model under the names of the training script."""
     return reference_tsm.random_state()
 
 
@@ -41,7 +41,7 @@ def wrapper(*args, **kwargs):
 
 
 def downloadable(state):
-    """The other key scheme: the module in place of the convolution, which it holds as ``block``."""
+    """The other key scheme: the module replaces the convolution and contains it as ``block``."""
     return {
         key.replace('.conv2.0.block.', '.conv2.block.').replace('.conv2.1.', '.conv2.'): state[key] for key in state
     }
@@ -183,7 +183,7 @@ def test_no_key_can_have_another_shape(generator, rnn):
 
 def test_a_transposed_weight_is_misshapen(module):
     key = 'dynamic_graph.kernel_projection1.weight'
-    with pytest.raises(ValueError, match=rf'misshapen: {re.escape(key)} has 392 values, \(49, 8\), where \(8, 49\)'):
+    with pytest.raises(ValueError, match=rf'misshapen: {re.escape(key)} has shape \(49, 8\), expected \(8, 49\)'):
         convert_released({**module, key: module[key].T})
 
 
@@ -201,18 +201,18 @@ def test_all_that_does_not_fit_is_listed_at_once(released):
     lines = str(caught.value).splitlines()[1:]
     expected = [
         *(f'missing: base_model.{name.replace("conv2.1.", "conv2.")}' for name in gone),
-        'misshapen: module.base_model.layer2.0.conv1.net.weight has 12 values, (3, 4), where (128, 256, 1, 1)',
-        'misshapen: module.base_model.layer2.2.conv2.1.norm_dict.residual_norm.bias has 127 values',
+        'misshapen: module.base_model.layer2.0.conv1.net.weight has shape (3, 4), expected (128, 256, 1, 1)',
+        'misshapen: module.base_model.layer2.2.conv2.1.norm_dict.residual_norm.bias has shape (127,)',
         'unknown: module.base_model.layer2.2.conv2.1.dynamic_graph.rstg.send_mlp.2.weight',
         'unknown: module.something',
     ]
-    # the shapes of a module are known only once none of its names is missing: layer2.2 lacks none
+    # shapes are only compared for modules without missing names, such as layer2.2
     assert len(lines) == len(expected)
     assert all(any(line.strip().startswith(start) for line in lines) for start in expected), lines
 
 
 def test_what_is_no_state_dict_is_an_error(module):
-    with pytest.raises(ValueError, match='epoch holds no tensor'):
+    with pytest.raises(ValueError, match='epoch contains no tensor'):
         convert_released(dict(module, epoch=3))
     with pytest.raises(ValueError, match='not a state dict'):
         convert_released({})
@@ -246,7 +246,7 @@ def bn(name, channels):
 
 
 def to_plain_names(state):
-    """MMAction2's names -> what each must have been."""
+    """Return the source tensors by name in MMAction2."""
     return {
         'conv1.conv.weight': state['base_model.conv1.weight'],
         'conv1.bn.running_var': state['base_model.bn1.running_var'],
@@ -305,7 +305,7 @@ def test_a_missing_block_is_missed():
 
 
 class Command:
-    """Pickled, it asks for a command to be run."""
+    """Its pickle runs a command."""
 
     def __init__(self, command):
         self.command = command
@@ -316,26 +316,29 @@ class Command:
 
 def test_loading_executes_nothing(tmp_path):
     torch.save(dict(state_dict={}, extra=Command(f'touch {tmp_path}/executed')), tmp_path / 'evil.pth')
-    with pytest.raises(ValueError, match=r'evil\.pth asks for \w+\.system, and loading executes no code'):
+    with pytest.raises(ValueError, match=r'evil\.pth refers to \w+\.system, and loading executes no code'):
         load_file(tmp_path / 'evil.pth')
     assert not (tmp_path / 'executed').exists()
 
 
 def test_what_cannot_be_loaded_is_one_clear_error(tmp_path):
     (tmp_path / 'sharded.pth').mkdir()
-    with pytest.raises(ValueError, match=r'sharded\.pth is a folder, as DeepSpeed and sharded FSDP write; .* one file'):
+    with pytest.raises(
+        ValueError,
+        match=r'sharded\.pth is a folder, as written by DeepSpeed and sharded FSDP, .* single checkpoint file',
+    ):
         load_file(tmp_path / 'sharded.pth')
-    with pytest.raises(FileNotFoundError, match=r'there is no checkpoint .*absent\.pth'):
+    with pytest.raises(FileNotFoundError, match=r'checkpoint .*absent\.pth does not exist'):
         load_file(tmp_path / 'absent.pth')
     torch.save(dict(weight=torch.rand(1000)), tmp_path / 'whole.pth')
     (tmp_path / 'half.pth').write_bytes((tmp_path / 'whole.pth').read_bytes()[:2000])
-    with pytest.raises(ValueError, match=r'half\.pth is damaged or no checkpoint'):
+    with pytest.raises(ValueError, match=r'half\.pth is damaged or not a checkpoint'):
         load_file(tmp_path / 'half.pth')
     (tmp_path / 'text.pth').write_text('hello')
-    with pytest.raises(ValueError, match=r'text\.pth is .*no checkpoint'):
+    with pytest.raises(ValueError, match=r'text\.pth is .*not a checkpoint'):
         load_file(tmp_path / 'text.pth')
     torch.save([1, 2], tmp_path / 'list.pth')
-    with pytest.raises(ValueError, match='holds a list, not a dict'):
+    with pytest.raises(ValueError, match='contains a list, not a dict'):
         load_file(tmp_path / 'list.pth')
 
 

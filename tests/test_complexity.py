@@ -11,7 +11,7 @@ CONFIGS = Path(dyreg_mmaction.__file__).parents[1] / 'configs'
 
 
 class Toy(nn.Module):
-    """A module with the only method of a recogniser that counting needs."""
+    """A module with the only method of a recognizer that counting needs."""
 
     def __init__(self, part, prepare=lambda x: x):
         super().__init__()
@@ -63,14 +63,14 @@ def test_a_generated_dataset_tells_its_own_shape():
 
 
 def test_without_a_pipeline_the_shape_is_asked_for():
-    with pytest.raises(ValueError, match='give the shape of a clip'):
+    with pytest.raises(ValueError, match='pass the shape of a clip'):
         clip_shape(Config(dict(model=dict())))
-    with pytest.raises(ValueError, match='does not tell the shape of a clip .* give it'):
+    with pytest.raises(ValueError, match='does not determine the shape of a clip .* pass the shape'):
         clip_shape(Config(dict(val_dataloader=dict(dataset=dict(type='PoseDataset', pipeline=[])))))
 
 
 def test_a_clip_that_does_not_fit_is_an_error():
-    with pytest.raises(ValueError, match=r'Toy does not run on a clip of shape \(3, 5\).*give the shape of a clip'):
+    with pytest.raises(ValueError, match=r'Toy does not run on a clip of shape \(3, 5\).*pass the shape of a clip'):
         count(Toy(nn.Linear(4, 4)), (3, 5))
 
 

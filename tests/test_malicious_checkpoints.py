@@ -1,4 +1,4 @@
-"""No place that loads a checkpoint executes a pickle from it; .safetensors hold nothing that could be executed."""
+"""Loading a checkpoint never executes a pickle; .safetensors files contain nothing executable."""
 
 import functools
 import io
@@ -27,7 +27,7 @@ CODE = "__import__('pathlib').Path('trace').touch()"
 
 
 class Call:
-    """Pickled, it asks for a call; what it calls may be asked for by another."""
+    """Its pickle makes a call; the called object may come from another such pickle."""
 
     def __init__(self, function, *args):
         self.call = function, args
@@ -43,7 +43,7 @@ def stored(content) -> bytes:
 
 
 def chain(name: str) -> Call:
-    """From a method that checkpoints may ask for to the globals of its module, to their builtins, to ``name``."""
+    """Reach the builtin ``name`` through an allowed method, the globals of its module and their builtins."""
     scope = Call(getattr, Call(getattr, HistoryBuffer, 'mean'), '__globals__')
     return Call(dict.__getitem__, Call(dict.__getitem__, scope, '__builtins__'), name)
 
@@ -92,7 +92,7 @@ def test_no_pickle_is_executed(gadget, writer, tmp_path, monkeypatch):
         assert not (tmp_path / 'trace').exists()
 
 
-# before PyTorch 2.6 the inner one is loaded as compat/older_torch.py has it, and refused
+# before PyTorch 2.6 compat/older_torch.py loads the inner one and rejects it
 @pytest.mark.parametrize(
     'gadget', ['os.system', 'eval', 'exec', *(['torch.load inside'] if torch.__version__ >= '2.6' else [])]
 )
@@ -109,11 +109,11 @@ def test_a_script_module_is_no_checkpoint(tmp_path):
             load(str(tmp_path / 'script.pth'))
 
 
-# --- every place that a checkpoint can be in
+# --- all locations of a checkpoint
 
 
 class Files(SimpleHTTPRequestHandler):
-    """Serves files."""
+    """Serve files."""
 
     def log_message(self, *args):
         """Print nothing."""
@@ -121,7 +121,7 @@ class Files(SimpleHTTPRequestHandler):
 
 @pytest.fixture
 def server(tmp_path):
-    """The address of a server of the folder ``served``."""
+    """URL of a server of the folder ``served``."""
     (tmp_path / 'served').mkdir()
     handler = functools.partial(Files, directory=tmp_path / 'served')
     with ThreadingHTTPServer(('127.0.0.1', 0), handler) as server:
@@ -133,8 +133,8 @@ def server(tmp_path):
 PLACES = {
     '': '{folder}/file.pth',
     'http://': '{server}/file.pth',
-    'https://': 'https://127.0.0.1:9/file.pth',  # as downloaded before
-    'torchvision://': 'torchvision://resnet18',  # as downloaded before
+    'https://': 'https://127.0.0.1:9/file.pth',  # in the download cache
+    'torchvision://': 'torchvision://resnet18',  # in the download cache
     'modelzoo://': 'modelzoo://resnet18',
     'mmcls://': 'mmcls://resnet18',
     'openmmlab://': 'openmmlab://a_file',
@@ -148,7 +148,7 @@ PLACES = {
 
 @pytest.fixture
 def put(tmp_path, server, monkeypatch):
-    """A function that puts a checkpoint in all PLACES, and returns where it is by each scheme."""
+    """Return a function that saves a checkpoint at all PLACES and returns its address in each scheme."""
     monkeypatch.chdir(tmp_path)
     for name in ('TORCH_HOME', 'MMENGINE_HOME'):
         monkeypatch.setenv(name, str(tmp_path))
@@ -165,7 +165,7 @@ def put(tmp_path, server, monkeypatch):
         urls = dict(a_file='file.pth', a_url=f'{server}/file.pth')
         (tmp_path / 'open_mmlab.json').write_text(json.dumps(urls))
         downloaded = ['file.pth', 'resnet18-f37072fd.pth', Path(checkpoint.get_mmcls_models()['resnet18']).name]
-        # the cache has only what it is asked for, so that all else is downloaded
+        # only cached schemes are saved in the cache, all others are downloaded
         names = [f'hub/checkpoints/{name}' for name in downloaded if scheme != 'http://' and 'open' not in scheme]
         for name in ('file.pth', 'file.safetensors', 'served/file.pth', *names):
             torch.save(content, tmp_path / name)
@@ -181,10 +181,10 @@ def test_every_scheme_has_a_place():
 @pytest.mark.parametrize('force', [False, True])
 @pytest.mark.parametrize('scheme', PLACES)
 def test_no_pickle_is_executed_from_any_place(scheme, force, put, tmp_path, monkeypatch):
-    if force:  # what makes PyTorch execute pickles where nobody asks for weights only
+    if force:  # makes PyTorch execute pickles unless weights_only is set
         monkeypatch.setenv('TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD', '1')
     place = put(dict(state_dict=dict(weight=torch.ones(1)), extra=GADGETS['eval']), scheme)
-    with pytest.raises((ValueError, pickle.UnpicklingError), match='eval|damaged or no checkpoint'):
+    with pytest.raises((ValueError, pickle.UnpicklingError), match='eval|damaged or not a checkpoint'):
         CheckpointLoader.load_checkpoint(place)
     assert not (tmp_path / 'trace').exists()
 
@@ -210,7 +210,7 @@ def test_no_pickle_is_executed_from_a_url(load, put, tmp_path):
 
 @pytest.fixture
 def trained(tmp_path) -> Path:
-    """A checkpoint as MMEngine writes them, with tensors that share memory and have gaps."""
+    """A checkpoint as MMEngine writes it, with tensors that share memory or are not contiguous."""
     weight = torch.arange(6.0).view(2, 3)
     state = {'module.fc.weight': weight, 'module.tied.weight': weight, 'module.turned.weight': weight.T}
     classes = dict(classes=['push', 'pull'], other=torch.ones(1))
@@ -242,15 +242,15 @@ def test_mmengine_loads_safetensors_of_anyone_into_a_model(tmp_path):
 
 def test_safetensors_that_are_none_get_a_sentence(tmp_path):
     path = tmp_path / 'a.safetensors'
-    with pytest.raises(FileNotFoundError, match=r'there is no checkpoint .*a\.safetensors'):
+    with pytest.raises(FileNotFoundError, match=r'checkpoint .*a\.safetensors does not exist'):
         load_file(path)
-    torch.save(Call(eval, CODE), path)  # a pickle by another name
-    with pytest.raises(ValueError, match=r'a\.safetensors is damaged or no checkpoint'):
+    torch.save(Call(eval, CODE), path)  # a pickle with another suffix
+    with pytest.raises(ValueError, match=r'a\.safetensors is damaged or not a checkpoint'):
         load_file(path)
     save_file(dict(state_dict=dict(weight=torch.ones(100))), path)
     path.write_bytes(path.read_bytes()[:-50])
-    with pytest.raises(ValueError, match='is damaged or no checkpoint'):
+    with pytest.raises(ValueError, match='is damaged or not a checkpoint'):
         load_file(path)
-    with pytest.raises(ValueError, match='give a checkpoint with a state_dict of nothing but tensors'):
+    with pytest.raises(ValueError, match='pass a checkpoint whose state_dict contains only tensors'):
         save_file(dict(state_dict=dict(weight=[1])), tmp_path / 'b.safetensors')
     assert not (tmp_path / 'b.safetensors').exists()

@@ -1,4 +1,4 @@
-"""Names of this package in MMAction2's registries, beside those of others."""
+"""Names of this package in MMAction2's registries, next to those of other packages."""
 
 import subprocess
 import sys
@@ -57,8 +57,11 @@ def test_a_users_class_may_have_the_name_of_one_of_ours(first):
     code = f'import {first}{THEIRS}{CHECK}'
     run = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True)
     assert run.returncode == 0, run.stderr
-    assert "'FixedRegions' is __main__.Others; that of this package is 'dyreg_mmaction.FixedRegions'" in run.stderr
-    assert "'ConvLSTM' is" not in run.stderr  # ours has another name
+    assert (
+        "'FixedRegions' is __main__.Others; to use the class of this package, write 'dyreg_mmaction.FixedRegions'"
+        in run.stderr
+    )
+    assert "'ConvLSTM' is" not in run.stderr  # the class of this package has another name
 
 
 @pytest.mark.parametrize('name', GENERIC)

@@ -1,4 +1,4 @@
-"""Checkpoints: safe loading, atomic saving, and conversion of released ones."""
+"""Safe loading, atomic saving and conversion of checkpoints."""
 
 from .files import load_file, save_file
 from .released import Conversion, convert_released, convert_released_state_dict

@@ -1,4 +1,4 @@
-"""The released DynamicGraphWrapper -> DyRegGNN."""
+"""Convert the released DynamicGraphWrapper to DyRegGNN."""
 
 import math
 import re
@@ -66,16 +66,16 @@ LAYOUTS: dict[str, Callable[[Tensor], Tensor]] = {
 def convert_module(
     tensors: Mapping[str, Tensor], problems: Problems, prefix: str = '', in_channels: int | None = None
 ) -> tuple[dict[str, Tensor], dict]:
-    """One DynamicGraphWrapper.
+    """Convert the state of one DynamicGraphWrapper.
 
     Args:
-        tensors (Mapping[str, Tensor]): Its state, without the buffers that hold its geometry.
-        problems (Problems): Takes down what does not fit.
-        prefix (str): What stands before the names in ``problems``.
-        in_channels (int, optional): Channels that it is given, where they are known.
+        tensors (Mapping[str, Tensor]): Its state, without the geometry buffers.
+        problems (Problems): Collects missing, unknown and misshapen tensors.
+        prefix (str): Prefix of the names in ``problems``.
+        in_channels (int, optional): Number of input channels, if known.
 
     Returns:
-        tuple[dict[str, Tensor], dict]: State of the DyRegGNN, and its config.
+        tuple[dict[str, Tensor], dict]: State dict and config of the DyRegGNN.
     """
     config = _describe(tensors, in_channels)
     names = _names(config)
@@ -87,7 +87,7 @@ def convert_module(
 
 
 def _describe(tensors: Mapping[str, Tensor], in_channels: int | None) -> dict:
-    """Arguments of the DyRegGNN that fits, from the lengths of a few tensors; one that is missing counts as 0."""
+    """Infer the arguments of the DyRegGNN from the sizes of tensors. Missing tensors have size 0."""
 
     def length(name: str) -> int:
         return tensors[name].numel() if name in tensors else 0
@@ -117,26 +117,26 @@ def _shapes(config: dict) -> dict[str, torch.Size]:
 
 
 def _names(config: dict) -> dict[str, str]:
-    """Released key -> our key."""
-    parts = {**COMMON, **HEADS[config['regions']['heads']]}
+    """Map released keys to keys of this package."""
+    prefixes = {**COMMON, **HEADS[config['regions']['heads']]}
     if config['node_channels'] != config['in_channels']:
-        parts.update(PROJECTIONS)
-    return {old + leaf: new + new_leaf for old, new in parts.items() for leaf, new_leaf in _leaves(old).items()}
+        prefixes.update(PROJECTIONS)
+    return {old + leaf: new + new_leaf for old, new in prefixes.items() for leaf, new_leaf in _leaves(old).items()}
 
 
-def _leaves(part: str) -> dict[str, str]:
-    """Tensors of a part: of a norm, a recurrent net, a lone parameter or a layer."""
-    if 'norm_dict.' in part:
+def _leaves(module: str) -> dict[str, str]:
+    """Map released to new tensor names of a norm, a recurrent network, a single parameter or a layer."""
+    if 'norm_dict.' in module:
         return {'.scale': '.weight', '.bias': '.bias'}
-    if part.endswith(('offset_alpha', 'att_bias')):
+    if module.endswith(('offset_alpha', 'att_bias')):
         return {'': ''}
-    if part.endswith('_lstm'):
+    if module.endswith('_lstm'):
         return {f'.{kind}_{gate}_l0': f'.{kind}_{gate}_l0' for kind in ('weight', 'bias') for gate in ('ih', 'hh')}
     return {'.weight': '.weight', '.bias': '.bias'}
 
 
 def _layout(name: str, value: Tensor) -> Tensor:
-    """A released tensor laid out as ours; what is misshapen stays for the comparison of shapes."""
+    """Change the layout of a released tensor. Misshapen tensors are found later, when shapes are compared."""
     for pattern, layout in LAYOUTS.items():
         if re.search(pattern, name):
             return layout(value)

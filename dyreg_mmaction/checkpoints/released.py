@@ -1,4 +1,4 @@
-"""Checkpoints of the released DyReg-GNN code, and of the TSM repository that it grew from."""
+"""Convert checkpoints of the released DyReg-GNN code and of the TSM repository."""
 
 import re
 from collections.abc import Mapping
@@ -12,11 +12,11 @@ from .resnet import convert_resnet
 
 DROPPED = {
     r'(^|\.)dynamic_graph\.(ph|pw|arange_h|arange_w)(_buf)?$|const_d[hw]_ones|fix_offsets': (
-        'geometry of one map size; computed anew for the size at hand'
+        'geometry of one map size; recomputed for the current size'
     ),
-    r'\.glore\.pos_emb_buf$': 'a fixed table of sinusoids; computed anew',
-    r'\.glore\.norm_dict\.offset_location_emb\.': 'never used by the released code',
-    r'^block\.': 'the convolution in front of the module, which belongs to the backbone',
+    r'\.glore\.pos_emb_buf$': 'a fixed table of sinusoids; recomputed',
+    r'\.glore\.norm_dict\.offset_location_emb\.': 'not used by the released code',
+    r'^block\.': 'the convolution before the module, which belongs to the backbone',
 }
 
 
@@ -24,9 +24,9 @@ class Conversion(NamedTuple):
     """A converted checkpoint.
 
     Attributes:
-        state_dict (dict[str, Tensor]): Under the names of MMAction2 and this package.
-        dropped (dict[str, str]): Keys of the source that have no counterpart, and why.
-        config (dict): Of the backbone, or of the module alone, that it fits.
+        state_dict (dict[str, Tensor]): Weights under the names of MMAction2 and this package.
+        dropped (dict[str, str]): Source keys without counterpart, with the reason.
+        config (dict): Config of the matching backbone or, for a single module, of the module.
     """
 
     state_dict: dict[str, Tensor]
@@ -35,7 +35,7 @@ class Conversion(NamedTuple):
 
 
 def convert_released_state_dict(state: Mapping) -> dict[str, Tensor]:
-    """The state dict of :func:`convert_released`."""
+    """Return the state dict of :func:`convert_released`."""
     return convert_released(state).state_dict
 
 
@@ -43,15 +43,15 @@ def convert_released(state: Mapping) -> Conversion:
     """Convert a checkpoint of the released DyReg-GNN code, or of the TSM repository, to this package and MMAction2.
 
     Args:
-        state (Mapping): What is in the file, or its ``state_dict`` alone: of a whole TSM-ResNet with modules in it or
-            without, as the training script saves it (``conv2.1.dynamic_graph``) or as it is downloaded
-            (``conv2.dynamic_graph``); or of one DynamicGraphWrapper. It may have the prefix ``module.``.
+        state (Mapping): Content of the file, or its ``state_dict``: of a TSM-ResNet with or without modules, saved by
+            the training script (``conv2.1.dynamic_graph``) or downloaded (``conv2.dynamic_graph``), or of one
+            DynamicGraphWrapper. Keys may have the prefix ``module.``.
 
     Returns:
-        Conversion
+        Conversion: State dict, dropped keys and config.
 
     Raises:
-        ValueError: If keys are missing, unknown or misshapen; all of them are listed.
+        ValueError: If keys are missing, unknown or misshapen. The message lists all of them.
     """
     dropped = {}
     if isinstance(state.get('state_dict'), Mapping):
@@ -75,11 +75,13 @@ def convert_released(state: Mapping) -> Conversion:
 def _check_tensors(state: Mapping) -> None:
     others = [key for key, value in state.items() if not isinstance(value, Tensor)]
     if others or not state:
-        raise ValueError(f'not a state dict: {", ".join(map(str, others)) or "it"} holds no tensor; give a checkpoint')
+        raise ValueError(
+            f'not a state dict: {", ".join(map(str, others)) or "it"} contains no tensor; pass a checkpoint'
+        )
 
 
 def _canonical(key: str) -> str:
-    """One name for both key schemes."""
+    """Map both key schemes to the same names."""
     key = key.removeprefix('module.').replace('base_model.fc.', 'new_fc.')
     key = re.sub(r'(^|\.)(0\.)?block\.(?=weight$|bias$)', r'\1block.', key)
     key = re.sub(r'\.block\.(?=weight$|bias$)', '.', key)
@@ -87,5 +89,5 @@ def _canonical(key: str) -> str:
 
 
 def _reference(rows: Tensor | None) -> str:
-    """Where regions start, from the buffer of their rows."""
+    """Infer the initial position of regions from the buffer of their rows."""
     return 'center' if rows is None or (rows == rows.flatten()[0]).all() else 'grid'

@@ -1,4 +1,4 @@
-"""Giving tensors new names, with an account of all that does not fit."""
+"""Rename tensors, and report all that do not match."""
 
 from collections.abc import Mapping
 
@@ -7,10 +7,10 @@ from torch import Tensor
 
 
 class Problems:
-    """Collects what does not fit, to be reported all at once.
+    """Collector of missing, unknown and misshapen tensors, which are reported together.
 
     Args:
-        sources (Mapping[str, str]): Keys as they stand in the file, by the name under which they are looked for.
+        sources (Mapping[str, str]): Keys in the file by canonical name.
     """
 
     def __init__(self, sources: Mapping[str, str]) -> None:
@@ -18,37 +18,43 @@ class Problems:
         self.lines: list[str] = []
 
     def report(self) -> None:
-        """Raise if there are any."""
+        """Raise an error if there are any problems.
+
+        Raises:
+            ValueError: If there are; the message lists all of them.
+        """
         if self.lines:
             raise ValueError(
-                'the weights are no complete model of the released DyReg-GNN code or a TSM-ResNet:\n  '
+                'the weights are not a complete DyReg-GNN of the released code or TSM-ResNet:\n  '
                 + '\n  '.join(self.lines)
             )
 
     def compare_names(self, found: Mapping[str, Tensor], expected: Mapping[str, str]) -> None:
-        """Note the names that are missing or unknown."""
+        """Record missing and unknown names."""
         self.lines += [f'missing: {name}' for name in expected if name not in found]
         self.lines += [f'unknown: {self.sources[name]}' for name in found if name not in expected]
 
     def compare_shape(self, name: str, value: Tensor, expected: torch.Size) -> None:
-        """Note a tensor of another shape."""
+        """Record a tensor with another shape."""
         if value.shape != expected:
             self.lines.append(
-                f'misshapen: {self.sources[name]} has {value.numel()} values, {tuple(value.shape)}, where '
-                f'{tuple(expected)} are expected'
+                f'misshapen: {self.sources[name]} has shape {tuple(value.shape)}, expected {tuple(expected)}'
             )
 
 
 def rename(
     tensors: Mapping[str, Tensor], names: Mapping[str, str], shapes: Mapping[str, torch.Size], problems: Problems
 ) -> dict[str, Tensor]:
-    """Tensors under new names.
+    """Rename tensors.
 
     Args:
-        tensors (Mapping[str, Tensor]): By old name.
-        names (Mapping[str, str]): Old name -> new name, of all that there has to be.
+        tensors (Mapping[str, Tensor]): Tensors by old name.
+        names (Mapping[str, str]): New names of all expected tensors by old name.
         shapes (Mapping[str, torch.Size]): Expected shapes by new name.
-        problems (Problems): Takes down what does not fit.
+        problems (Problems): Collects tensors that do not match.
+
+    Returns:
+        dict[str, Tensor]: Tensors by new name.
     """
     problems.compare_names(tensors, names)
     renamed = {new: tensors[old] for old, new in names.items() if old in tensors}

@@ -1,4 +1,4 @@
-"""A whole TSM-ResNet, in torchvision's and TSM's names, with DyReg modules in it or without -> MMAction2's."""
+"""Convert a TSM-ResNet of the released code, with or without DyReg modules, to MMAction2."""
 
 import re
 from collections.abc import Mapping
@@ -10,7 +10,7 @@ from torch import Tensor
 from .module import convert_module
 from .renaming import Problems, rename
 
-# Depth: blocks of each stage, and whether they are bottlenecks
+# depth: number of blocks per stage, and whether they are bottlenecks
 RESNETS = {
     18: ((2, 2, 2, 2), False),
     34: ((3, 4, 6, 3), False),
@@ -18,7 +18,7 @@ RESNETS = {
     101: ((3, 4, 23, 3), True),
     152: ((3, 8, 36, 3), True),
 }
-# torchvision has a convolution and its norm side by side, mmcv's ConvModule holds both
+# in torchvision convolution and norm are siblings, in mmcv they are children of a ConvModule
 MMACTION_TO_RELEASED = (
     (r'^cls_head\.fc_cls\.', 'new_fc.'),
     (r'^backbone\.', 'base_model.'),
@@ -30,18 +30,21 @@ MMACTION_TO_RELEASED = (
 
 
 def convert_resnet(tensors: Mapping[str, Tensor], problems: Problems) -> tuple[dict[str, Tensor], dict]:
-    """The state of an MMAction2 recogniser, and the config of its backbone.
+    """Convert the state of a released TSN with modules next to the convolutions that they follow.
 
     Args:
-        tensors (Mapping[str, Tensor]): State of the released TSN, modules beside the convolutions that they follow.
-        problems (Problems): Takes down what does not fit.
+        tensors (Mapping[str, Tensor]): State dict of the TSN.
+        problems (Problems): Collects tensors that do not match.
+
+    Returns:
+        tuple[dict[str, Tensor], dict]: State dict of an MMAction2 recognizer, and config of its backbone.
     """
     plain, modules = _split(tensors)
     config = _describe(plain)
     shapes = _shapes(config, plain)
     names = {_released(name): name for name in shapes}
     counters = {name: torch.tensor(0) for name in names if name.endswith('num_batches_tracked')}
-    converted = rename({**counters, **plain}, names, shapes, problems)  # torch before 0.4.1 did not count batches
+    converted = rename({**counters, **plain}, names, shapes, problems)  # PyTorch before 0.4.1 has no batch counters
     if modules:
         config.update(type='DyRegResNetTSM', plugins=[])
     for path, module in modules.items():
@@ -55,7 +58,7 @@ def convert_resnet(tensors: Mapping[str, Tensor], problems: Problems) -> tuple[d
 
 
 def _split(tensors: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], dict[str, dict[str, Tensor]]]:
-    """The plain model, and the modules by the path of their convolution."""
+    """Split a state dict into the model without modules, and the modules by path of their convolution."""
     plain: dict[str, Tensor] = {}
     modules: dict[str, dict[str, Tensor]] = {}
     for name, value in tensors.items():
@@ -68,7 +71,7 @@ def _split(tensors: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], dict[str, 
 
 
 def _describe(tensors: Mapping[str, Tensor]) -> dict:
-    """Config of the backbone whose blocks are closest to those found."""
+    """Return the config of the backbone that best matches the blocks found."""
     blocks = [match for name in tensors if (match := re.match(r'base_model\.layer([1-4])\.(\d+)\.', name))]
     found = [max((int(block[2]) + 1 for block in blocks if int(block[1]) == stage), default=0) for stage in range(1, 5)]
     bottleneck = any('.conv3.' in name for name in tensors)
@@ -87,7 +90,7 @@ def _describe(tensors: Mapping[str, Tensor]) -> dict:
 
 
 def _shapes(config: dict, tensors: Mapping[str, Tensor]) -> dict[str, torch.Size]:
-    """Expected shapes by MMAction2's names."""
+    """Return the expected shapes by name in MMAction2."""
     with torch.device('meta'):
         backbone = ResNetTSM(pretrained=None, **{key: value for key, value in config.items() if key != 'type'})
     num_classes = tensors['new_fc.bias'].numel() if 'new_fc.bias' in tensors else 0

@@ -1,4 +1,4 @@
-"""Studies: several configs trained with several seeds, and compared."""
+"""Studies compare several configs, each trained with several seeds."""
 
 from .report import write_report
 from .run import StudyRun, study_config

@@ -1,4 +1,4 @@
-"""What a study has found: a table, all curves and a plot."""
+"""Report of a study: table, curves and plot."""
 
 import json
 from collections.abc import Sequence
@@ -12,7 +12,13 @@ from .run import StudyRun
 
 
 def write_report(runs: Sequence[StudyRun], metrics: list[str], folder: Path) -> None:
-    """Write ``study.json``, ``study.md`` and ``study.png`` of runs that have a portion done or diverged."""
+    """Write ``study.json``, ``study.md`` and ``study.png``.
+
+    Args:
+        runs (Sequence[StudyRun]): Runs that have finished a portion or diverged.
+        metrics (list[str]): Metrics of table and plot.
+        folder (Path): Output folder.
+    """
     keys = ('name', 'seed', 'num_parameters', 'diverged', 'curve')
     with atomic_write(folder / 'study.json') as file:
         file.write_text(json.dumps([{key: getattr(run, key) for key in keys} for run in runs], indent=1))
@@ -22,11 +28,14 @@ def write_report(runs: Sequence[StudyRun], metrics: list[str], folder: Path) -> 
 
 
 def table(runs: Sequence[StudyRun], metrics: list[str]) -> str:
-    """Markdown table: each config at the largest number of videos that all runs have seen, mean and spread of seeds."""
+    """Return a Markdown table with mean and standard deviation over seeds for each config.
+
+    The values are those at the largest number of training videos that all runs have reached.
+    """
     videos = min((run.videos for run in runs if not run.diverged), default=0)
     lines = [
-        f'At the first evaluation after {videos:,} videos, mean ± standard deviation over the seeds; '
-        'shift and motion of the regions in cells.\n',
+        f'First evaluation after {videos:,} videos, mean ± standard deviation over seeds; '
+        'shift and motion of regions in cells.\n',
         f'| config | parameters | seeds | {" | ".join(metrics)} | loss | region shift | region motion | seconds |',
         f'|---|---|---|{"---|" * len(metrics)}---|---|---|---|',
     ]
@@ -47,11 +56,11 @@ def _spread(points: list[dict[str, float]], key: str) -> str:
 
 
 def plot(runs: Sequence[StudyRun], metrics: list[str], path: Path) -> None:
-    """Curves of the metrics and, where there are regions, of their shift and motion: a line for each seed."""
+    """Plot the metrics and, for models with regions, their shift and motion, with one line per seed."""
     try:
         from matplotlib.figure import Figure
     except ImportError:
-        print(f'matplotlib is not installed, so {path.name} is not drawn: pip install matplotlib')
+        print(f'matplotlib is not installed and {path.name} is not drawn; run `pip install matplotlib`')
         return
     keys = metrics + [key for key in ('shift', 'motion') if any(key in run.curve[-1] for run in runs)]
     names = list(dict.fromkeys(run.name for run in runs))

@@ -1,4 +1,4 @@
-"""One run of a study: a config trained by MMEngine's runner with one seed, in portions that are either done or not."""
+"""One run of a study: a config trained with one seed, in portions."""
 
 import copy
 import json
@@ -19,21 +19,21 @@ from dyreg_mmaction.registry import DATASETS, MODELS
 
 
 class StudyRun:
-    """A training that is resumed for each portion; what the config asks for is the runner's work.
+    """Training run that MMEngine's runner resumes for each portion.
 
     Args:
         name (str): Name of the run.
-        cfg (Config): A config to train with, see :func:`study_config`.
+        cfg (Config): Training config, see :func:`study_config`.
         seed (int): Seed of weights and videos.
         options (Namespace): ``out``, ``portion``, ``videos`` and ``val_videos`` of the study.
 
     Attributes:
-        curve (list[dict[str, float]]): A point for each portion, see :class:`PortionHook`.
+        curve (list[dict[str, float]]): One point per portion, see :class:`.PortionHook`.
         num_parameters (int): Number of parameters of the model.
-        diverged (str): Why the run cannot go on; empty while it can.
+        diverged (str): Reason why the run cannot continue. Empty if it can.
 
     Raises:
-        ValueError: If the folder holds a run of this name with other settings, which are named.
+        ValueError: If the folder contains a run of this name with other settings.
     """
 
     def __init__(self, name: str, cfg: Config, seed: int, options: Namespace) -> None:
@@ -48,26 +48,28 @@ class StudyRun:
             before, now = json.loads((self.folder / 'settings.json').read_text()), json.loads(self.settings)
             if changed := sorted(key for key in before | now if before.get(key) != now.get(key)):
                 what = ', '.join(f'{key}={before.get(key)}, not {now.get(key)}' for key in changed[:3])
-                raise ValueError(f'{self.folder} holds a run with {what}; go on with that, or choose another --out')
+                raise ValueError(
+                    f'{self.folder} contains a run with {what}; use the same settings, or choose another --out'
+                )
             checkpoint = load_file(self.folder / CHECKPOINT)
             self.curve = checkpoint['message_hub']['runtime_info']['curve']
 
     @property
     def videos(self) -> int:
-        """Number of videos it has been trained on."""
+        """Number of videos seen in training."""
         return int(self.curve[-1]['videos']) if self.curve else 0
 
     @property
     def finished(self) -> bool:
-        """Whether it is as long as it shall be, or diverged."""
+        """Whether the run is complete or has diverged."""
         return self.videos >= self.cfg.train_cfg.max_iters * self.cfg.train_dataloader.batch_size or bool(self.diverged)
 
     def portion(self) -> None:
-        """Train until the next evaluation is done and saved."""
+        """Train until the next evaluation is saved."""
         cfg = copy.deepcopy(self.cfg)
         cfg.work_dir, cfg.experiment_name = str(self.folder), self.folder.name
         cfg.train_dataloader.sampler.start = self.videos
-        cfg.log_level = 'ERROR' if self.curve else 'WARNING'  # what does not fit of load_from is said once
+        cfg.log_level = 'ERROR' if self.curve else 'WARNING'  # report keys of load_from that do not match only once
         if self.curve:
             cfg.resume, cfg.load_from = True, str(self.folder / CHECKPOINT)
         else:
@@ -79,7 +81,7 @@ class StudyRun:
             self.curve = runner.message_hub.get_info('curve')
         except FloatingPointError as error:
             self.diverged = str(error)
-        finally:  # models ask for the message hub created last, so each portion has its own
+        finally:  # models use the message hub created last, so each portion needs its own
             for handler in runner.logger.handlers:
                 handler.close()
             for kind in (DefaultScope, MMLogger, MessageHub, type(runner.visualizer)):
@@ -87,20 +89,33 @@ class StudyRun:
 
 
 def study_config(cfg: Config, seed: int, portion: int, videos: int | None, val_videos: int) -> Config:
-    """The config with a study's videos and evaluations, as long as it says or as ``videos`` does.
+    """Convert a config to iteration-based training with the videos and evaluations of a study.
 
-    Epochs of its schedules are stretched so that they fill the training; what counts iterations stays as it is.
+    Schedules in epochs are rescaled to the length of training. Schedules in iterations are not changed.
+
+    Args:
+        cfg (Config): The config.
+        seed (int): Seed of weights and videos.
+        portion (int): Iterations between evaluations.
+        videos (int, optional): Number of training videos. None: as long as the config says.
+        val_videos (int): Number of validation videos.
+
+    Returns:
+        Config: The new config.
 
     Raises:
-        ValueError: If the training loop counts epochs and is not MMEngine's, or the seed is none of NumPy's.
+        ValueError: If the config uses a custom epoch loop, or the seed is out of range.
     """
     check_seed(seed)
     check_regions_attached(cfg, 'val')
-    cfg = Config(copy.deepcopy(cfg.to_dict()), format_python_code=False)  # yapf takes seconds, in each portion
+    cfg = Config(copy.deepcopy(cfg.to_dict()), format_python_code=False)  # yapf takes seconds per portion
     loop, loader = dict(cfg.train_cfg), cfg.train_dataloader
     epochs = loop.pop('max_epochs', None)
     if epochs and type_name(loop) not in (None, 'EpochBasedTrainLoop'):
-        raise ValueError(f'train_cfg.type={loop["type"]!r} counts epochs, but a study trains by iterations')
+        raise ValueError(
+            f'train_cfg.type={loop["type"]!r} counts epochs, but studies train by iterations; use '
+            'EpochBasedTrainLoop or an iteration-based loop'
+        )
     if videos is None and epochs:
         videos = epochs * len(DATASETS.build(loader.dataset))
     max_iters = -(-videos // loader.batch_size) if videos else loop['max_iters']
@@ -120,7 +135,7 @@ def study_config(cfg: Config, seed: int, portion: int, videos: int | None, val_v
 
 def _stretch(schedulers: Any, epochs: int, max_iters: int) -> None:
     for scheduler in [schedulers] if isinstance(schedulers, dict) else schedulers or []:
-        if 'Plateau' in str(type_name(scheduler)):  # counts evaluations
+        if 'Plateau' in str(type_name(scheduler)):  # in units of evaluations
             scheduler.setdefault('end', max_iters)
         elif scheduler.get('by_epoch', True):
             scheduler.update(convert_to_iter_based=True, epoch_length=max(1, round(max_iters / epochs)))
@@ -128,7 +143,7 @@ def _stretch(schedulers: Any, epochs: int, max_iters: int) -> None:
 
 
 def _flat(settings: dict, path: str = '') -> dict[str, Any]:
-    """Settings by their path, as in --cfg-options."""
+    """Flatten nested settings to paths as in --cfg-options."""
     flat: dict[str, Any] = {}
     for key, value in settings.items():
         flat.update(_flat(value, f'{path}{key}.') if isinstance(value, dict) else {path + key: value})

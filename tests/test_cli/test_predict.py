@@ -215,7 +215,7 @@ def test_the_best_checkpoint_is_preferred_and_plain_weights_need_a_config(run, r
     [
         (['{run}', 'none.mp4'], 'none.mp4 does not exist'),
         (['{run}', '{empty}'], 'has no videos'),
-        (['none.pth', '{videos}'], 'no checkpoint none.pth'),
+        (['none.pth', '{videos}'], 'checkpoint none.pth does not exist'),
         (['{empty}', '{videos}'], 'has no checkpoint; give the work dir of a training'),
         (['{run}', '{videos}', '--stride', '1'], '--stride 1.0 needs --window'),
         (['{run}', '{videos}', '--window', '-1'], 'window=-1.0 must be above 0 seconds'),

@@ -1,4 +1,4 @@
-"""Runs are compared at equally many videos."""
+"""Runs are compared at the same number of videos."""
 
 import sys
 from types import SimpleNamespace
@@ -8,7 +8,7 @@ from dyreg_mmaction.study.report import table
 
 
 def finished(name, values, seed=0, parameters=1, diverged=''):
-    """A run of so many points, of 10 videos each."""
+    """A run with a number of points, each of 10 videos."""
     points = [dict(videos=10 * i, seconds=i, loss=1, **value) for i, value in enumerate(values, start=1)]
     run = dict(name=name, seed=seed, num_parameters=parameters, curve=points, videos=10 * len(points))
     return SimpleNamespace(diverged=diverged, **run)

@@ -1,4 +1,4 @@
-"""A run of a study: MMEngine's runner in portions, which ends like one that was never left."""
+"""A study run in portions gives the results of an uninterrupted run."""
 
 from itertools import islice
 
@@ -54,7 +54,7 @@ def test_an_interrupted_run_ends_like_one_that_was_not(tmp_path, monkeypatch):
     whole = study_run(tmp_path, out='whole', videos=15)
     curve = finish(whole)
     study_run(tmp_path, videos=15).portion()
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):  # in the midst of a portion
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):  # during a portion
         patch.setattr(IterBasedTrainLoop, 'run_iter', interrupt)
         study_run(tmp_path, videos=15).portion()
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):  # while saving
@@ -85,7 +85,7 @@ def test_schedules_hooks_and_progress_are_those_of_one_long_training(tmp_path, s
     assert iterations == tuple(range(8)) and set(lengths) == {8}
     assert rates == pytest.approx([0.01] * drop + [0.001] * (8 - drop))
     dataset = DATASETS.build(run.cfg.train_dataloader.dataset)
-    stream = islice(StreamSampler(dataset, seed=0), 24)  # none twice or left out, whatever the portion
+    stream = islice(StreamSampler(dataset, seed=0), 24)  # no sample is repeated or skipped, whatever the portion
     assert sum(videos, []) == [dataset[index]['inputs'].numpy().tobytes() for index in stream]
     assert not [name for name in MessageHub._instance_dict if name.startswith('dynamic_seed0')]
 
@@ -117,7 +117,7 @@ def test_seeds_differ_in_weights(tmp_path):
 
 def test_other_settings_are_named_and_the_old_run_is_kept(tmp_path):
     study_run(tmp_path, 'fixed').portion()
-    with pytest.raises(ValueError, match='fixed_seed0 holds a run with optim_wrapper.optimizer.lr=0.01, not 0.1;'):
+    with pytest.raises(ValueError, match='fixed_seed0 contains a run with optim_wrapper.optimizer.lr=0.01, not 0.1;'):
         study_run(tmp_path, 'fixed', **{'optim_wrapper.optimizer.lr': 0.1})
     with pytest.raises(ValueError, match='val_dataloader.sampler.num_videos=5, not 6;'):
         study_run(tmp_path, 'fixed', val_videos=6)

@@ -1,4 +1,4 @@
-"""Runs take turns, within the time and without those that diverge."""
+"""Runs take turns within the time limit. Diverged runs stop."""
 
 import json
 
@@ -8,7 +8,7 @@ from dyreg_mmaction.study import run_study
 
 
 class Run:
-    """A run whose portions of 2 iterations take 10 seconds, with 3 videos an iteration or, called 'large', 6."""
+    """Run with portions of 2 iterations and 10 seconds, and 3 videos per iteration (6 if named 'large')."""
 
     now = 0.0
     seed, num_parameters, diverged = 0, 1, ''
@@ -29,7 +29,7 @@ class Run:
 
 
 def study(monkeypatch, tmp_path, *names, minutes=60.0, metrics=('acc',)):
-    """Videos of all points of each run after a study, and the table."""
+    """Return the numbers of videos of all points by run, and the table."""
     monkeypatch.setattr(Run, 'now', 0.0)
     monkeypatch.setattr('time.monotonic', lambda: Run.now)
     runs = [Run(name) for name in names]
@@ -56,5 +56,5 @@ def test_a_run_that_diverges_stops_alone(monkeypatch, tmp_path, capsys):
 
 
 def test_a_metric_that_nobody_measures_is_named(monkeypatch, tmp_path):
-    with pytest.raises(ValueError, match='--metrics accuracy is not measured; choose from videos, seconds, loss, acc'):
+    with pytest.raises(ValueError, match='--metrics accuracy does not exist; choose from videos, seconds, loss, acc'):
         study(monkeypatch, tmp_path, 'a', metrics=['accuracy'])

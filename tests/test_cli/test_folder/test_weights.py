@@ -43,7 +43,7 @@ def test_a_file_says_its_model(tmp_path, model, layer):
 def test_what_cannot_be_used_is_an_error(hub, tmp_path):
     with pytest.raises(FileNotFoundError, match='--model r50: neither'):
         choose_start('r50', None, 8)
-    with pytest.raises(FileNotFoundError, match='no checkpoint'):
+    with pytest.raises(FileNotFoundError, match='does not exist'):
         choose_start('auto', str(tmp_path / 'none.pth'), 8)
     with pytest.raises(FileNotFoundError, match='cannot be downloaded'):
         choose_start('auto', 'https://example.org/none.pth', 8)

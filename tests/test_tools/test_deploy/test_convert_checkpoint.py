@@ -76,7 +76,7 @@ def test_what_cannot_be_converted_is_told_and_writes_nothing(convert, src, tmp_p
     torch.save(content, src)
     with pytest.raises(SystemExit, match=r'(?s)convert_checkpoint\.py: .*missing: dynamic_graph\.offset_alpha'):
         convert(src, tmp_path / 'dst.pth')
-    with pytest.raises(SystemExit, match='there is no checkpoint'):
+    with pytest.raises(SystemExit, match='checkpoint .* does not exist'):
         convert(tmp_path / 'absent.pth', tmp_path / 'dst.pth')
     with pytest.raises(SystemExit, match='there is no folder'):
         convert(src, tmp_path / 'absent/dst.pth')
