@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Test on several GPUs of this machine, or in several CPU processes where there is none:
+# Test in several processes, one per GPU, or on the CPU if there is no GPU:
 #   tools/dist_test.sh CONFIG CHECKPOINT NUM_PROCESSES [arguments of test.py]
-# On several machines: the same on each, with NNODES, NODE_RANK (0..NNODES-1) and MASTER_ADDR (that of rank 0) set.
+# On several nodes: run it on each node with NNODES, NODE_RANK (0..NNODES-1) and MASTER_ADDR (address of rank 0) set.
 set -euo pipefail
 source "$(dirname "$0")/_launch.sh"
 

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# Train on several GPUs of this machine, or in several CPU processes where there is none:
+# Train in several processes, one per GPU, or on the CPU if there is no GPU:
 #   tools/dist_train.sh CONFIG NUM_PROCESSES [arguments of train.py]
-# On several machines: the same on each, with NNODES, NODE_RANK (0..NNODES-1) and MASTER_ADDR (that of rank 0) set.
-# With MAX_RESTARTS set, processes that fail are started so many times again and resume from the last checkpoint.
+# On several nodes: run it on each node with NNODES, NODE_RANK (0..NNODES-1) and MASTER_ADDR (address of rank 0) set.
+# With MAX_RESTARTS=N, failed processes are restarted up to N times and resume from the last checkpoint.
 set -euo pipefail
 source "$(dirname "$0")/_launch.sh"
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# From a bare clone to a trained model: makes .venv, generates MiniSomething, trains TSM-R18 + DyReg-GNN on it, tests it on
-# held-out clips, and draws the regions it has learned. What an earlier run has finished is not done again.
+# From a clone to a trained model: create .venv, generate MiniSomething, train TSM-R18 + DyReg-GNN, test it on held-out
+# clips, and draw the learned regions. Steps that an earlier run finished are skipped.
 #   bash tools/quickstart.sh my_videos/ [arguments of train_folder.py]
 # does the same with your own videos, see docs/guides/own_videos.md.
 set -euo pipefail
@@ -21,9 +21,9 @@ step() { printf '\n== %s (%d s)\n' "$1" "$((SECONDS - began))"; }
 
 step '1/5 environment'
 bash tools/dev/setup.sh av
-export PYTHON=$PWD/.venv/bin/python # from here on; before, a user's choice for setup.sh
+export PYTHON=$PWD/.venv/bin/python # setup.sh uses the PYTHON of the user
 
-# a process for each GPU or else for each CPU core, two at most; 16 clips in a batch in any case
+# one process per GPU or CPU core, at most two; the total batch size is always 16
 PROCESSES=$("$PYTHON" -c 'import os, torch; print(min(2, torch.cuda.device_count() or os.cpu_count() or 1))')
 
 step "2/5 data: $DATA"
@@ -42,13 +42,13 @@ if ! [ $RUN/test.txt -nt "$checkpoint" ]; then
     grep -o 'acc/top1: [0-9.]*' $RUN/test.log | tail -n 1 >$RUN/test.txt
 fi
 
-step '5/5 pictures'
+step '5/5 regions'
 [ $RUN/regions/report.html -nt "$checkpoint" ] ||
     "$PYTHON" tools/visualize_regions.py $CONFIG "$checkpoint" --dataset val --num 24 --html --out $RUN/regions
 
 step 'done'
 echo "held-out top-1:  $(cut -d' ' -f2 $RUN/test.txt) (chance 0.125)"
-# validated before the first iteration and after the last, in the order of the logs' names
-grep -h -o 'object/dist_acting: [0-9.]*' $RUN/*/*.log | sed -n '1s/.*: /region to actor:  /p; $s/.*: /  after training: /p'
+# values of the first and last validation; log names sort by time
+grep -h -o 'object/dist_acting: [0-9.]*' $RUN/*/*.log | sed -n '1s/.*: /region to acting object:  /p; $s/.*: /  after training: /p'
 echo "run:             $RUN"
 echo "learned regions: $RUN/regions/report.html, $RUN/regions/regions.png"

@@ -1,4 +1,4 @@
-"""Test a recogniser: MMAction2's tools/test.py, with this package registered and on machines without a GPU too."""
+"""Test a recognizer, on GPUs or CPUs. The options are those of MMAction2's tools/test.py, and --fuse."""
 
 from dyreg_mmaction.cli.test import main
 

@@ -1,4 +1,4 @@
-"""Train a recogniser: MMAction2's tools/train.py, with this package registered and on machines without a GPU too."""
+"""Train a recognizer, on GPUs or CPUs. The options are those of MMAction2's tools/train.py."""
 
 from dyreg_mmaction.cli.train import main
 

@@ -1,4 +1,4 @@
-"""Draw where the nodes of a model look: on videos, or over a dataset."""
+"""Draw the regions of a model on videos or on clips of a dataset."""
 
 from dyreg_mmaction.cli.regions import main
 

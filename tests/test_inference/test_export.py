@@ -175,7 +175,9 @@ def test_the_example_takes_the_frames_of_validation(sampling, total):
     assert positions(total, describe_input(cfg)).tolist() == expected.tolist()
 
 
-@pytest.mark.parametrize('arguments, words', [((), 'usage: '), (('no.onnx', 'v.mp4'), 'must be there, side by side')])
+@pytest.mark.parametrize(
+    'arguments, words', [((), 'usage: '), (('no.onnx', 'v.mp4'), 'or its .json file does not exist')]
+)
 def test_mistakes_of_the_example_get_a_sentence(arguments, words, tmp_path):
     done = run_tool('run_exported.py', *arguments, cwd=tmp_path)
     assert done.returncode == 1 and words in done.stderr and 'Traceback' not in done.stderr

@@ -43,13 +43,13 @@ def test_number_of_processes_is_checked(processes):
     for script, before in (('dist_train', [CONFIG]), ('dist_test', [CONFIG, 'some.pth'])):
         result = run(script, *before, processes)
         assert result.returncode == 2
-        assert result.stdout == f'{script}.sh: NUM_PROCESSES={processes} must be a whole number, at least 1\n'
+        assert result.stdout == f'{script}.sh: NUM_PROCESSES={processes} must be an integer, at least 1\n'
 
 
 def test_number_of_restarts_is_checked(monkeypatch):
     monkeypatch.setenv('MAX_RESTARTS', 'x')
     result = run('dist_train', CONFIG, '1')
-    assert result.returncode == 2 and result.stdout == 'dist_train.sh: MAX_RESTARTS=x must be a whole number\n'
+    assert result.returncode == 2 and result.stdout == 'dist_train.sh: MAX_RESTARTS=x must be an integer\n'
 
 
 def test_fewer_gpus_than_processes_are_named(tmp_path):
@@ -167,7 +167,7 @@ def test_a_teacher_without_a_best_checkpoint_is_its_last_one(checkout):
 @pytest.mark.slow
 def test_a_config_without_teachers_is_named():
     result = run('train_multi', CONFIG, '1')
-    assert result.returncode != 0 and f'{CONFIG} names no teachers; train it with dist_train.sh' in result.stdout
+    assert result.returncode != 0 and f'{CONFIG} has no teachers; train it with dist_train.sh' in result.stdout
 
 
 def test_the_quick_start_runs_in_a_path_with_a_space(checkout):

@@ -1,13 +1,13 @@
-"""Measure which nodes the predictions of a model depend on: on videos, or over a dataset.
+"""Measure on which nodes the predictions of a model depend, on videos or on clips of a dataset.
 
 Example:
     python tools/analysis/explain.py CONFIG CHECKPOINT --dataset val --num 40 --out explained
 
-The effect of a node is the log-odds of the class with all nodes open less those with this node closed: not written
-back, and without messages. The folder receives ``explanations.json``, ``nodes.csv`` (a line for each node of each clip)
-and ``curves.png``: the probability of the class while nodes are closed (deletion) or opened (insertion) in the order of
-their effect, in that of their motion and in random orders. With ``--html`` it receives ``report.html``: effects next to
-the regions of each clip.
+The effect of a node is the difference of the log-odds of the class with all nodes and without this node. A closed node
+sends no messages and is not projected back. The output folder contains ``explanations.json``, ``nodes.csv`` (one line
+per node and clip) and ``curves.png``: the probability of the class while nodes are closed (deletion) or opened
+(insertion) in the order of their effect, of their motion, and in random orders. With ``--html`` it also contains
+``report.html`` with effects and regions of each clip.
 """
 
 import argparse
@@ -40,21 +40,24 @@ from dyreg_mmaction.visualization.report import ReportWriter
 
 
 def parse_args() -> argparse.Namespace:
+    """Parse and check the command line."""
     parser = argparse.ArgumentParser(
         description=__doc__.split('\n\n')[0], formatter_class=argparse.ArgumentDefaultsHelpFormatter
     )
     add_clip_options(parser, num=20)
     parser.add_argument('--out', type=Path, required=True, help='folder to write to')
-    parser.add_argument('--html', action='store_true', help='write report.html, which needs no other file')
-    parser.add_argument('--grad-cam', action='store_true', help='show Grad-CAM in report.html, too; needs captum')
-    parser.add_argument('--target', type=int, help='class to explain; without it, the predicted one of each clip')
-    parser.add_argument('--per-frame', action='store_true', help='close each node in each frame alone, too')
-    parser.add_argument('--random-orders', type=int, default=RANDOM_ORDERS, help='random orders of the curves')
-    parser.add_argument('--max-clips', type=int, default=32, help='clips in one forward; less takes less memory')
+    parser.add_argument('--html', action='store_true', help='write report.html, a self-contained page')
+    parser.add_argument('--grad-cam', action='store_true', help='also show Grad-CAM in report.html (needs captum)')
+    parser.add_argument('--target', type=int, help='class to explain; by default the predicted class of each clip')
+    parser.add_argument('--per-frame', action='store_true', help='also close each node in single frames')
+    parser.add_argument(
+        '--random-orders', type=int, default=RANDOM_ORDERS, help='number of random orders for the curves'
+    )
+    parser.add_argument('--max-clips', type=int, default=32, help='clips per forward pass; fewer need less memory')
     args = parser.parse_args()
     check_clip_options(parser, args)
     if args.grad_cam and not args.html:
-        parser.error('--grad-cam is shown in the report; give --html too')
+        parser.error('--grad-cam needs --html')
     if args.grad_cam and find_spec('captum') is None:
         parser.error("--grad-cam needs captum: pip install 'dyreg_mmaction[explain]'")
     for option in ('random_orders', 'max_clips'):
@@ -64,22 +67,26 @@ def parse_args() -> argparse.Namespace:
 
 
 def explain_sample(model: Any, sample: dict, args: argparse.Namespace) -> Explanation:
+    """Explain a sample with the options of the command line."""
     return explain(model, sample, args.target, args.per_frame, args.random_orders, args.max_clips)
 
 
 def nodes_of_sample(name: str, sample: dict, explanation: Explanation) -> list[NodeEffect]:
+    """Return the effects of the nodes of a sample, with its objects if they are known."""
     known = sample['data_samples']
     objects = np.asarray(known.objects, float) if 'objects' in known else None
     return node_effects(name, explanation, objects, known.get('acting'))
 
 
 def draw_sample(model: Any, name: str, sample: dict, explanation: Explanation, classes: list[str] | None) -> RegionClip:
-    """The first view of a sample, with its effects."""
+    """Return the first view of a sample with the effects of its nodes."""
     explained = classes[explanation.target] if classes else f'class {explanation.target}'
     return predict_clip(model, sample, classes, name=name)._replace(explanation=explanation, explained=explained)
 
 
 def as_json(name: str, explanation: Explanation, classes: list[str] | None) -> dict:
+    """Return an explanation as plain values for JSON."""
+
     def plain(value: Any) -> Any:
         if isinstance(value, dict):
             return {key: plain(item) for key, item in value.items()}
@@ -98,6 +105,7 @@ def _without_nan(numbers: dict[str, float]) -> dict[str, float | None]:
 
 
 def write(out: Path, found: list[tuple[str, Explanation]], rows: list[NodeEffect], classes: list[str] | None) -> None:
+    """Write explanations.json, nodes.csv and curves.png."""
     explanations = [explanation for _, explanation in found]
     curves = mean_curves(explanations)
     content = dict(
@@ -112,6 +120,7 @@ def write(out: Path, found: list[tuple[str, Explanation]], rows: list[NodeEffect
 
 
 def print_summary(rows: list[NodeEffect], explanations: list[Explanation]) -> None:
+    """Print areas under the curves and effects by place of the nodes."""
     for name, both in areas(mean_curves(explanations)).items():
         print(f'order by {name:7} area under deletion {both["deletion"]:.3f}, under insertion {both["insertion"]:.3f}')
     for place, numbers in effects_by_place(rows).items():
@@ -122,6 +131,7 @@ def print_summary(rows: list[NodeEffect], explanations: list[Explanation]) -> No
 
 
 def main() -> None:
+    """Explain the clips of the command line."""
     args = parse_args()
     cfg = read_config(args.config, args.cfg_options)
     inputs, classes = find_inputs(args, cfg), class_names(cfg, args.labels)
@@ -135,7 +145,7 @@ def main() -> None:
             sample = clip.load()
             explanation = explain_sample(model, sample, args)
         except (ValueError, OSError) as error:
-            print(f'{clip.name} is left out: {error}', file=sys.stderr)
+            print(f'{clip.name} is skipped: {error}', file=sys.stderr)
             continue
         found.append((clip.name, explanation))
         rows += nodes_of_sample(clip.name, sample, explanation)
@@ -146,7 +156,7 @@ def main() -> None:
     if report.close():
         print(report.path)
     if not found:
-        raise SystemExit(f'nothing is explained: none of the {len(inputs)} clips can be read')
+        raise SystemExit(f'none of the {len(inputs)} clips can be read; check the messages above')
     write(args.out, found, rows, classes)
     print_summary(rows, [explanation for _, explanation in found])
     print(args.out / 'explanations.json')

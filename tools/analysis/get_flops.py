@@ -1,4 +1,4 @@
-"""Count the parameters and multiply-adds of a config's model, or of all those in the paper's Tables 6 and 12.
+"""Count the parameters and multiply-adds of a model, or of all models in Tables 6 and 12 of the paper.
 
 Examples:
     python tools/analysis/get_flops.py configs/tsm_r50_dyreg_sthv2.py
@@ -29,7 +29,7 @@ CONFIGS = Path(__file__).resolve().parents[2] / 'configs'
 
 
 class Row(NamedTuple):
-    """A model of the paper: its config, and what the paper says of it."""
+    """A model of the paper: its config, and the numbers in the paper."""
 
     name: str
     config: str
@@ -52,23 +52,23 @@ TABLE_6 = (
     Row('+ DyReg', 'multisyncmnist/r18_dyreg.py', 3.08),
 )
 NOTES = """
-published: as the paper and its code count: messages are computed for each of the N x N pairs of nodes, and the map is
-projected back to the channels of the backbone.
-run: what this package does: it projects each of the N nodes once, and adds.
-The paper's 26.1 M of Fixed r3-4-5 leaves out the 1x1 projections and the embeddings of positions."""
+published: count of the released code, which computes messages for all N x N pairs of nodes and projects the map back to
+the channels of the backbone.
+run: count of this package, which projects each of the N nodes once and adds the results.
+The paper's 26.1 M of Fixed r3-4-5 excludes the 1x1 projections and the position embeddings."""
 
 
 class Complexity(NamedTuple):
-    """What a model costs per clip.
+    """Cost of a model for one clip.
 
     Attributes:
-        input_shape (tuple[int, ...]): Of the clip: (M, C, H, W) for 2D recognisers, (M, C, T, H, W) for 3D ones.
+        input_shape (tuple[int, ...]): Shape of the clip: (M, C, H, W) for 2D, (M, C, T, H, W) for 3D recognizers.
         params (int): Number of parameters.
-        macs (int): Multiply-adds, each counted once: convolutions, matrix products, recurrent nets, and two for each
-            value that a batch norm sees (as fvcore counts, and DyReg-GNN's Table 12).
-        published_macs (int): The same if messages were computed for each pair of nodes, and the map and not the nodes
-            were projected back, as the equations say and the released code does it.
-        plugins (dict[str, tuple[int, int]]): Parameters and multiply-adds of each plugin, by its path.
+        macs (int): Multiply-adds of convolutions, matrix products and recurrent networks, and two for each input value
+            of a batch norm, as in fvcore and in Table 12 of DyReg-GNN.
+        published_macs (int): Multiply-adds if messages are computed for all pairs of nodes and the map is projected
+            back instead of the nodes, as in the released code.
+        plugins (dict[str, tuple[int, int]]): Parameters and multiply-adds of each plugin by path.
     """
 
     input_shape: tuple[int, ...]
@@ -79,15 +79,18 @@ class Complexity(NamedTuple):
 
 
 def measure(cfg: Config, size: Sequence[int] | None = None) -> Complexity:
-    """Count what the model of a config costs for one clip of its validation pipeline.
+    """Count parameters and multiply-adds of a model for one clip of its validation pipeline.
 
     Args:
-        cfg (Config): Of a 2D or 3D recogniser.
-        size (Sequence[int], optional): Height and width of the frames, or shape of the clip, in place of those that the
-            pipeline makes.
+        cfg (Config): Config of a 2D or 3D recognizer.
+        size (Sequence[int], optional): Height and width of the frames, or shape of the clip. Default: the output of the
+            validation pipeline.
+
+    Returns:
+        Complexity: The cost.
 
     Raises:
-        ValueError: If the model cannot run on such a clip, or no shape can be worked out.
+        ValueError: If the model cannot run on this shape, or the shape cannot be determined.
     """
     with DefaultScope.overwrite_default_scope(cfg.get('default_scope', 'mmaction')):
         model = MODELS.build(cfg.model).eval()
@@ -113,16 +116,16 @@ def measure(cfg: Config, size: Sequence[int] | None = None) -> Complexity:
 
 @contextmanager
 def _as_published(model: nn.Module) -> Iterator[bool]:
-    """Let modules project the vectors that they get by addition too; whether there are any."""
+    """Add the cost of the projections that the released code computes. Yield whether there are any."""
 
     def project_pairs(stage: SpaceStage, args: tuple[Tensor]) -> None:
-        """N * N messages; N are projected."""
+        """Project the remaining N * N - N messages."""
         senders, receivers = torch.broadcast_tensors(args[0][..., None, :, :], args[0][..., :, None, :])
         pairs = senders + receivers if stage.combine_by_sum else torch.cat((senders, receivers), dim=-1)
         stage.send(pairs.flatten(-3, -2)[..., args[0].shape[-2] :, :])
 
     def project_map(module: DyRegGNN, args: tuple[Tensor]) -> None:
-        """H * W cells of the map; N nodes are projected in their place."""
+        """Project the remaining H * W - N cells of the map."""
         if module.project_back is not None:
             batch, _, time, height, width = args[0].shape
             cells = height * width - module.num_nodes
@@ -146,30 +149,30 @@ def _params(module: nn.Module) -> int:
 
 
 def parse_args() -> argparse.Namespace:
+    """Parse and check the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('config', nargs='?', help='config file')
-    parser.add_argument(
-        '--table', action='store_true', help="the paper's tables, each model beside the paper's numbers"
-    )
+    parser.add_argument('--table', action='store_true', help="print the paper's tables with our numbers")
     parser.add_argument('--json', action='store_true', help='print JSON')
     parser.add_argument(
         '--shape',
         type=int,
         nargs='+',
-        help='side, or height and width, of the frames; or a whole clip: M C H W (2D) or M C T H W (3D). Default: what '
-        "the config's validation pipeline makes",
+        help='size, or height and width, of the frames; or shape of the clip, M C H W (2D) or M C T H W (3D) '
+        '(default: from the validation pipeline)',
     )
     args = parser.parse_args()
     if (args.config is None) != args.table:
-        parser.error('give a config, or --table')
+        parser.error('pass a config or --table')
     if args.shape and len(args.shape) not in (1, 2, 4, 5):
-        parser.error(f'--shape has {len(args.shape)} numbers; give 1 or 2 (frames), 4 or 5 (a clip)')
+        parser.error(f'--shape has {len(args.shape)} numbers; pass 1 or 2 (frames), or 4 or 5 (clip)')
     if args.shape and len(args.shape) == 1:
         args.shape *= 2
     return args
 
 
 def describe(found: Complexity) -> str:
+    """Return the cost as text."""
     lines = [
         f'clip        {" x ".join(map(str, found.input_shape))}',
         f'parameters  {found.params / 1e6:.3f} M',
@@ -181,7 +184,7 @@ def describe(found: Complexity) -> str:
 
 
 def measure_row(row: Row) -> dict:
-    """A row of the tables, in millions and thousands of millions."""
+    """Measure a row of the tables, in millions of parameters and billions of multiply-adds."""
     entry = dict(model=row.name, config=row.config, params_paper=row.params, macs_paper=row.macs)
     if (CONFIGS / row.config).is_file():
         found = measure(Config.fromfile(CONFIGS / row.config))
@@ -190,9 +193,10 @@ def measure_row(row: Row) -> dict:
 
 
 def print_row(entry: dict) -> None:
+    """Print a row of the tables."""
     name = f'{entry["model"]:<20}'
     if 'params' not in entry:
-        print(f'{name} skipped: there is no configs/{entry["config"]}')
+        print(f'{name} skipped: configs/{entry["config"]} does not exist')
         return
     macs = f'{entry["macs_paper"]:10.1f}' if entry['macs_paper'] else f'{"-":>10}'
     print(
@@ -203,6 +207,7 @@ def print_row(entry: dict) -> None:
 
 
 def main() -> None:
+    """Print the cost of the config or the tables."""
     args = parse_args()
     try:
         if not args.table:

@@ -1,4 +1,4 @@
-"""Print a config with its bases and overrides merged in."""
+"""Print a config merged with its bases and overrides."""
 
 import argparse
 
@@ -10,9 +10,10 @@ from dyreg_mmaction.cli.launch import one_sentence
 
 
 def main() -> None:
+    """Print the config of the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('config', help='config file')
-    parser.add_argument('--cfg-options', nargs='+', action=DictAction, help='settings to override, as key=value')
+    parser.add_argument('--cfg-options', nargs='+', action=DictAction, help='config settings to override, as key=value')
     args = parser.parse_args()
     print(read_config(args.config, args.cfg_options).pretty_text)
 

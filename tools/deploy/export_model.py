@@ -1,4 +1,4 @@
-"""Write a recognizer as one ONNX or torch.export file, with a JSON file beside it that says how to feed it."""
+"""Export a recognizer to an ONNX or torch.export file, and describe its input in a JSON file next to it."""
 
 from dyreg_mmaction.cli.export import main
 

@@ -1,8 +1,8 @@
-"""Print the classes of a video with a file that tools/deploy/export_model.py has written.
+"""Print the classes of a video predicted by a model exported with tools/deploy/export_model.py.
 
     python tools/deploy/run_exported.py model.onnx video.mp4
 
-Needs numpy and opencv-python, and onnxruntime for .onnx or PyTorch for .pt2; nothing else.
+Requires numpy, opencv-python and, for .onnx, onnxruntime or, for .pt2, PyTorch.
 """
 
 import json
@@ -14,23 +14,23 @@ import numpy as np
 
 
 def positions(total: int, spec: dict) -> np.ndarray:
-    """Numbers of the frames of a clip, of so many of a video."""
+    """Return the frame indices of a clip from a video of ``total`` frames."""
     frames, i = spec['frames'], np.arange(spec['frames'])
     if spec['sampling'] == 'middles':
         return ((i + 0.5) * total / frames).astype(int)
     if spec['sampling'] == 'uniform':
-        part = (total - 1) / frames
-        return np.round(i * part).astype(int) + int(part / 2)
+        length = (total - 1) / frames
+        return np.round(i * length).astype(int) + int(length / 2)
     return (max(total - (frames - 1) * spec['interval'] - 1, 0) // 2 + i * spec['interval']) % total
 
 
 def load_clip(video: str, spec: dict) -> np.ndarray:
-    """Normalised clip (1, frames, 3, size, size) of a video."""
+    """Load a normalized clip (1, frames, 3, size, size) from a video."""
     reader, total = cv2.VideoCapture(video), 0
     while reader.grab():
         total += 1
     if not total:
-        raise SystemExit(f'{video!r} is no video that OpenCV can read')
+        raise SystemExit(f'OpenCV cannot read {video!r}; pass a video file')
     reader, wanted, frames = cv2.VideoCapture(video), positions(total, spec), {}
     for index in range(max(wanted) + 1):
         if reader.grab() and index in wanted:
@@ -40,7 +40,7 @@ def load_clip(video: str, spec: dict) -> np.ndarray:
 
 
 def crop(frame: np.ndarray, spec: dict) -> np.ndarray:
-    """The middle of a frame of OpenCV, which is BGR, as the model takes it."""
+    """Resize a BGR frame, crop its center and convert it to the channel order of the model."""
     scale = spec['short_side'] / min(frame.shape[:2])
     frame = cv2.resize(frame, (int(frame.shape[1] * scale + 0.5), int(frame.shape[0] * scale + 0.5)))
     top, left = (frame.shape[0] - spec['size']) // 2, (frame.shape[1] - spec['size']) // 2
@@ -49,7 +49,7 @@ def crop(frame: np.ndarray, spec: dict) -> np.ndarray:
 
 
 def run(model: str, clips: np.ndarray) -> np.ndarray:
-    """Logits of clips."""
+    """Return the logits of clips."""
     if model.endswith('.pt2'):
         import torch
 
@@ -60,11 +60,12 @@ def run(model: str, clips: np.ndarray) -> np.ndarray:
 
 
 def main() -> None:
+    """Run the exported model on the video of the command line."""
     if len(sys.argv) != 3:
         raise SystemExit('usage: python tools/deploy/run_exported.py MODEL.onnx|MODEL.pt2 VIDEO')
     model, video = sys.argv[1:]
     if not (Path(model).is_file() and Path(model).with_suffix('.json').is_file()):
-        raise SystemExit(f'{model} and its .json must be there, side by side; tools/deploy/export_model.py writes both')
+        raise SystemExit(f'{model} or its .json file does not exist; write both with tools/deploy/export_model.py')
     spec = json.loads(Path(model).with_suffix('.json').read_text())
     (logits,) = run(model, load_clip(video, spec))
     scores = np.exp(logits - logits.max())

@@ -1,4 +1,4 @@
-"""Time and memory beside MMAction2's own models, on this machine: medians, spreads and ratios of interleaved runs.
+"""Measure time and memory relative to MMAction2's models: medians, ranges and ratios of interleaved runs.
 
 Examples:
     python tools/dev/benchmark.py                                    # all parts, one thread
@@ -20,7 +20,7 @@ from pathlib import Path
 
 import torch
 import torch._inductor.config
-from benchmarks import data  # beside this file
+from benchmarks import data  # next to this file
 from benchmarks.exported import exported_cases
 from benchmarks.plain import PlainDyRegGNN
 from benchmarks.windows import windows
@@ -40,7 +40,7 @@ Cases = dict[str, Callable[[], object]]
 
 
 def build(name: str, **backbone: object) -> nn.Module:
-    """The recogniser of a config, with random weights."""
+    """Build the recognizer of a config with random weights."""
     cfg = Config.fromfile(CONFIGS / f'{name}.py').model
     cfg.backbone.update(pretrained=None, **backbone)
     torch.manual_seed(0)
@@ -49,13 +49,13 @@ def build(name: str, **backbone: object) -> nn.Module:
 
 
 def clips(name: str, args: argparse.Namespace) -> Tensor:
-    """Random input of a config's backbone."""
+    """Return random input for the backbone of a config."""
     shape = (args.batch, 3, 16) if name.startswith('i3d') else (args.batch * 16, 3)
     return torch.randn(*shape, args.size, args.size, device=DEVICE)
 
 
 def inference(plain: str, plugged: str, args: argparse.Namespace) -> Cases:
-    """One clip through the backbone: MMAction2's, ours with its modules, and that made faster."""
+    """Forward pass of the backbone: MMAction2's, with modules, and with modules and fused."""
     x = clips(plain, args)
     models = {'MMAction2, no modules': build(plain).backbone, 'with modules': build(plugged).backbone}
     for model in models.values():
@@ -77,7 +77,7 @@ def inference(plain: str, plugged: str, args: argparse.Namespace) -> Cases:
 
 
 def as_cuda_graph(run: Callable[[], object]) -> Callable[[], object]:
-    """The kernels of a run, recorded once, started by one call; the first run outside makes what is made only once."""
+    """Record a run as a CUDA graph, after a warm-up run. Return a function that replays it."""
     side = torch.cuda.Stream()
     side.wait_stream(torch.cuda.current_stream())
     with torch.cuda.stream(side):
@@ -90,7 +90,7 @@ def as_cuda_graph(run: Callable[[], object]) -> Callable[[], object]:
 
 
 def overhead(args: argparse.Namespace) -> Cases:
-    """What one module and three add to TSM-R50, nothing else made faster."""
+    """Forward pass of TSM-R50 with no, one and three modules, not fused."""
     x = clips('tsm', args)
     names = {
         'MMAction2, no modules': 'tsm_r50_sthv2',
@@ -104,7 +104,7 @@ def overhead(args: argparse.Namespace) -> Cases:
 
 
 def training(dtype: torch.dtype, args: argparse.Namespace) -> Cases:
-    """Forward and backward of the recogniser, loss included, without the optimiser."""
+    """Forward and backward pass of the recognizer with a loss, without optimizer step."""
     x = clips('tsm', args)
     models = {
         'MMAction2, no modules': build('tsm_r50_sthv2'),
@@ -123,7 +123,7 @@ def training(dtype: torch.dtype, args: argparse.Namespace) -> Cases:
 
 
 def compiled(train: bool, args: argparse.Namespace) -> Cases:
-    """Whole recognisers as they are and as one graph of torch.compile, which is made in the run that does not count."""
+    """Recognizers in eager mode and compiled to one graph. The warm-up run compiles them."""
     x = torch.randn(args.batch, 16, 3, args.size, args.size, device=DEVICE)
     names = {'MMAction2, no modules': 'tsm_r50_sthv2', 'with modules': 'tsm_r50_dyreg_sthv2'}
     models = {case: build(name).train(train) for case, name in names.items()}
@@ -142,7 +142,7 @@ def compiled(train: bool, args: argparse.Namespace) -> Cases:
 
 
 def exported(plain: str, plugged: str, args: argparse.Namespace) -> Cases:
-    """One clip through the recogniser: MMAction2's, ours made faster, and ours as a file for other programs."""
+    """Forward pass of the recognizer: MMAction2's, with fused modules, and exported to other runtimes."""
     x = torch.randn(args.batch, 16, 3, args.size, args.size)
     model = wake(build(plugged)).cpu().eval()
     models = {
@@ -154,9 +154,9 @@ def exported(plain: str, plugged: str, args: argparse.Namespace) -> Cases:
 
 
 def region_losses(test: bool, args: argparse.Namespace) -> Cases:
-    """The quick start's recogniser on a clip, without its region loss, after it, during it; or all three at a test.
+    """Training or test step of the quick-start recognizer without, after and during its region loss.
 
-    They share their weights: at this size it matters where these lie.
+    The models share their weights, because at this size the memory layout affects the time.
     """
     x, samples = torch.randn(args.batch, 8, 3, 64, 64, device=DEVICE), [ActionDataSample().set_gt_label(0)] * args.batch
     plain, taught = build('tsm_r18_dyreg_mini'), build('tsm_r18_dyreg-motion_mini')
@@ -181,7 +181,7 @@ def region_losses(test: bool, args: argparse.Namespace) -> Cases:
 
 
 def module(channels: int, side: int, backward: bool, args: argparse.Namespace) -> Cases:
-    """The module alone on clips of 16 frames: its equations written down line by line, and ours."""
+    """One module on clips of 16 frames: a direct implementation of the equations, and ours."""
     ours = wake(DyRegGNN(channels, side)).to(DEVICE)
     plain = PlainDyRegGNN(ours, 16)
     frames = torch.randn(args.batch * 16, channels, side, side, device=DEVICE)
@@ -198,11 +198,11 @@ def module(channels: int, side: int, backward: bool, args: argparse.Namespace) -
     def on_frames(x: Tensor) -> Tensor:
         return ours(x.unflatten(0, (-1, 16)).transpose(1, 2)).transpose(1, 2).flatten(0, 1)
 
-    return {'line by line': partial(run, plain), 'ours': partial(run, on_frames)}
+    return {'direct': partial(run, plain), 'ours': partial(run, on_frames)}
 
 
 def scaling(args: argparse.Namespace) -> Cases:
-    """Forward of the module at r3 with more nodes, more frames, larger frames; the first case is the paper's."""
+    """Forward pass of the module at r3 with more nodes, more frames or larger frames. The first case is the paper's."""
     cases: Cases = {}
     grown = [dict(), *(dict(num_nodes=n) for n in (36, 100)), *(dict(frames=n) for n in (8, 32, 64))]
     for case in (*grown, *(dict(side=n) for n in (40, 56))):
@@ -215,7 +215,7 @@ def scaling(args: argparse.Namespace) -> Cases:
 
 
 def wake(model: nn.Module) -> nn.Module:
-    """Random numbers in place of the zeros that a module starts with."""
+    """Replace parameters that are initialized with zeros by random numbers."""
     torch.manual_seed(0)
     for parameter in model.parameters():
         if not parameter.count_nonzero():
@@ -256,14 +256,14 @@ DEVICE = 'cuda' if torch.cuda.is_available() else 'cpu'
 
 
 def clock(threads: int) -> float:
-    """Seconds. On one thread of a CPU the processor's own time, so that other programs matter less."""
+    """Return seconds. With one CPU thread this is process time, so other programs matter less."""
     if DEVICE == 'cuda':
         torch.cuda.synchronize()
     return time.process_time() if DEVICE == 'cpu' and threads == 1 else time.perf_counter()
 
 
 def peak_memory(run: Callable[[], object]) -> float | None:
-    """MiB that a run needs at its peak beyond what is held before it; None where the system does not tell."""
+    """Return the peak memory of a run in MiB, relative to its start. None if the system does not report it."""
     if DEVICE == 'cuda':
         held = torch.cuda.memory_allocated()
         torch.cuda.reset_peak_memory_stats()
@@ -272,7 +272,7 @@ def peak_memory(run: Callable[[], object]) -> float | None:
     if sys.platform != 'linux':
         return None
     ctypes.CDLL(None).malloc_trim(0)
-    Path('/proc/self/clear_refs').write_text('5')  # the peak starts again
+    Path('/proc/self/clear_refs').write_text('5')  # resets the peak
     held = _resident('VmRSS')
     run()
     return (_resident('VmHWM') - held) / 1024
@@ -284,8 +284,8 @@ def _resident(key: str) -> int:
 
 
 def measure(cases: Cases, args: argparse.Namespace) -> list[dict]:
-    """Rows of a part, taken in turns; ratios are of the runs of one turn, to the first case."""
-    memory = {name: peak_memory(run) for name, run in cases.items()}  # warms up, too
+    """Measure cases in turns. Ratios compare runs of the same turn to the first case."""
+    memory = {name: peak_memory(run) for name, run in cases.items()}  # also warms up
     times: dict[str, list[float]] = {name: [] for name in cases}
     for _ in range(args.runs):
         for name, run in cases.items():
@@ -310,7 +310,7 @@ def measure(cases: Cases, args: argparse.Namespace) -> list[dict]:
 
 
 def machine(args: argparse.Namespace) -> dict:
-    """What the numbers depend on."""
+    """Describe device, versions and settings."""
     name, flags = platform.processor(), ''
     if os.path.exists('/proc/cpuinfo'):
         lines = [line.partition(':')[::2] for line in Path('/proc/cpuinfo').read_text().splitlines()]
@@ -331,6 +331,7 @@ def machine(args: argparse.Namespace) -> dict:
 
 
 def print_rows(part: str, rows: list[dict]) -> None:
+    """Print the table of a part."""
     print(f'\n{part:36}{"ms":>9}{"lowest":>9}{"highest":>9}{"speed":>8}{"lowest":>8}{"highest":>8}{"MiB":>8}')
     for row in rows:
         memory = '-' if row['memory_mib'] is None else f'{row["memory_mib"]:.0f}'
@@ -340,13 +341,14 @@ def print_rows(part: str, rows: list[dict]) -> None:
 
 
 def parse_args() -> argparse.Namespace:
+    """Parse and check the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('parts', nargs='*', metavar='part', help=f'parts to run (default: all): {", ".join(PARTS)}')
-    parser.add_argument('--runs', type=int, default=5, help='runs of each case, after one that does not count')
-    parser.add_argument('--batch', type=int, default=1, help='clips')
-    parser.add_argument('--size', type=int, default=224, help='side of the frames')
-    parser.add_argument('--threads', type=int, default=1, help='threads of the CPU')
-    parser.add_argument('--json', help='file to write the numbers to as well')
+    parser.add_argument('--runs', type=int, default=5, help='runs of each case, after one warm-up run')
+    parser.add_argument('--batch', type=int, default=1, help='clips per batch')
+    parser.add_argument('--size', type=int, default=224, help='height and width of the frames in pixels')
+    parser.add_argument('--threads', type=int, default=1, help='CPU threads')
+    parser.add_argument('--json', help='also write the numbers to this file')
     args = parser.parse_args()
     if unknown := set(args.parts) - PARTS.keys():
         parser.error(f'unknown part {", ".join(sorted(unknown))}; choose from {", ".join(PARTS)}')
@@ -356,6 +358,7 @@ def parse_args() -> argparse.Namespace:
 
 
 def main() -> None:
+    """Measure the parts of the command line."""
     args = parse_args()
     torch.set_num_threads(args.threads)
     found = dict(machine=machine(args), parts={})

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Make .venv with this package and an extra of setup.cfg: "tests" (all extras; the default) or another, such as "av".
-# Takes no time where the extra, or "tests", has been installed by this version.
+# Create .venv with this package and an extra of setup.cfg: "tests" (all extras, the default) or another, such as "av".
+# Does nothing if this version has already installed the extra or "tests".
 #   bash tools/dev/setup.sh [EXTRA]
 set -euo pipefail
 cd "$(dirname "$0")/../.."
@@ -23,10 +23,10 @@ if [ ! -x .venv/bin/python ]; then
         fi
     done
     if [ -z "${found:-}" ]; then
-        echo "Python 3.10 or newer is needed; install one, or name it: PYTHON=/path/to/python bash $0" >&2
+        echo "Python 3.10 or newer was not found; install it, or set its path: PYTHON=/path/to/python bash $0" >&2
         exit 1
     fi
-    echo "== making .venv with $("$found" --version)"
+    echo "== creating .venv with $("$found" --version)"
     "$found" -m venv .venv || {
         echo "$found has no venv module; on Debian and Ubuntu: apt install python3-venv" >&2
         rm -rf .venv
@@ -37,13 +37,13 @@ fi
 has() { .venv/bin/python -m pip show --quiet "$1" 2>/dev/null; }
 install() { .venv/bin/python -m pip install --quiet --disable-pip-version-check "$@"; }
 
-# what is there stays: PyTorch, OpenCV and mmcv exist in several builds
+# keep installed builds of PyTorch, OpenCV and mmcv
 if ! has torch; then
     echo "== installing PyTorch"
     install torch==2.13.0
 fi
-echo "== installing dyreg_mmaction and what it needs"
-# one version: MMAction2 asks for the one and mmengine for the other, and both write cv2/
+echo "== installing dyreg_mmaction and its dependencies"
+# MMAction2 and mmengine require different OpenCV wheels, which must have the same version because both write cv2/
 has opencv-python || has opencv-contrib-python || install opencv-python==4.13.0.92 opencv-contrib-python==4.13.0.92
 extras=lite,$extra
 if has mmcv; then extras=$extra; fi

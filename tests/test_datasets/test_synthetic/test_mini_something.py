@@ -315,7 +315,7 @@ def test_stopped_it_leaves_whole_files_and_no_process_and_goes_on_later(tmp_path
         time.sleep(0.05)
     os.killpg(run.pid, stop)  # the whole group, as Ctrl-C and schedulers do
     _, errors = run.communicate(timeout=120)
-    assert run.returncode == 1 and b'the same command goes on from here' in errors and b'Traceback' not in errors
+    assert run.returncode == 1 and b'run the same command to continue' in errors and b'Traceback' not in errors
     with pytest.raises(ProcessLookupError):
         os.killpg(run.pid, 0)
     made = sorted((out / 'videos').iterdir())

@@ -89,7 +89,7 @@ def main(root, monkeypatch):
 @pytest.mark.slow
 def test_over_videos_one_of_which_cannot_be_read(root, main, capsys):
     main('model.pth', 'empty.webm', 'data/videos/100001.webm', '--target', 3, '--per-frame')
-    assert 'empty.webm is left out: empty.webm cannot be read as a video' in capsys.readouterr().err
+    assert 'empty.webm is skipped: empty.webm cannot be read as a video' in capsys.readouterr().err
     (clip,) = json.loads((root / 'videos/explanations.json').read_text())['clips']
     assert clip['clip'] == '100001.webm' and clip['target'] == 3
     assert np.shape(clip['frame_effects'][PATH]) == (8, 9)
@@ -102,8 +102,8 @@ def test_over_videos_one_of_which_cannot_be_read(root, main, capsys):
     [
         (['model.pth'], 'pass either videos or --dataset'),
         (['model.pth', 'a.webm', '--max-clips', 0], '--max-clips 0 must be at least 1'),
-        (['model.pth', 'a.webm', '--grad-cam'], '--grad-cam is shown in the report; give --html too'),
-        (['model.pth', 'empty.webm'], 'nothing is explained: none of the 1 clips can be read'),
+        (['model.pth', 'a.webm', '--grad-cam'], '--grad-cam needs --html'),
+        (['model.pth', 'empty.webm'], 'none of the 1 clips can be read'),
     ],
 )
 def test_mistakes_end_in_one_sentence(main, capsys, arguments, words):

@@ -144,13 +144,13 @@ def test_the_frames_can_be_of_another_size(get_flops, capsys):
 def test_rows_without_a_config_are_skipped_with_a_line(capsys):
     row = TABLES['Row']('Nobody', 'nowhere.py', 1.0, 2.0)
     TABLES['print_row'](TABLES['measure_row'](row))
-    assert capsys.readouterr().out == 'Nobody               skipped: there is no configs/nowhere.py\n'
+    assert capsys.readouterr().out == 'Nobody               skipped: configs/nowhere.py does not exist\n'
 
 
 def test_wrong_use_is_one_line(get_flops, capsys, tmp_path):
     with pytest.raises(SystemExit):
         get_flops()
-    assert 'give a config, or --table' in capsys.readouterr().err
+    assert 'pass a config or --table' in capsys.readouterr().err
     with pytest.raises(SystemExit):
         get_flops('a.py', '--shape', 1, 2, 3)
     assert '--shape has 3 numbers' in capsys.readouterr().err

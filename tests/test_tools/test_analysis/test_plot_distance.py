@@ -47,7 +47,7 @@ def test_a_line_that_a_kill_has_cut_is_left_out(tool, tmp_path):
 
 def test_a_run_that_measured_nothing_is_named(tool, tmp_path):
     log(tmp_path / 'run', '1', dict(loss=1.0, step=30))
-    with pytest.raises(SystemExit, match='run has logged no object/dist; train with ObjectDistance'):
+    with pytest.raises(SystemExit, match='run has no object/dist in its logs; train with ObjectDistance'):
         tool.read_curve(tmp_path / 'run', 'object/dist')
 
 

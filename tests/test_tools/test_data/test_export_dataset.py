@@ -58,7 +58,7 @@ def test_boxes_of_a_dataset_without_any_are_named_and_leave_nothing(export, tmp_
     monkeypatch.setattr(
         SyncMNIST, 'get_data_info', lambda *args: {k: v for k, v in plain(*args).items() if k != 'gt_bboxes'}
     )
-    with pytest.raises(SystemExit, match='SyncMNIST has no boxes .gt_bboxes. to draw; leave out --boxes'):
+    with pytest.raises(SystemExit, match='SyncMNIST has no boxes .gt_bboxes. to draw; remove --boxes'):
         export('SyncMNIST', tmp_path / 'out', '--num', 1, '--boxes')
     assert not (tmp_path / 'out').exists()
 
@@ -104,7 +104,7 @@ def test_nothing_is_overwritten_unless_forced(export, tmp_path):
 @pytest.mark.parametrize(
     'args, message',
     [
-        (['NoSuch'], "There is no dataset 'NoSuch'.* MultiSyncMNIST.* SyncMNIST"),
+        (['NoSuch'], "dataset 'NoSuch' does not exist.* MultiSyncMNIST.* SyncMNIST"),
         (['SyncMNIST', '--split', 'val'], "split is 'val'"),
         (['SyncMNIST', '--start', 10000], 'no 16 samples from 10000 on in a dataset of 10000'),
     ],

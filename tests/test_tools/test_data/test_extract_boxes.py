@@ -117,7 +117,7 @@ def test_boxes_of_two_detectors_do_not_mix(tool, tmp_path):
     tool['claim'](args)
     tool['claim'](args)
     args.detector = 'two'
-    with pytest.raises(SystemExit, match='holds boxes made with .*one.*; name another folder'):
+    with pytest.raises(SystemExit, match='contains boxes made with .*one.*; choose another folder'):
         tool['claim'](args)
 
 
@@ -128,7 +128,7 @@ def test_a_line_may_have_many_labels_and_a_video_many_lines(tool, tmp_path):
 
 def test_two_videos_of_one_name_are_refused_before_anything_is_written(monkeypatch, videos):
     (videos / 'list.txt').write_text('a/1.mp4 0\na/2.mp4 1\na/1.avi 2\n')
-    with pytest.raises(SystemExit, match="a/1.mp4 and a/1.avi, whose boxes would both be those of video 'a/1'; give"):
+    with pytest.raises(SystemExit, match="a/1.mp4 and a/1.avi, which would share the boxes of video 'a/1'; rename"):
         run(monkeypatch, videos, 'none')
     assert not (videos / 'boxes').exists()
 
@@ -154,7 +154,7 @@ def test_a_name_with_spaces_needs_a_tab(tool, tmp_path, line):
     if line == 'a.avi,0':
         assert tool['read_names'](path) == ['b.avi', 'a.avi,0']  # no such video: named at the end
         return
-    with pytest.raises(SystemExit, match=f"list.txt has '{line}': after a name come only numbers"):
+    with pytest.raises(SystemExit, match=f"list.txt has '{line}': labels must be integers"):
         tool['read_names'](path)
     path.write_text('my a.avi\t0\nb.avi 1\n')
     assert tool['read_names'](path) == ['my a.avi', 'b.avi']
@@ -162,7 +162,7 @@ def test_a_name_with_spaces_needs_a_tab(tool, tmp_path, line):
 
 def test_a_list_without_videos_is_said(monkeypatch, videos):
     (videos / 'list.txt').write_text('\n')
-    with pytest.raises(SystemExit, match='list.txt names no videos'):
+    with pytest.raises(SystemExit, match='list.txt is empty'):
         run(monkeypatch, videos, 'none')
     (videos / 'list.txt').unlink()
     with pytest.raises(SystemExit, match='list.txt does not exist'):
@@ -173,7 +173,7 @@ def test_a_list_without_videos_is_said(monkeypatch, videos):
 def test_a_shard_that_is_none_is_refused(monkeypatch, videos, text, capsys):
     with pytest.raises(SystemExit):
         run(monkeypatch, videos, 'none', f'--shard={text}')
-    assert 'should be I/N with I from 1 to N, such as 2/8' in capsys.readouterr().err
+    assert 'must be I/N with I from 1 to N, such as 2/8' in capsys.readouterr().err
 
 
 def test_without_a_network_it_says_at_once_what_to_do(monkeypatch, videos, tmp_path):
@@ -185,7 +185,9 @@ def test_without_a_network_it_says_at_once_what_to_do(monkeypatch, videos, tmp_p
     monkeypatch.setattr(huggingface_hub.constants, 'ENDPOINT', 'http://127.0.0.1:9')
     monkeypatch.setattr(huggingface_hub.hf_api.api, 'endpoint', 'http://127.0.0.1:9')
     start = time.monotonic()
-    with pytest.raises(SystemExit, match=r'cannot be had now .*; where there is a network run `hf download some/model'):
+    with pytest.raises(
+        SystemExit, match=r'cannot be downloaded .*; on a machine with network access run `hf download some/model'
+    ):
         run(monkeypatch, videos, 'some/model')
     assert time.monotonic() - start < 15
 
@@ -271,7 +273,7 @@ def test_the_best_boxes_come_first(tool):
     'detector, package, advice',
     [
         ('some/checkpoint', 'transformers', 'pip install transformers'),
-        ('fasterrcnn_resnet50_fpn', 'torchvision', 'needs a torchvision that fits torch'),
+        ('fasterrcnn_resnet50_fpn', 'torchvision', 'needs a torchvision built for torch'),
     ],
 )
 def test_a_missing_package_is_named(monkeypatch, videos, detector, package, advice):

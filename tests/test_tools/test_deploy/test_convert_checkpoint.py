@@ -78,6 +78,6 @@ def test_what_cannot_be_converted_is_told_and_writes_nothing(convert, src, tmp_p
         convert(src, tmp_path / 'dst.pth')
     with pytest.raises(SystemExit, match='checkpoint .* does not exist'):
         convert(tmp_path / 'absent.pth', tmp_path / 'dst.pth')
-    with pytest.raises(SystemExit, match='there is no folder'):
+    with pytest.raises(SystemExit, match='folder .* does not exist'):
         convert(src, tmp_path / 'absent/dst.pth')
     assert sorted(path.name for path in tmp_path.iterdir()) == ['src.pth.tar']

@@ -26,4 +26,4 @@ def test_another_part_is_refused(tmp_path, monkeypatch, capsys):
     (tmp_path / 'a.json').write_text(json.dumps(dict(parts=dict(training=[]))))
     with pytest.raises(SystemExit):
         plot(monkeypatch, tmp_path / 'a.json', tmp_path / 'a.png')
-    assert 'holds no part scaling' in capsys.readouterr().err
+    assert 'has no part scaling' in capsys.readouterr().err

@@ -1,4 +1,4 @@
-"""Time and memory of building a table of boxes from a file in Something-Else's form, beside json.load.
+"""Measure time and memory of building a box table from a file in Something-Else's format, and of json.load.
 
 OMP_NUM_THREADS=1 python tools/dev/benchmarks/bench_boxes.py [--megabytes 300]
 """
@@ -19,7 +19,7 @@ from dyreg_mmaction.datasets.boxes.table import BoxTable
 
 
 def write_boxes(path: Path, size: int) -> None:
-    """Write a file of about ``size`` bytes: 24 to 59 frames a video, 1 to 3 objects, as Something-Else has them."""
+    """Write a file of about ``size`` bytes, with 24 to 59 frames and 1 to 3 objects per video as in Something-Else."""
     rng = np.random.default_rng(0)
     with path.open('w') as file:
         while file.tell() < size:
@@ -36,23 +36,23 @@ def write_boxes(path: Path, size: int) -> None:
 
 
 def load(path: Path) -> None:
-    """The whole file as objects."""
+    """Load the file as Python objects."""
     json.loads(path.read_text())
 
 
 def read(path: Path) -> None:
-    """Video by video."""
+    """Read the file video by video."""
     for _ in read_videos(path):
         pass
 
 
 def build(path: Path) -> None:
-    """The table of 9 nodes."""
+    """Build the table for 9 nodes."""
     BoxTable(str(path), 9)
 
 
 def measure(function: Callable[[Path], None], path: Path) -> tuple[float, float]:
-    """Seconds of the processor, and MB that the largest memory grew by."""
+    """Return process time in seconds, and growth of the peak memory in MB."""
     before, start = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.process_time()
     function(path)
     after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
@@ -60,14 +60,15 @@ def measure(function: Callable[[Path], None], path: Path) -> tuple[float, float]
 
 
 def main() -> None:
+    """Measure the functions of the benchmark."""
     parser = argparse.ArgumentParser(description=__doc__.split('\n\n')[0])
-    parser.add_argument('--megabytes', type=int, default=300, help='size of the file')
+    parser.add_argument('--megabytes', type=int, default=300, help='size of the file in MB')
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / 'boxes.json'
         write_boxes(path, args.megabytes << 20)
         for function in (read, build, load):
-            with get_context('spawn').Pool(1) as pool:  # each has its own largest memory
+            with get_context('spawn').Pool(1) as pool:  # peak memory is per process
                 seconds, memory = pool.apply(measure, (function, path))
             print(f'{function.__name__:6} {seconds:6.1f} s {memory:8.0f} MB')
 

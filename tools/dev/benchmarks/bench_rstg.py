@@ -1,8 +1,8 @@
-"""Time of RSTG beside DyReg-GNN on the same map, forward and training step, taken in turns: medians in ms.
+"""Measure the time of RSTG and DyReg-GNN on the same map, forward pass and training step: medians in ms.
 
     OMP_NUM_THREADS=1 python tools/dev/benchmarks/bench_rstg.py [--channels 512 --size 28 --frames 16]
 
-On a CPU the time of the processor counts, so that other programs on the machine matter less.
+On CPUs process time is measured, so other programs matter less.
 """
 
 import argparse
@@ -30,7 +30,7 @@ CASES = {
 
 
 def seconds(module: nn.Module, x: Tensor, train: bool) -> float:
-    """One forward, or forward and backward."""
+    """Return the time of a forward pass, or of forward and backward pass, in seconds."""
     clock = time.perf_counter if x.is_cuda else time.process_time
     if x.is_cuda:
         torch.cuda.synchronize()
@@ -45,14 +45,15 @@ def seconds(module: nn.Module, x: Tensor, train: bool) -> float:
 
 
 def main() -> None:
+    """Measure the modules of the benchmark."""
     parser = argparse.ArgumentParser(
         description=__doc__.split('\n\n')[0], formatter_class=argparse.ArgumentDefaultsHelpFormatter
     )
-    parser.add_argument('--batch', type=int, default=2, help='clips')
-    parser.add_argument('--frames', type=int, nargs='+', default=[8, 16, 32], help='frames a clip')
+    parser.add_argument('--batch', type=int, default=2, help='clips per batch')
+    parser.add_argument('--frames', type=int, nargs='+', default=[8, 16, 32], help='frames per clip')
     parser.add_argument('--channels', type=int, default=512, help='channels of the map')
-    parser.add_argument('--size', type=int, default=28, help='side of the map, cells')
-    parser.add_argument('--runs', type=int, default=7, help='runs, after one that does not count')
+    parser.add_argument('--size', type=int, default=28, help='height and width of the map in cells')
+    parser.add_argument('--runs', type=int, default=7, help='runs after one warm-up run')
     args = parser.parse_args()
     device = 'cuda' if torch.cuda.is_available() else 'cpu'
     modules = {

@@ -1,8 +1,8 @@
-"""How many clips of SyncMNIST and MultiSyncMNIST one core generates a second: median of five runs.
+"""Measure clips of SyncMNIST and MultiSyncMNIST generated per second on one core: median of five runs.
 
     OMP_NUM_THREADS=1 python tools/dev/benchmarks/bench_sync_mnist.py [--data-root data/mnist]
 
-Counted is the time of the processor, so that other programs on the machine matter less.
+Process time is measured, so other programs matter less.
 """
 
 import argparse
@@ -19,7 +19,7 @@ PIPELINE = [dict(type='FormatShape', input_format='NCTHW'), dict(type='PackActio
 
 
 def clips_per_second(dataset, num_clips: int, num_runs: int = 5) -> float:
-    """Median over runs, each through other clips."""
+    """Return the median over runs, each on different clips."""
     rates = []
     for run in range(num_runs):
         start = time.process_time()
@@ -30,9 +30,10 @@ def clips_per_second(dataset, num_clips: int, num_runs: int = 5) -> float:
 
 
 def main() -> None:
+    """Measure the datasets."""
     parser = argparse.ArgumentParser(description=__doc__.split('\n\n')[0])
-    parser.add_argument('--data-root', help="folder of MNIST's files; scikit-learn's digits without")
-    parser.add_argument('--num-clips', type=int, default=1000, help='clips a run')
+    parser.add_argument('--data-root', help='folder with the files of MNIST (default: digits of scikit-learn)')
+    parser.add_argument('--num-clips', type=int, default=1000, help='clips per run')
     args = parser.parse_args()
     cv2.setNumThreads(1)
     init_default_scope('mmaction')

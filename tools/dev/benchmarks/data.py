@@ -1,4 +1,4 @@
-"""The way of a clip from the file to the batch, stage by stage, on videos like Something-Something's."""
+"""Data loading from file to batch, stage by stage, on videos like those of Something-Something."""
 
 import copy
 from collections.abc import Callable
@@ -23,22 +23,23 @@ Cases = dict[str, Callable[[], object]]
 
 
 class Videos:
-    """Results that a pipeline starts with, one video after the other; the files live as long as this."""
+    """Inputs of a pipeline, cycling through temporary video files."""
 
     def __init__(self) -> None:
         self.folder = TemporaryDirectory()
         root = Path(self.folder.name) / 'mini_something'
-        with redirect_stdout(StringIO()):  # its progress is not of interest here
+        with redirect_stdout(StringIO()):  # hide progress
             generate_mini_something(root, num_train=VIDEOS, num_val=1)
         files = [str(path) for path in sorted((root / 'videos').glob('*.webm'))][:VIDEOS]
         self.results = cycle([dict(filename=file, label=0, start_index=0, modality='RGB') for file in files])
 
     def __call__(self) -> dict:
+        """Return the input for the next video."""
         return dict(next(self.results))
 
 
 def decoders(args: object) -> Cases:
-    """16 frames of a video of 240 pixels: MMAction2's transforms, and ours with each decoder that is installed."""
+    """Decode 16 frames of a video 240 pixels high with MMAction2's transforms, and ours with each installed decoder."""
     videos, sample = Videos(), _pipeline()[1]
     pipelines = {'MMAction2, decord': [dict(type='DecordInit'), sample, dict(type='DecordDecode')]}
     for decoder, package in dict(decord='decord', pyav='av', torchcodec='torchcodec').items():
@@ -49,7 +50,7 @@ def decoders(args: object) -> Cases:
 
 
 def stages(args: object) -> Cases:
-    """The training pipeline of Something-Something V2, whole and stage by stage, a clip; collating a batch."""
+    """Training pipeline of Something-Something V2 for one clip, in full and by stage, and collating a batch."""
     videos, pipeline = Videos(), _pipeline()
     ends = {
         'open and decode': 3,
@@ -62,9 +63,9 @@ def stages(args: object) -> Cases:
     cases: Cases = {'all': partial(_apply, transforms, videos)}
     begin, results = 0, videos
     for name, end in ends.items():
-        part = transforms[begin:end]
-        cases[name] = partial(_apply, part, results)
-        begin, results = end, partial(copy.copy, _apply(part, results))
+        steps = transforms[begin:end]
+        cases[name] = partial(_apply, steps, results)
+        begin, results = end, partial(copy.copy, _apply(steps, results))
     batch = [results()] * BATCH
     cases[f'collate {BATCH}'] = partial(pseudo_collate, batch)
     return cases

@@ -1,4 +1,4 @@
-"""Exported files in other programs, for benchmark.py."""
+"""Exported models in other runtimes, for benchmark.py."""
 
 from collections.abc import Callable
 from importlib.util import find_spec
@@ -13,9 +13,9 @@ from dyreg_mmaction.inference.export import ClipClassifier, export, quantize
 
 
 def exported_cases(model: nn.Module, clips: Tensor, threads: int) -> dict[str, Callable[[], np.ndarray]]:
-    """Logits of clips (B, T, 3, H, W) by ONNX Runtime and OpenVINO (where it is installed), in several precisions.
+    """Run clips (B, T, 3, H, W) in ONNX Runtime and, if it is installed, OpenVINO, in several precisions.
 
-    Names say by how much logits differ from the model's in float32, as a part of the largest.
+    Names of cases contain the maximum relative difference of the logits to those in float32.
     """
     with TemporaryDirectory() as folder:
         file, rounded = Path(folder) / 'model.onnx', Path(folder) / 'model.int8.onnx'
@@ -30,7 +30,7 @@ def exported_cases(model: nn.Module, clips: Tensor, threads: int) -> dict[str, C
             cases['OpenVINO, bfloat16'] = openvino(file, clips, threads, 'bf16')
             cases['OpenVINO, int8'] = openvino(rounded, clips, threads, 'f32')
         else:
-            print('no OpenVINO: pip install dyreg_mmaction[openvino]')
+            print('OpenVINO is not installed and skipped; run `pip install dyreg_mmaction[openvino]`')
     with torch.no_grad():
         expected = ClipClassifier(model)(clips).numpy()
     return {
@@ -40,7 +40,7 @@ def exported_cases(model: nn.Module, clips: Tensor, threads: int) -> dict[str, C
 
 
 def onnx_runtime(file: Path, clips: Tensor, threads: int) -> Callable[[], np.ndarray]:
-    """A run of ONNX Runtime."""
+    """Return a function that runs ONNX Runtime."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
@@ -50,7 +50,7 @@ def onnx_runtime(file: Path, clips: Tensor, threads: int) -> Callable[[], np.nda
 
 
 def openvino(file: Path, clips: Tensor, threads: int, precision: str) -> Callable[[], np.ndarray]:
-    """A run of OpenVINO."""
+    """Return a function that runs OpenVINO."""
     from openvino import Core
 
     hints = {'INFERENCE_PRECISION_HINT': precision, 'INFERENCE_NUM_THREADS': threads}

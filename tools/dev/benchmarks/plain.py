@@ -1,7 +1,7 @@
-"""DyReg-GNN's module as its equations and the released code's order of operations say, line by line.
+"""Direct implementation of DyReg-GNN's equations in the order of the released code.
 
-The stock part that the benchmark compares ours with: joint layer norms with a scale and a bias after them, kernels
-written out and divided by their sums, one message for each pair of nodes.
+It is the baseline of the benchmark: joint layer norms followed by scale and bias, explicit kernels divided by their
+sums, and one message per pair of nodes.
 """
 
 import torch
@@ -12,11 +12,11 @@ from dyreg_mmaction.models import DyRegGNN
 
 
 class PlainDyRegGNN(nn.Module):
-    """The same arithmetic as the module whose weights it uses, on frames (B*T, C, H, W).
+    """Compute the output of a DyRegGNN on frames (B*T, C, H, W), with its weights.
 
     Args:
-        module (DyRegGNN): With tents that are predicted by f and g, and a SpaceTimeGraph.
-        time (int): Frames of a clip.
+        module (DyRegGNN): Module with predicted tents, features f and g, and a SpaceTimeGraph.
+        time (int): Frames per clip.
     """
 
     def __init__(self, module: DyRegGNN, time: int) -> None:
@@ -25,7 +25,7 @@ class PlainDyRegGNN(nn.Module):
         self.time = time
 
     def forward(self, x: Tensor) -> Tensor:
-        """The refined frames."""
+        """Return the refined frames."""
         m = self.module
         z = x
         if m.project is not None:
@@ -67,22 +67,22 @@ class PlainDyRegGNN(nn.Module):
 
 
 def joint_norm(x: Tensor, scale: Tensor, bias: Tensor) -> Tensor:
-    """Over (C, H, W), with a scale and a bias per channel."""
+    """Normalize over (C, H, W), with scale and bias per channel."""
     return F.layer_norm(x, x.shape[1:]) * scale[:, None, None] + bias[:, None, None]
 
 
 def node_norm(x: Tensor, norm: nn.Module) -> Tensor:
-    """Over (N, C), with a scale and a bias per channel."""
+    """Normalize over (N, C), with scale and bias per channel."""
     return F.layer_norm(x, x.shape[-2:]) * norm.weight + norm.bias
 
 
 def stage(layers: nn.Sequential, x: Tensor) -> Tensor:
-    """Convolution, ReLU, joint norm."""
+    """Apply convolution, ReLU and joint norm."""
     return joint_norm(layers[0](x).relu(), layers[2].weight, layers[2].bias)
 
 
 def recurrence(rnn: nn.RNNBase, x: Tensor) -> Tensor:
-    """PyTorch's own GRU over the frames of each node: (B, T, N, C) -> the same."""
+    """Apply PyTorch's GRU over the frames of each node: (B, T, N, C) -> (B, T, N, C)."""
     sequence = x.transpose(0, 1).flatten(1, 2)  # (T,B*N,C)
     start = sequence.new_zeros(1, *sequence.shape[1:])
     states = torch.gru(sequence, start, list(rnn.all_weights[0]), True, 1, 0.0, rnn.training, False, False)[0]
@@ -90,7 +90,7 @@ def recurrence(rnn: nn.RNNBase, x: Tensor) -> Tensor:
 
 
 def axis(shift: Tensor, growth: Tensor, cells: int) -> Tensor:
-    """Tent along one axis: (B, T, N) -> (B, T, N, cells)."""
+    """Compute the tent along one axis: (B, T, N) -> (B, T, N, cells)."""
     center = (cells / 2 * (1 + shift.tanh())).clamp(0, cells - 1)
     half_size = growth.exp() * (cells / 6 + 1) + 1
     position = torch.arange(cells, dtype=shift.dtype, device=shift.device)
