@@ -129,8 +129,8 @@ def read_names(path: Path) -> list[str]:
         other = known.setdefault(video_name(name), name)
         if other != name:
             sys.exit(
-                f'{path} has {other} and {name}, which would share the boxes of video {video_name(name)!r}; rename one, '
-                'or use separate lists and folders'
+                f'{path} has {other} and {name}, which would share the boxes of video {video_name(name)!r}; rename '
+                'one, or use separate lists and folders'
             )
     return list(names)
 
