@@ -1,4 +1,4 @@
-"""One small recogniser for each backbone that takes plugins."""
+"""One small recognizer for each backbone with plugins."""
 
 import copy
 from typing import NamedTuple
@@ -14,7 +14,7 @@ CLASSES = 5
 
 
 class Case(NamedTuple):
-    """A backbone, what it feeds, the shape of its input for one sample, and places for plugins."""
+    """A backbone with its head, input shape of one sample, and places for plugins."""
 
     backbone: dict
     after: list
@@ -252,7 +252,7 @@ CASES = {
 
 
 def backbone_config(name, plugins=True, **kwargs):
-    """Config of the backbone with the plugins of its case (True) or others (a list), or of its parent (False)."""
+    """Return the config of the backbone with its plugins (True) or others (list), or of its parent (False)."""
     case = CASES[name]
     config = copy.deepcopy({'input_size': case.inputs[-1], **case.backbone, **kwargs})
     if plugins:
@@ -265,7 +265,7 @@ def backbone_config(name, plugins=True, **kwargs):
 
 
 def build(name, plugins=True, seed=0, **kwargs):
-    """The recogniser (or the backbone alone, where it has no head), in eval mode."""
+    """Return the recognizer, or the backbone if it has no head, in eval mode."""
     case, config = CASES[name], backbone_config(name, plugins, **kwargs)
     torch.manual_seed(seed)
     with DefaultScope.overwrite_default_scope('mmaction'):
@@ -280,12 +280,12 @@ def build(name, plugins=True, seed=0, **kwargs):
 
 
 def inputs(name, batch=1, seed=0):
-    """A batch of random samples."""
+    """Return a batch of random samples."""
     return torch.randn(batch, *CASES[name].inputs, generator=torch.Generator().manual_seed(seed))
 
 
 def logits(model, x):
-    """What the head gives (what the backbone gives, where there is no head)."""
+    """Return the output of the head, or of the backbone if there is no head."""
     if hasattr(model, 'extract_feat'):
         return model.extract_feat(x, stage='head')[0]
     if hasattr(model, 'cls_head'):
@@ -298,7 +298,7 @@ def backbone_of(model):
 
 
 def wake(plugin, seed=0):
-    """Replaces every zero of a plugin's initialisation, so that it does something."""
+    """Replace all parameters of plugins that are initialized with zeros, so that plugins have an effect."""
     with torch.no_grad(), torch.random.fork_rng():
         torch.manual_seed(seed)
         for parameter in plugin.parameters():
@@ -307,16 +307,16 @@ def wake(plugin, seed=0):
 
 
 class ToyNet(torch.nn.Module):
-    """Two convolutions, and sub-modules after which no plugin can come."""
+    """Two convolutions, and sub-modules that plugins cannot follow."""
 
     def __init__(self, width=8):
         super().__init__()
         self.first = torch.nn.Conv2d(3, width, 3, 2, 1)
         self.second = torch.nn.Conv2d(width, width, 3, 2, 1)
         self.relu = torch.nn.ReLU()  # runs twice
-        self.pair = Pair()  # gives two maps
+        self.pair = Pair()  # returns two maps
         self.pool = torch.nn.AdaptiveAvgPool2d(1)
-        self.vector = torch.nn.Flatten()  # gives no map
+        self.vector = torch.nn.Flatten()  # does not return a map
         self.idle = torch.nn.Identity()  # never runs
 
     def forward(self, x):
@@ -331,12 +331,12 @@ class Pair(torch.nn.Module):
 
 @MODELS.register_module()
 class DyRegToyNet(Plugged, ToyNet):
-    """A backbone of one's own with plugins; as a class of this module it can be pickled."""
+    """A custom backbone with plugins. As a class of this module it can be pickled."""
 
     takes_clips = False
 
 
 def toy(*after, frames=4, size=32, **kwargs):
-    """A toy backbone with small plugins after the given sub-modules."""
+    """Return a toy backbone with small plugins after the given sub-modules."""
     plugins = [dict(PLUGIN, after=path) if isinstance(path, str) else path for path in after]
     return DyRegToyNet(plugins=plugins, num_segments=frames, input_size=size, **kwargs)

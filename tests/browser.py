@@ -1,4 +1,4 @@
-"""A headless Chromium for tests of pages."""
+"""Headless Chromium for tests of pages."""
 
 import shutil
 from contextlib import contextmanager
@@ -21,7 +21,7 @@ FLAGS = (
 
 @contextmanager
 def open_browser(profile, size=(1280, 900)):
-    """A Chromium with an empty profile; the test is skipped where there is none."""
+    """Start Chromium with an empty profile, or skip the test if it is not installed."""
     webdriver = pytest.importorskip('selenium.webdriver', reason='NO PAGE IS TESTED: pip install selenium')
     browser, driver = (shutil.which(name) for name in ('chromium', 'chromedriver'))
     if not (browser and driver):

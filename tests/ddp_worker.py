@@ -1,4 +1,4 @@
-"""Trains a plugged backbone on two processes; started by a test through torch.distributed.run.
+"""Train a backbone with plugins in two processes, started by a test through torch.distributed.run.
 
 Each process has clips of its own. The gradients must be those of one process that sees all of them, and the weights
 must stay the same on both.
@@ -50,6 +50,6 @@ def train():
 if __name__ == '__main__':
     torch.set_num_threads(1)
     dist.init_process_group('gloo')
-    train()  # on its return the parallel model is gone, without which a process may hang at its end
+    train()  # deletes the parallel model on return, which otherwise may hang the exit
     print(f'process {dist.get_rank()} is done', flush=True)
     dist.destroy_process_group()

@@ -1,4 +1,4 @@
-"""A small TSM with plugins, trained alike by any number of processes: for tests of distributed training."""
+"""Train a small TSM with plugins in any number of processes, for tests of distributed training."""
 
 import os
 import signal
@@ -17,7 +17,7 @@ AFTER_CONV, AFTER_NORM = 'layer1.1.conv2.conv', 'layer2.1.conv2.bn'
 
 @HOOKS.register_module()
 class KeepWeights(Hook):
-    """Writes what every process ends with."""
+    """Write the final state of every process."""
 
     def after_train(self, runner):
         state = {name.removeprefix('module.'): value for name, value in runner.model.state_dict().items()}
@@ -26,7 +26,7 @@ class KeepWeights(Hook):
 
 @HOOKS.register_module()
 class Die(Hook):
-    """Ends the process of rank 1 in the second iteration, in one of three ways."""
+    """End the process of rank 1 in the second iteration, in one of three ways."""
 
     def __init__(self, how):
         self.how = how
@@ -42,7 +42,7 @@ class Die(Hook):
 
 
 def write_first_weights(path: Path) -> None:
-    """Of :func:`tsm_settings`: plugins count from the start, and maps keep their size, for small rounding errors."""
+    """Build the model of :func:`tsm_settings` with plugins that have an effect and small rounding errors."""
     torch.manual_seed(0)
     model = MODELS.build(dict(tsm_settings(path)['model'], _scope_='mmaction'))
     model.init_weights()
@@ -79,12 +79,12 @@ def tsm_settings(work_dir: Path, processes: int = 1, norms: str = 'frozen', **ch
     cfg = settings(work_dir, epochs=3, clips=dict(shape=(FRAMES, 3, 32, 32), length=CLIPS), model=model, resume=False)
     cfg['train_dataloader']['batch_size'] = 4 // processes
     cfg['custom_hooks'] = [dict(type='KeepWeights')]
-    cfg['optim_wrapper']['optimizer']['lr'] = 0.003  # at larger ones rounding makes a ReLU or two decide otherwise
+    cfg['optim_wrapper']['optimizer']['lr'] = 0.003  # with larger ones rounding errors flip single ReLUs
     cfg['sync_bn'] = 'torch'
     cfg['env_cfg'] = dict(dist_cfg=dict(backend='nccl'))
     cfg['default_hooks']['checkpoint'] = dict(type='CheckpointHook', interval=-1)
     for key in ('val_cfg', 'val_dataloader', 'val_evaluator'):
         cfg[key] = None
-    del cfg['param_scheduler'][0]  # waits for validation
+    del cfg['param_scheduler'][0]  # needs validation
     cfg['custom_imports'] = dict(imports=['distributed_training'])
     return {**cfg, **changes}

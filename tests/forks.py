@@ -1,4 +1,4 @@
-"""Several processes forked from a test, which start at once, as all that is slow to import has been: for tests."""
+"""Fork processes from a test, so that they start without slow imports."""
 
 import os
 import signal
@@ -10,7 +10,7 @@ from pathlib import Path
 
 
 class Forks:
-    """A function in one or more processes that find each other as those of torchrun do.
+    """Run a function in one or more processes that rendezvous like those of torchrun.
 
     Args:
         run (Callable): The function, called without arguments; ``launcher()`` is how its processes were launched.
@@ -49,20 +49,20 @@ class Forks:
             os.kill(pid, sign)
 
     def ended(self) -> bool:
-        """Whether all processes have ended."""
+        """Return whether all processes have ended."""
         options = os.WEXITED | os.WNOHANG | os.WNOWAIT
         return all(os.waitid(os.P_PID, pid, options) is not None for pid in self.pids)
 
     def wait(self) -> list[int]:
-        """Exit codes."""
+        """Return the exit codes."""
         return [os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) for pid in self.pids]
 
     def succeed(self):
-        """Wait, and have all of them succeed."""
+        """Wait for all processes and check that they succeed."""
         codes = self.wait()
         assert not any(codes), [path.read_text()[-4000:] for path in sorted(self.folder.glob('output*.txt'))]
 
 
 def launcher() -> str:
-    """As tools/train.py is told: 'pytorch' in one of several processes."""
+    """Return the launcher for tools/train.py: 'pytorch' in one of several processes."""
     return 'pytorch' if int(os.environ['WORLD_SIZE']) > 1 else 'none'

@@ -1,4 +1,4 @@
-"""Folders of videos as users have them: for tests."""
+"""Folders of videos as users may have them, for tests."""
 
 from pathlib import Path
 
@@ -14,7 +14,7 @@ BROKEN = {
 
 
 def add_sound(path: Path, source: Path) -> Path:
-    """The same pictures with a tone."""
+    """Add an audio track."""
     run_ffmpeg('-i', source, '-f', 'lavfi', '-i', 'sine=duration=9', '-c:v', 'copy', '-c:a', 'aac', '-shortest', path)
     return path
 

@@ -1,4 +1,4 @@
-"""Building our module for released weights, and comparing what happens inside it with the reference."""
+"""Build our module for released weights, and compare its internal values with the reference."""
 
 from pathlib import Path
 
@@ -8,10 +8,10 @@ import torch
 from dyreg_mmaction import ops
 from dyreg_mmaction.models import DyRegGNN
 
-# Numbers made by the unchanged released code; they are not part of the repository
+# outputs of the unchanged released code, not included in the repository
 FIXTURES = Path(__file__).parents[2] / 'shared/reference/fixtures'
 
-# released prefix -> ours; the norms among them have scales of more axes than ours
+# released prefix -> ours; scales of released norms have more axes
 NAMES = {
     'norm_dict.residual_norm': 'norm',
     'dynamic_graph.norm_dict.dynamic_graph_projection': 'project.1',
@@ -51,7 +51,7 @@ NOT_LEARNED = ('_buf', 'norm_dict.offset_location_emb.scale', 'norm_dict.offset_
 
 
 def to_ours(state, own=''):
-    """Our state dict for a released one, or for a part of it with the prefix ``own`` stripped from both."""
+    """Convert a released state dict, or its entries with the prefix ``own``, which is removed."""
     ours = {}
     for name, value in state.items():
         if name.endswith(NOT_LEARNED):
@@ -62,7 +62,7 @@ def to_ours(state, own=''):
         if 'norm' in prefix or 'att_bias' in prefix:
             value = value.reshape(-1)
         if prefix.endswith(('global_conv.0', 'glore.update')) and value.ndim > 1:
-            value = value.flatten(1)  # a convolution over all there is: a linear layer
+            value = value.flatten(1)  # a convolution over the full map is a linear layer
         if prefix.endswith(('offset_pred', 'offset_alpha')):
             value = value.flip(0)  # (row size, column size, row shift, column shift) -> (dx, dy, w, h)
         ours[new.replace('.scale', '.weight')] = value
@@ -70,7 +70,7 @@ def to_ours(state, own=''):
 
 
 def build_module(state, size, anchors='center'):
-    """Our module with released weights for maps of ``size``; all else is read off the weights."""
+    """Build our module for maps of ``size`` from released weights, which determine all other arguments."""
     c, in_channels = state['dynamic_graph.rstg.att_bias'].size, state['norm_dict.residual_norm.scale'].size
     hidden = state['dynamic_graph.offset_pred.weight'].shape[1]
     pooled = 'dynamic_graph.glore.mask_conv.bias' in state
@@ -90,12 +90,12 @@ def build_module(state, size, anchors='center'):
         ),
         graph=dict(type='SpaceTimeGraph', rnn=rnn),
     )
-    module.load_state_dict(to_ours(state))  # strict: every key on both sides
+    module.load_state_dict(to_ours(state))  # strict: keys must be identical
     return module
 
 
 def run(module, x):
-    """Runs our module on x (B, T, C, H, W): everything on the way, named and laid out as in the reference."""
+    """Run our module on x (B, T, C, H, W). Return all values with names and layout of the reference."""
     seen = {}
     parts = dict(regions=module.regions, position=module.position, graph=module.graph)
     hooks = [

@@ -1,4 +1,4 @@
-"""DyReg-GNN once more, in plain float64 NumPy with loops, under the names of the released model's state dict.
+"""Reference implementation of DyReg-GNN in float64 NumPy with loops and the released model's names.
 
 It was written from the description of the released arithmetic and imports nothing of the package, so that a mistake in
 one is no mistake in the other. Where the release knows one case only (square maps, nine nodes), each axis and each node
@@ -14,17 +14,17 @@ EPS = 1e-5
 
 
 def dynamic_graph_wrapper(state, x, train_size=None, anchors='center'):
-    """The whole module.
+    """Compute the module.
 
     Args:
-        state: Released names without prefix ('dynamic_graph.offset_alpha', ...) and their arrays. Widths, the number of
-            nodes, the recurrent net and the kind of region generator are read off them.
+        state: Arrays by released name without prefix ('dynamic_graph.offset_alpha', ...). Widths, number of nodes,
+            recurrent network and region generator follow from them.
         x: Maps (B, T, C, H, W).
-        train_size: (H, W) of the maps in training; the size of x if None.
+        train_size: (H, W) of the maps in training. None: the size of x.
         anchors: 'center' or 'grid'.
 
     Returns:
-        Everything on the way: 'offsets_raw' (B*T, N, 4), 'region_half_size' and 'region_centre' (B*T, N, 2) as (row,
+        All intermediate values: 'offsets_raw' (B*T, N, 4), 'region_half_size' and 'region_centre' (B*T, N, 2) as (row,
         column), 'kernel', 'nodes_no_position', 'nodes_position', 'nodes_out', 'remapped' (B, T, C, H, W), 'output'
         (B*T, C, H, W).
     """
@@ -73,7 +73,7 @@ def dynamic_graph_wrapper(state, x, train_size=None, anchors='center'):
 
 
 def raw_offsets(own, z, clips, train_size):
-    """The four numbers of each node, [row size, column size, row shift, column shift]: (B*T, N, 4)."""
+    """Return [row size, column size, row shift, column shift] of each node: (B*T, N, 4)."""
     if 'glore.mask_conv.weight' in own:
         m = glore(strip(own, 'glore.'), adaptive_avg_pool(z, train_size)).swapaxes(1, 2)  # (B*T,N,L)
     else:
@@ -89,12 +89,12 @@ def raw_offsets(own, z, clips, train_size):
 
 
 def generator_size(size):
-    """Maps of more than 50 cells, for which the release has no generator, are averaged down by a whole factor."""
+    """Average maps of more than 50 cells, for which the release has no generator, by an integer factor."""
     return tuple(math.ceil(n / math.ceil(n / 50)) for n in size)
 
 
 def fishnet(state, x):
-    """f, the features from which 'big' regions are predicted; strides and paddings follow the size of each axis."""
+    """Compute f, the features of 'big' regions. Strides and paddings depend on the size of each axis."""
     first = [(2, 0) if n > 10 else (1, 0) for n in x.shape[2:]]
     later = [(2, 0) if n > 20 else (1, 1) for n in x.shape[2:]]
 
@@ -114,7 +114,7 @@ def fishnet(state, x):
 
 
 def glore(state, z):
-    """The light g_i: (B, C, H, W) -> (B, L, N)."""
+    """Compute the light g_i: (B, C, H, W) -> (B, L, N)."""
     logits = conv(z, state['mask_conv.weight'], state['mask_conv.bias'])
     table = sinusoids(z.shape[1:])[None]
     value = z + conv(table, state['sin_pos_emb_proj.weight'], state['sin_pos_emb_proj.bias'])
@@ -136,7 +136,7 @@ def sinusoids(shape):
 
 
 def decode(offsets, size, anchors):
-    """Half sizes and centres, each (B*T, N, 2) as (row, column), in cells."""
+    """Return half sizes and centers, each (B*T, N, 2) as (row, column), in cells."""
     num_nodes = offsets.shape[1]
     half_size, centre = np.zeros((2, len(offsets), num_nodes, 2))
     rows = max(r for r in range(1, num_nodes + 1) if num_nodes % r == 0 and r * r <= num_nodes)
@@ -153,7 +153,7 @@ def decode(offsets, size, anchors):
 
 
 def kernels(half_size, centre, size):
-    """Normalised kernels (B*T, N, H, W)."""
+    """Return normalized kernels (B*T, N, H, W)."""
     rows, columns = (
         np.maximum(half_size[..., axis, None] - np.abs(np.arange(length) - centre[..., axis, None]), 0)
         for axis, length in enumerate(size)
@@ -166,7 +166,7 @@ def kernels(half_size, centre, size):
 
 
 def rstg(state, nodes):
-    """Three rounds of time and space, and a last time stage: (B, T, N, C) -> (B, T, N, C)."""
+    """Apply three rounds of time and space and a final time stage: (B, T, N, C) -> (B, T, N, C)."""
     v = node_norm(state, 'before_graph_norm', nodes)
     for _ in range(3):
         v = recurrent(strip(state, 'internal_lstm.'), v)
@@ -183,7 +183,7 @@ def rstg(state, nodes):
 
 
 def recurrent(state, nodes):
-    """PyTorch's GRU or LSTM, one layer, over the frames of each node: (B, T, N, L) -> (B, T, N, L)."""
+    """Apply PyTorch's one-layer GRU or LSTM over the frames of each node: (B, T, N, L) -> (B, T, N, L)."""
     hidden = cell = np.zeros_like(nodes[:, 0])
     width = nodes.shape[-1]
     states = []
@@ -222,13 +222,13 @@ def joint_norm(x, axes):
 
 
 def node_norm(state, name, x):
-    """Jointly over nodes and channels, (..., N, C)."""
+    """Normalize jointly over nodes and channels (..., N, C)."""
     scale, bias = (state[f'norm_dict.{name}.{part}'].reshape(-1) for part in ('scale', 'bias'))
     return joint_norm(x, (-2, -1)) * scale + bias
 
 
 def map_norm(state, name, x):
-    """Jointly over channels and cells, (B, C, H, W)."""
+    """Normalize jointly over channels and cells (B, C, H, W)."""
     scale, bias = (state[f'norm_dict.{name}.{part}'].reshape(-1, 1, 1) for part in ('scale', 'bias'))
     return joint_norm(x, (1, 2, 3)) * scale + bias
 
@@ -247,7 +247,7 @@ def conv(x, weight, bias, strides_and_paddings=((1, 0), (1, 0))):
 
 
 def conv_transpose(x, weight, bias, strides_and_paddings, size):
-    """To a map of ``size``; cells beyond the reach of x hold the bias alone."""
+    """Upsample to ``size``. Cells outside the receptive field of x contain the bias."""
     (sy, py), (sx, px) = strides_and_paddings
     kh, kw = weight.shape[2:]
     y = np.zeros((len(x), weight.shape[1], size[0] + 2 * py + kh, size[1] + 2 * px + kw))
@@ -259,7 +259,7 @@ def conv_transpose(x, weight, bias, strides_and_paddings, size):
 
 
 def adaptive_avg_pool(x, size):
-    """Cell i of n averages the old cells floor(i H/n) .. ceil((i+1) H/n) - 1; on each axis."""
+    """Average old cells floor(i H/n) .. ceil((i+1) H/n) - 1 for cell i of n on each axis."""
     for axis, new in zip((-2, -1), size, strict=True):
         old = x.shape[axis]
         windows = [np.arange(i * old // new, -(-(i + 1) * old // new)) for i in range(new)]
@@ -271,7 +271,7 @@ def adaptive_avg_pool(x, size):
 
 
 def random_state(in_channels, node_channels, size, num_nodes=9, hidden=8, generator='big', rnn='GRU', seed=0):
-    """Random weights, far from the initial ones, of a module for maps of ``size``, with the buffers of the release."""
+    """Return random weights and released buffers of a module for maps of ``size``."""
     rng = np.random.default_rng(seed)
     state = {}
 
@@ -312,7 +312,7 @@ def random_state(in_channels, node_channels, size, num_nodes=9, hidden=8, genera
         _random_fishnet(normal, linear, norm, f'{own}fishnet', c)
         linear(f'{own}global_conv.0', num_nodes * hidden, 16, *fishnet_size(generator_size(size)))
     else:
-        norm(f'{own}glore.norm_dict.offset_location_emb', c, 1, 1)  # in the release, never used
+        norm(f'{own}glore.norm_dict.offset_location_emb', c, 1, 1)  # not used by the released code
         linear(f'{own}glore.mask_conv', num_nodes, c, 1, 1)
         linear(f'{own}glore.update', hidden, c, 1)
         linear(f'{own}glore.sin_pos_emb_proj', c, c, 1, 1)
@@ -340,6 +340,6 @@ def _random_fishnet(normal, linear, norm, own, channels):
 
 
 def fishnet_size(size):
-    """Height and width of the features of :func:`fishnet`."""
+    """Return height and width of the features of :func:`fishnet`."""
     middle = [(n - 3) // (2 if n > 10 else 1) + 1 for n in size]
     return tuple((m - 3) // 2 + 1 if n > 20 else m for n, m in zip(size, middle, strict=True))

@@ -1,4 +1,4 @@
-"""RSTG once more, in plain float64 NumPy with loops over videos, frames, nodes and pairs.
+"""Reference implementation of RSTG in float64 NumPy with loops over videos, frames, nodes and pairs.
 
 It was written from the description of the method and imports nothing of the package, so that a mistake in one is no
 mistake in the other. Parameters come as a state dict of arrays; x comes before y in rectangles, rows before columns in
@@ -14,12 +14,12 @@ SCALES = (3, 2, 1)
 
 
 def grid_rectangles(scales=SCALES):
-    """Cells of s x s grids as (x1, y1, x2, y2) in 0..1, row by row."""
+    """Return the cells of s x s grids as (x1, y1, x2, y2) in 0..1, row by row."""
     return [(c / s, r / s, (c + 1) / s, (r + 1) / s) for s in scales for r in range(s) for c in range(s)]
 
 
 def released_adjacency(side=64, scales=SCALES):
-    """Adjacency of the released code, in whole pixels of a frame of ``side``; cells are int(side / s) wide."""
+    """Return the adjacency of the released code, in pixels of a frame of ``side``. Cells are int(side / s) wide."""
     cells = []
     for s in scales:
         d = int(side / s)
@@ -28,19 +28,19 @@ def released_adjacency(side=64, scales=SCALES):
 
 
 def _meet(a, b, slack):
-    """Overlap or share a part of an edge; a single common corner does not count."""
+    """Return whether rectangles overlap or share an edge segment, not just a corner."""
     x = min(a[2], b[2]) - max(a[0], b[0])
     y = min(a[3], b[3]) - max(a[1], b[1])
     return x >= -slack and y >= -slack and not (abs(x) <= slack and abs(y) <= slack)
 
 
 def overlap_weights(low, high, length):
-    """Length of [low, high] (in 0..1) in each of ``length`` pixels, in pixels."""
+    """Return the length of [low, high] (in 0..1) in each of ``length`` pixels, in pixels."""
     return np.array([max(0.0, min(high * length, p + 1) - max(low * length, p)) for p in range(length)])
 
 
 def to_map(state, x, rectangles, **options):
-    """x (B, C, T, H, W) plus what the graph on fixed rectangles (x1, y1, x2, y2) adds to it."""
+    """Return x (B, C, T, H, W) plus the output of the graph on fixed rectangles (x1, y1, x2, y2)."""
     batch, _, time, height, width = x.shape
     nodes, cover = pool_nodes(state, x, rectangles)
     nodes = graph(strip(state, 'graph.'), nodes, [[rectangles] * time] * batch, **options)
@@ -56,7 +56,7 @@ def to_map(state, x, rectangles, **options):
 
 
 def to_vec(state, x, rectangles, readout, **options):
-    """Class scores from x (B, C, T, H, W)."""
+    """Return class scores for x (B, C, T, H, W)."""
     batch, _, time = x.shape[:3]
     nodes, _ = pool_nodes(strip(state, 'nodes.'), x, rectangles)
     nodes = graph(strip(state, 'nodes.graph.'), nodes, [[rectangles] * time] * batch, **options)
@@ -65,7 +65,7 @@ def to_vec(state, x, rectangles, readout, **options):
 
 
 def pool_nodes(state, x, rectangles):
-    """Averages (B, T, N, C) over the rectangles, and how much of each pixel they cover (N, H, W)."""
+    """Return averages (B, T, N, C) over rectangles, and the covered fraction of each pixel (N, H, W)."""
     batch, _, time, height, width = x.shape
     cover = np.stack(
         [np.outer(overlap_weights(y1, y2, height), overlap_weights(x1, x2, width)) for x1, y1, x2, y2 in rectangles]
@@ -93,7 +93,7 @@ def graph(
     norm=None,
     adjacency='mask',
 ):
-    """Nodes (B, T, N, C) after message passing; ``rectangles[b][t][i]`` in 0..1."""
+    """Return nodes (B, T, N, C) after message passing. ``rectangles[b][t][i]`` are in 0..1."""
     v = np.array(nodes)
     if norm == 'LN':
         v = _joint_norm(v, state, 'norm.')
@@ -157,7 +157,7 @@ def _logit(state, receiver, sender, attention, linked):
 
 
 def gaussian_map(rectangle, side=6, std=2):
-    """6 x 6 gaussian around the middle of the rectangle, cells at its edges by the part that is inside; flattened."""
+    """Return a flattened 6 x 6 Gaussian around the center of a rectangle. Edge cells count by covered fraction."""
     axes = []
     for low, high in ((rectangle[1], rectangle[3]), (rectangle[0], rectangle[2])):
         middle = (low + high) / 2 * side
@@ -183,7 +183,7 @@ def _lstm(v, state):
 
 
 def _joint_norm(v, state, prefix):
-    """Over nodes and channels of each frame."""
+    """Normalize over nodes and channels of each frame."""
     mean, var = v.mean((-2, -1), keepdims=True), v.var((-2, -1), keepdims=True)
     return (v - mean) / np.sqrt(var + EPS) * state[prefix + 'weight'] + state[prefix + 'bias']
 
@@ -202,5 +202,5 @@ def _sigmoid(x):
 
 
 def strip(state, prefix):
-    """The part of a state dict under a prefix."""
+    """Return the entries of a state dict with a prefix."""
     return {name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)}

@@ -1,4 +1,4 @@
-"""The released TSM-ResNet-50 once more, in plain float64, under the names of the released state dict.
+"""Reference implementation of the released TSM-ResNet-50 in float64 with the released names.
 
 Written from the description of the released arithmetic; it imports nothing of the package or of MMAction2. The modules
 are those of :mod:`reference_dyreg`.
@@ -15,7 +15,7 @@ MODULES = {'layer2.2': (128, 128, 28), 'layer3.4': (256, 256, 14), 'layer4.1': (
 
 
 def logits(state, x):
-    """Class scores of clips, without a softmax.
+    """Return class scores of clips, before the softmax.
 
     Args:
         state: Names of the released code (``base_model.layer4.1.conv2.1.dynamic_graph...``) and their tensors.
@@ -51,7 +51,7 @@ def bottleneck(state, own, x, stride, time):
 
 
 def refine(state, own, x, time):
-    """The module at its size in training, which the number of embedded positions tells."""
+    """Compute the module at its training size, which follows from the number of embedded positions."""
     module = {name[len(own) :]: value.numpy() for name, value in state.items() if name.startswith(own)}
     side = round(module['dynamic_graph.kernel_projection1.weight'].shape[1] ** 0.5)
     clips = x.unflatten(0, (-1, time)).numpy()
@@ -59,7 +59,7 @@ def refine(state, own, x, time):
 
 
 def shift(x, time):
-    """An eighth of the channels from the next frame, an eighth from the last one, zeros beyond the ends."""
+    """Shift an eighth of the channels from the next frame, an eighth from the previous one, padded with zeros."""
     part = x.shape[1] // 8
     x = x.unflatten(0, (-1, time))
     y = x.clone()
@@ -83,7 +83,7 @@ def norm(state, name, x):
 
 
 def random_state(seed=0, num_classes=174, modules=MODULES):
-    """Random weights of a whole model, of a scale that keeps activations in range and regions on the move."""
+    """Return random weights of a model, scaled so that activations stay in range and regions move."""
     rng = np.random.default_rng(seed)
     state = {}
 

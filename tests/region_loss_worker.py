@@ -1,4 +1,4 @@
-"""Trains regions by motion on two processes; started by a test through torch.distributed.run.
+"""Train regions with a motion loss in two processes, started by a test through torch.distributed.run.
 
 Each process has clips of its own. The gradients must be those of one process that sees all of them, while the loss
 lasts and when it has ended, with a wrapper that does not look for unused parameters.

@@ -1,4 +1,4 @@
-"""Tiny runs on generated digits: configs that tests of metrics, hooks and pictures share."""
+"""Configs of tiny runs on generated digits, for tests of metrics, hooks and images."""
 
 from mmengine.config import Config
 
@@ -11,7 +11,7 @@ PACK = [
 
 
 def digits(length=5, transforms=(), pipeline_head=(), **kwargs):
-    """Config of a small MultiSyncMNIST with boxes and objects."""
+    """Return the config of a small MultiSyncMNIST with boxes and objects."""
     around = [dict(type='WithBoxes', transforms=list(transforms))] if transforms else []
     options = dict(num_digits=3, num_frames=FRAMES, canvas_size=128, frame_size=SIDE, split='test')
     return dict(
@@ -20,7 +20,7 @@ def digits(length=5, transforms=(), pipeline_head=(), **kwargs):
 
 
 def recognizer(*regions, num_nodes=4, size=SIDE, kind='RegionRecognizer2D', **kwargs):
-    """Config of one stage of a grey ResNet-18, with one plugin for each source of regions."""
+    """Return the config of one stage of a grayscale ResNet-18 with one plugin per region source."""
     places = ('layer1.0', 'layer1.1')
     plugins = [
         dict(type='DyRegGNN', after=place, node_channels=8, num_nodes=num_nodes, regions=source)
@@ -47,7 +47,7 @@ def recognizer(*regions, num_nodes=4, size=SIDE, kind='RegionRecognizer2D', **kw
 
 
 def config(work_dir, model, dataset, batch_size=2, **kwargs):
-    """A run that can only test; kwargs are added."""
+    """Return the config of a test-only run. kwargs are added."""
     loader = dict(batch_size=batch_size, num_workers=0, sampler=dict(type='DefaultSampler', shuffle=False))
     loop = dict(dataset=dataset, **loader)
     settings = dict(

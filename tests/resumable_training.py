@@ -1,11 +1,11 @@
-"""A small training with all that is random, in processes of their own that may be killed: for tests of resuming."""
+"""Small training with all sources of randomness in separate processes that may be killed, for tests of resuming."""
 
 import json
 import random
 import time
 from pathlib import Path
 
-# the first two for all forks at once: they take seconds
+# import once for all forks, as it takes seconds
 import matplotlib.pyplot  # noqa: F401
 import mmaction.datasets  # noqa: F401
 import numpy as np
@@ -23,7 +23,7 @@ from dyreg_mmaction.registry import DATASETS, MODELS
 
 @DATASETS.register_module()
 class NoisyClips(BaseDataset):
-    """Clips of noise whose augmentation draws from all three generators."""
+    """Clips of noise with augmentations that use all three random generators."""
 
     def load_data_list(self):
         return [dict(label=i % 3) for i in range(self.length)]
@@ -63,7 +63,7 @@ def settings(
     Without ``phases`` nothing depends on how long the training is to be.
     """
     phase = dict(until=0.8, ending='cosine') if phases else {}
-    losses = [dict(type='MotionLikelihood', weight=0.5, steady=False, **phase)]  # of noise
+    losses = [dict(type='MotionLikelihood', weight=0.5, steady=False, **phase)]  # on noise
     if phases and (work_dir / 'teacher.pth').exists():
         teacher = dict(config=str(work_dir / 'teacher.py'), checkpoint=str(work_dir / 'teacher.pth'))
         losses.append(dict(type='RegionDistillation', until=0.6, release=True, teachers={PLACE: teacher}))
@@ -88,7 +88,7 @@ def settings(
         val_evaluator=dict(type='AccMetric'),
         optim_wrapper=dict(optimizer=dict(type='SGD', lr=0.01, momentum=0.9), clip_grad=dict(max_norm=20)),
         param_scheduler=[
-            # no epoch but the first is better than the best by 1: a drop after each of the others
+            # only the first epoch improves the best score by 1, so each of the others drops the rate
             dict(
                 type='ReduceOnPlateauLR',
                 monitor='acc/top1',
@@ -97,7 +97,7 @@ def settings(
                 threshold_rule='abs',
                 factor=0.5,
                 patience=0,
-                end=10**9,  # else max_epochs, which may be that of a piece
+                end=10**9,  # otherwise max_epochs, which may be that of a partial run
             ),
             dict(type='LinearLR', start_factor=0.1, begin=0, end=5, by_epoch=False),
         ],
@@ -114,7 +114,7 @@ def settings(
 
 
 def write_teacher(work_dir: Path) -> None:
-    """The same one every time."""
+    """Return the same teacher every time."""
     work_dir.mkdir(exist_ok=True)
     Config(dict(model=dict(backbone=BACKBONE))).dump(work_dir / 'teacher.py')
     with torch.random.fork_rng(), torch.no_grad():
@@ -127,13 +127,13 @@ def write_teacher(work_dir: Path) -> None:
 
 
 def training(work_dir: Path, processes: int = 1, **kwargs) -> Forks:
-    """One of :func:`settings`, with a teacher, in forked processes."""
+    """Train with :func:`settings` and a teacher in forked processes."""
     write_teacher(work_dir)
     return Forks(lambda: Runner(**settings(work_dir, launcher=launcher(), **kwargs)).train(), work_dir, processes)
 
 
 def outcome(work_dir: Path, epochs: int = 4) -> tuple[dict, dict]:
-    """State of the last checkpoint, and numbers logged by (kind, step)."""
+    """Return the state of the last checkpoint, and logged numbers by (kind, step)."""
     checkpoint = torch.load(work_dir / f'epoch_{epochs}.pth', weights_only=True)
     state = {key: checkpoint[key] for key in ('state_dict', 'optimizer', 'param_schedulers')}
     logged = {}
@@ -141,17 +141,17 @@ def outcome(work_dir: Path, epochs: int = 4) -> tuple[dict, dict]:
         for line in file.read_text().splitlines():
             try:
                 entry = json.loads(line)
-            except json.JSONDecodeError:  # cut by a kill
+            except json.JSONDecodeError:  # truncated when the process was killed
                 continue
             kind = 'val' if 'acc/top1' in entry else 'train'
             numbers = {key: value for key, value in entry.items() if 'time' not in key and key != 'memory'}
-            # what is trained twice, after a kill, must be logged alike
+            # iterations repeated after a kill must log the same values
             assert logged.setdefault((kind, entry['step']), numbers) == numbers, work_dir
     return state, logged
 
 
 def assert_same(a, b, where=''):
-    """Nested containers of tensors are equal to the bit."""
+    """Check that nested containers of tensors are identical."""
     assert type(a) is type(b), where
     if isinstance(a, dict):
         assert a.keys() == b.keys(), where

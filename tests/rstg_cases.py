@@ -1,4 +1,4 @@
-"""Modules with RSTG's nodes, ready to be compared with the plain evaluation in ``reference_rstg``."""
+"""Modules with RSTG's nodes for comparison with ``reference_rstg``."""
 
 import numpy as np
 import torch
@@ -6,7 +6,7 @@ from torch import nn
 
 
 def randomize(module: nn.Module) -> nn.Module:
-    """Draw every parameter and running statistic anew, so that none sits at 0 or 1; for evaluation."""
+    """Draw random parameters and running statistics, none of them 0 or 1, and set eval mode."""
     torch.manual_seed(0)
     for name, value in module.state_dict().items():
         if value.is_floating_point():
@@ -15,10 +15,10 @@ def randomize(module: nn.Module) -> nn.Module:
 
 
 def exact(module: nn.Module) -> nn.Module:
-    """The same in float64."""
+    """Return the module in float64 with random parameters."""
     return randomize(module.double())
 
 
 def state(module: nn.Module) -> dict[str, np.ndarray]:
-    """State dict as arrays."""
+    """Return the state dict as arrays."""
     return {name: value.numpy() for name, value in module.state_dict().items()}

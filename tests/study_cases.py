@@ -1,4 +1,4 @@
-"""Runs of a study small enough for a test."""
+"""Small study runs for tests."""
 
 from argparse import Namespace
 
@@ -30,7 +30,7 @@ optim_wrapper = dict(optimizer=dict(type='Adam', lr=0.01))
 
 
 def write_configs(folder):
-    """Paths of two configs, by their names."""
+    """Return the paths of two configs by name."""
     paths = {name: folder / f'{name}.py' for name in ('fixed', 'dynamic')}
     paths['fixed'].write_text(CONFIG % 'FixedRegions')
     paths['dynamic'].write_text(CONFIG % 'DynamicRegions')
@@ -38,7 +38,7 @@ def write_configs(folder):
 
 
 def study_run(folder, name='dynamic', out='out', seed=0, portion=2, videos=24, val_videos=5, **settings):
-    """A run in ``folder / out``."""
+    """Return a run in ``folder / out``."""
     cfg = Config.fromfile(write_configs(folder)[name])
     cfg.merge_from_dict(settings)
     options = Namespace(out=folder / out, portion=portion, videos=videos, val_videos=val_videos)

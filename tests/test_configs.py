@@ -1,4 +1,4 @@
-"""Every config of the top folder: it builds, and its pipelines give what its model wants."""
+"""Every config of the top folder can be built, and its pipelines produce the input of its model."""
 
 from pathlib import Path
 
@@ -52,7 +52,7 @@ def test_config_builds_for_174_classes(name):
     cfg.model.backbone.pretrained = None
     model = MODELS.build(cfg.model)
     assert model.cls_head.num_classes == 174
-    assert cfg.env_cfg.cudnn_benchmark  # all batches of a loop are of one size
+    assert cfg.env_cfg.cudnn_benchmark  # all batches of a loop have the same size
     assert hasattr(model.backbone, 'plugins') == cfg.model.backbone.type.startswith('DyReg')
 
 

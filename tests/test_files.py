@@ -1,4 +1,4 @@
-"""Atomic writes: the old file or the complete new one."""
+"""Files are written atomically."""
 
 import os
 import stat
@@ -37,7 +37,7 @@ def test_permissions_are_those_of_the_old_file_or_the_default(tmp_path):
 
 
 def test_processes_write_to_files_of_their_own_unless_one_name_is_asked_for(tmp_path):
-    """A killed process leaves its temporary file; under the same name the next write replaces it."""
+    """A killed process leaves its temporary file, which the next write with the same name replaces."""
     if (child := os.fork()) == 0:
         with atomic_write(tmp_path / 'file') as own, atomic_write(tmp_path / 'file', concurrent=False) as shared:
             own.touch()

@@ -1,4 +1,4 @@
-"""Configs that compare kinds of nodes: MultiSyncMNIST's, and Something-Something's with fixed or detected nodes."""
+"""Configs that compare kinds of nodes, for MultiSyncMNIST and for Something-Something."""
 
 import json
 from pathlib import Path
@@ -73,7 +73,7 @@ def node(regions: dict, **options) -> dict:
     return dict(type='DyRegGNN', after='layer2.1', node_channels=32, regions=regions, **options)
 
 
-# what each has in the place of r18_dyreg's plugin
+# plugin of each config instead of that of r18_dyreg
 PLUGINS = {
     'r18_dyreg': dyreg(),
     'r18_dyreg-n5': dyreg() | dict(num_nodes=5),
@@ -168,7 +168,7 @@ def test_reduced_backbones_see_every_frame_on_its_own(name):
 
 
 def half_size(name: str, side: int) -> torch.Tensor:
-    """Half sizes of a new model's regions on a map of so many cells a side."""
+    """Half sizes of the regions of a new model on a map of a given size."""
     (plugin,) = MODELS.build(load(name).model).backbone.plugins.values()
     return plugin.regions(torch.randn(1, 1, 32, side, side)).half_size
 
@@ -201,7 +201,7 @@ def few_digits(cfg: Config) -> tuple[Config, list[dict]]:
 
 
 def losses(cfg: Config, samples: list[dict], steps: int) -> list[float]:
-    """Losses of one batch, seen again and again."""
+    """Losses of repeated training steps on one batch."""
     torch.manual_seed(0)
     model = MODELS.build(cfg.model).train()
     optim_wrapper = OptimWrapper(torch.optim.Adam(model.parameters(), lr=1e-3))

@@ -1,4 +1,4 @@
-"""The sessions that try other versions of the requirements."""
+"""Nox sessions that test other versions of the requirements."""
 
 import re
 import runpy

@@ -1,4 +1,4 @@
-"""The package as it is installed: what it prints, what it needs, its wheel, and where mim and mmengine look into it."""
+"""The installed package: output, dependencies, wheel, and folders for mim and MMEngine."""
 
 import ast
 import configparser
@@ -34,7 +34,7 @@ from dyreg_mmaction import registry
 ROOT = Path(__file__).parents[1]
 README = (ROOT / 'README.md').read_text()
 ENVIRONMENT = {**os.environ, 'PYTHONPATH': os.pathsep.join([str(ROOT), *filter(None, sys.path)])}
-# with the repairs that it needs on this stack
+# with the required repairs
 IMPORT_MMACTION = """
 import sys
 sys.path.insert(0, 'dyreg_mmaction')
@@ -160,7 +160,7 @@ def _wanted(requirement):
 
 
 def test_import_takes_little_longer_than_mmaction_models():
-    clock = 'import time; print(time.process_time())'  # of the processor: how busy the machine is does not count
+    clock = 'import time; print(time.process_time())'  # process time, independent of the load of the machine
     run = python(f'{IMPORT_MMACTION}\n{clock}\nimport dyreg_mmaction\n{clock}')
     mmaction_models, both = map(float, run.stdout.split())
     assert both - mmaction_models < 0.5
@@ -177,7 +177,7 @@ def tracked_files() -> set[str]:
 def built(tmp_path_factory):
     """Files in the sdist, and in the wheel that is built from it."""
     folder = tmp_path_factory.mktemp('built')
-    source = folder / 'source'  # a build leaves its traces where it runs
+    source = folder / 'source'  # builds write files to the source folder
     for path in tracked_files():
         (source / path).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / path, source / path, follow_symlinks=False)
@@ -225,14 +225,14 @@ def test_wheel_holds_no_script_of_the_repository(built):
     assert not [path for path in built[1] if re.search(r'quickstart|run_tests|tools/dev|noxfile', path)]
 
 
-# packages whose module has another name
+# packages with another module name
 PACKAGES = dict(PIL='pillow', mmaction='mmaction2', mmcv='mmcv-lite', sklearn='scikit-learn', yaml='pyyaml')
-# the user chooses their builds; the last one is a name that compat/ gives to the standard library's module
+# users choose their builds; the last one is an alias of a standard module, defined in compat/
 UNDECLARED = {'cv2', 'torchvision', 'torchcodec', 'importlib_metadata'}
 
 
 def imported_packages(*folders: str) -> set[str]:
-    """Packages that Python files import, but for the standard library."""
+    """Packages that Python files import, without the standard library."""
     files = [path for folder in folders for path in (ROOT / folder).rglob('*.py')]
     names = set()
     for node in (node for path in files for node in ast.walk(ast.parse(path.read_text(encoding='utf-8')))):
@@ -300,7 +300,7 @@ def test_model_index_names_every_config_of_the_top_folder():
 def test_models_are_in_the_collection_of_their_paper():
     index = yaml.safe_load((ROOT / 'configs/metafile.yml').read_text())
     assert [collection['Name'] for collection in index['Collections']] == ['DyReg-GNN', 'RSTG']
-    for model in index['Models']:  # C2D is what RSTG is added to
+    for model in index['Models']:  # RSTG is added to C2D
         assert model['In Collection'] == ('RSTG' if model['Name'].startswith('c2d') else 'DyReg-GNN'), model
 
 
@@ -322,7 +322,7 @@ def _without_scope(value):
 def test_base_of_the_package_builds(tmp_path):
     (tmp_path / 'config.py').write_text("_base_ = 'dyreg_mmaction::tsm_r50_dyreg_sthv2.py'")
     config = Config.fromfile(tmp_path / 'config.py')
-    assert config.val_evaluator._scope_ == 'dyreg_mmaction'  # whose registries know all that MMAction2's do
+    assert config.val_evaluator._scope_ == 'dyreg_mmaction'  # registries of this scope also find modules of MMAction2
     with DefaultScope.overwrite_default_scope('mmaction'):
         assert type(ROOT_METRICS.build(config.val_evaluator)).__name__ == 'AccMetric'
         assert type(ROOT_MODELS.build(config.model).backbone).__name__ == 'DyRegResNetTSM'

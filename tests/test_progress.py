@@ -11,7 +11,7 @@ from dyreg_mmaction.progress import track
 
 SCRIPT = """
 import sys
-from progress import track  # without the package, whose import takes seconds
+from progress import track  # without importing the package, which takes seconds
 for i in track(range(4), 'Working'):
     print('printed', i)
     if i == int(sys.argv[1]):
@@ -21,7 +21,7 @@ for i in track(range(4), 'Working'):
 
 @pytest.fixture
 def clock(monkeypatch):
-    """A clock whose attribute ``now`` a test sets."""
+    """A clock that shows its attribute ``now``."""
 
     class Clock:
         now = 0.0
@@ -49,7 +49,7 @@ def test_no_items_are_no_error(capsys):
 
 
 def on_terminal(fails_at: int) -> tuple[str, str]:
-    """What the script writes to a terminal on stderr, and to a file on stdout."""
+    """Return the output of the script on stderr, a terminal, and on stdout, a file."""
     leader, follower = pty.openpty()
     command = [sys.executable, '-c', SCRIPT, str(fails_at)]
     env = dict(TERM='xterm', COLUMNS='80', PYTHONPATH=str(Path(progress.__file__).parent))

@@ -15,7 +15,7 @@ import dyreg_mmaction  # noqa: F401
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / 'README.md').read_text()
-# a smaller model in the place of README's
+# a smaller model than that of the README
 SMALLER = {
     "'configs/tsm_r50_dyreg_sthv2.py'": repr(str(ROOT / 'configs/tsm_r18_dyreg_mini.py')),
     'layer3.4.conv2.conv': 'layer1.1.conv2.conv',

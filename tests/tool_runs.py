@@ -1,4 +1,4 @@
-"""The command-line tools as a user starts them: for tests."""
+"""Run the command-line tools like a user, for tests."""
 
 import functools
 import os
@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[1]
 
 
 def environment(**env: str) -> dict[str, str]:
-    """Variables of a command, with the modules of the tests to import from."""
+    """Return the environment of a command in which test modules can be imported."""
     path = f'{Path(sys.executable).parent}:{os.environ["PATH"]}'
     paths = f'{ROOT}:{ROOT / "tests"}'
     return {**os.environ, 'PATH': path, 'PYTHON': sys.executable, 'PYTHONPATH': paths, 'OMP_NUM_THREADS': '1', **env}
@@ -26,15 +26,15 @@ def start(*command: str, **env: str) -> subprocess.Popen:
 
 @functools.cache
 def warm_python() -> WarmPython:
-    """One for all tests of this process."""
+    """Return the process shared by all tests of this process."""
     return WarmPython(environment())
 
 
 def run(*command: str, check: bool = True, **env: str) -> str:
-    """Return the output of a command that must, with ``check``, succeed.
+    """Return the output of a command. With ``check`` it must succeed.
 
-    A script for this Python runs in a fork of a process that has imported the stack, which saves seconds; commands of
-    :func:`start` and shell scripts are real.
+    Python scripts run in a fork of a process that has imported the stack, which saves seconds. Other commands run in
+    new processes.
     """
     if command[0] == sys.executable and command[1].endswith('.py'):
         code, output = warm_python().run(list(command[1:]), ROOT, environment(**env))
@@ -47,13 +47,13 @@ def run(*command: str, check: bool = True, **env: str) -> str:
 
 
 def dist_train(config: str, work_dir: Path, *arguments: str, processes: int = 2, **env: str) -> subprocess.Popen:
-    """tools/dist_train.sh."""
+    """Run tools/dist_train.sh."""
     command = ['bash', 'tools/dist_train.sh', config, str(processes), '--work-dir', str(work_dir), *arguments]
     return start(*command, **env)
 
 
 def wait_for(process: subprocess.Popen, text: str) -> str:
-    """What the process says until it says ``text``."""
+    """Return the output of a process until it contains ``text``."""
     lines = []
     for line in process.stdout:
         lines.append(line)

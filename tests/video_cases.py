@@ -1,4 +1,4 @@
-"""Videos of all kinds, made by the ffmpeg program that the package imageio-ffmpeg brings."""
+"""Videos of all kinds, generated with the ffmpeg binary of imageio-ffmpeg."""
 
 import subprocess
 from collections.abc import Callable
@@ -13,7 +13,7 @@ ROTATIONS = (90, 180, 270)  # counterclockwise
 
 
 def noise_in_motion(num_frames: int = 20, height: int = 48, width: int = 64) -> np.ndarray:
-    """Frames of one color in which a square of noise moves to the right, (T, H, W, 3)."""
+    """Return frames of one color with a square of noise that moves to the right, (T, H, W, 3)."""
     frames = np.full((num_frames, height, width, 3), (40, 90, 160), np.uint8)
     for t, frame in enumerate(frames):
         frame[10:30, t : t + 20] = np.random.default_rng(t).integers(0, 255, (20, 20, 1))
@@ -23,7 +23,7 @@ def noise_in_motion(num_frames: int = 20, height: int = 48, width: int = 64) -> 
 def write_codec(
     path: Path, codec: str, frames: np.ndarray, fps: int = 12, times: list[int] | None = None, **options: str
 ) -> Path:
-    """A video of any codec; frames may have their times, in 1 / fps."""
+    """Write a video with any codec, optionally with frame times in 1 / fps."""
     with av.open(str(path), 'w') as container:
         stream = container.add_stream(codec, rate=fps, options=options)
         stream.height, stream.width = frames.shape[1:3]
@@ -39,13 +39,13 @@ def write_codec(
 
 
 def run_ffmpeg(*args: object) -> bytes:
-    """What it writes to its standard output."""
+    """Return the standard output of ffmpeg."""
     command = [imageio_ffmpeg.get_ffmpeg_exe(), '-y', '-loglevel', 'error', *map(str, args)]
     return subprocess.run(command, check=True, capture_output=True, stdin=subprocess.DEVNULL).stdout
 
 
 def encode(path: Path, codec: str = 'libx264', *options: object, size: str = '64x48', frames: int = 20) -> Path:
-    """A moving test picture, 10 frames a second."""
+    """Write a moving test image at 10 frames per second."""
     source = f'testsrc2=size=128x128:rate=10:duration={frames / 10},crop={size.replace("x", ":")}:exact=1'
     quiet = ['-x265-params', 'log-level=none'] if codec == 'libx265' else []
     pixels = [] if '-pix_fmt' in options else ['-pix_fmt', 'yuv420p']
@@ -54,13 +54,13 @@ def encode(path: Path, codec: str = 'libx264', *options: object, size: str = '64
 
 
 def copy(path: Path, source: Path, before: tuple = (), after: tuple = ()) -> Path:
-    """The same packets in another container, trimmed or rotated."""
+    """Copy the packets to another container, trimmed or rotated."""
     run_ffmpeg(*before, '-i', source, '-c', 'copy', *after, path)
     return path
 
 
 def _copied(name: str, before: tuple = (), after: tuple = (), **options: object) -> Callable[[Path], Path]:
-    """Of a video with frames in another order than they are decoded in, and a keyframe every 6 frames."""
+    """Write a video with reordered frames and a keyframe every 6 frames."""
 
     def make(folder: Path) -> Path:
         source = encode(folder / f'source_{name}', 'libx264', '-bf', 2, '-g', 6, **options)
@@ -74,7 +74,7 @@ def _encoded(name: str, *args: object, **options: object) -> Callable[[Path], Pa
 
 
 def _held(name: str, codec: str) -> Callable[[Path], Path]:
-    """The last of 12 frames is shown for 5 seconds, as in a recording of a screen on which nothing moves."""
+    """Write 12 frames of which the last is shown for 5 seconds, as in a screen recording."""
     last = r'setts=duration=if(eq(N\,11)\,50*DURATION\,DURATION)'
 
     def make(folder: Path) -> Path:
@@ -86,7 +86,7 @@ def _held(name: str, codec: str) -> Callable[[Path], Path]:
 
 
 def _two_passes(folder: Path) -> Path:
-    """VP8 with packets that hold no frame to show."""
+    """Write VP8 with packets without visible frames."""
     for number in (1, 2):
         options = ('-auto-alt-ref', 1, '-lag-in-frames', 20, '-b:v', '300k', '-deadline', 'good', '-cpu-used', 4)
         passes = ('-pass', number, '-passlogfile', folder / 'log')
@@ -99,7 +99,7 @@ def _oriented_vp9(*orientation: object) -> Callable[[Path], Path]:
 
 
 def two_sizes(folder: Path) -> Path:
-    """From its 11th frame on, frames are larger; decoders scale them to the size of the first."""
+    """Write a video whose frames are larger from the 11th on. Decoders scale them to the first size."""
     parts = [encode(folder / f'{size}.ts', size=size, frames=10) for size in ('64x48', '96x64')]
     (folder / 'list.txt').write_text(''.join(f"file '{part.name}'\n" for part in parts))
     return copy(folder / 'sizes.mkv', folder / 'list.txt', ('-f', 'concat'))
@@ -107,7 +107,7 @@ def two_sizes(folder: Path) -> Path:
 
 GAPS = ('-vf', r"select='lt(n\,6)+not(mod(n\,3))'", '-fps_mode', 'vfr')
 
-# By name: how to make it, and its number of frames
+# name: function that writes the video, and number of frames
 VIDEOS: dict[str, tuple[Callable[[Path], Path], int]] = {
     **{f'rotated {a}': (_copied('rotated.mp4', ('-display_rotation', a)), 20) for a in ROTATIONS},
     'rotated in Matroska': (_copied('rotated.mkv', ('-display_rotation', 90)), 20),

@@ -1,4 +1,4 @@
-"""A Python process that has imported the stack and forks for each script, so that a test does not wait for imports.
+"""A Python process that has imported the stack and forks for each script, so that tests do not wait for imports.
 
 Run as a program it is the server: it reads requests from the socket whose descriptor is its argument.
 """
@@ -16,7 +16,7 @@ STACK = ('mmaction.apis', 'mmaction.datasets', 'mmaction.engine', 'mmaction.eval
 
 
 class WarmPython:
-    """Starts the server in a clean process with ``env``; :meth:`run` runs a script in a fork of it."""
+    """Start a server in a clean process with ``env``. :meth:`run` runs scripts in forks of it."""
 
     def __init__(self, env: dict[str, str]):
         self.socket, server = socket.socketpair()

@@ -1,4 +1,4 @@
-"""Options that choose clips."""
+"""Options that select clips."""
 
 from argparse import ArgumentParser
 

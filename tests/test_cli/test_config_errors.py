@@ -1,4 +1,4 @@
-"""Mistakes in config files are named by file and line."""
+"""Errors in config files are reported with file and line."""
 
 import re
 

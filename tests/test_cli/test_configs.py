@@ -1,4 +1,4 @@
-"""Options that name a variable of a config file reach all that was made of it."""
+"""Options override variables of config files and all values computed from them."""
 
 from pathlib import Path
 
@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[2]
 
 
 def steps(cfg, kind):
-    """The transforms of a kind in all pipelines, those inside others too."""
+    """Return the transforms of a type in all pipelines, including nested ones."""
     loaders = (cfg.train_dataloader, cfg.val_dataloader, cfg.test_dataloader)
     outer = [step for loader in loaders for step in loader.dataset.pipeline]
     return [step for one in outer for step in (one, *one.get('transforms', [])) if step.type == kind]
@@ -89,7 +89,7 @@ def test_a_variable_is_set_however_it_is_assigned(text, expected, tmp_path):
     ],
 )
 def test_a_section_that_is_switched_off_is_there_for_others(text, tmp_path):
-    """As in MMEngine: ``test_dataloader = val_dataloader`` needs the dict, whatever becomes of validation."""
+    """As in MMEngine: ``test_dataloader = val_dataloader`` needs the dict even without validation."""
     (tmp_path / 'base.py').write_text('val_dataloader = dict(x=1)\nother = val_dataloader\nhooks = [1]')
     (tmp_path / 'mine.py').write_text(text)
     cfg = read_config(tmp_path / 'mine.py', {'val_dataloader': None, 'hooks': None})

@@ -1,4 +1,4 @@
-"""What the command line does to a config: each option has its effect, each mistake its sentence."""
+"""Command-line options are applied to the config, and invalid ones raise an error of one sentence."""
 
 import threading
 from argparse import Namespace
@@ -79,7 +79,7 @@ def test_resume_without_a_checkpoint_keeps_load_from(tmp_path):
 
 def test_resume_in_the_config_is_mmengines(tmp_path):
     cfg = Config(dict(work_dir=str(tmp_path), resume=True, load_from=None))
-    assert 'starting from the first weights' in set_resume(cfg, None)  # --cfg-options load_from=None, say
+    assert 'starting from the initial weights' in set_resume(cfg, None)  # for example with --cfg-options load_from=None
     assert not cfg.resume and cfg.load_from is None
     torch.save(dict(message_hub={}), tmp_path / 'some.pth')
     cfg = Config(dict(work_dir=str(tmp_path), resume=True, load_from=str(tmp_path / 'some.pth')))
@@ -129,7 +129,7 @@ def test_resume_names_a_file_that_is_none(tmp_path):
 
 def test_weights_that_cannot_be_had_are_named_at_once(tmp_path, monkeypatch):
     monkeypatch.setattr(torch.hub, '_hub_dir', str(tmp_path))
-    address = 'http://127.0.0.1:9/weights.pth'  # nobody listens
+    address = 'http://127.0.0.1:9/weights.pth'  # closed port
     for settings in (
         dict(model=dict(backbone=dict(pretrained=address))),
         dict(model=dict(backbone=dict(pretrained=None)), load_from=address),
@@ -147,7 +147,7 @@ def test_weights_that_cannot_be_had_are_named_at_once(tmp_path, monkeypatch):
 
 
 class _SignedForGet(BaseHTTPRequestHandler):
-    """Answers as a presigned address does: only what was signed is allowed."""
+    """Server of a presigned URL, which only allows GET requests."""
 
     def do_HEAD(self):  # noqa: N802
         self.send_error(403)

@@ -1,4 +1,4 @@
-"""One writer for each work dir, workers that end with their launcher: with real processes."""
+"""Work dirs are locked and processes end with their launcher. Tested with real processes."""
 
 import errno
 import fcntl
@@ -15,7 +15,7 @@ import pytest
 from dyreg_mmaction.cli.processes import hold_work_dir, is_first_process
 
 ROOT = Path(__file__).parents[2]
-MODULE = ROOT / 'dyreg_mmaction' / 'cli' / 'processes.py'  # alone, as importing the package takes seconds
+MODULE = ROOT / 'dyreg_mmaction' / 'cli' / 'processes.py'  # loaded alone, as importing the package takes seconds
 
 
 def start(code: str, **env: str) -> subprocess.Popen:
@@ -32,10 +32,10 @@ def start(code: str, **env: str) -> subprocess.Popen:
 
 
 def test_second_writer_is_told_who_the_first_is(tmp_path):
-    # with a child that outlives it, as data loading workers do
+    # with a child process that outlives it, like data loading workers
     first = start(
         f'processes.hold_work_dir({str(tmp_path)!r})\n'
-        f'open({str(tmp_path / "writer.json")!r}).read()\n'  # a POSIX lock would end here
+        f'open({str(tmp_path / "writer.json")!r}).read()\n'  # this would release a POSIX lock
         'if os.fork() == 0:\n    print("holds", flush=True)\n    time.sleep(20)\n    os._exit(0)\n'
         'time.sleep(60)'
     )
@@ -47,14 +47,14 @@ def test_second_writer_is_told_who_the_first_is(tmp_path):
     finally:
         first.kill()
         first.wait()
-    hold_work_dir(str(tmp_path))  # released by its death
-    hold_work_dir(str(tmp_path))  # this process again
+    hold_work_dir(str(tmp_path))  # released when the process has ended
+    hold_work_dir(str(tmp_path))  # again in the same process
     second = start(f'processes.hold_work_dir({str(tmp_path)!r})')
     assert second.wait() == 1
 
 
 def test_only_another_writer_is_refused(tmp_path, monkeypatch):
-    """A file system without locks, a file of somebody else, and one in the place of the folder."""
+    """A file system without locks, a file of another user, and a file instead of the folder."""
 
     def flock(file, operation):
         raise OSError(errno.ENOLCK, 'No locks available')
@@ -74,7 +74,7 @@ def test_only_another_writer_is_refused(tmp_path, monkeypatch):
 
 
 def test_a_run_begins_with_its_first_process(tmp_path):
-    """A restarted process continues the run of its own launch only."""
+    """A restarted process only continues a run of the same launch."""
 
     def began(launch: str, restarts: int) -> str:
         code = f'print(processes.hold_work_dir({str(tmp_path)!r}))'
@@ -107,7 +107,7 @@ def test_sys_exit_under_a_launcher_is_that_of_python(code, output, status):
 
 
 def test_training_outlives_a_shell_that_is_no_launcher(tmp_path):
-    """Started by hand in the background, with RANK and so on set; torchrun's processes end, and say why."""
+    """Started in the background with RANK etc. set. Processes of torchrun end with a message."""
     worker = (
         'import importlib.util, os, sys, time\n'
         f'spec = importlib.util.spec_from_file_location("processes", {str(MODULE)!r})\n'
@@ -150,7 +150,7 @@ def test_worker_ends_with_a_launcher_that_is_killed():
 
 
 def test_first_process_is_the_launchers(monkeypatch):
-    """torchrun on each node of a Slurm job: all processes of the first node have SLURM_PROCID 0."""
+    """With torchrun on each node of a Slurm job, all processes of the first node have SLURM_PROCID 0."""
     monkeypatch.setenv('SLURM_PROCID', '0')
     monkeypatch.setenv('RANK', '1')
     assert not is_first_process('pytorch')

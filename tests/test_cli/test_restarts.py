@@ -1,4 +1,4 @@
-"""What a process that torchrun has restarted resumes from."""
+"""A process restarted by torchrun resumes from its own run."""
 
 import os
 from argparse import Namespace
@@ -25,7 +25,7 @@ def restart(work_dir, since=SINCE):
 
 @pytest.fixture
 def work_dir(tmp_path, monkeypatch):
-    """With the checkpoints of an older run."""
+    """Work dir with checkpoints of an older run."""
     monkeypatch.setenv('TORCHELASTIC_RESTART_COUNT', '1')
     for epoch in (1, 2):
         save(tmp_path / f'epoch_{epoch}.pth', OLD)

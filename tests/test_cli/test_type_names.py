@@ -1,4 +1,4 @@
-"""A class in a config has the same name however the config writes it."""
+"""A class has the same name in all notations of a config."""
 
 import pytest
 from mmaction.datasets import VideoDataset
@@ -20,7 +20,7 @@ LOOPS = [
 
 
 class Unregistered(Hook):
-    """Of no registry."""
+    """A class that is not registered."""
 
 
 @pytest.mark.parametrize('loop', LOOPS)
