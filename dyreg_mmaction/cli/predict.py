@@ -1,4 +1,4 @@
-"""Predict the classes of videos, whole or window by window, with a trained model."""
+"""Predict the classes of videos, or of windows of videos, with a trained model."""
 
 import argparse
 import csv
@@ -28,24 +28,29 @@ from .launch import one_sentence
 
 SUFFIXES = '.mp4 .m4v .mov .webm .mkv .avi .mpg .mpeg .ts .mts .m2ts .flv .wmv .3gp .ogv'.split()
 COLUMNS = ('video', 'start', 'end', 'label', 'class', 'score')
-LIVE_WINDOW, LIVE_STRIDE, LIVE_RATE = 2.0, 1.0, 25.0  # of what runs: seconds, and frames per second of its video
+LIVE_WINDOW, LIVE_STRIDE, LIVE_RATE = (
+    2.0,
+    1.0,
+    25.0,
+)  # of live sources: seconds, seconds, frames per second of the written video
 
 
 def parse_args() -> argparse.Namespace:
+    """Parse and check the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument('model', help='checkpoint, or work dir of a training: its best checkpoint or else the last')
+    parser.add_argument('model', help='checkpoint, or work dir of a training (its best or last checkpoint)')
     parser.add_argument(
-        'videos', nargs='+', help="video files, folders of videos, a camera's number, an address, or - for the input"
+        'videos', nargs='+', help='video files, folders of videos, camera numbers, URLs, or - for standard input'
     )
-    parser.add_argument('--window', type=float, help='length of a window in seconds (default: the whole video)')
-    parser.add_argument('--stride', type=float, help='seconds from a window to the next (default: no overlap)')
-    parser.add_argument('--out', type=Path, help='folder to write predictions.csv and predictions.json to')
-    parser.add_argument('--regions', action='store_true', help='write the regions to predictions.json')
-    parser.add_argument('--draw', action='store_true', help='write a video with classes and regions of each video')
-    parser.add_argument('--top', type=int, default=5, help='classes of a window in predictions.json')
-    parser.add_argument('--batch', type=int, default=8, help='windows to predict at once')
+    parser.add_argument('--window', type=float, help='window length in seconds (default: the full video)')
+    parser.add_argument('--stride', type=float, help='seconds between the starts of windows (default: window length)')
+    parser.add_argument('--out', type=Path, help='folder for predictions.csv and predictions.json')
+    parser.add_argument('--regions', action='store_true', help='add regions to predictions.json')
+    parser.add_argument('--draw', action='store_true', help='write a copy of each video with classes and regions')
+    parser.add_argument('--top', type=int, default=5, help='classes per window in predictions.json')
+    parser.add_argument('--batch', type=int, default=8, help='windows per forward pass')
     parser.add_argument(
-        '--one-view', action='store_true', help='one crop and one sampling instead of all of the config'
+        '--one-view', action='store_true', help='use one crop and one sampling instead of those in the config'
     )
     parser.add_argument(
         '--fuse',
@@ -54,10 +59,10 @@ def parse_args() -> argparse.Namespace:
         choices=['float32', 'bfloat16', 'float16'],
         help='run a faster copy of the model; bfloat16 for CPUs with AMX or AVX512-BF16, and GPUs (default: float32)',
     )
-    parser.add_argument('--labels', help='names of the classes, one a line (default: those of the checkpoint)')
-    parser.add_argument('--config', help='config file (default: that of the run or in the checkpoint)')
+    parser.add_argument('--labels', help='class names, one per line (default: from the checkpoint)')
+    parser.add_argument('--config', help='config file (default: from the run or the checkpoint)')
     parser.add_argument('--device', default='cuda:0' if torch.cuda.is_available() else 'cpu')
-    parser.add_argument('--cfg-options', nargs='+', action=DictAction, help='settings to override, as key=value')
+    parser.add_argument('--cfg-options', nargs='+', action=DictAction, help='config settings to override, as key=value')
     args = parser.parse_args()
     if args.stride is not None and args.window is None:
         parser.error(f'--stride {args.stride} needs --window')
@@ -69,10 +74,10 @@ def parse_args() -> argparse.Namespace:
 
 
 def find_videos(sources: Sequence[str]) -> list[str]:
-    """Files, those in folders, and what is read while it runs.
+    """Return video files, including those in folders, and live sources.
 
     Raises:
-        FileNotFoundError: If there is no such file, or no video in a folder.
+        FileNotFoundError: If a file does not exist, or a folder contains no videos.
     """
     videos = []
     for source in sources:
@@ -83,13 +88,13 @@ def find_videos(sources: Sequence[str]) -> list[str]:
             if not found:
                 raise FileNotFoundError(f'{source} has no videos; their names must end in one of {", ".join(SUFFIXES)}')
         elif not is_live(source) and not os.path.exists(source):
-            raise FileNotFoundError(f'{source} does not exist; give a video, a folder, a camera, an address or -')
+            raise FileNotFoundError(f'{source} does not exist; pass a video, a folder, a camera number, a URL or -')
         videos += found
     return videos
 
 
 def load(args: argparse.Namespace) -> tuple[torch.nn.Module, Config, list[str]]:
-    """The model of the command line, its config and the names of its classes."""
+    """Return model, config and class names."""
     if args.config:
         cfg, checkpoint, known = read_config(args.config), Path(args.model), None
     else:
@@ -103,7 +108,7 @@ def load(args: argparse.Namespace) -> tuple[torch.nn.Module, Config, list[str]]:
 
 
 class Names:
-    """Names of classes, where they are known."""
+    """Class names, or placeholders for unknown names."""
 
     def __init__(self, names: Sequence[str]) -> None:
         self.names = names
@@ -112,11 +117,11 @@ class Names:
         return self.names[label] if label < len(self.names) else f'class {label}'
 
     def caption(self, prediction: WindowPrediction) -> str:
-        """The class of a window and its score."""
+        """Return class and score of a window."""
         return f'{self[prediction.label]} ({prediction.scores[prediction.label]:.2f})'
 
     def row(self, video: str, prediction: WindowPrediction, top: int = 1) -> dict:
-        """What is written about a window."""
+        """Return the output for a window."""
         best = np.argsort(-prediction.scores, kind='stable')[:top].tolist()
         found = [(label, self[label], round(float(prediction.scores[label]), 6)) for label in best]
         start, end = round(prediction.start, 3), round(prediction.end, 3)
@@ -125,7 +130,7 @@ class Names:
 
 
 def region_lists(prediction: WindowPrediction) -> dict:
-    """Regions of a window for JSON: by plugin, lists (frames, nodes, 2) of (x, y) in 0..1 of the frame."""
+    """Return the regions of a window for JSON: lists (frames, nodes, 2) of (x, y) in 0..1 by plugin."""
     assert prediction.clip is not None
     times = prediction.clip.times.round(3).tolist()
     return {
@@ -136,7 +141,11 @@ def region_lists(prediction: WindowPrediction) -> dict:
 
 @contextmanager
 def written_rows(folder: Path, with_regions: bool) -> Iterator[Callable[[dict, WindowPrediction], None]]:
-    """Write predictions.csv and predictions.json while they come; both are valid when the context ends."""
+    """Write predictions.csv and predictions.json incrementally. Both are valid when the context ends.
+
+    Yields:
+        Callable: Writes a row and its prediction.
+    """
     with (
         open(folder / 'predictions.csv', 'w', newline='', encoding='utf-8') as table,
         open(folder / 'predictions.json', 'w', encoding='utf-8') as tree,
@@ -161,7 +170,7 @@ def written_rows(folder: Path, with_regions: bool) -> Iterator[Callable[[dict, W
 
 
 def drawn_path(folder: Path, video: str, taken: set[Path]) -> Path:
-    """A new name in ``folder`` for the drawn video."""
+    """Return an unused path in ``folder`` for the drawn video."""
     stem = 'live' if is_live(video) else Path(video).stem
     names = (folder / f'{stem}{number}_predicted.mp4' for number in ('', *(f'_{i}' for i in range(2, 10**6))))
     path = next(name for name in names if name not in taken)
@@ -170,7 +179,7 @@ def drawn_path(folder: Path, video: str, taken: set[Path]) -> Path:
 
 
 def draw_file(path: Path, video: str, predictions: Sequence[WindowPrediction], names: Names) -> None:
-    """Write a video once more, with the predictions: each frame has that of the window whose middle is nearest."""
+    """Write a copy of a video with predictions. Each frame shows that of the window with the nearest center."""
     timeline = read_timeline(video)
     middles = np.array([(prediction.start + prediction.end) / 2 for prediction in predictions])
 
@@ -191,11 +200,11 @@ def draw_file(path: Path, video: str, predictions: Sequence[WindowPrediction], n
 
 
 class LiveDrawing:
-    """Draws frames while they come, with the prediction of the last window that has ended.
+    """Draw frames of a live source with the prediction of the last complete window.
 
     Args:
-        add (Callable): Gets each picture.
-        names (Names): Of the classes.
+        add (Callable): Called with each drawn frame.
+        names (Names): Class names.
     """
 
     def __init__(self, add: Callable[[np.ndarray], None], names: Names) -> None:
@@ -204,7 +213,7 @@ class LiveDrawing:
         self.count = 0
 
     def draw(self, frame: Frame) -> None:
-        """Write a frame as often as its time asks for."""
+        """Draw a frame, repeated to match its time."""
         found = self.prediction
         caption = '' if found is None else self.names.caption(found)
         picture = draw_over(frame.to_rgb(), frame.time, caption, None if found is None else found.clip)
@@ -214,7 +223,7 @@ class LiveDrawing:
 
 
 def predict_live(predict: WindowPredictor, video: str, path: Path | None, names: Names) -> Iterator[WindowPrediction]:
-    """Predictions of what runs, which is drawn meanwhile, until it ends or is interrupted."""
+    """Yield predictions of a live source until it ends or is interrupted, and draw it."""
     with ExitStack() as stack:
         drawing = None
         if path is not None:
@@ -229,7 +238,7 @@ def predict_live(predict: WindowPredictor, video: str, path: Path | None, names:
 
 
 def predict_file(predict: WindowPredictor, video: str, path: Path | None, names: Names) -> Iterator[WindowPrediction]:
-    """Predictions of a file, which is drawn when they are complete."""
+    """Yield the predictions of a file, then draw it."""
     predictions: list[Any] = []
     for prediction in predict(video):
         if path is not None:
@@ -241,6 +250,7 @@ def predict_file(predict: WindowPredictor, video: str, path: Path | None, names:
 
 @one_sentence()
 def main() -> None:
+    """Predict the videos of the command line."""
     args = parse_args()
     videos = find_videos(args.videos)
     live = any(map(is_live, videos))
@@ -276,4 +286,4 @@ def main() -> None:
                 failed += 1
                 print(error, file=sys.stderr)
     if failed:
-        raise SystemExit(f'{failed} of {len(videos)} videos cannot be read')
+        raise SystemExit(f'{failed} of {len(videos)} videos cannot be read; check the messages above')

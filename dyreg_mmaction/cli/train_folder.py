@@ -1,7 +1,8 @@
-"""Train, test and report on your own videos: a folder with a sub-folder for each class, or a file that lists videos.
+"""Train and test a model on your own videos, and write a report.
 
-The videos are checked, split and listed next to their folder (in my_videos_dyreg/ for my_videos/), with one config. The
-same command continues where it was interrupted, and trains anew where videos or options have changed.
+The videos are given by a folder with one sub-folder per class, or by a file that lists them. They are checked and
+split. Lists and config are written next to their folder (to my_videos_dyreg/ for my_videos/). The same command continues
+an interrupted run, and starts a new one if videos or options have changed.
 """
 
 import argparse
@@ -30,10 +31,11 @@ from .folder.runs import digest, file_digest, keep_config, open_run
 from .folder.weights import choose_start
 from .launch import one_sentence
 
-UNBALANCED = 3  # largest class / smallest class from which on it is reported
+UNBALANCED = 3  # ratio of the largest to the smallest class above which it is reported
 
 
 def parse_args() -> argparse.Namespace:
+    """Parse and check the command line."""
     parser = argparse.ArgumentParser(
         description=__doc__.partition('\n\n')[0],
         epilog=__doc__.partition('\n\n')[2],  # type: ignore[union-attr]
@@ -42,17 +44,17 @@ def parse_args() -> argparse.Namespace:
         'data',
         nargs='+',
         type=Path,
-        help='a folder with a sub-folder for each class; a CSV file (path, class[, split]); or lists of MMAction2, of '
-        'which several are train, val and test by their names',
+        help='folder with one sub-folder per class, CSV file (path, class[, split]), or lists of MMAction2 (several '
+        'lists are train, val and test by name)',
     )
-    parser.add_argument('--videos', type=Path, help='folder that the paths of a file start from (default: its own)')
-    parser.add_argument('--out', type=Path, help='folder to write to (default: next to the data, with _dyreg appended)')
+    parser.add_argument('--videos', type=Path, help='root folder of the paths in a file (default: its folder)')
+    parser.add_argument('--out', type=Path, help='output folder (default: next to the data, with _dyreg appended)')
     parser.add_argument(
         '--split-by',
         choices=SPLIT_BY,
         default='video',
-        help='what is held out as a whole: videos, folders below the classes, or videos whose names start alike, up to '
-        'the last _, -, . or space (default: %(default)s)',
+        help='unit of the split: videos, folders below the classes, or groups of videos with the same name up to the '
+        'last _, -, . or space (default: %(default)s)',
     )
     parser.add_argument(
         '--val-fraction', type=float, default=0.2, help='fraction of each class to hold out (default: %(default)s)'
@@ -61,30 +63,32 @@ def parse_args() -> argparse.Namespace:
         '--model',
         choices=['auto', 'r50', 'r18'],
         default='auto',
-        help='TSM-R50 of 224 pixels, TSM-R18 of 112, or what the weights that can be had allow (default: %(default)s)',
+        help='TSM-R50 at 224 pixels, TSM-R18 at 112 pixels, or by available weights (default: %(default)s)',
     )
     parser.add_argument('--checkpoint', help='file or URL of a TSM checkpoint to start from')
-    parser.add_argument('--frames', type=int, help='frames of a clip (default: derived, as are the next four)')
-    parser.add_argument('--epochs', type=int, help='epochs')
-    parser.add_argument('--batch-size', type=int, help='clips in a batch of a process')
+    parser.add_argument('--frames', type=int, help='clip length (default: derived, like the next four options)')
+    parser.add_argument('--epochs', type=int, help='number of epochs')
+    parser.add_argument('--batch-size', type=int, help='clips per batch and process')
     parser.add_argument('--lr', type=float, help='learning rate')
-    parser.add_argument('--workers', type=int, help='processes that load data')
+    parser.add_argument('--workers', type=int, help='data loading processes')
+    parser.add_argument('--balance', action='store_true', help='weight classes by their inverse number of videos')
     parser.add_argument(
-        '--balance', action='store_true', help='weight classes by the inverse of their numbers of videos'
+        '--report-clips', type=int, default=60, help='maximum number of clips in the report (default: %(default)s)'
     )
-    parser.add_argument(
-        '--report-clips', type=int, default=60, help='clips in the report at most (default: %(default)s)'
-    )
-    parser.add_argument('--only-prepare', action='store_true', help='stop when lists and config are written')
+    parser.add_argument('--only-prepare', action='store_true', help='stop after writing lists and config')
     return parser.parse_args()
 
 
 def output_folder(args: argparse.Namespace) -> Path:
-    """Where to write: never into a folder of videos."""
+    """Create and return the output folder, which must not be in the folder of videos.
+
+    Raises:
+        ValueError: If it is, or cannot be created.
+    """
     source = Path(os.path.abspath(args.data[0]))
     out = Path(os.path.abspath(args.out)) if args.out else source.with_name(f'{source.stem}_dyreg')
     if source.is_dir() and out.is_relative_to(source):
-        raise ValueError(f'--out {args.out} is in {args.data[0]}, in which nothing is changed; choose another folder')
+        raise ValueError(f'--out {args.out} is in {args.data[0]}, which is never changed; choose another folder')
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -93,7 +97,7 @@ def output_folder(args: argparse.Namespace) -> Path:
 
 
 def derive(args: argparse.Namespace, prepared: Prepared, out: Path) -> str:
-    """Derive the config, and print how."""
+    """Derive the config and print its settings."""
     machine, facts = this_machine(), prepared.facts
     training = [name for name, split in prepared.splits.items() if split == 'train']
     frames = args.frames or derive_frames(machine, statistics.median(facts[name].num_frames for name in training))
@@ -118,12 +122,12 @@ def derive(args: argparse.Namespace, prepared: Prepared, out: Path) -> str:
     if sided:
         print(f'no horizontal flips: class names have sides, such as {sided[0]!r}')
     if data.decoder == 'pyav':
-        print('decoder: PyAV, as decord does not know the codec of some videos')
+        print('decoder: PyAV, because decord does not support the codec of some videos')
     return config_text(data, start, plan)
 
 
 def prepare(args: argparse.Namespace, out: Path) -> Prepared:
-    """Check, split and list the videos, and print what there is."""
+    """Check, split and list the videos, and print an overview."""
     listing = read_source(args.data, args.videos)
     for remark in listing.remarks:
         print(remark)
@@ -140,7 +144,11 @@ def prepare(args: argparse.Namespace, out: Path) -> Prepared:
 
 
 def run(command: str, *arguments: str, processes: int = 1) -> None:
-    """Run a command of ``dyreg`` in processes of its own; it has said why when it fails."""
+    """Run a command of ``dyreg`` in new processes.
+
+    Raises:
+        SystemExit: If the command fails. It has printed the reason.
+    """
     start = [
         sys.executable,
         '-m',
@@ -148,14 +156,18 @@ def run(command: str, *arguments: str, processes: int = 1) -> None:
     ]
     launcher = ['--launcher', 'pytorch'] if processes > 1 else []
     threads = max(1, this_machine().cores // processes)
-    environment = {'OMP_NUM_THREADS': str(threads), **os.environ, 'PYTHONSAFEPATH': '1'}  # no module of this folder
+    environment = {
+        'OMP_NUM_THREADS': str(threads),
+        **os.environ,
+        'PYTHONSAFEPATH': '1',
+    }  # do not import modules from the current folder
     command_line = [*start, 'dyreg_mmaction.cli.main', command, *arguments, *launcher]
-    # in a session of its own: Ctrl-C on a terminal reaches this process alone, which ends it in good order
+    # in a new session: Ctrl-C only reaches this process, which then stops the command
     process = subprocess.Popen(command_line, env=environment, start_new_session=True)
     try:
         code = process.wait()
     except KeyboardInterrupt:
-        process.terminate()  # a training saves its state at SIGTERM
+        process.terminate()  # on SIGTERM training saves its state
         process.wait()
         raise
     if code:
@@ -163,7 +175,7 @@ def run(command: str, *arguments: str, processes: int = 1) -> None:
 
 
 def train(out: Path) -> Path:
-    """Train, test and report in the run for the config and the lists; each is done once. Returns the run."""
+    """Train and test with the current config and lists, unless done before. Return the work dir."""
     work_dir, is_new = open_run(out)
     config, trained, tested = str(out / 'config.py'), work_dir / 'trained', work_dir / 'predictions.csv'
     print(f'\n== training in {work_dir}' + ('' if is_new else ', continued'), flush=True)
@@ -179,7 +191,7 @@ def train(out: Path) -> Path:
 
 
 def report(args: argparse.Namespace, out: Path, work_dir: Path) -> Path:
-    """Write the report of the videos that were tested on."""
+    """Write the report of the test videos, unless done before. Return its path."""
     page = work_dir / 'report' / 'report.html'
     print('\n== report', flush=True)
     if not page.exists():
@@ -190,7 +202,7 @@ def report(args: argparse.Namespace, out: Path, work_dir: Path) -> Path:
 
 
 def train_folder(args: argparse.Namespace) -> None:
-    """All steps."""
+    """Run all steps."""
     out = output_folder(args)
     prepared = prepare(args, out)
     options = {
@@ -209,8 +221,9 @@ def train_folder(args: argparse.Namespace) -> None:
 
 
 def main() -> None:
+    """Run the command line."""
     args = parse_args()
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a scheduler's stop is as good as Ctrl-C
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # handle SIGTERM of job schedulers like Ctrl-C
     try:
         with one_sentence():
             train_folder(args)

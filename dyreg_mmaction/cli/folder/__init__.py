@@ -1,1 +1,1 @@
-"""What train_folder does between the checked videos and the report: weights, plan, config, runs."""
+"""Steps of train_folder: weights, plan, config, runs and results."""

@@ -1,4 +1,4 @@
-"""The config of a training on own videos: a few lines on a base of this package."""
+"""Config for training on own videos: a few lines based on a config of this package."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,16 +13,16 @@ SPLITS = ('train', 'val', 'test')
 
 
 class Data(NamedTuple):
-    """What the config has of the data.
+    """Data settings of the config.
 
     Attributes:
-        videos: Folder that the lists start from; '' where their paths are absolute.
-        out: Folder of the lists.
-        classes: Names of the classes.
-        test_list: Name of the list to test on.
-        decoder: 'decord' or 'pyav'.
-        flip: Whether a mirrored video keeps its class.
-        weights: Of the classes in the loss; None: all count the same.
+        videos (str): Root folder of the paths in the lists. Empty if the paths are absolute.
+        out (Path): Folder of the lists.
+        classes (Sequence[str]): Class names.
+        test_list (str): Name of the list for testing.
+        decoder (str): 'decord' or 'pyav'.
+        flip (bool): Whether a mirrored video keeps its class.
+        weights (Sequence[float], optional): Class weights of the loss. None: equal weights.
     """
 
     videos: str
@@ -35,24 +35,24 @@ class Data(NamedTuple):
 
 
 def config_text(data: Data, start: Start, plan: Plan) -> str:
-    """A config file that tools/train.py, tools/test.py and MMAction2's own tools read."""
+    """Return the text of a config file for tools/train.py, tools/test.py and MMAction2's own tools."""
     frames = [f'num_segments={plan.frames}'] if plan.frames != BASE_FRAMES else []
     backbone = [*frames, *([f'pretrained={start.pretrained!r}'] if start.model == 'r50' else [])]
     head = [*frames, f'num_classes={len(data.classes)}']
     if data.weights is not None:
         weights = [round(weight, 4) for weight in data.weights]
         head.append(f"loss_cls=dict(type='CrossEntropyLoss', class_weight={weights})")
-    parts = [f'backbone=dict({", ".join(backbone)})'] if backbone else []
-    parts.append(f'cls_head=dict({", ".join(head)})')
+    sections = [f'backbone=dict({", ".join(backbone)})'] if backbone else []
+    sections.append(f'cls_head=dict({", ".join(head)})')
     lines = [
-        '# Written by train_folder. Edit it as you like: the same command then uses it as it is.',
+        '# Written by train_folder. The same command keeps your changes.',
         f'_base_ = {BASES[start.model]!r}',
         '',
         f'videos = {data.videos!r}',
         f'lists = {str(data.out)!r}',
         "data = dict(data_prefix=dict(video=videos), metainfo=dict(classes=f'{lists}/classes.txt'))",
         *(_loader(split, data, plan) for split in SPLITS),
-        f'model = dict({", ".join(parts)})',
+        f'model = dict({", ".join(sections)})',
         f'train_cfg = dict(max_epochs={plan.epochs}, val_interval={max(1, plan.epochs // 10)})',
         f'optim_wrapper = dict(optimizer=dict(lr={plan.lr!r}))',
         "_base_.test_evaluator[1].out_file = f'{lists}/predictions.csv'",
@@ -69,12 +69,12 @@ def _loader(split: str, data: Data, plan: Plan) -> str:
 
 
 def _transforms(data: Data, plan: Plan) -> list[str]:
-    """Lines that change single transforms of the base."""
+    """Return lines that change transforms of the base config."""
     lines = []
     if plan.frames != BASE_FRAMES:
         lines += [f'_base_.{split}_dataloader.dataset.pipeline[1].num_clips = {plan.frames}' for split in SPLITS]
     if data.decoder != 'decord':
         lines += [f'_base_.{split}_dataloader.dataset.pipeline[0].decoder = {data.decoder!r}' for split in SPLITS]
     if not data.flip:
-        lines += ['_base_.train_dataloader.dataset.pipeline[6].flip_ratio = 0  # class names have sides']
+        lines += ['_base_.train_dataloader.dataset.pipeline[6].flip_ratio = 0  # class names contain sides']
     return lines

@@ -1,4 +1,4 @@
-"""Epochs, batch size, learning rate and frames for a number of videos and a machine."""
+"""Derive epochs, batch size, learning rate and clip length from data and hardware."""
 
 import os
 from collections.abc import Mapping
@@ -6,14 +6,20 @@ from typing import Any, NamedTuple
 
 import torch
 
-# gigabytes of memory for a frame of a clip in training, learning rate of AdamW for 16 clips
+# memory in GB per frame of a clip in training, and learning rate of AdamW for a batch of 16 clips
 COSTS = dict(r50=(0.16, 1e-4), r18=(0.02, 1e-3))
-# clips seen in a whole training: on a CPU and on a GPU, from scratch and from pretrained weights
+# number of training clips by (device, from scratch)
 CLIPS_SEEN = {('cpu', True): 1600, ('cpu', False): 400, ('gpu', True): 12000, ('gpu', False): 6000}
 
 
 class Machine(NamedTuple):
-    """What there is to compute with: GPUs, gigabytes of memory of one of them (or of the computer), and CPU cores."""
+    """Available hardware.
+
+    Attributes:
+        gpus (int): Number of GPUs.
+        memory (float): Memory of one GPU or, without GPUs, of the computer in GB.
+        cores (int): Number of CPU cores.
+    """
 
     gpus: int
     memory: float
@@ -21,12 +27,12 @@ class Machine(NamedTuple):
 
     @property
     def processes(self) -> int:
-        """Number of processes to train in: one for each GPU, or two on a CPU."""
+        """Number of training processes: one per GPU, or at most two on a CPU."""
         return self.gpus or min(2, self.cores)
 
 
 def this_machine() -> Machine:
-    """Those of the machine that this process runs on, and may use."""
+    """Return the hardware that this process can use."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count() or 1
     if torch.cuda.is_available():
         memory = min(torch.cuda.get_device_properties(i).total_memory for i in range(torch.cuda.device_count()))
@@ -36,7 +42,7 @@ def this_machine() -> Machine:
 
 
 class Plan(NamedTuple):
-    """How to train; ``batch_size`` and ``workers`` are those of one process."""
+    """Training settings. ``batch_size`` and ``workers`` are per process."""
 
     frames: int
     epochs: int
@@ -46,33 +52,36 @@ class Plan(NamedTuple):
 
 
 def derive_frames(machine: Machine, median_frames: float) -> int:
-    """16 on a GPU with 16 GB or more for videos of 32 frames or more, otherwise 8."""
+    """Return 16 on a GPU with at least 16 GB for videos of at least 32 frames, otherwise 8."""
     return 16 if machine.gpus and machine.memory >= 16 and median_frames >= 32 else 8
 
 
 def derive_plan(
     machine: Machine, num_videos: int, model: str, from_scratch: bool, frames: int, given: Mapping[str, Any]
 ) -> Plan:
-    """Derive how to train.
+    """Derive the training settings.
 
-    The batch fills 60 % of the memory at most and a quarter of the videos, so that an epoch has four steps or more;
-    epochs are as many as show a fixed number of clips, from 10 to 60; the learning rate grows with the root of the
-    batch size.
+    A batch uses at most 60 % of the memory and a quarter of the videos, so that an epoch has at least four iterations.
+    The number of epochs, 10 to 60, gives a fixed number of training clips. The learning rate is proportional to the
+    square root of the batch size.
 
     Args:
-        machine: What to train on.
-        num_videos: Number of videos to train on.
-        model: 'r50' or 'r18'.
-        from_scratch: Whether all weights are random.
-        frames: Number of frames of a clip.
-        given: What the user has chosen: values that are not None replace the derived ones.
+        machine (Machine): Hardware for training.
+        num_videos (int): Number of training videos.
+        model (str): 'r50' or 'r18'.
+        from_scratch (bool): Whether all weights are random.
+        frames (int): Clip length.
+        given (Mapping[str, Any]): Settings of the user. Values that are not None replace the derived ones.
+
+    Returns:
+        Plan: The settings.
 
     Raises:
         ValueError: If a chosen value is too small, or the batch is larger than half of the videos.
     """
     for name, value in given.items():
         if value is not None and value <= 0:
-            raise ValueError(f'--{name.replace("_", "-")} {value} must be above 0')
+            raise ValueError(f'--{name.replace("_", "-")} {value} must be positive')
     processes = machine.processes
     memory, lr = COSTS[model]
     most = 16 if machine.gpus else 8 if model == 'r18' else 2
@@ -80,7 +89,7 @@ def derive_plan(
     batch = given.get('batch_size') or max(1, min(most, fitting, num_videos // (4 * processes)))
     if batch * processes > max(num_videos // 2, 1):
         raise ValueError(
-            f'--batch-size {batch} in {processes} processes is more than half of the {num_videos} videos to train on'
+            f'--batch-size {batch} in {processes} processes is more than half of {num_videos} training videos; reduce it'
         )
     seen = CLIPS_SEEN['gpu' if machine.gpus else 'cpu', from_scratch]
     return Plan(

@@ -1,4 +1,4 @@
-"""Which model to train, and from which weights."""
+"""Choose the model and its initial weights."""
 
 from typing import NamedTuple
 
@@ -7,7 +7,7 @@ from dyreg_mmaction.checkpoints import load_file
 from ..named_files import find_weights
 
 TSM = 'https://download.openmmlab.com/mmaction/v1.0/recognition/tsm/'
-SOMETHING = {  # MMAction2's TSM-R50 on Something-Something V2, by its number of frames
+SOMETHING = {  # MMAction2's TSM-R50 on Something-Something V2 by clip length
     frames: f'{TSM}{name}/{name}_{date}.pth'
     for frames, name, date in (
         (8, 'tsm_imagenet-pretrained-r50_8xb16-1x1x8-50e_sthv2-rgb', '20230317-be0fc26e'),
@@ -18,13 +18,13 @@ IMAGENET = 'torchvision://resnet50'
 
 
 class Start(NamedTuple):
-    """What a training starts from.
+    """Model and initial weights.
 
     Attributes:
-        model: 'r50' or 'r18'.
-        load_from: Checkpoint of a recogniser.
-        pretrained: Weights of the backbone.
-        message: Why.
+        model (str): 'r50' or 'r18'.
+        load_from (str, optional): Checkpoint of a recognizer.
+        pretrained (str, optional): Weights of the backbone.
+        message (str): Explanation of the choice.
     """
 
     model: str
@@ -39,16 +39,20 @@ class Start(NamedTuple):
 
 
 def choose_start(model: str, checkpoint: str | None, frames: int) -> Start:
-    """Choose the model and its first weights.
+    """Choose the model and its initial weights.
 
     Args:
-        model: 'r50', 'r18', or 'auto': TSM-R50 from Something-Something V2 or ImageNet, else TSM-R18 from scratch.
-        checkpoint: Path or URL of a checkpoint to start from.
-        frames: Number of frames.
+        model (str): 'r50', 'r18', or 'auto': TSM-R50 from Something-Something V2 or ImageNet if it can be downloaded,
+            else TSM-R18 from scratch.
+        checkpoint (str, optional): Path or URL of a checkpoint to start from.
+        frames (int): Clip length.
+
+    Returns:
+        Start: The choice.
 
     Raises:
         FileNotFoundError: If the checkpoint does not exist or cannot be downloaded.
-        ValueError: If it is none, or of another model.
+        ValueError: If it is not a checkpoint, or of another model.
     """
     if checkpoint is not None:
         return _from_checkpoint(model, checkpoint)
@@ -62,19 +66,22 @@ def choose_start(model: str, checkpoint: str | None, frames: int) -> Start:
         )
     if find_weights(IMAGENET, timeout=5) is None:
         return Start(
-            'r50', None, IMAGENET, f'TSM-R50 at 224 pixels, from ImageNet, as {something} cannot be had ({error})'
+            'r50',
+            None,
+            IMAGENET,
+            f'TSM-R50 at 224 pixels, from ImageNet, because {something} cannot be downloaded ({error})',
         )
     if model == 'r50':
         raise FileNotFoundError(
-            f'--model r50: neither {something} nor {IMAGENET} can be downloaded ({error}); give a file with '
+            f'--model r50: neither {something} nor {IMAGENET} can be downloaded ({error}); pass a file with '
             '--checkpoint'
         )
     return Start(
         'r18',
         None,
         None,
-        f'TSM-R18 at 112 pixels, from scratch, as no pretrained weights can be downloaded ({error}). Accuracy '
-        f'will be much lower than with them: get {something} and give it with --checkpoint',
+        f'TSM-R18 at 112 pixels, from scratch, because no pretrained weights can be downloaded ({error}). Accuracy '
+        f'will be much lower: download {something} elsewhere and pass it with --checkpoint',
     )
 
 
@@ -82,7 +89,7 @@ def _from_checkpoint(model: str, checkpoint: str) -> Start:
     if '://' in checkpoint:
         error = find_weights(checkpoint)
         if error is not None:
-            raise FileNotFoundError(f'--checkpoint {checkpoint} cannot be downloaded: {error}') from error
+            raise FileNotFoundError(f'--checkpoint {checkpoint} cannot be downloaded ({error}); pass a file') from error
         found = 'r50' if model == 'auto' else model
     else:
         content = load_file(checkpoint)
@@ -91,9 +98,11 @@ def _from_checkpoint(model: str, checkpoint: str) -> Start:
         found = next((kind for kind, start in kinds.items() if any(key.startswith(start) for key in keys)), '')
         if not found:
             raise ValueError(
-                f'--checkpoint {checkpoint} is of no ResNet: not one key starts with backbone.layer1.0.conv2, the '
-                f'first is {min(keys, default=None)!r}'
+                f'--checkpoint {checkpoint} is not of a ResNet: no key starts with backbone.layer1.0.conv2 (the first '
+                f'is {min(keys, default=None)!r}); pass a checkpoint of TSM-R50 or TSM-R18'
             )
         if model not in ('auto', found):
-            raise ValueError(f'--checkpoint {checkpoint} is of TSM-{found.upper()}, not of --model {model}')
+            raise ValueError(
+                f'--checkpoint {checkpoint} is of TSM-{found.upper()}, not of --model {model}; pass --model {found}'
+            )
     return Start(found, checkpoint, None, f'TSM-{found.upper()}, from {checkpoint}')

@@ -48,5 +48,5 @@ def test_what_cannot_be_used_is_an_error(hub, tmp_path):
     with pytest.raises(FileNotFoundError, match='cannot be downloaded'):
         choose_start('auto', 'https://example.org/none.pth', 8)
     torch.save(dict(state_dict={'blocks.0.weight': torch.zeros(1)}), tmp_path / 'vit.pth')
-    with pytest.raises(ValueError, match='of no ResNet'):
+    with pytest.raises(ValueError, match='not of a ResNet'):
         choose_start('auto', str(tmp_path / 'vit.pth'), 8)
