@@ -1,8 +1,8 @@
 """Train and test a model on your own videos, and write a report.
 
 The videos are given by a folder with one sub-folder per class, or by a file that lists them. They are checked and
-split. Lists and config are written next to their folder (to my_videos_dyreg/ for my_videos/). The same command continues
-an interrupted run, and starts a new one if videos or options have changed.
+split. Lists and config are written next to their folder (to my_videos_dyreg/ for my_videos/). The same command
+continues an interrupted run, and starts a new one if videos or options have changed.
 """
 
 import argparse

@@ -89,7 +89,7 @@ def derive_plan(
     batch = given.get('batch_size') or max(1, min(most, fitting, num_videos // (4 * processes)))
     if batch * processes > max(num_videos // 2, 1):
         raise ValueError(
-            f'--batch-size {batch} in {processes} processes is more than half of {num_videos} training videos; reduce it'
+            f'--batch-size {batch} in {processes} processes is more than half of {num_videos} training videos; lower it'
         )
     seen = CLIPS_SEEN['gpu' if machine.gpus else 'cpu', from_scratch]
     return Plan(
