@@ -1,7 +1,7 @@
 """Train a backbone with plugins in two processes, started by a test through torch.distributed.run.
 
-Each process has clips of its own. The gradients must be those of one process that sees all of them, and the weights
-must stay the same on both.
+Each process has different clips. The gradients must be those of one process with all clips, and the weights of both
+must stay identical.
 """
 
 import copy

@@ -13,9 +13,9 @@ class Forks:
     """Run a function in one or more processes that rendezvous like those of torchrun.
 
     Args:
-        run (Callable): The function, called without arguments; ``launcher()`` is how its processes were launched.
-        folder (Path): Where what they print is written.
-        processes (int): How many.
+        run (Callable): The function, called without arguments. It can get the launcher from ``launcher()``.
+        folder (Path): Folder for the output of the processes.
+        processes (int): Number of processes.
     """
 
     def __init__(self, run: Callable[[], object], folder: Path, processes: int = 1):

@@ -20,9 +20,9 @@ def add_sound(path: Path, source: Path) -> Path:
 
 
 def irregular_folder(root: Path) -> Path:
-    """Make a folder with what goes wrong elsewhere: nothing in it is a fault except the files of ``BROKEN``.
+    """Create a folder of unusual but valid videos, and the invalid ones of ``BROKEN``.
 
-    Spaces, capitals, Unicode, portrait, square and rotated videos, mixed rates and codecs, nested folders, a class with
+    It has spaces, capitals, Unicode, portrait, square and rotated videos, mixed rates and codecs, nested folders, a class with
     one video, foreign files, a class folder without videos.
     """
     for name in ('turn left', 'Drehen (ü, 日本)', 'single'):

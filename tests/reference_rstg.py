@@ -1,8 +1,7 @@
 """Reference implementation of RSTG in float64 NumPy with loops over videos, frames, nodes and pairs.
 
-It was written from the description of the method and imports nothing of the package, so that a mistake in one is no
-mistake in the other. Parameters come as a state dict of arrays; x comes before y in rectangles, rows before columns in
-maps.
+It was written from the description of the method and does not import the package, so both do not share errors.
+Parameters are a state dict of arrays. x comes before y in rectangles, rows before columns in maps.
 """
 
 import math

@@ -1,7 +1,7 @@
 """Reference implementation of the released TSM-ResNet-50 in float64 with the released names.
 
-Written from the description of the released arithmetic; it imports nothing of the package or of MMAction2. The modules
-are those of :mod:`reference_dyreg`.
+It was written from the description of the released code and does not import the package or MMAction2. The modules are
+those of :mod:`reference_dyreg`.
 """
 
 import numpy as np
@@ -18,8 +18,8 @@ def logits(state, x):
     """Return class scores of clips, before the softmax.
 
     Args:
-        state: Names of the released code (``base_model.layer4.1.conv2.1.dynamic_graph...``) and their tensors.
-        x: Normalised frames (B, T, 3, H, W).
+        state: Tensors by released name (``base_model.layer4.1.conv2.1.dynamic_graph...``).
+        x: Normalized frames (B, T, 3, H, W).
 
     Returns:
         (B, number of classes), float64.

@@ -1,7 +1,7 @@
 """Train regions with a motion loss in two processes, started by a test through torch.distributed.run.
 
-Each process has clips of its own. The gradients must be those of one process that sees all of them, while the loss
-lasts and when it has ended, with a wrapper that does not look for unused parameters.
+Each process has different clips. The gradients must be those of one process with all clips, during and after the loss,
+with a wrapper that does not search for unused parameters.
 """
 
 import copy

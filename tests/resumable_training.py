@@ -58,9 +58,9 @@ BACKBONE = dict(
 def settings(
     work_dir: Path, epochs: int = 4, workers: int = 0, clips: dict | None = None, phases: bool = True, **changes
 ) -> dict:
-    """Of a runner that trains to the end, or on to the end; regions learn from a teacher where one has been written.
+    """Return the config of a run that starts or resumes. Regions learn from a teacher if it has been saved.
 
-    Without ``phases`` nothing depends on how long the training is to be.
+    Without ``phases`` nothing depends on the length of training.
     """
     phase = dict(until=0.8, ending='cosine') if phases else {}
     losses = [dict(type='MotionLikelihood', weight=0.5, steady=False, **phase)]  # on noise

@@ -1,6 +1,6 @@
-"""Every patch of dyreg_mmaction/compat: the fault without it (and with all others), and no fault with it.
+"""Every patch of dyreg_mmaction/compat fixes its fault, which occurs without it and with all other patches.
 
-Each check runs in a process of its own, forked from this file run as a script, since a patch cannot be removed.
+Each check runs in a separate process, forked from this file run as a script, because a patch cannot be removed.
 """
 
 import importlib.util

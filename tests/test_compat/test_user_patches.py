@@ -1,7 +1,7 @@
-"""Patches of users survive, whether they come before our import, before the policies are enabled, or after both.
+"""Patches of users stay active, whether made before our import, before the policies are enabled, or after both.
 
-Each order runs in a process of its own, forked from this file run as a script. The user's functions note that they were
-called and call what they replace.
+Each order runs in a separate process, forked from this file run as a script. The user's functions record their calls
+and call the functions that they replace.
 """
 
 import functools

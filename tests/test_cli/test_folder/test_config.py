@@ -1,4 +1,4 @@
-"""The config: a dozen lines, and what they say."""
+"""The config has a dozen lines with the derived settings."""
 
 import pytest
 from mmengine.config import Config

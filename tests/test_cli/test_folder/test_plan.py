@@ -1,4 +1,4 @@
-"""What is derived from the number of videos and the machine."""
+"""Settings derived from the number of videos and the hardware."""
 
 import pytest
 

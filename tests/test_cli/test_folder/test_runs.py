@@ -1,4 +1,4 @@
-"""Which run continues."""
+"""Runs are continued or started."""
 
 from dyreg_mmaction.cli.folder.runs import keep_config, open_run
 

@@ -1,4 +1,4 @@
-"""Which weights a training starts from."""
+"""Choice of the initial weights."""
 
 import os
 import urllib.request
@@ -11,7 +11,7 @@ from dyreg_mmaction.cli.folder.weights import IMAGENET, SOMETHING, choose_start
 
 @pytest.fixture
 def hub(tmp_path, monkeypatch):
-    """A folder of downloads, and no network."""
+    """An empty download cache without network."""
     monkeypatch.setattr(torch.hub, 'get_dir', lambda: str(tmp_path))
     monkeypatch.setattr(urllib.request, '_opener', None)  # it keeps the proxies of the first request
     for name in ('http_proxy', 'https_proxy'):
