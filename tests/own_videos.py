@@ -22,8 +22,8 @@ def add_sound(path: Path, source: Path) -> Path:
 def irregular_folder(root: Path) -> Path:
     """Create a folder of unusual but valid videos, and the invalid ones of ``BROKEN``.
 
-    It has spaces, capitals, Unicode, portrait, square and rotated videos, mixed rates and codecs, nested folders, a class with
-    one video, foreign files, a class folder without videos.
+    It has spaces, capitals, Unicode, portrait, square and rotated videos, mixed rates and codecs, nested folders, a
+    class with one video, foreign files, and a class folder without videos.
     """
     for name in ('turn left', 'Drehen (ü, 日本)', 'single'):
         (root / name / 'deeper' / 'still').mkdir(parents=True)
