@@ -50,7 +50,7 @@ def test_a_hook_of_the_config_is_not_added_again(hook):
 def test_a_schedule_that_waits_for_validation_is_found_as_a_class():
     from mmengine.optim import ReduceOnPlateauLR
 
-    with pytest.raises(ValueError, match='ReduceOnPlateauLR waits'):
+    with pytest.raises(ValueError, match='ReduceOnPlateauLR monitors'):
         check_schedule(Config(dict(param_scheduler=dict(type=ReduceOnPlateauLR), val_cfg=None)))
 
 

@@ -137,5 +137,5 @@ def test_a_warm_start_says_what_does_not_fit(tmp_path, capsys):
 def test_a_loss_that_is_no_number_ends_the_run_and_is_not_kept(tmp_path):
     run = study_run(tmp_path, portion=3, **{'optim_wrapper.optimizer.lr': float('inf')})
     run.portion()
-    assert run.finished and run.diverged.endswith('dynamic_seed0 is nan; lower its learning rate')
+    assert run.finished and run.diverged.endswith('dynamic_seed0 is nan, not finite; lower the learning rate')
     assert not (run.folder / 'checkpoint.pth').exists()

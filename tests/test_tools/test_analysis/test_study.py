@@ -64,5 +64,5 @@ def test_two_configs_of_one_name_are_refused(tmp_path, monkeypatch):
 def test_no_time_is_no_portion(tmp_path, monkeypatch, capsys):
     config = write_configs(tmp_path)['fixed']
     run_tool(monkeypatch, config, '--out', tmp_path / 'out', '--minutes', 0)
-    assert 'too few for one portion' in capsys.readouterr().out
+    assert 'too short for one portion' in capsys.readouterr().out
     assert not list((tmp_path / 'out').iterdir())

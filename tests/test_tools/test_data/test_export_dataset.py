@@ -106,7 +106,7 @@ def test_nothing_is_overwritten_unless_forced(export, tmp_path):
     [
         (['NoSuch'], "dataset 'NoSuch' does not exist.* MultiSyncMNIST.* SyncMNIST"),
         (['SyncMNIST', '--split', 'val'], "split is 'val'"),
-        (['SyncMNIST', '--start', 10000], 'no 16 samples from 10000 on in a dataset of 10000'),
+        (['SyncMNIST', '--start', 10000], '--start 10000 is out of range: the dataset has 10000 samples'),
     ],
 )
 def test_wrong_arguments_are_named_and_leave_nothing(export, tmp_path, args, message):

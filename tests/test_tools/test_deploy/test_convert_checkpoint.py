@@ -42,7 +42,7 @@ def test_the_file_holds_the_converted_state_and_where_it_comes_from(convert, src
     assert content['state_dict'].keys() == expected.keys()
     assert all(torch.equal(content['state_dict'][key], value) for key, value in expected.items())
     out = capsys.readouterr().out
-    assert 'dropped 4 (geometry of one map size; computed anew for the size at hand):' in out
+    assert 'dropped 4 (geometry of one map size; recomputed for the current size):' in out
     assert '\n  module.dynamic_graph.ph_buf\n' in out and '\n  epoch\n' in out
     assert "{'type': 'DyRegGNN'," in out
 
