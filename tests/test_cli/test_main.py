@@ -25,7 +25,7 @@ def test_a_command_gets_its_arguments(monkeypatch):
     assert seen == [['dyreg train', 'my config.py', '--seed', '1']]
 
 
-@pytest.mark.parametrize('arguments, code', [([], None), (['--help'], None), (['trian'], 'no command')])
+@pytest.mark.parametrize('arguments, code', [([], None), (['--help'], None), (['trian'], 'unknown command')])
 def test_without_a_command_all_are_listed(arguments, code, monkeypatch, capsys):
     monkeypatch.setattr(sys, 'argv', ['dyreg', *arguments])
     if code:
