@@ -4,7 +4,7 @@
     nox -s lowest                                one of them
     nox -R -s lowest -- tests/test_compat.py    with these tests, without installing anything again
 
-Each session ends with a row for the table of versions in README.md.
+Each session ends with a row for the table of versions in docs/get_started/install.md.
 """
 
 import configparser
@@ -79,7 +79,7 @@ def check(session: nox.Session, *present: str) -> None:
     before = packages(session)
     if any(line.startswith('opencv-python==') for line in before):
         session.install('--editable', '.[av,lite]')
-    else:  # another build of OpenCV: see README.md
+    else:  # another build of OpenCV: see docs/get_started/install.md
         session.install('--no-deps', 'mmaction2==1.2.0', 'mmengine==0.10.7', 'mmcv-lite==2.1.0', '--editable', '.')
         session.install(*REST)
     session.install('pytest', 'hypothesis', 'scikit-learn')

@@ -33,6 +33,7 @@ from dyreg_mmaction import registry
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / 'README.md').read_text()
+INSTALL = (ROOT / 'docs/get_started/install.md').read_text()
 ENVIRONMENT = {**os.environ, 'PYTHONPATH': os.pathsep.join([str(ROOT), *filter(None, sys.path)])}
 # with the required repairs
 IMPORT_MMACTION = """
@@ -88,13 +89,14 @@ def test_new_releases_are_refused_only_of_what_is_mended(required, setup):
 
 
 def test_readme_says_from_which_versions_on(required, setup):
-    python, torch = re.search(r'Python (\S+) or newer, PyTorch (\S+) or newer', README).groups()
-    assert SpecifierSet(f'>={python}') == SpecifierSet(setup['options']['python_requires'])
-    assert SpecifierSet(f'>={torch}') == required['torch']
+    for page in (README, INSTALL):
+        python, torch = re.search(r'Python (\S+) or newer, PyTorch (\S+) or newer', page).groups()
+        assert SpecifierSet(f'>={python}') == SpecifierSet(setup['options']['python_requires'])
+        assert SpecifierSet(f'>={torch}') == required['torch']
 
 
 def test_ends_of_the_ranges_were_run(required, setup):
-    table = README.partition('| Python | torch')[2].partition('\n\n')[0].splitlines()[2:]
+    table = INSTALL.partition('| Python | torch')[2].partition('\n\n')[0].splitlines()[2:]
     rows = [[cell.split()[0] for cell in line.strip('| ').split(' | ')] for line in table]
     pythons, *columns = zip(*rows, strict=True)
     for name, versions in zip(('torch', 'numpy', 'scipy', 'OpenCV', 'mmengine', 'mmcv-lite'), columns, strict=True):
@@ -146,7 +148,7 @@ def test_quickstart_installs_nothing_that_only_tests_need():
 
 
 def test_readme_names_all_that_is_needed_beside_another_opencv(required):
-    without, rest = re.search(r'pip install --no-deps (.*) -e \.\npip install (.*)\n', README).groups()
+    without, rest = re.search(r'pip install --no-deps (.*) -e \.\npip install (.*)\n', INSTALL).groups()
     pinned = {Requirement(text).name for text in without.split()}
     needed = {'mmcv-lite', 'mmaction2', *required}
     for name in pinned:
@@ -228,7 +230,7 @@ def test_wheel_holds_no_script_of_the_repository(built):
 # packages with another module name
 PACKAGES = dict(PIL='pillow', mmaction='mmaction2', mmcv='mmcv-lite', sklearn='scikit-learn', yaml='pyyaml')
 # users choose their builds; the last one is an alias of a standard module, defined in compat/
-UNDECLARED = {'cv2', 'torchvision', 'torchcodec', 'importlib_metadata'}
+UNDECLARED = {'cv2', 'torchvision', 'torchcodec', 'importlib_metadata', 'griffe'}
 
 
 def imported_packages(*folders: str) -> set[str]:

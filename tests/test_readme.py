@@ -1,4 +1,4 @@
-"""Every line of Python in README.md runs, and every command in it names what there is."""
+"""README.md is short, its commands exist, and every line of Python of the guides on inference runs."""
 
 import os
 import re
@@ -15,20 +15,21 @@ import dyreg_mmaction  # noqa: F401
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / 'README.md').read_text()
-# a smaller model than that of the README
+GUIDES = ''.join((ROOT / f'docs/guides/{name}.md').read_text() for name in ('inference', 'export'))
+# a smaller model than that of the guides
 SMALLER = {
     "'configs/tsm_r50_dyreg_sthv2.py'": repr(str(ROOT / 'configs/tsm_r18_dyreg_mini.py')),
     'layer3.4.conv2.conv': 'layer1.1.conv2.conv',
 }
 
 
-def blocks(language):
-    return re.findall(rf'```{language}\n(.*?)```', README, re.S)
+def blocks(language, text=README):
+    return re.findall(rf'```{language}\n(.*?)```', text, re.S)
 
 
 @pytest.fixture(scope='module')
 def folder(tmp_path_factory):
-    """A folder with the files that README's lines name."""
+    """A folder with the files that the guides name."""
     folder = tmp_path_factory.mktemp('readme')
     frames = np.random.default_rng(0).integers(0, 255, (16, 72, 96, 3), np.uint8)
     writer = cv2.VideoWriter(str(folder / 'video.mp4'), cv2.VideoWriter.fourcc(*'mp4v'), 10, (96, 72))
@@ -43,7 +44,7 @@ def folder(tmp_path_factory):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize('code', [code for code in blocks('python') if 'checkpoint.pth' in code])
+@pytest.mark.parametrize('code', blocks('python', GUIDES))
 def test_python_runs(code, folder, monkeypatch, capsys):
     monkeypatch.chdir(folder)
     for old, new in SMALLER.items():
@@ -53,9 +54,17 @@ def test_python_runs(code, folder, monkeypatch, capsys):
     assert 'print' not in code or printed
 
 
-def test_every_python_block_is_run_or_is_a_config():
-    rest = [code for code in blocks('python') if 'checkpoint.pth' not in code]
-    (config,) = rest
+def test_the_readme_is_short():
+    assert len(README.splitlines()) <= 150
+
+
+def test_the_readme_states_how_to_run_the_tests():
+    assert 'bash tools/run_tests.sh' in README and 'under 10 minutes' in README
+
+
+@pytest.mark.parametrize('page', ['README.md', 'docs/guides/add_to_your_model.md'])
+def test_the_three_lines_are_a_config(page):
+    (config,) = blocks('python', (ROOT / page).read_text())
     assert Config.fromstring(config, '.py').model.backbone.type == 'DyRegResNetTSM'
 
 

@@ -1,4 +1,4 @@
-# Something-Something V1: folders of frames, 16 of them. tools/data/README.md says how to prepare it.
+# Something-Something V1: folders of frames, 16 of them. docs/guides/something_something.md says how to prepare it.
 data_root = 'data/sthv1/rawframes'
 ann_file_train = 'data/sthv1/sthv1_train_list_rawframes.txt'
 ann_file_val = 'data/sthv1/sthv1_val_list_rawframes.txt'

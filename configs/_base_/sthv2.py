@@ -1,4 +1,4 @@
-# Something-Something V2: videos, 16 frames. tools/data/README.md says how to prepare it.
+# Something-Something V2: videos, 16 frames. docs/guides/something_something.md says how to prepare it.
 data_root = 'data/sthv2/videos'
 ann_file_train = 'data/sthv2/sthv2_train_list_videos.txt'
 ann_file_val = 'data/sthv2/sthv2_val_list_videos.txt'

@@ -12,7 +12,7 @@ from mmengine.config import Config
 from dyreg_mmaction.datasets.check_lists import check_lists
 from dyreg_mmaction.datasets.leaves import leaf_datasets
 
-PREPARE = 'prepare Something-Something with tools/data/prepare_something.py (see tools/data/README.md)'
+PREPARE = 'prepare Something-Something with tools/data/prepare_something.py (see docs/guides/something_something.md)'
 
 
 def check_weights(cfg: Config) -> None:

@@ -1,4 +1,4 @@
-"""`RegionInferencer` on videos, folders of frames and arrays; that README's lines run is in test_readme.py."""
+"""`RegionInferencer` on videos, folders of frames and arrays; its guide's lines run in test_readme.py."""
 
 import json
 from pathlib import Path

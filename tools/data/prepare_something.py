@@ -4,7 +4,7 @@ Examples:
     python tools/data/prepare_something.py v2 data/sthv2 --workers 8
     python tools/data/prepare_something.py v1 data/sthv1 --fast
 
-An interrupted run is continued by the same command. tools/data/README.md describes the folder layout.
+An interrupted run is continued by the same command. docs/guides/something_something.md describes the folder layout.
 """
 
 import argparse

@@ -20,8 +20,17 @@ def to_markdown(text: str) -> str:
     """A docstring with equations between $ and names in backticks."""
     text = re.sub(r':math:`([^`]*)`', r'\\(\1\\)', text)
     text = re.sub(r':\w+:`[~.]?([^`]*)`', r'`\1`', text)
-    text = text.replace('``', '`')
+    text = text.replace('``', '`').replace('    **kwargs:', '    **kwargs (Any):')
+    text = re.sub(r'^    ((?:[a-z_]+, )+[a-z_]+)( \([^)]*\))?: ', _arguments, text, flags=re.MULTILINE)
     return re.sub(r'^( *)\.\. (math|code):: ?(\w*)\n((?:\1 +.*\n|\n)*(?:\1 +.*\Z)?)', _block, text, flags=re.MULTILINE)
+
+
+def _arguments(match: re.Match) -> str:
+    """Arguments that share a description: one line for each, of which the last has it."""
+    *others, last = match[1].split(', ')
+    kind = match[2] or ' (Any)'
+    lines = [*(f'    {name}{kind}: See `{last}`.' for name in others), f'    {last}{kind}: ']
+    return '\n'.join(lines)
 
 
 def _block(match: re.Match) -> str:

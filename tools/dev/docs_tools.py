@@ -18,7 +18,7 @@ INTRODUCTION = """# Tools
 Options of every command, generated from the parsers by `tools/dev/docs_tools.py`; `--help` prints the same.
 
 `tools/dist_train.sh` and `tools/dist_test.sh` run `train.py` and `test.py` with several processes, and
-`tools/slurm_train.sh` and `tools/slurm_test.sh` through Slurm ([guide](../project/reliability.md)).
+`tools/slurm_train.sh` and `tools/slurm_test.sh` through Slurm ([guide](../guides/distributed.md)).
 `tools/train_multi.sh` trains one teacher for each module, and then the model that learns their regions.
 """
 

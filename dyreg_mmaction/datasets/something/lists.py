@@ -75,7 +75,7 @@ def prepare(
     for folder in (labels, media):
         if not folder.is_dir():
             raise FileNotFoundError(
-                f'{folder} does not exist: see tools/data/README.md for where to get Something-Something, '
+                f'{folder} does not exist: see docs/guides/something_something.md for where to get it, '
                 "or make a stand-in with 'python tools/data/make_mini_something.py data/mini_something'"
             )
     splits = {ours: version.read(labels, official) for official, ours in SPLITS.items()}

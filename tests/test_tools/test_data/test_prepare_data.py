@@ -260,7 +260,9 @@ def test_a_journal_cut_short_costs_only_its_last_video(v2):
 @pytest.mark.parametrize('folder', ['labels', 'videos'])
 def test_a_missing_folder_says_where_to_get_the_data(v2, folder):
     (v2 / folder).rename(v2 / 'hidden')
-    with pytest.raises(FileNotFoundError, match='does not exist: see tools/data/README.md .*make_mini_something.py'):
+    with pytest.raises(
+        FileNotFoundError, match='does not exist: see docs/guides/something_something.md .*make_mini_something.py'
+    ):
         prepare(V2, v2)
 
 
