@@ -229,7 +229,7 @@ def test_wheel_holds_no_script_of_the_repository(built):
 
 # packages with another module name
 PACKAGES = dict(PIL='pillow', mmaction='mmaction2', mmcv='mmcv-lite', sklearn='scikit-learn', yaml='pyyaml')
-# users choose their builds; the last one is an alias of a standard module, defined in compat/
+# users choose the builds of three; importlib_metadata is an alias, defined in compat/; griffe comes with mkdocstrings
 UNDECLARED = {'cv2', 'torchvision', 'torchcodec', 'importlib_metadata', 'griffe'}
 
 
