@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
+from scipy.stats import spearmanr
 
 from .distances import mean
 from .explanation import Curves, Explanation
@@ -111,6 +112,24 @@ def effects_by_place(rows: Sequence[NodeEffect]) -> dict[str, dict[str, float]]:
             strongest=strongest.count(place) / len(strongest),
         )
     return found
+
+
+def distance_correlation(rows: Sequence[NodeEffect]) -> float:
+    """Rank correlation between the effect of a node and its distance from the nearest acting object.
+
+    Returns:
+        float: Spearman's coefficient over the nodes of a clip, averaged over the clips with acting objects; negative if
+        nodes near acting objects have larger effects; nan if no clip has acting objects or all its effects are equal.
+    """
+    clips: dict[str, list[NodeEffect]] = {}
+    for row in rows:
+        if np.isfinite(row.distance):
+            clips.setdefault(row.clip, []).append(row)
+    pairs = [np.array([(row.effect, row.distance) for row in nodes]).T for nodes in clips.values()]
+    found = [
+        spearmanr(effects, distances).statistic for effects, distances in pairs if np.ptp(effects) * np.ptp(distances)
+    ]
+    return mean(float(np.sum(found)), len(found))
 
 
 def mean_curves(explanations: Sequence[Explanation]) -> dict[str, Curves]:

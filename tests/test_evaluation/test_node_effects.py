@@ -5,7 +5,13 @@ import pytest
 import torch
 
 from dyreg_mmaction.evaluation.explanation import Curves, Explanation
-from dyreg_mmaction.evaluation.node_effects import areas, effects_by_place, mean_curves, node_effects
+from dyreg_mmaction.evaluation.node_effects import (
+    areas,
+    distance_correlation,
+    effects_by_place,
+    mean_curves,
+    node_effects,
+)
 from dyreg_mmaction.ops import Regions
 
 BOXES = np.array([[0.1, 0.1, 0.3, 0.3], [0.6, 0.6, 0.9, 0.9]])  # the first acts
@@ -60,6 +66,16 @@ def test_effects_are_averaged_by_place():
     assert found['acting'] == dict(nodes=pytest.approx(1 / 3), effect=1.5, strongest=0.5)
     assert found['resting'] == dict(nodes=pytest.approx(1 / 3), effect=1.75, strongest=0.5)
     assert found['background']['strongest'] == 0
+
+
+def test_correlation_of_effect_and_distance_is_within_clips():
+    rows = node_effects('a', explanation(), objects(), np.array([True, False]))  # distances 0, 0.78 and 0.32
+    assert distance_correlation(rows) == pytest.approx(-0.5)
+    rows += node_effects('b', explanation(effects=(1.0, 3.0, 0.0)), objects(), np.array([True, False]))
+    assert distance_correlation(rows) == pytest.approx((-0.5 + 0.5) / 2)
+    equal = node_effects('c', explanation(effects=(1.0, 1.0, 1.0)), objects(), np.array([True, False]))
+    assert distance_correlation(rows + equal) == pytest.approx(0)
+    assert np.isnan(distance_correlation(equal)) and np.isnan(distance_correlation(node_effects('d', explanation())))
 
 
 def test_areas_of_mean_curves():

@@ -28,6 +28,7 @@ from dyreg_mmaction.evaluation.grad_cam import grad_cam
 from dyreg_mmaction.evaluation.node_effects import (
     NodeEffect,
     areas,
+    distance_correlation,
     effects_by_place,
     mean_curves,
     node_effects,
@@ -112,6 +113,7 @@ def write(out: Path, found: list[tuple[str, Explanation]], rows: list[NodeEffect
         clips=[as_json(name, explanation, classes) for name, explanation in found],
         areas=areas(curves),
         places={place: _without_nan(numbers) for place, numbers in effects_by_place(rows).items()},
+        **_without_nan(dict(distance_correlation=distance_correlation(rows))),
     )
     (out / 'explanations.json').write_text(json.dumps(content, indent=1), encoding='utf-8')
     with (out / 'nodes.csv').open('w', newline='', encoding='utf-8') as file:
@@ -128,6 +130,8 @@ def print_summary(rows: list[NodeEffect], explanations: list[Explanation]) -> No
             f'{place:11} {numbers["nodes"]:6.1%} of the nodes, mean effect {numbers["effect"]:+.3f}, '
             f'the strongest node in {numbers["strongest"]:.1%} of the clips'
         )
+    if not np.isnan(correlation := distance_correlation(rows)):
+        print(f'rank correlation of effect and distance from the nearest acting object: {correlation:+.3f}')
 
 
 def main() -> None:
