@@ -10,7 +10,8 @@ from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils.flop_counter import FlopCounterMode
 
-from .models.regions import BoxRegions, use_boxes
+from .models.finding import box_sources
+from .models.regions import use_boxes
 from .registry import DATASETS, TRANSFORMS
 
 aten = torch.ops.aten
@@ -65,7 +66,7 @@ def count(
 
 def _boxes(model: nn.Module, input_shape: tuple[int, ...]) -> Tensor:
     """Return boxes with the largest numbers of clips, frames and nodes that any module uses."""
-    num_nodes = max((module.num_nodes for module in model.modules() if isinstance(module, BoxRegions)), default=0)
+    num_nodes = max((source.num_nodes for source in box_sources(model)), default=0)
     clips = input_shape[0]  # (M,C,H,W): M frames of one or more clips; (M,C,T,H,W): M clips of T frames
     return torch.zeros(clips, input_shape[2] if len(input_shape) == 5 else clips, num_nodes, 4)
 

@@ -47,6 +47,33 @@ def batch_test_views(recognizer2d: ModuleType) -> None:
     recognizer2d.Recognizer2D.extract_feat = extract_feat
 
 
+@on_import('mmaction.models.recognizers.recognizer2d')
+def refine_before_pooling(recognizer2d: ModuleType) -> None:
+    """Necks get maps that are pooled or split into frames, and end time: those with ``attach`` run before that.
+
+    They are hooked to the sub-module that outputs the map, and leave its layout and the number of frames as they are.
+    """
+    cls = recognizer2d.Recognizer2D
+    init, extract = cls.__init__, cls.extract_feat
+
+    def attach(self: Any) -> None:
+        if hasattr(getattr(self, 'neck', None), 'attach'):
+            self.neck.attach(self)
+
+    @functools.wraps(init)
+    def __init__(self: Any, *args: Any, **kwargs: Any) -> None:
+        init(self, *args, **kwargs)
+        attach(self)
+
+    @functools.wraps(extract)
+    def extract_feat(self: Any, *args: Any, **kwargs: Any) -> Any:
+        attach(self)  # to the module that is there now
+        return extract(self, *args, **kwargs)
+
+    cls.__init__, cls.extract_feat = __init__, extract_feat
+    cls.with_neck = property(lambda self: getattr(self, 'neck', None) is not None and not hasattr(self.neck, 'attach'))
+
+
 @on_import('mmaction.models.heads.base')
 def score_in_float32(base: ModuleType) -> None:
     """Heads pass scores to NumPy, which has no bfloat16. Scores in bfloat16 are now cast to float32."""

@@ -49,6 +49,7 @@ REPAIRS = (
     Patch(activation_checkpointing.checkpoint_chosen_modules, 'mmengine/runner/activation_checkpointing.py:14 wrapper'),
     Patch(recognizers.train_from_scratch, 'mmaction/models/backbones/resnet_tsm.py:314 load_original_weights'),
     Patch(recognizers.batch_test_views, 'mmaction/models/recognizers/recognizer2d.py:103 extract_feat'),
+    Patch(recognizers.refine_before_pooling, 'mmaction/models/recognizers/recognizer2d.py:148 extract_feat'),
     Patch(recognizers.score_in_float32, 'mmaction/models/heads/base.py:129 loss_by_feat'),
     Patch(optimizers.group_all_parameters, 'mmaction/engine/optimizers/tsm_optim_wrapper_constructor.py:68 add_params'),
     Patch(transforms.jitter_hue, 'mmaction/datasets/transforms/processing.py:979 adjust_hue'),

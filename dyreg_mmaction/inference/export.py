@@ -40,7 +40,7 @@ class ClipClassifier(nn.Module):
             )
         if getattr(recognizer, 'takes_boxes', False):
             raise ValueError(
-                'this model needs the boxes of its nodes beside the clips (BoxRegions), and an exported file takes '
+                'the nodes of this model take boxes beside the clips, and an exported file takes '
                 'clips alone; export one whose regions come from the clip, such as DynamicRegions'
             )
         self.recognizer = recognizer

@@ -1,11 +1,12 @@
 """Modules, and the backbones that take them."""
 
-from . import graphs, heads, losses, regions
+from . import graphs, heads, losses, necks, regions
 from .attaching import attach_regions
 from .backbones import add_plugins
 from .conv_lstm import ConvLSTM
 from .conv_net import ConvNet
 from .dyreg_gnn import DyRegGNN
+from .necks import RegionNeck
 from .non_local import NonLocal
 from .plugged import Plugged
 from .plugging import plug
@@ -20,6 +21,7 @@ __all__ = [
     'NonLocal',
     'Plugged',
     'RSTG',
+    'RegionNeck',
     'RegionRecognizer2D',
     'RegionRecognizer3D',
     'add_plugins',
@@ -27,6 +29,7 @@ __all__ = [
     'graphs',
     'heads',
     'losses',
+    'necks',
     'plug',
     'record_regions',
     'regions',

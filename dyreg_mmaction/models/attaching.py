@@ -8,8 +8,9 @@ from torch import nn
 
 from dyreg_mmaction.ops import Regions
 
+from .finding import region_plugins
 from .listening import listen
-from .recording import record_regions, region_plugins
+from .recording import record_regions
 from .unwrap import unwrap
 
 
@@ -30,7 +31,7 @@ def attach_regions(model: nn.Module) -> Iterator[None]:
     Raises:
         ValueError: If the model has no plugin with regions.
     """
-    kernels = {path: getattr(plugin, 'kernel', 'tent') for path, (_, plugin) in region_plugins(model).items()}
+    kernels = {path: getattr(plugin, 'kernel', 'tent') for path, plugin in region_plugins(model).items()}
     with record_regions(model) as record:
 
         def attach(_, __, output) -> None:

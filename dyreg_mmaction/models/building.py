@@ -2,7 +2,10 @@
 
 import difflib
 import inspect
+from collections.abc import Iterator
+from contextlib import contextmanager
 
+import torch
 from torch import nn
 
 from dyreg_mmaction.registry import MODELS
@@ -35,6 +38,17 @@ def build(cfg: dict, what: str, **offered: object) -> nn.Module:
         hint = f'did you mean {close[0]!r}?' if close else f'it takes {own or "none"}'
         raise ValueError(f'{what} {cls.__name__} has no argument {unknown[0]!r}; {hint}')
     return MODELS.build({**{name: value for name, value in offered.items() if name in names}, **cfg})
+
+
+@contextmanager
+def apart_from_seed() -> Iterator[None]:
+    """Draws random numbers that follow from the seed and leave it alone.
+
+    The seed of the plain model then gives the plain model's weights to all but the plugins.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(int(torch.randint(2**31, (), device='cpu')))
+        yield
 
 
 def _arguments(cls: type) -> tuple[list[str], bool]:

@@ -1,13 +1,53 @@
-"""The region graphs of a model."""
+"""Plugins of backbones and necks, their region sources, and the region graphs of a model, by path."""
+
+from typing import Any
 
 from torch import nn
 
-from .recording import region_sources
+from .necks.region_neck import RegionNeck
+from .plugged import Plugged
 from .region_graph import RegionGraph
 
 
+def find_plugins(model: nn.Module) -> dict[str, nn.Module]:
+    """Find every plugin of a model.
+
+    Returns:
+        dict[str, nn.Module]: By path. That of a backbone's plugin is its ``after``, behind the path of its backbone
+            where the model has several; that of a :class:`.RegionNeck` is 'neck', or the neck's own where there are
+            several.
+    """
+    modules = {path.replace('_orig_mod.', ''): module for path, module in model.named_modules()}
+    backbones = {path: module for path, module in modules.items() if isinstance(module, Plugged)}
+    necks = {path: module for path, module in modules.items() if isinstance(module, RegionNeck)}
+    plugins: dict[str, nn.Module] = {}
+    for path, backbone in backbones.items():
+        prefix = f'{path}.' if len(backbones) > 1 else ''
+        plugins.update({prefix + name.replace('-', '.'): plugin for name, plugin in backbone.plugins.items()})
+    for path, neck in necks.items():
+        plugins[path if len(necks) > 1 else 'neck'] = neck.plugin
+    return plugins
+
+
+def region_plugins(model: nn.Module) -> dict[str, nn.Module]:
+    """Every plugin that has a region source, by path as in :func:`find_plugins`."""
+    plugins = find_plugins(model)
+    return {path: plugin for path, plugin in plugins.items() if isinstance(getattr(plugin, 'regions', None), nn.Module)}
+
+
+def region_sources(model: nn.Module) -> dict[str, nn.Module]:
+    """Region source of every plugin, by path as in :func:`find_plugins`."""
+    return {path: plugin.get_submodule('regions') for path, plugin in region_plugins(model).items()}
+
+
 def region_graphs(model: nn.Module) -> dict[str, RegionGraph]:
-    """Every region graph of a model, by the path that :func:`.record_regions` uses, or else that of the module."""
-    paths = {id(source): path for path, source in region_sources(model).items()}
+    """Every region graph of a model, by path as in :func:`find_plugins`; those in heads by the path of the module."""
+    paths = {id(plugin): path for path, plugin in find_plugins(model).items()}
     graphs = {name: module for name, module in model.named_modules() if isinstance(module, RegionGraph)}
-    return {paths.get(id(graph.regions), name): graph for name, graph in graphs.items()}
+    return {paths.get(id(graph), name): graph for name, graph in graphs.items()}
+
+
+def box_sources(model: nn.Module) -> list[Any]:
+    """Every region source, also those in heads, that declares with ``takes_boxes = True`` that it takes boxes."""
+    sources = [getattr(module, 'regions', None) for module in model.modules()]
+    return [source for source in sources if isinstance(source, nn.Module) and getattr(source, 'takes_boxes', False)]

@@ -1,27 +1,19 @@
 """The hook that lets a backbone's forward run through a plugin, exactly once and at its place."""
 
-import threading
-from contextlib import nullcontext
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
-from torch.utils.hooks import RemovableHandle
-
-from dyreg_mmaction.ops.tracing import is_traced
 
 from .forwards import Forward, current_forward
 from .layouts import Layout
+from .placed_hook import PlacedHook, laid_out_like
 
-_moving = threading.Lock()
 
-
-class PluginHook:
+class PluginHook(PlacedHook):
     """Forward hook that gives a sub-module's output to a plugin, and counts it in the backbone's :class:`.Forward`.
 
-    An object and not a closure: deepcopy and pickle follow its attributes, so that a copied backbone calls its own
-    copy of the plugin. Plugin and sub-module are looked up by name, as conversions put others in their places.
+    The plugin is looked up by name, as conversions put others in its place.
 
     Args:
         backbone (nn.Module): The backbone, before anything has been done to it.
@@ -31,15 +23,12 @@ class PluginHook:
         stride (float): Frames of a clip for each of its maps.
     """
 
-    module: nn.Module | None = None
-    handle: RemovableHandle | None = None
-
     def __init__(
         self, backbone: nn.Module, plugins: nn.ModuleDict, path: str, layout: Layout, stride: float = 1
     ) -> None:
+        super().__init__(path)
         self.plugins = plugins
         self.key = key_of(path)
-        self.path = path
         self.layout = layout
         self.stride = stride
         self.norm = _norm_behind(backbone, path)
@@ -58,31 +47,20 @@ class PluginHook:
             )
         plugin = self.plugins[self.key]
         refined: Any = self.layout.from_map(plugin(self.layout.to_map(output, forward)), output)
-        return _laid_out_like(output, refined) if isinstance(output, Tensor) else refined
+        return laid_out_like(output, refined) if isinstance(output, Tensor) else refined
 
     def attach(self, backbone: nn.Module) -> None:
-        """Hook the module that is in the place now.
+        """See :class:`.PlacedHook`.
 
         Raises:
             RuntimeError: If the norm behind the place has been folded in front of the plugin.
         """
-        module = backbone.get_submodule(self.path)
-        if module is not self.module:
-            self._move(module)
+        super().attach(backbone)
         if self.norm is not None and _is_folded(backbone, self.norm):
             raise RuntimeError(
                 f'the norm {self.norm!r} is folded into the convolution in front of the plugin after={self.path!r}, '
                 f'which belongs between the two; do not fuse this model, or build it with after={self.norm!r}'
             )
-
-    def _move(self, module: nn.Module) -> None:
-        with nullcontext() if torch.compiler.is_compiling() else _moving:  # compilers trace in one thread
-            if module is self.module:
-                return
-            if self.handle is not None:
-                self.handle.remove()
-            self.handle = module.register_forward_hook(self)
-            self.module = module  # last, as other threads look at it
 
     def check(self, forward: Forward) -> None:
         """See that the plugin has run in a forward that is over.
@@ -96,17 +74,6 @@ class PluginHook:
                 f'the plugin after={self.path!r} ran {num_runs} times in one forward, not once: something '
                 'bypasses or repeats its sub-module since the model was built; undo that, or choose another place'
             )
-
-
-def _laid_out_like(x: Tensor, y: Tensor) -> Tensor:
-    """y in the memory format of x, contiguous or channels last.
-
-    The next convolution reads the format from the strides, also from those of axes of one element, and so do the
-    gradients of its weights, which DistributedDataParallel copies where their strides are not the weights'.
-    """
-    if is_traced() or y.shape != x.shape or y.stride() == x.stride():  # compilers choose formats themselves
-        return y
-    return torch.empty_like(x, dtype=y.dtype).copy_(y)
 
 
 def key_of(path: str) -> str:

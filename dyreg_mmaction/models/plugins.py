@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 
-from .building import build
+from .building import apart_from_seed, build
 from .layouts import ANY, Layout, with_num_frames
 from .places import check_place
 from .plugin_hook import PluginHook, key_of
@@ -42,9 +42,7 @@ def insert_plugins(
     layouts = {path: cfg.get('layout') for path, cfg in zip(paths, plugins, strict=True)}
     places = find_places(model, layouts, probe, candidates) if paths else {}
     modules, hooks = nn.ModuleDict(), []
-    # The seed of the plain model then gives the plain model's weights to all but the plugins
-    with torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed(int(torch.randint(2**31, (), device='cpu')))
+    with apart_from_seed():
         for path, cfg in zip(paths, plugins, strict=True):
             layout, shape = places[path]
             modules[key_of(path)] = _build(path, cfg, shape)

@@ -7,8 +7,8 @@ from torch import Tensor, nn
 
 from dyreg_mmaction.ops import Regions, map_regions
 
+from .finding import region_sources
 from .listening import eagerly, listen
-from .plugged import Plugged
 
 
 @contextmanager
@@ -26,11 +26,10 @@ def record_regions(model: nn.Module) -> Iterator[dict[str, list[Regions]]]:
     context is open, in any thread.
 
     Args:
-        model (nn.Module): Anything that holds plugged backbones.
+        model (nn.Module): Anything that holds plugged backbones or region necks.
 
     Yields:
-        dict[str, list[Regions]]: By the path of each plugin, one entry per forward. The path is its ``after``, behind
-            the path of its backbone where the model has several.
+        dict[str, list[Regions]]: By the path of each plugin, see :func:`.find_plugins`, one entry per forward.
 
     Raises:
         ValueError: If the model has no plugin with regions, or is compiled by PyTorch before 2.6.
@@ -45,7 +44,10 @@ def record_regions(model: nn.Module) -> Iterator[dict[str, list[Regions]]]:
 
         hooks.append(listen(source, hear))
     if not record:
-        raise ValueError(f'{type(model).__name__} has no plugin with regions; give its backbone plugins=[...]')
+        raise ValueError(
+            f'{type(model).__name__} has no plugin with regions; give its backbone plugins=[...], or the '
+            "recognizer neck=dict(type='RegionNeck', ...)"
+        )
     try:
         with eagerly(model):
             yield record
@@ -56,20 +58,3 @@ def record_regions(model: nn.Module) -> Iterator[dict[str, list[Regions]]]:
 
 def _regions(output: Regions | Tensor) -> Regions:
     return map_regions(output) if isinstance(output, Tensor) else output
-
-
-def region_sources(model: nn.Module) -> dict[str, nn.Module]:
-    """Region source of every plugin, by the plugin's path, after its backbone's where there are several."""
-    return {path: plugin.get_submodule('regions') for path, (_, plugin) in region_plugins(model).items()}
-
-
-def region_plugins(model: nn.Module) -> dict[str, tuple[Plugged, nn.Module]]:
-    """Every plugin that has regions, with its backbone, by the path as in :func:`region_sources`."""
-    backbones = {path: module for path, module in model.named_modules() if isinstance(module, Plugged)}
-    plugins: dict[str, tuple[Plugged, nn.Module]] = {}
-    for path, backbone in backbones.items():
-        prefix = f'{path.replace("_orig_mod.", "")}.' if len(backbones) > 1 else ''
-        for name, plugin in backbone.plugins.items():
-            if isinstance(getattr(plugin, 'regions', None), nn.Module):
-                plugins[prefix + name.replace('-', '.')] = backbone, plugin
-    return plugins

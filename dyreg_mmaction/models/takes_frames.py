@@ -1,5 +1,7 @@
 """Recognizers that report the frames of a clip to 2D backbones, whose input flattens all clips into the batch axis."""
 
+from contextlib import ExitStack
+
 from torch import Tensor
 
 from .forwards import Batch, running
@@ -9,7 +11,7 @@ PACKING = f'give PackActionInputs of the val and test pipelines meta_keys={PACKE
 
 
 class TakesFrames:
-    """Mixin in front of a Recognizer2D: tells a backbone with ``num_segments='batch'`` the frames of the clips.
+    """Mixin in front of a Recognizer2D: tells backbone and neck with ``num_segments='batch'`` the frames of the clips.
 
     In training a video is one clip. At test time it may be several, of different crops: there the data samples tell,
     whose ``num_clips`` and ``clip_len`` ``PackActionInputs`` packs on request.
@@ -21,11 +23,14 @@ class TakesFrames:
         Raises:
             ValueError: If a data sample to be tested does not tell.
         """
-        backbone = self.backbone  # type: ignore[attr-defined]
-        if getattr(backbone, 'num_segments', 0) is not None:
+        parts: tuple = (self.backbone, getattr(self, 'neck', None))  # type: ignore[attr-defined]
+        asking = [part for part in parts if getattr(part, 'num_segments', 0) is None]
+        if not asking:
             return super().forward(inputs, data_samples, mode, **kwargs)  # type: ignore[misc]
         frames = _told(data_samples or []) if mode == 'predict' else inputs.shape[1]
-        with running(Batch(backbone, frames)):
+        with ExitStack() as stack:
+            for part in asking:
+                stack.enter_context(running(Batch(part, frames)))
             return super().forward(inputs, data_samples, mode, **kwargs)  # type: ignore[misc]
 
 

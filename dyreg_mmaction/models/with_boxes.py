@@ -6,19 +6,20 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .regions.boxes import BoxRegions, use_boxes
+from .finding import box_sources
+from .regions.boxes import use_boxes
 
 
 class WithBoxes:
-    """Mixin in front of a recognizer: every :class:`BoxRegions` in it sees ``data_samples[i].boxes`` in its forward.
+    """Mixin in front of a recognizer: region sources that take boxes see ``data_samples[i].boxes``.
 
     Raises:
-        ValueError: By the forward, if :class:`BoxRegions` get no boxes.
+        ValueError: By the forward, if a region source takes boxes and the data samples have none.
     """
 
     def __init__(self, *args, **kwargs) -> None:
         super().__init__(*args, **kwargs)
-        self.takes_boxes = any(isinstance(module, BoxRegions) for module in self.modules())  # type: ignore[attr-defined]
+        self.takes_boxes = bool(box_sources(self))  # type: ignore[arg-type]
 
     def forward(self, inputs: Tensor, data_samples: list | None = None, mode: str = 'tensor', **kwargs):
         """The recognizer's forward, see :class:`mmaction.models.BaseRecognizer`."""

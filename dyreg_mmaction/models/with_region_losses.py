@@ -8,13 +8,14 @@ from torch import Tensor
 
 from dyreg_mmaction.ops import Regions
 
+from .finding import region_sources
 from .losses import PhasedLoss, clip_frames
 from .losses.logs import forget, log
-from .recording import record_regions, region_sources
+from .recording import record_regions
 
 
 class WithRegionLosses:
-    """Mixin in front of a recognizer whose backbone has plugins with regions: adds ``region_losses`` in training.
+    """Mixin in front of a recognizer with plugins that have regions: adds ``region_losses`` in training.
 
     Weights and checkpoints are the recognizer's own. A loss whose phase has ended costs nothing, nor does any at test
     time.

@@ -13,6 +13,7 @@ from torch import nn
 from dyreg_mmaction.datasets.class_names import dataset_classes, read_classes
 from dyreg_mmaction.datasets.leaves import leaf_datasets
 from dyreg_mmaction.models.attaching import attach_regions
+from dyreg_mmaction.models.finding import find_plugins
 from dyreg_mmaction.registry import MODELS
 
 from .clip import RegionClip, make_clip
@@ -46,7 +47,10 @@ def _load(model: nn.Module, checkpoint: str) -> None:
     names = {name.removeprefix('module.') for name in state}
     if not names & own.keys():
         raise ValueError(f'{checkpoint} holds nothing of this model; give the config it was trained with')
-    missing = {name for name in own if '.plugins.' in name} - names
+    plugins = {
+        id(each) for plugin in find_plugins(model).values() for each in plugin.state_dict(keep_vars=True).values()
+    }
+    missing = {name for name, value in model.state_dict(keep_vars=True).items() if id(value) in plugins} - names
     if missing:
         raise ValueError(
             f'{checkpoint} has no weights of the plugins ({len(missing)} are missing, {min(missing)} is the first), so '

@@ -40,6 +40,24 @@ def batch_test_views(folder: Path) -> None:
     assert torch.allclose(in_batches, at_once, atol=1e-5)
 
 
+@fault('index=None of RegionNeck, but the backbone outputs')
+def refine_before_pooling(folder: Path) -> None:
+    import torch
+    from mmaction.registry import MODELS
+    from mmengine.registry import init_default_scope
+
+    import dyreg_mmaction  # noqa: F401
+
+    init_default_scope('mmaction')
+    plugin = dict(type='DyRegGNN', num_nodes=4, node_channels=8)
+    neck = dict(type='RegionNeck', in_channels=512, feature_size=3, num_segments=8, plugin=plugin)
+    model = MODELS.build(dict(recognizer_config(), neck=neck)).eval()
+    plain = MODELS.build(recognizer_config()).eval()
+    plain.load_state_dict(model.state_dict(), strict=False)
+    frames = torch.randn(1, 8, 3, 96, 96)
+    assert torch.equal(model(frames, stage='head')[0], plain(frames, stage='head')[0])
+
+
 @fault('unsupported ScalarType BFloat16')
 def score_in_float32(folder: Path) -> None:
     import torch

@@ -191,7 +191,7 @@ def test_a_model_that_no_file_can_hold_gets_a_sentence(tmp_path):
         export(torch.nn.Identity(), describe_input(cfg), tmp_path / 'model.pt2')
     cfg.model.type = 'RegionRecognizer2D'
     cfg.model.backbone.plugins[0].regions = dict(type='BoxRegions')
-    with pytest.raises(ValueError, match='needs the boxes of its nodes beside the clips'):
+    with pytest.raises(ValueError, match='nodes of this model take boxes beside the clips'):
         export(init_recognizer(cfg, device='cpu'), describe_input(cfg), tmp_path / 'model.pt2')
 
 

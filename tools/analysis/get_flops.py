@@ -21,7 +21,8 @@ from torch import Tensor, nn
 import dyreg_mmaction  # noqa: F401  (registers the models)
 from dyreg_mmaction.cli.configs import read_config
 from dyreg_mmaction.complexity import clip_shape, count
-from dyreg_mmaction.models import DyRegGNN, Plugged
+from dyreg_mmaction.models import DyRegGNN
+from dyreg_mmaction.models.finding import find_plugins
 from dyreg_mmaction.models.graphs.space_time import SpaceStage
 from dyreg_mmaction.registry import MODELS
 
@@ -96,12 +97,7 @@ def measure(cfg: Config, size: Sequence[int] | None = None) -> Complexity:
         model = MODELS.build(cfg.model).eval()
     size = tuple(size or ())
     shape = size if len(size) > 2 else (*clip_shape(cfg)[: -len(size) or None], *size)
-    plugins = {
-        name.replace('-', '.'): plugin
-        for backbone in model.modules()
-        if isinstance(backbone, Plugged)
-        for name, plugin in backbone.plugins.items()
-    }
+    plugins = find_plugins(model)
     macs, of_modules = count(model, shape, list(plugins.values()))
     with _as_published(model) as differs:
         published_macs = count(model, shape)[0] if differs else macs
@@ -179,7 +175,7 @@ def describe(found: Complexity) -> str:
         f'multiply-adds {found.macs / 1e9:.3f} G ({found.published_macs / 1e9:.3f} G as published)',
     ]
     for path, (params, macs) in found.plugins.items():
-        lines.append(f'  after {path}: {params / 1e6:.3f} M, {macs / 1e9:.3f} G')
+        lines.append(f'  {path}: {params / 1e6:.3f} M, {macs / 1e9:.3f} G')
     return '\n'.join(lines)
 
 

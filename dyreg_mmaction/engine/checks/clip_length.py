@@ -3,6 +3,7 @@
 from mmengine.config import Config
 
 from dyreg_mmaction.datasets.leaves import leaf_datasets
+from dyreg_mmaction.models.necks import RegionNeck
 from dyreg_mmaction.models.takes_frames import PACKED, PACKING
 from dyreg_mmaction.registry import MODELS
 
@@ -10,7 +11,7 @@ from .arguments import argument, kind_of
 
 
 def check_num_segments(cfg: Config) -> None:
-    """Check that head and pipelines have the clip length of the backbone.
+    """Check that head and pipelines have the clip length of the plugged backbone or of the region neck.
 
     Otherwise the batch axis would be split at wrong places and frames of different crops would be mixed, silently.
     Models without plugins are not checked.
@@ -19,38 +20,45 @@ def check_num_segments(cfg: Config) -> None:
         ValueError: If the clip lengths differ.
     """
     model = cfg.get('model') or {}
-    frames = _frames_of_backbone(model.get('backbone') or {})
-    if frames is None:
-        return
-    head = argument(model.get('cls_head') or {}, 'num_segments', MODELS)
-    if head is not None and frames != 'batch' and head != frames:
-        raise ValueError(
-            f'model.backbone.num_segments={frames} and model.cls_head.num_segments={head} must be the same number, '
-            'the number of frames sampled from a video'
-        )
+    for place, frames in _frames_of_plugins(model).items():
+        head = argument(model.get('cls_head') or {}, 'num_segments', MODELS)
+        if head is not None and frames != 'batch' and head != frames:
+            raise ValueError(
+                f'{place}={frames} and model.cls_head.num_segments={head} must be the same number, the number of frames '
+                'sampled from a video'
+            )
+        _check_pipelines(cfg, place, frames)
+
+
+def _frames_of_plugins(model: dict) -> dict[str, int | str]:
+    """``num_segments`` of a backbone with plugins and of a region neck that take frames, by the place in the config."""
+    backbone, neck = model.get('backbone') or {}, model.get('neck') or {}
+    found = {}
+    if backbone.get('plugins') and not getattr(kind_of(backbone, MODELS), 'takes_clips', True):
+        found['model.backbone.num_segments'] = argument(backbone, 'num_segments', MODELS)
+    if neck and kind_of(neck, MODELS) is RegionNeck:
+        found['model.neck.num_segments'] = neck.get('num_segments')
+    return {place: frames for place, frames in found.items() if frames is not None}
+
+
+def _check_pipelines(cfg: Config, place: str, frames: int | str) -> None:
     for loader in ('train_dataloader', 'val_dataloader', 'test_dataloader'):
-        for place, dataset in leaf_datasets((cfg.get(loader) or {}).get('dataset'), f'{loader}.dataset'):
-            where, pipeline = f'{place}.pipeline', dataset.get('pipeline') or []
+        for leaf, dataset in leaf_datasets((cfg.get(loader) or {}).get('dataset'), f'{loader}.dataset'):
+            where, pipeline = f'{leaf}.pipeline', dataset.get('pipeline') or []
             if isinstance(frames, int):
-                _check_sampling(pipeline, where, frames)
+                _check_sampling(pipeline, where, place, frames)
             elif loader != 'train_dataloader':
                 _check_packing(pipeline, where)
 
 
-def _frames_of_backbone(backbone: dict) -> int | str | None:
-    """Return ``num_segments`` of a 2D backbone with plugins, else None."""
-    takes_clips = getattr(kind_of(backbone, MODELS), 'takes_clips', True)
-    return None if takes_clips or not backbone.get('plugins') else argument(backbone, 'num_segments', MODELS)
-
-
-def _check_sampling(pipeline: list, where: str, frames: int) -> None:
+def _check_sampling(pipeline: list, where: str, place: str, frames: int) -> None:
     for index, transform in enumerate(pipeline):
         if transform.get('clip_len') is None or 'Untrimmed' in str(transform['type']):
             continue
         key = 'num_clips' if transform['clip_len'] == 1 else 'clip_len'
         if (sampled := transform.get(key, 1)) != frames:
             raise ValueError(
-                f'{where}.{index}.{key}={sampled} and model.backbone.num_segments={frames} must be the same number; '
+                f'{where}.{index}.{key}={sampled} and {place}={frames} must be the same number; '
                 'otherwise frames of different crops are mistaken for one clip'
             )
 

@@ -12,7 +12,8 @@ from mmengine.runner import Runner, set_random_seed
 
 from dyreg_mmaction.engine.region_numbers import region_numbers
 from dyreg_mmaction.files import atomic_write
-from dyreg_mmaction.models.recording import record_regions, region_sources
+from dyreg_mmaction.models.finding import region_sources
+from dyreg_mmaction.models.recording import record_regions
 from dyreg_mmaction.registry import HOOKS
 
 CHECKPOINT = 'checkpoint.pth'

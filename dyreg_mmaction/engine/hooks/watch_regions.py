@@ -7,7 +7,8 @@ from mmengine.runner import Runner
 from torch import Tensor, nn
 
 from dyreg_mmaction.engine.region_numbers import region_numbers
-from dyreg_mmaction.models.recording import record_regions, region_sources
+from dyreg_mmaction.models.finding import region_plugins
+from dyreg_mmaction.models.recording import record_regions
 from dyreg_mmaction.models.regions import StaticRegions
 from dyreg_mmaction.models.unwrap import unwrap
 from dyreg_mmaction.ops import Regions
@@ -49,9 +50,8 @@ class WatchRegionsHook(Hook):
     def before_train(self, runner: Runner) -> None:
         """Find the plugins, and disable the warning if its iteration has passed."""
         model = unwrap(runner.model)
-        learning = {path: source for path, source in region_sources(model).items() if list(source.parameters())}
-        owners = {getattr(module, 'regions', None): module for module in model.modules()}
-        self.plugins = {path: owners[source] for path, source in learning.items()}
+        plugins = region_plugins(model).items()
+        self.plugins = {path: plugin for path, plugin in plugins if list(plugin.get_submodule('regions').parameters())}
         self.warned = runner.iter > self._warn_iter(runner)
 
     def before_train_iter(self, runner: Runner, batch_idx: int, data_batch: dict | None = None) -> None:

@@ -11,8 +11,9 @@ from torch import Tensor, nn
 from dyreg_mmaction.ops import Regions
 from dyreg_mmaction.registry import MODELS
 
+from ..finding import region_plugins, region_sources
 from ..plugged import Plugged
-from ..recording import record_regions, region_plugins, region_sources
+from ..recording import record_regions
 from .base import RegionLoss
 
 PREPROCESSOR = dict(type='ActionDataPreprocessor')  # of a model whose config does not say
@@ -72,9 +73,9 @@ class RegionDistillation(RegionLoss):
                         f'{kind}={teacher[kind]!r}, the teacher of {path!r}, does not exist; tools/train_multi.sh '
                         'trains the teachers first'
                     )
-            self._check_teacher(path, teacher, *students[path])
+            self._check_teacher(path, teacher, _backbone_of(model, students[path]), students[path])
 
-    def _check_teacher(self, path: str, teacher: Mapping, backbone: Plugged, plugin: nn.Module) -> None:
+    def _check_teacher(self, path: str, teacher: Mapping, backbone: Plugged | None, plugin: nn.Module) -> None:
         name = f'{teacher["config"]}, the teacher of {path!r},'
         model = Config.fromfile(teacher['config']).model
         own = _normalization(MODELS.build({**PREPROCESSOR, **(model.get('data_preprocessor') or {})}))
@@ -87,9 +88,16 @@ class RegionDistillation(RegionLoss):
         plugins, after = region_plugins(built), teacher.get('plugin', path)
         if after not in plugins:
             raise ValueError(f'{name} has no plugin after {after!r} but {list(plugins)}')
-        given, wanted = (getattr(each, 'num_nodes', None) for each in (plugins[after][1], plugin))
+        given, wanted = (getattr(each, 'num_nodes', None) for each in (plugins[after], plugin))
         if None not in (given, wanted) and given != wanted:
             raise ValueError(f'{name} has {given} nodes and the student {wanted}; make num_nodes agree')
+        if backbone is not None:
+            self._check_time(name, (built, plugins[after]), (backbone, plugin))
+        _load_weights(built, teacher)
+
+    def _check_time(self, name: str, teacher: tuple[Plugged, nn.Module], student: tuple[Plugged, nn.Module]) -> None:
+        """Check that the maps of both have as many frames."""
+        (built, _), (backbone, _) = teacher, student
         given, wanted = (None if each.takes_clips else each.num_segments for each in (built, backbone))
         if None not in (given, wanted) and given != wanted:
             raise ValueError(
@@ -97,13 +105,12 @@ class RegionDistillation(RegionLoss):
                 'the same frames'
             )
         if built.takes_clips and backbone.takes_clips:
-            given, wanted = (_temporal_stride(built, plugins[after][1]), _temporal_stride(backbone, plugin))
-            if given != wanted:
+            own, other = _temporal_stride(*teacher), _temporal_stride(*student)
+            if own != other:
                 raise ValueError(
-                    f'{name} has a map for every {given:g} frames and the student for every {wanted:g}; make the '
+                    f'{name} has a map for every {own:g} frames and the student for every {other:g}; make the '
                     'temporal strides of the backbones agree'
                 )
-        _load_weights(built, teacher)
 
     def __call__(
         self, regions: Mapping[str, Regions], frames: Tensor, data_samples: list
@@ -163,6 +170,12 @@ def _normalization(preprocessor: nn.Module) -> dict:
         std=None if std is None else std.flatten().tolist(),
         to_rgb=getattr(preprocessor, 'to_rgb', False),
     )
+
+
+def _backbone_of(model: nn.Module, plugin: nn.Module) -> Plugged | None:
+    """The backbone that runs through a plugin; None for a neck's."""
+    backbones = [module for module in model.modules() if isinstance(module, Plugged)]
+    return next((backbone for backbone in backbones if plugin in backbone.plugins.values()), None)
 
 
 def _temporal_stride(backbone: Plugged, plugin: nn.Module) -> float:

@@ -58,6 +58,8 @@ class BoxRegions(nn.Module):
             either in what activation checkpointing (``with_cp=True``) runs again, the inside of a block.
     """
 
+    takes_boxes = True
+
     def __init__(self, num_nodes: int = 9) -> None:
         super().__init__()
         self.num_nodes = num_nodes
