@@ -11,7 +11,7 @@ from torch import nn
 
 from dyreg_mmaction.datasets.video.streams import Frame, is_live
 from dyreg_mmaction.models.attaching import attach_regions
-from dyreg_mmaction.models.recording import region_plugins
+from dyreg_mmaction.models.finding import region_plugins
 from dyreg_mmaction.visualization.clip import RegionClip, make_clip
 from dyreg_mmaction.visualization.source import keep_source
 
