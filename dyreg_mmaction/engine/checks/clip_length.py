@@ -24,8 +24,8 @@ def check_num_segments(cfg: Config) -> None:
         head = argument(model.get('cls_head') or {}, 'num_segments', MODELS)
         if head is not None and frames != 'batch' and head != frames:
             raise ValueError(
-                f'{place}={frames} and model.cls_head.num_segments={head} must be the same number, the number of frames '
-                'sampled from a video'
+                f'{place}={frames} and model.cls_head.num_segments={head} must be the same number, the number '
+                'of frames sampled from a video'
             )
         _check_pipelines(cfg, place, frames)
 
