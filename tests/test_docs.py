@@ -1,5 +1,6 @@
 """The site of docs/ builds without a warning, and its pages name files and options that exist."""
 
+import ast
 import re
 import subprocess
 import sys
@@ -8,7 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from dyreg_mmaction.registry import MODELS
+from dyreg_mmaction.registry import DATASETS, METRICS, MODELS, VISUALIZERS
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted((ROOT / 'docs').rglob('*.md')) + [
@@ -94,6 +95,18 @@ def test_commands_name_tools_configs_and_options(page):
             source = _sources(ROOT / re.sub(r'^(\.\./)+', '', tools[0]))
             for option in re.findall(r'(?<!\S)--[a-z][a-z-]+', line):
                 assert option in source, f'{option} of {line}'
+
+
+@pytest.mark.parametrize('page', PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_python_is_valid_and_names_registered_types(page):
+    text = page.read_text(encoding='utf-8')
+    for code in fenced(text, 'python'):
+        ast.parse(code)
+    registries = (DATASETS, METRICS, MODELS, VISUALIZERS)
+    for name in {*re.findall(r"type='((?:DyReg|Region|Motion|Box|CenterRep|Fixed|Static|Multi|Sync|RSTG)\w*)'", text)}:
+        assert any(registry.get(name) for registry in registries) or f'class {name.removeprefix("DyReg")}(' in text, (
+            name
+        )
 
 
 @pytest.mark.parametrize('page', PAGES, ids=lambda page: str(page.relative_to(ROOT)))
