@@ -17,6 +17,8 @@ def argument(config: dict, name: str, registry: Registry) -> Any:
     if config.get(name) is not None:
         return config[name]
     for base in getattr(kind_of(config, registry), '__mro__', ()):
+        if name in (defaults := vars(base).get('DEFAULTS', {})):  # of datasets that share a constructor
+            return defaults[name]
         parameter = inspect.signature(base.__init__).parameters.get(name)
         if parameter is not None and parameter.default not in (None, parameter.empty):
             return parameter.default
