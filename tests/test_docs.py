@@ -134,3 +134,9 @@ def test_the_page_of_tools_shows_their_parsers():
     assert run.stdout == (ROOT / 'docs/reference/tools.md').read_text(encoding='utf-8'), (
         'run python tools/dev/docs_tools.py > docs/reference/tools.md'
     )
+
+
+def test_the_reference_of_configs_lists_all_of_the_top_folder():
+    text = (ROOT / 'docs/reference/configs.md').read_text(encoding='utf-8')
+    missing = [path.name for path in (ROOT / 'configs').glob('*.py') if f'configs/{path.name})' not in text]
+    assert not missing

@@ -120,7 +120,7 @@ def test_the_commands_of_the_docs_prepare_a_training(documented):
     [
         (['nowhere'], 'nowhere does not exist; give a folder of videos'),
         (['.'], 'holds no videos; it must have a sub-folder for each class'),
-        (['.', '--out', './inside'], 'in which nothing is changed; choose another folder'),
+        (['.', '--out', './inside'], 'which is never changed; choose another folder'),
     ],
 )
 def test_an_error_is_one_sentence(tmp_path, arguments, message):
