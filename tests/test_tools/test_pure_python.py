@@ -1,4 +1,4 @@
-"""The command-line tools on a config that imports what it uses."""
+"""Command-line tools with pure Python configs."""
 
 import sys
 

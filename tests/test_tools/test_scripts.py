@@ -1,4 +1,4 @@
-"""The shell scripts: mistakes get one sentence, nobody an unbound variable; paths may have spaces."""
+"""Shell scripts report invalid arguments in one sentence, and paths may contain spaces."""
 
 import os
 import shutil
@@ -88,7 +88,7 @@ def test_nohup_outlives_the_end_of_the_shell(tmp_path):
 
 
 def program(path: Path, text: str) -> str:
-    """A shell program, by its path."""
+    """Write a shell program and return its path."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(f'#!/bin/bash\n{text}\n')
     path.chmod(0o755)
@@ -97,7 +97,7 @@ def program(path: Path, text: str) -> str:
 
 @pytest.fixture
 def checkout(tmp_path):
-    """The scripts in a folder with a space in its name."""
+    """Copy of the scripts in a folder with a space in its name."""
     folder = tmp_path / 'my checkout'
     shutil.copytree(ROOT / 'tools', folder / 'tools', ignore=shutil.ignore_patterns('*.py', '__pycache__'))
     (folder / 'config.py').touch()
@@ -119,7 +119,7 @@ def test_the_current_folder_is_not_imported_from(checkout, given):
     assert result.stdout[5:-1].split(':') == [
         'tools/..',
         *filter(None, given.split(':')),
-    ]  # an empty entry is the folder
+    ]  # an empty entry means the current folder
 
 
 def test_a_module_in_the_current_folder_shadows_nothing(checkout):

@@ -1,4 +1,4 @@
-"""tools/train.py and dist_train.sh when they are stopped, killed, restarted, or started twice."""
+"""tools/train.py and dist_train.sh are stopped, killed, restarted, or started twice."""
 
 import os
 import shutil
@@ -16,7 +16,7 @@ from tool_runs import dist_train, start, wait_for
 
 @pytest.fixture
 def config(tmp_path) -> str:
-    """A training of 12 iterations of at least 0.2 s."""
+    """Config of 12 iterations of at least 0.2 s."""
     cfg = settings(tmp_path, epochs=3, workers=1, clips=dict(pause=0.1))
     for key in ('work_dir', 'resume', 'log_level'):
         del cfg[key]
@@ -58,7 +58,7 @@ def test_workers_end_with_a_launcher_that_is_killed_and_one_writer_at_a_time(con
 
 @pytest.mark.slow
 def test_a_process_that_dies_is_started_again_and_ends_like_one_that_did_not(config, tmp_path):
-    """Once before the first checkpoint, where that of an older run stays alone, and once after."""
+    """Restarted before the first checkpoint, ignoring that of an older run, and after it."""
     assert dist_train(config, tmp_path / 'whole').wait(300) == 0
     (tmp_path / 'restarted').mkdir()
     shutil.copy(tmp_path / 'whole' / 'epoch_3.pth', tmp_path / 'restarted' / 'epoch_9.pth')
@@ -81,7 +81,7 @@ def test_a_process_that_dies_is_started_again_and_ends_like_one_that_did_not(con
 
 @pytest.mark.slow
 def test_sigterm_and_two_at_once_end_like_one_that_was_left_alone(config, tmp_path):
-    # both find a port
+    # both find a free port
     whole, parts = dist_train(config, tmp_path / 'whole'), dist_train(config, tmp_path / 'parts', '--resume')
     wait_for(parts, 'Epoch(train) [2][3/4]')
     parts.send_signal(signal.SIGTERM)

@@ -1,4 +1,4 @@
-"""The command-line tools on real videos: training and testing in two processes, resuming, pictures, errors."""
+"""Command-line tools on real videos: training and testing in two processes, resuming, images, errors."""
 
 import pickle
 import re
@@ -23,7 +23,7 @@ SMALL = [
 
 @pytest.fixture(scope='module')
 def mini(tmp_path_factory) -> list[str]:
-    """Options that point the quick start's config to lists of no clips."""
+    """Options for the quick start's config with empty lists."""
     folder = tmp_path_factory.mktemp('mini')
     for split in ('train', 'val'):
         (folder / f'sthv2_{split}_list_videos.txt').write_text('videos/0.mp4 0')
@@ -33,7 +33,7 @@ def mini(tmp_path_factory) -> list[str]:
 
 @pytest.fixture(scope='module')
 def data(tmp_path_factory) -> list[str]:
-    """Options that point the quick start's config to a handful of clips."""
+    """Options for the quick start's config with a few clips."""
     folder = tmp_path_factory.mktemp('data') / 'mini'
     run(sys.executable, 'tools/data/make_mini_something.py', str(folder), '--train', '8', '--val', '8')
     return [*SMALL, f'data_root={folder}']
@@ -41,7 +41,7 @@ def data(tmp_path_factory) -> list[str]:
 
 @pytest.fixture(scope='module')
 def trained(data, tmp_path_factory) -> Path:
-    """Work dir of one epoch in two processes."""
+    """Work dir after one epoch in two processes."""
     work_dir = tmp_path_factory.mktemp('run')
     options = ['--cfg-options', *data, 'train_cfg.max_epochs=1']
     run('bash', 'tools/dist_train.sh', CONFIG, '2', '--work-dir', str(work_dir), *options)

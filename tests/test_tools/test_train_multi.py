@@ -1,4 +1,4 @@
-"""tools/train_multi.sh: teachers, then the student; what is trained is not trained again."""
+"""tools/train_multi.sh trains the teachers, then the student. Finished trainings are not repeated."""
 
 import os
 import signal
@@ -33,7 +33,7 @@ COMMAND = ['bash', str(ROOT / 'tools/train_multi.sh'), 'student.py', '1', '--cfg
 
 @pytest.fixture(scope='module')
 def folder(tmp_path_factory):
-    """A data set of 4 clips, beside the student's config."""
+    """A dataset of 4 clips next to the student's config."""
     path = tmp_path_factory.mktemp('multi')
     (path / 'student.py').write_text(STUDENT.format(root=ROOT))
     make = [sys.executable, str(ROOT / 'tools/data/make_mini_something.py'), 'data', '--train', '4', '--val', '2']
@@ -46,7 +46,7 @@ def environment():
 
 
 def run(folder, at=None, first_on_path=''):
-    """What the script prints and returns; with ``at``, all its processes are killed at the line that has it."""
+    """Return output and exit code of the script. Its processes are killed at the line that contains ``at``."""
     env = environment()
     env['PATH'] = f'{first_on_path}:{env["PATH"]}'
     streams = dict(text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
@@ -71,11 +71,11 @@ def test_killed_in_the_middle_of_each_step_it_goes_on(folder, tmp_path):
     (tmp_path / 'mv').chmod(0o755)
     printed, code = run(folder, first_on_path=str(tmp_path))
     assert code == -signal.SIGKILL, printed[-4000:]
-    assert 'Epoch(train) [1][' not in printed and 'Epoch(train) [2][' in printed  # the teacher went on
+    assert 'Epoch(train) [1][' not in printed and 'Epoch(train) [2][' in printed  # the teacher was resumed
     assert (teacher / 'teacher.pth.part').is_file() and not (teacher / 'teacher.pth').exists() and not student.exists()
     (teacher / 'teacher.pth.part').write_bytes(b'half')
 
-    printed, _ = run(folder, at='Epoch(train) [2][1/2]')  # of the student, behind the end of the phase
+    printed, _ = run(folder, at='Epoch(train) [2][1/2]')  # of the student, after the end of the phase
     assert printed.count('Epoch(train) [1][') == printed.count('loss_region_distillation') == 2  # the teacher is ready
     assert (student / 'epoch_1.pth').is_file()
     made = (teacher / 'teacher.pth').stat().st_mtime_ns
@@ -87,4 +87,4 @@ def test_killed_in_the_middle_of_each_step_it_goes_on(folder, tmp_path):
     assert (teacher / 'teacher.pth').stat().st_mtime_ns == made
 
     printed, code = run(folder)
-    assert code == 0 and 'Epoch(train)' not in printed  # what is trained is not trained again
+    assert code == 0 and 'Epoch(train)' not in printed  # finished trainings are not repeated

@@ -1,4 +1,4 @@
-"""tools/train.py --resume with a checkpoint that others have written."""
+"""tools/train.py --resume with an untrusted checkpoint."""
 
 import os
 import subprocess

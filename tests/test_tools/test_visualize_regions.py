@@ -1,4 +1,4 @@
-"""tools/visualize_regions.py, by its main function."""
+"""Main function of tools/visualize_regions.py."""
 
 import sys
 from pathlib import Path
@@ -34,7 +34,7 @@ def root(tmp_path_factory):
 
 @pytest.fixture
 def run(root, tmp_path, monkeypatch):
-    """The tool in the folder of data and checkpoints; what it writes, by name."""
+    """Run the tool in the folder of data and checkpoints. Return its output files by name."""
 
     def run(*arguments, out=tmp_path / 'out'):
         options = ['--device', 'cpu', '--cfg-options', 'data_root=data']
@@ -52,7 +52,7 @@ def test_over_a_dataset(run):
     assert sorted(written) == ['before_after.jpg', 'mean_regions.png', 'regions.png', 'report.html']
     assert cv2.imread(str(written['before_after.jpg'])).shape[1] == 4 * 400
     text = written['report.html'].read_text()
-    assert all(f'{100_001 + i}.webm' in text for i in range(4))  # 4 of 4 clips are those 4
+    assert all(f'{100_001 + i}.webm' in text for i in range(4))  # all 4 clips of the dataset
     assert '"dist_acting": 0.' in text  # MiniSomething's own boxes are found
     assert cv2.imread(str(written['regions.png'])).shape[1] == 8 * 200
     means = cv2.imread(str(written['mean_regions.png']))
@@ -78,7 +78,7 @@ def test_what_cannot_be_read_is_reported_and_the_others_are_drawn(run, root, cap
 
 
 def test_boxes_of_the_dataset_are_not_drawn_on_a_file_of_the_same_name(run, root, tmp_path):
-    """The quick start's config and a user's own video that is called as one of MiniSomething's."""
+    """The quick start's config, and a user's video with the name of one in MiniSomething."""
     own = tmp_path / '100001.webm'
     own.write_bytes((root / 'data/videos/100002.webm').read_bytes())
     text = run('model.pth', own, '--html')['report.html'].read_text()

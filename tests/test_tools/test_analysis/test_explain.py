@@ -1,4 +1,4 @@
-"""tools/analysis/explain.py as a user runs it."""
+"""Test tools/analysis/explain.py."""
 
 import csv
 import importlib.util
@@ -72,7 +72,7 @@ def test_over_a_dataset(root):
 
 @pytest.fixture
 def main(root, monkeypatch):
-    """Its main function, with arguments."""
+    """Run its main function with arguments."""
     spec = importlib.util.spec_from_file_location('explain', ROOT / 'tools/analysis/explain.py')
     tool = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(tool)

@@ -1,4 +1,4 @@
-"""The paper's tables, and the tool that prints them."""
+"""Numbers in the paper's tables, and tools/analysis/get_flops.py."""
 
 import json
 import runpy
@@ -31,7 +31,7 @@ def get_flops(monkeypatch):
 def test_table_12(row):
     found = TABLES['measure_row'](row)
     assert abs(found['macs_published'] - row.macs) < TOLERANCE
-    # 26.1 M leaves out what is not graph or norm: see the next test
+    # 26.1 M only counts graph and norm, see the next test
     assert abs(found['params'] - (26.5 if row.params == 26.1 else row.params)) < 0.05
 
 

@@ -1,4 +1,4 @@
-"""tools/analysis/plot_distance.py on logs as MMEngine writes them."""
+"""tools/analysis/plot_distance.py with logs in MMEngine's format."""
 
 import importlib.util
 import json
@@ -52,7 +52,7 @@ def test_a_run_that_measured_nothing_is_named(tool, tmp_path):
 
 
 def test_a_run_that_knows_no_acting_objects_is_plotted(tool, tmp_path, monkeypatch):
-    """Something-Something V2: no dataset of it tells which objects act."""
+    """Something-Something V2 has no annotation of acting objects."""
     log(tmp_path / 'run', '1', {'object/dist': 0.2, 'step': 1}, {'object/dist': 0.13, 'step': 2})
     monkeypatch.setattr('sys.argv', ['tool', str(tmp_path / 'run'), '--out', str(tmp_path / 'b.png')])
     tool.main()

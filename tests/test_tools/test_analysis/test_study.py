@@ -1,4 +1,4 @@
-"""The command line of a study: it resumes, and names what cannot be."""
+"""Command line of a study: resuming and errors."""
 
 import json
 import runpy

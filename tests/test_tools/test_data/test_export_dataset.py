@@ -50,7 +50,7 @@ def test_boxes_are_drawn_where_they_are(export, tmp_path):
     assert video.shape == (10, 256, 256, 3)
     x1, y1, x2, y2 = np.round(4 * sample['gt_bboxes'][3, sample['synchronous'].argmax()]).astype(int)
     red, green, blue = video[3, y1 + 4 : y2 - 4, x1].mean(0)
-    assert red > green + 40 > blue + 80  # orange: in step
+    assert red > green + 40 > blue + 80  # orange: in sync
 
 
 def test_boxes_of_a_dataset_without_any_are_named_and_leave_nothing(export, tmp_path, monkeypatch):
@@ -68,7 +68,7 @@ def test_sheet_has_a_row_for_each_clip_and_shows_its_frames(export, tmp_path):
     sheet = np.asarray(Image.open(tmp_path / 'contact_sheet.png'))
     assert sheet.shape[0] == 4 + 3 * 132
     imgs = SyncMNIST('test')[2]['imgs']
-    last_frame = sheet[-132:-4, -132:-4]  # of the last clip, twice as large
+    last_frame = sheet[-132:-4, -132:-4]  # last clip, enlarged by 2
     assert np.array_equal(last_frame[::2, ::2, 0], imgs[9, ..., 0])
 
 

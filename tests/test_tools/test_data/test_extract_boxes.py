@@ -1,4 +1,4 @@
-"""Boxes of an object detector: from videos to files that the pipeline reads."""
+"""Boxes of an object detector are extracted from videos and read by the pipeline."""
 
 import json
 import os
@@ -27,7 +27,7 @@ def tool():
 
 @pytest.fixture(scope='module')
 def checkpoint(tmp_path_factory) -> Path:
-    """A small RT-DETR of random weights, saved as its own checkpoints are."""
+    """A small RT-DETR with random weights, saved like released checkpoints."""
     transformers = pytest.importorskip('transformers', reason='transformers is not installed')
     torch.manual_seed(0)
     backbone = transformers.RTDetrResNetConfig(
@@ -152,7 +152,7 @@ def test_a_name_with_spaces_needs_a_tab(tool, tmp_path, line):
     path = tmp_path / 'list.txt'
     path.write_text(f'b.avi 1\n{line}\n')
     if line == 'a.avi,0':
-        assert tool['read_names'](path) == ['b.avi', 'a.avi,0']  # no such video: named at the end
+        assert tool['read_names'](path) == ['b.avi', 'a.avi,0']  # missing videos are listed at the end
         return
     with pytest.raises(SystemExit, match=f"list.txt has '{line}': labels must be integers"):
         tool['read_names'](path)
@@ -177,7 +177,7 @@ def test_a_shard_that_is_none_is_refused(monkeypatch, videos, text, capsys):
 
 
 def test_without_a_network_it_says_at_once_what_to_do(monkeypatch, videos, tmp_path):
-    """An address at which nobody listens: what a machine without network sees, or worse."""
+    """Requests go to a closed port, as on a machine without network."""
     import huggingface_hub
 
     monkeypatch.setenv('HF_HUB_CACHE', str(tmp_path / 'cache'))

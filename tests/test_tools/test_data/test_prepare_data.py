@@ -212,7 +212,7 @@ def test_another_list_is_replaced_only_by_force(v2):
 
 
 def overwrite(path, content, later=10**9):
-    """In place, where the folder's own time stays as it is."""
+    """Overwrite in place, which does not change the modification time of the folder."""
     times = path.stat()
     path.write_bytes(content)
     os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns + later))
@@ -222,7 +222,7 @@ def test_videos_found_whole_are_read_again_only_when_they_changed(v2):
     prepare(V2, v2)
     video = v2 / 'videos/11.webm'
     content = video.read_bytes()
-    overwrite(video, bytes(len(content)), later=0)  # nothing shows it: the content is not read again
+    overwrite(video, bytes(len(content)), later=0)  # not detected: the content is not read again
     prepare(V2, v2)
     for broken, later in ((bytes(len(content)), 1), (b'shorter, but as old as before', 0)):
         video.write_bytes(content)

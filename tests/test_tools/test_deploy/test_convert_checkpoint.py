@@ -27,7 +27,7 @@ def convert(monkeypatch):
 
 @pytest.fixture
 def src(tmp_path):
-    """A released file with one small module."""
+    """Released checkpoint of one small module."""
     state = reference_dyreg.random_state(12, 8, (7, 7))
     state = {f'module.{key}': torch.from_numpy(value) for key, value in state.items()}
     torch.save(dict(epoch=3, state_dict=state), tmp_path / 'src.pth.tar')

@@ -1,4 +1,4 @@
-"""What tools/dev/benchmark.py compares computes the same."""
+"""Models compared by tools/dev/benchmark.py compute the same output."""
 
 import runpy
 from argparse import Namespace
