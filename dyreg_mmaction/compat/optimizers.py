@@ -74,7 +74,7 @@ def _classifier(module: nn.Module) -> nn.Module:
     if not linears:
         raise ValueError(
             f'paramwise_cfg has fc_lr5=True, but {type(head).__name__} has no linear layer to num_classes={classes}; '
-            'leave fc_lr5 out'
+            'remove fc_lr5'
         )
     return linears[-1]
 

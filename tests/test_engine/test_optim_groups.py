@@ -141,7 +141,7 @@ def test_the_repair_changes_no_group_of_plain_tsm():
 def test_a_head_without_a_classifier_is_named():
     model = MODELS.build(TSM)
     del model.cls_head.fc_cls
-    with pytest.raises(ValueError, match='TSMHead has no linear layer to num_classes=5; leave fc_lr5 out'):
+    with pytest.raises(ValueError, match='TSMHead has no linear layer to num_classes=5; remove fc_lr5'):
         groups(model, 'DyRegOptimWrapperConstructor')
 
 

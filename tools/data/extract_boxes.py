@@ -80,7 +80,7 @@ def main() -> None:
             sys.exit(f'--{option.replace("_", "-")} {getattr(args, option)} must be at least 1')
     for path in (args.list, args.root):
         if not path.exists():
-            sys.exit(f'{path} does not exist')
+            sys.exit(f'{path} does not exist; pass an existing list and folder')
     try:
         import_av()
     except ImportError as error:
