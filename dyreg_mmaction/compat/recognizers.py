@@ -49,9 +49,9 @@ def batch_test_views(recognizer2d: ModuleType) -> None:
 
 @on_import('mmaction.models.recognizers.recognizer2d')
 def refine_before_pooling(recognizer2d: ModuleType) -> None:
-    """Necks get maps that are pooled or split into frames, and end time: those with ``attach`` run before that.
+    """Recognizer2D runs necks after pooling or reshaping. Necks with ``attach`` now run on the map of the backbone.
 
-    They are hooked to the sub-module that outputs the map, and leave its layout and the number of frames as they are.
+    They are attached to the sub-module that outputs the map, and do not change its layout and number of frames.
     """
     cls = recognizer2d.Recognizer2D
     init, extract = cls.__init__, cls.extract_feat
@@ -67,7 +67,7 @@ def refine_before_pooling(recognizer2d: ModuleType) -> None:
 
     @functools.wraps(extract)
     def extract_feat(self: Any, *args: Any, **kwargs: Any) -> Any:
-        attach(self)  # to the module that is there now
+        attach(self)  # to the current sub-module, which may have been replaced
         return extract(self, *args, **kwargs)
 
     cls.__init__, cls.extract_feat = __init__, extract_feat

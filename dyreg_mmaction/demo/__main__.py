@@ -1,4 +1,4 @@
-"""Draw where a small trained model looks in a generated clip, or in a video of yours."""
+"""Draw the regions of a small trained model on a generated clip or on your own video."""
 
 import argparse
 from pathlib import Path
@@ -21,17 +21,18 @@ from dyreg_mmaction.visualization.text import text_bar
 from . import CHECKPOINT
 
 SEED = 1  # the model was trained on the clips of seed 0
-LONGEST = 4.0  # seconds, of a clip that is one window; a longer one is cut
+LONGEST = 4.0  # seconds; longer videos are split into windows
 WINDOW, STRIDE = 3.0, 1.5
 
 
 def parse_args() -> argparse.Namespace:
+    """Parse and check the command line."""
     parser = argparse.ArgumentParser(prog='python -m dyreg_mmaction.demo', description=__doc__)
-    parser.add_argument('video', nargs='?', help='video file; without it, a clip is generated')
+    parser.add_argument('video', nargs='?', help='video file (default: a generated clip)')
     parser.add_argument(
-        '--clips', type=int, nargs='+', default=[2], help='clips to generate; the class of each is its number modulo 8'
+        '--clips', type=int, nargs='+', default=[2], help='numbers of generated clips; the class is the number modulo 8'
     )
-    parser.add_argument('--out', type=Path, default=Path('demo'), help='folder to write to (default: demo)')
+    parser.add_argument('--out', type=Path, default=Path('demo'), help='output folder (default: demo)')
     args = parser.parse_args()
     if min(args.clips) < 0:
         parser.error(f'--clips {min(args.clips)} must be at least 0')
@@ -39,7 +40,7 @@ def parse_args() -> argparse.Namespace:
 
 
 def generate(folder: Path, number: int) -> Path:
-    """Write a clip of MiniSomething that no training has seen."""
+    """Write a clip of MiniSomething that is not in the training set."""
     clip = Clip(SEED, 'validation', number)
     write_clip(folder, clip)
     print(f'{clip.action.label}: a generated clip')
@@ -47,7 +48,7 @@ def generate(folder: Path, number: int) -> Path:
 
 
 def sheet(video: Path, prediction: WindowPrediction, caption: str) -> np.ndarray:
-    """The sampled frames of a window side by side, every other one, with their regions."""
+    """Draw every other sampled frame of a window with regions, side by side."""
     assert prediction.clip is not None
     timeline = read_timeline(video)
     numbers = np.searchsorted(timeline.times[:-1], prediction.clip.times[::2] - 1e-6)
@@ -58,7 +59,7 @@ def sheet(video: Path, prediction: WindowPrediction, caption: str) -> np.ndarray
 
 
 def draw(video: Path, out: Path) -> np.ndarray:
-    """Write the video with what is predicted; return a picture of the window with the highest score."""
+    """Write the video with predictions. Return an image of the window with the highest score."""
     cfg, checkpoint, classes = find_model(CHECKPOINT)
     long = read_timeline(video).times[-1] > LONGEST
     predict = WindowPredictor(
@@ -78,6 +79,7 @@ def draw(video: Path, out: Path) -> np.ndarray:
 
 @one_sentence()
 def main() -> None:
+    """Run the demo."""
     args = parse_args()
     args.out.mkdir(parents=True, exist_ok=True)
     videos = [Path(args.video)] if args.video else [generate(args.out, number) for number in args.clips]

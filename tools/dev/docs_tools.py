@@ -1,4 +1,4 @@
-"""Print docs/reference/tools.md: each command with its options, from its parser.
+"""Print docs/reference/tools.md, which lists the options of all commands.
 
 python tools/dev/docs_tools.py > docs/reference/tools.md
 """

@@ -11,7 +11,7 @@ from .arguments import argument, kind_of
 
 
 def check_num_segments(cfg: Config) -> None:
-    """Check that head and pipelines have the clip length of the plugged backbone or of the region neck.
+    """Check that head and pipelines have the clip length of the backbone with plugins or of the region neck.
 
     Otherwise the batch axis would be split at wrong places and frames of different crops would be mixed, silently.
     Models without plugins are not checked.
@@ -31,7 +31,7 @@ def check_num_segments(cfg: Config) -> None:
 
 
 def _frames_of_plugins(model: dict) -> dict[str, int | str]:
-    """``num_segments`` of a backbone with plugins and of a region neck that take frames, by the place in the config."""
+    """Return ``num_segments`` of a 2D backbone with plugins and of a region neck by path in the config."""
     backbone, neck = model.get('backbone') or {}, model.get('neck') or {}
     found = {}
     if backbone.get('plugins') and not getattr(kind_of(backbone, MODELS), 'takes_clips', True):
