@@ -12,7 +12,7 @@ from unittest.mock import patch
 
 ROOT = Path(__file__).parents[2]
 FOLDERS = {'.': 'Training, testing, predicting', 'analysis': 'Analysis', 'data': 'Data', 'deploy': 'Deployment'}
-OF_THE_MACHINE = {'device', 'workers'}  # arguments whose defaults differ between machines
+MACHINE_DEPENDENT = {'device', 'workers'}  # arguments whose defaults differ between machines
 INTRODUCTION = """# Tools
 
 Options of every command, generated from the parsers by `tools/dev/docs_tools.py`; `--help` prints the same.
@@ -86,7 +86,7 @@ def _default(action: argparse.Action) -> str:
     if action.required and action.nargs not in ('*', '?'):
         return 'required'
     unset = action.default is None or action.default is False or action.default in (argparse.SUPPRESS, [], {})
-    return '' if unset or action.dest in OF_THE_MACHINE else f'`{action.default}`'
+    return '' if unset or action.dest in MACHINE_DEPENDENT else f'`{action.default}`'
 
 
 def _help(parser: argparse.ArgumentParser, action: argparse.Action) -> str:
