@@ -1,4 +1,4 @@
-"""Datasets and transforms; importing this registers them."""
+"""Datasets and transforms. Importing this package registers them."""
 
 from .boxes import LoadBoxes, LoadObjects, WithBoxes
 from .replace_damaged import build_replacing, replace_damaged

@@ -1,4 +1,4 @@
-"""Lists of videos looked through before a training, which a wrong line would end, or spoil, hours later."""
+"""Check of video lists before training, because a wrong line would end or spoil the training hours later."""
 
 import os.path as osp
 import re
@@ -14,17 +14,17 @@ PREFIX = dict(VideoDataset='video', RawframeDataset='img')  # key of the data fo
 
 
 def check_lists(dataset: dict, where: str, num_classes: int | None = None, unlabelled: bool = False) -> None:
-    """Look through the list of a VideoDataset or RawframeDataset, also inside RepeatDataset and ConcatDataset.
+    """Check the list of a VideoDataset or RawframeDataset, also inside RepeatDataset and ConcatDataset.
 
     Args:
         dataset (dict): The config of the dataset.
-        where (str): Its place in the whole config.
+        where (str): Its path in the config.
         num_classes (int, optional): Number of classes of the model.
-        unlabelled (bool): Whether a list without any label is right, as for a test whose predictions are dumped.
+        unlabelled (bool): Whether a list without labels is valid, as for a test whose predictions are dumped.
 
     Raises:
-        ValueError: If the list is empty, a line is not of its form or leads out of the data folder, a label is none of
-            the classes, ``LoadBoxes`` of the pipeline has no boxes of a video, or two videos would have the same boxes.
+        ValueError: If the list is empty, a line is malformed or points outside the data folder, a label is not one of
+            the classes, ``LoadBoxes`` of the pipeline has no boxes of a video, or two videos match the same boxes.
     """
     for place, leaf in leaf_datasets(dataset, where):
         _check_list(leaf, place, num_classes, unlabelled)
@@ -36,7 +36,7 @@ def _check_list(dataset: dict, where: str, num_classes: int | None, unlabelled: 
         path = osp.join(dataset.get('data_root') or '', dataset['ann_file'])
         lines = [line.strip() for line in list_from_file(path)]
         if not lines:
-            raise ValueError(f'{path} names no videos; set {where}.ann_file to a list that does')
+            raise ValueError(f'{path} lists no videos; set {where}.ann_file to a list of videos')
         delimiter = dataset.get('delimiter', ' ') if kind == 'VideoDataset' else None
         form = (*FIELDS[kind][:1], 'offset', 'frames') if dataset.get('with_offset') else FIELDS[kind]
         unlabelled &= all(len(line.split(delimiter)) == len(form) for line in lines)
@@ -49,16 +49,16 @@ def _check_list(dataset: dict, where: str, num_classes: int | None, unlabelled: 
         for number, name in enumerate(names, start=1):
             if leaves_folder(name, folder):
                 raise ValueError(
-                    f'{path}, line {number}: {name!r} leads out of the data folder {folder!r}; name what is in it, '
-                    f"from there, or use absolute paths without data_root and with data_prefix=dict({PREFIX[kind]}='')"
+                    f'{path}, line {number}: {name!r} is outside the data folder {folder!r}; use paths relative to it, '
+                    f"or absolute paths without data_root and with data_prefix=dict({PREFIX[kind]}='')"
                 )
         _check_boxes(dataset, names, path)
 
 
 def leaves_folder(name: str, folder: str) -> bool:
-    """Whether a path leads out of a folder, on any system: a list from elsewhere must not reach the user's other files.
+    """Return whether a path points outside a folder, on any system.
 
-    Without a folder, '', there is none to leave: the list is of the user's own paths.
+    A downloaded list must not access other files of the user. Without a folder ('') all paths are allowed.
     """
     if not folder:
         return False
@@ -72,25 +72,25 @@ def leaves_folder(name: str, folder: str) -> bool:
 def _check_line(
     fields: list[str], form: tuple[str, ...], place: str, num_classes: int | None, unlabelled: bool, many: bool
 ) -> str:
-    """The name of the video in a line of a list."""
+    """Check a line of a list and return the name of the video."""
     line, labels = ' '.join(fields), fields[len(form) :]
     if not line:
-        raise ValueError(f'{place} is blank; take it out')
+        raise ValueError(f'{place} is blank; remove it')
     if len(fields) < len(form) or not (labels or unlabelled):
-        raise ValueError(f'{place}, {line!r}, lacks something: it should be "{" ".join(form)} label"')
+        raise ValueError(f'{place} is {line!r}, which has too few fields; write "{" ".join(form)} label"')
     numbers = [*fields[1 : len(form)], *labels]
     if (len(labels) > 1 and not many) or not all(field.removeprefix('-').isdecimal() for field in numbers):
         raise ValueError(
-            f'{place}, {line!r}, should be "{" ".join(form)} label", all but the first whole numbers; names with '
-            "spaces need another delimiter (delimiter='\\t' of a VideoDataset, with tabs in the list) or to be renamed"
+            f'{place} is {line!r}, but should be "{" ".join(form)} label" with integers after the name; rename files '
+            "with spaces, or set another delimiter (delimiter='\\t' of a VideoDataset, with tabs in the list)"
         )
     if len(form) > 1 and int(fields[len(form) - 1]) < 1:
-        raise ValueError(f'{place}: {fields[0]!r} has {fields[len(form) - 1]} frames; take it out')
+        raise ValueError(f'{place}: {fields[0]!r} has {fields[len(form) - 1]} frames; remove it from the list')
     for label in map(int, labels):
         if label < 0 or (num_classes and label >= num_classes):
             raise ValueError(
                 f'{place}: video {fields[0]!r} has label {label}, but labels of {num_classes} classes are 0 to '
-                f'{num_classes - 1 if num_classes else "..."}; set model.cls_head.num_classes, or mend the list'
+                f'{num_classes - 1 if num_classes else "..."}; set model.cls_head.num_classes, or fix the list'
             )
     return fields[0]
 
@@ -104,12 +104,12 @@ def _check_boxes(dataset: dict, names: list[str], path: str) -> None:
             if missing:
                 raise ValueError(
                     f'{len(missing)} of {len(names)} videos of {path} have no boxes in {step["ann_file"]}, e.g. '
-                    f'{missing[0]}; run tools/data/extract_boxes.py for them, or take them off the list'
+                    f'{missing[0]}; run tools/data/extract_boxes.py for them, or remove them from the list'
                 )
 
 
 def _flatten(steps: list[dict]) -> Iterator[dict]:
-    """The transforms of a pipeline and those inside others."""
+    """Yield the transforms of a pipeline, including nested ones."""
     for step in steps:
         yield step
         yield from _flatten(step.get('transforms') or [])

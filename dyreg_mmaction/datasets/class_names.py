@@ -1,4 +1,4 @@
-"""Names of the classes of a dataset, from its config and the files around its list."""
+"""Class names of a dataset, from its config or from files next to its list."""
 
 import json
 import os
@@ -8,25 +8,25 @@ from typing import Any
 
 from dyreg_mmaction.registry import DATASETS
 
-FOLDERS = ('', 'labels', 'annotations')  # from that of the list on
+FOLDERS = ('', 'labels', 'annotations')  # relative to the folder of the list
 FILES = ('classes.txt', 'labels.json', 'something-something-v2-labels.json', 'something-something-v1-labels.csv')
 
 
 def dataset_classes(settings: Mapping[str, Any], num_classes: int | None = None) -> list[str] | None:
-    """Names of the classes of a dataset.
+    """Return the class names of a dataset.
 
-    They are those of its ``metainfo`` (names, or a file of names), of its class, or of a file next to its list:
-    classes.txt with a name a line, or the labels of Something-Something, which may also be in labels/ or annotations/.
+    They are looked up in ``metainfo`` of the config (names, or a file of names), in the dataset's type, and in files
+    next to its list: classes.txt with one name per line, or the labels of Something-Something, which may also be in
+    labels/ or annotations/.
 
     Args:
-        settings (Mapping): The config of a dataset that holds no other.
-        num_classes (int, optional): Number of classes of the model; files next to the list with another number are not
-            meant.
+        settings (Mapping): The config of a dataset that contains no other dataset.
+        num_classes (int, optional): Number of classes of the model; files with another number of names are ignored.
 
     Returns:
-        list[str]: None if nothing knows them.
+        list[str] | None: The names, None if they are unknown.
     """
-    kind = settings.get('dataset_type', settings.get('type'))  # that of a ReplaceDamaged
+    kind = settings.get('dataset_type', settings.get('type'))  # dataset_type: inside ReplaceDamaged
     kind = DATASETS.get(kind) if isinstance(kind, str) else kind
     for known in (settings.get('metainfo') or {}, getattr(kind, 'METAINFO', {})):
         names = known.get('classes')
@@ -38,16 +38,16 @@ def dataset_classes(settings: Mapping[str, Any], num_classes: int | None = None)
 
 
 def read_classes(path: Path) -> list[str]:
-    """Names of a file with one a line, or of Something-Something V2's labels.json.
+    """Read class names from a file with one name per line, or from labels.json of Something-Something V2.
 
     Raises:
-        ValueError: If the latter is of another form.
+        ValueError: If a JSON file has another format.
     """
     text = path.read_text(encoding='utf-8-sig')
     if path.suffix == '.json':
         numbers = json.loads(text)
         if not isinstance(numbers, dict):
-            raise ValueError(f'{path} should be {{"class": "number", ...}}')
+            raise ValueError(f'{path} is not of the format {{"class": "number", ...}}; download it again')
         return sorted(numbers, key=lambda name: int(numbers[name]))
     return [line.strip() for line in text.splitlines() if line.strip()]
 
@@ -60,7 +60,7 @@ def _search(settings: Mapping[str, Any], num_classes: int | None) -> list[str] |
     for path in (start / folder / name for folder in FOLDERS for name in FILES):
         try:
             names = read_classes(path)
-        except (OSError, ValueError, TypeError):  # a guess: the file may be anything
+        except (OSError, ValueError, TypeError):  # the file may contain anything
             continue
         if names and (num_classes is None or len(names) == num_classes):
             return names

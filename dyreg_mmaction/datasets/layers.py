@@ -1,4 +1,4 @@
-"""What DataLoaders do on the way from a dataset to its samples, while the dataset itself stays as it is."""
+"""Functions that DataLoaders apply when they load samples, while the dataset itself is unchanged."""
 
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -8,7 +8,7 @@ Layer = Callable[[Any, Callable[[int], Any], int], Any]
 
 
 class Layers:
-    """The ``__getitems__`` of a dataset, by which PyTorch's DataLoaders get the samples of a batch.
+    """The ``__getitems__`` of a dataset, which PyTorch's DataLoaders call to get the samples of a batch.
 
     Args:
         dataset (Dataset): The dataset.
@@ -19,6 +19,7 @@ class Layers:
         self.layers: list[Layer] = []
 
     def __call__(self, indices: Sequence[int]) -> list:
+        """Return the samples of these indices."""
         return [self._load(0, index) for index in indices]
 
     def _load(self, depth: int, index: int) -> Any:
@@ -29,14 +30,14 @@ class Layers:
 
 
 def load_through(dataset: Any, layer: Layer) -> None:
-    """Let DataLoaders load each sample of a dataset by ``layer(dataset, load, index)``, outside the layers it has.
+    """Make DataLoaders load each sample through ``layer(dataset, load, index)``, as the new outermost layer.
 
-    ``dataset[index]``, its attributes and its methods do not change, so that hooks may use and replace them.
+    ``dataset[index]``, the attributes and the methods of the dataset are unchanged, so hooks can use and replace them.
 
     Args:
-        dataset (Dataset): A map-style dataset; a list of samples is left as it is.
-        layer (Callable): Returns the sample; ``load(index)`` is the next layer, in the end ``dataset[index]``. A
-            function of a module, as workers may get it by pickle.
+        dataset (Dataset): A map-style dataset; a list of samples is left unchanged.
+        layer (Callable): Returns the sample; ``load(index)`` calls the next layer, finally ``dataset[index]``. It must
+            be a module-level function because workers may receive it by pickle.
     """
     if isinstance(dataset, list | tuple):
         return

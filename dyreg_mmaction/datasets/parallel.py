@@ -1,4 +1,4 @@
-"""Long work in several processes, with a progress bar."""
+"""Long tasks in several processes, with a progress bar."""
 
 import signal
 from collections.abc import Callable, Iterator, Sequence
@@ -16,21 +16,21 @@ Result = TypeVar('Result')
 def map_in_processes(
     function: Callable[[Task], Result], tasks: Sequence[Task], workers: int, description: str
 ) -> Iterator[Result]:
-    """Yield the function's result for every task, in order, showing progress and the time left.
+    """Yield the function's result for every task in order, and show the progress and the remaining time.
 
-    Ctrl-C lets the processes finish the tasks in hand and drops the others.
+    On Ctrl-C the processes finish their current tasks and drop the others.
 
     Args:
-        function: Of the top level of a module, as it travels to the processes.
-        tasks: What to call it with.
-        workers: Number of processes; 1 works in this one.
-        description: What is being done, for the progress.
+        function: A module-level function, because it is pickled.
+        tasks: Arguments of the calls.
+        workers: Number of processes; 1 runs the tasks in this process.
+        description: Text of the progress bar.
 
     Raises:
         ValueError: If `workers` is below 1.
     """
     if workers < 1:
-        raise ValueError(f'workers must be 1 or more, not {workers}')
+        raise ValueError(f'workers is {workers}, but must be at least 1')
     if not tasks:
         return
     if workers == 1:
@@ -48,6 +48,6 @@ def map_in_processes(
 
 
 def _start_worker() -> None:
-    cv2.setNumThreads(1)  # not inherited where processes do not start by a fork, as from Python 3.14 on
+    cv2.setNumThreads(1)  # not inherited unless processes are forked, as from Python 3.14 on
     for stop in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(stop, signal.SIG_IGN)  # stopping is the parent's
+        signal.signal(stop, signal.SIG_IGN)  # the parent stops the workers

@@ -1,4 +1,4 @@
-"""Which videos a run of a study sees: an endless stream to train on, a fixed choice to be evaluated on."""
+"""Samplers of studies: an endless training stream and a fixed subset for evaluation."""
 
 from collections.abc import Iterator, Sized
 from itertools import islice
@@ -11,15 +11,15 @@ from dyreg_mmaction.registry import DATA_SAMPLERS
 
 @DATA_SAMPLERS.register_module()
 class StreamSampler(Sampler[int]):
-    """Endless indices that depend on the seed only, each epoch a permutation of its own.
+    """Yield indices endlessly, each epoch in a new permutation, as a function of the seed only.
 
-    MMEngine's InfiniteSampler begins with its first index whenever it is built.
+    Unlike MMEngine's InfiniteSampler it can start in the middle of the stream.
 
     Args:
         dataset (Sized): The dataset.
         seed (int): Seed of the stream.
-        start (int): Number of indices to leave out at the beginning, at no cost.
-        num_videos (int | None): Ends after so many, or at the end of the first epoch.
+        start (int): Number of indices to skip, at no cost.
+        num_videos (int | None): If set, the stream ends after this number of indices, or at the end of the first epoch.
     """
 
     def __init__(self, dataset: Sized, seed: int, start: int = 0, num_videos: int | None = None) -> None:

@@ -1,4 +1,4 @@
-"""Pure functions on tensors: regions, kernels, pooling. They import nothing else of this package."""
+"""Pure functions on tensors: regions, kernels, pooling. This package imports no other package of dyreg_mmaction."""
 
 from .kernels import area, normalize, outer, tent
 from .linear import linear

@@ -1,17 +1,17 @@
-"""Which nodes exchange messages: neighbouring or overlapping regions, in a frame or across frames too."""
+"""Links between nodes whose regions touch or overlap, within a frame or also between consecutive frames."""
 
 import torch
 from torch import Tensor
 
-TOLERANCE = 1e-4  # of the side of the map; edges that meet do so up to rounding
+TOLERANCE = 1e-4  # fraction of the map's side; allows for rounding of edges that touch
 
 
 def neighbours(boxes: Tensor, others: Tensor) -> Tensor:
-    """Whether rectangles overlap or share a part of an edge; a common corner alone does not count.
+    """Return whether rectangles overlap or touch along an edge. A shared corner alone does not count.
 
     Args:
         boxes (Tensor[..., N, 4]): Corners (x1, y1, x2, y2), in 0..1 of the map.
-        others (Tensor[..., M, 4]): Corners of the others.
+        others (Tensor[..., M, 4]): Corners of the rectangles to compare with.
 
     Returns:
         Tensor[..., N, M]: bool.
@@ -20,12 +20,12 @@ def neighbours(boxes: Tensor, others: Tensor) -> Tensor:
     """
     low = torch.maximum(boxes[..., :, None, :2], others[..., None, :, :2])
     high = torch.minimum(boxes[..., :, None, 2:], others[..., None, :, 2:])
-    overlap = high - low  # (...,N,M,2), negative where they are apart
+    overlap = high - low  # (...,N,M,2), negative for separate rectangles
     return (overlap > -TOLERANCE).all(-1) & (overlap > TOLERANCE).any(-1)
 
 
 def space_links(boxes: Tensor) -> Tensor:
-    """Links of each node to its neighbours in the frame, itself not among them.
+    """Return the links of each node to its neighbours in the same frame, without self-links.
 
     Args:
         boxes (Tensor[..., N, 4]): Corners (x1, y1, x2, y2), in 0..1 of the map.
@@ -37,13 +37,15 @@ def space_links(boxes: Tensor) -> Tensor:
 
 
 def space_time_links(boxes: Tensor) -> Tensor:
-    """Links of each node to its neighbours in its frame, and to itself and its neighbours in the frames beside it.
+    """Return the links of each node within its frame and to the previous and the next frame.
+
+    Within the frame, a node is linked to its neighbours; in the previous and the next frame, also to itself.
 
     Args:
         boxes (Tensor[T, ..., N, 4]): Corners (x1, y1, x2, y2), in 0..1 of the map.
 
     Returns:
-        Tensor[T, ..., N, 3 * N]: bool; to the nodes in the order of :func:`with_frames_beside`.
+        Tensor[T, ..., N, 3 * N]: bool; the last axis has the node order of :func:`with_frames_beside`.
     """
     forward = neighbours(boxes[:-1], boxes[1:]) | _identity(boxes)  # (T-1,...,N,N), from frame t to t + 1
     none = torch.zeros_like(space_links(boxes[:1]))
@@ -53,7 +55,7 @@ def space_time_links(boxes: Tensor) -> Tensor:
 
 
 def with_frames_beside(nodes: Tensor) -> Tensor:
-    """Nodes of each frame, then those of the frame before and of the frame after, zeros beyond the clip.
+    """Concatenate the nodes of each frame with those of the previous and the next frame, zeros outside the clip.
 
     Args:
         nodes (Tensor[T, ..., N, C]): Nodes, time first.

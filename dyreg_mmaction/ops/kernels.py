@@ -1,16 +1,16 @@
-"""One-dimensional kernels of a region, and their outer product, the map of a node."""
+"""One-dimensional kernels of a region and their outer product, the node's map."""
 
 import torch
 from torch import Tensor
 
 
 def tent(center: Tensor, half_size: Tensor, length: int) -> Tensor:
-    """Tent over the cells 0..length-1 of one axis: k(p) = max(0, half_size - |p - center|), eq. 6 of DyReg-GNN.
+    """Evaluate a tent on the cells 0..length-1 of an axis: k(p) = max(0, half_size - |p - center|), eq. 6 of DyReg-GNN.
 
     Args:
         center (Tensor[...]): Position of the peak, in feature cells.
-        half_size (Tensor[...]): Distance from the peak at which the tent reaches zero, in feature cells. Above 0.5
-            at least one cell has weight.
+        half_size (Tensor[...]): Distance from the peak at which the tent reaches zero, in feature cells. If it is above
+            0.5, at least one cell has a positive weight.
         length (int): Number of cells of the axis.
 
     Returns:
@@ -21,7 +21,7 @@ def tent(center: Tensor, half_size: Tensor, length: int) -> Tensor:
 
 
 def area(center: Tensor, half_size: Tensor, length: int) -> Tensor:
-    """Part of each cell [p, p + 1] that lies in [center - half_size, center + half_size], with fractional edges.
+    """Return the fraction of each cell [p, p + 1] that is covered by [center - half_size, center + half_size].
 
     Args:
         center (Tensor[...]): Middle of the interval, in feature cells.
@@ -31,7 +31,7 @@ def area(center: Tensor, half_size: Tensor, length: int) -> Tensor:
     Returns:
         Tensor[..., length]: Overlaps in 0..1.
 
-    Source: the grids of RSTG (NeurIPS 2019), an area average over each cell of a partition.
+    Source: the grids of RSTG (NeurIPS 2019), which average over the area of each grid cell.
     """
     start = torch.arange(length, dtype=center.dtype, device=center.device)
     low = torch.maximum((center - half_size)[..., None], start)
@@ -40,12 +40,12 @@ def area(center: Tensor, half_size: Tensor, length: int) -> Tensor:
 
 
 def normalize(kernel: Tensor) -> Tensor:
-    """Divide by the sum over the last axis, so that the weights sum to 1."""
+    """Divide by the sum over the last axis so that the weights sum to 1."""
     return kernel / (kernel.sum(-1, keepdim=True) + 1e-37)
 
 
 def outer(ky: Tensor, kx: Tensor) -> Tensor:
-    """Map of a node, K(y, x) = ky(y) kx(x); it sums to 1 where both do, as sum K = (sum ky)(sum kx).
+    """Return the map of a node, K(y, x) = ky(y) kx(x). It sums to 1 if both kernels sum to 1.
 
     Args:
         ky (Tensor[..., H]): Weights of the rows.

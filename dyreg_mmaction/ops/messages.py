@@ -1,4 +1,4 @@
-"""Messages between all pairs of nodes, made and gathered a block at a time."""
+"""Messages between all pairs of nodes, computed and aggregated block by block."""
 
 from collections.abc import Iterator
 
@@ -11,30 +11,30 @@ from .open_norm import open_layer_norm
 from .precision import at_least_float32, without_autocast
 from .tracing import is_traced
 
-BLOCK = 2**19  # values of messages at a time on a CPU: 2 MiB, which stay in a cache
-BLOCK_ON_GPU = 2**26  # 256 MiB: on a GPU a kernel of a few values takes as long to launch as to run
+BLOCK = 2**19  # message values per block on a CPU: 2 MiB, which fit in the cache
+BLOCK_ON_GPU = 2**26  # 256 MiB: small kernels on a GPU are dominated by their launch time
 
 
 def gather_messages(
     received: Tensor, sent: Tensor, attention: Tensor, eps: float = 1e-5, closed: Tensor | None = None
 ) -> Tensor:
-    r"""What each node gathers of its messages, normalised jointly over all those of a frame.
+    r"""Aggregate the messages to each node after a joint normalisation of all messages of a frame.
 
     .. math::
         g_i = \sum_j a_{ij} \frac{m_{ij} - \mu}{\sqrt{\sigma^2 + \epsilon}}, \quad m_{ij} = relu(p_i + q_j)
 
-    The N x N x C messages are never there at once: as sum_j a_ij = 1, mean and variance may follow the sum, and
-    backward makes the messages again.
+    The N x N x C messages are never stored as a whole: because sum_j a_ij = 1, the normalisation can be applied after
+    the sum, and backward recomputes the messages.
 
     Args:
-        received (Tensor[..., N, C]): p.
-        sent (Tensor[..., N, C]): q.
-        attention (Tensor[..., N, N]): a, summing to 1 over j.
+        received (Tensor[..., N, C]): p, the projection of the receiving nodes.
+        sent (Tensor[..., N, C]): q, the projection of the sending nodes.
+        attention (Tensor[..., N, N]): a; sums to 1 over j.
         eps (float): Added to the variance.
-        closed (Tensor[..., N], optional): Nodes whose messages, sent and received, do not count in the statistics.
+        closed (Tensor[..., N], optional): Nodes whose messages, sent and received, are excluded from the statistics.
 
     Returns:
-        Tensor[..., N, C]: In float32 at least.
+        Tensor[..., N, C]: g, in at least float32.
     """
     dtype = at_least_float32(received.dtype)
     with without_autocast(received):
@@ -47,7 +47,7 @@ def gather_messages(
 
 
 def gather_normalized(messages: Tensor, attention: Tensor, eps: float = 1e-5, closed: Tensor | None = None) -> Tensor:
-    """:func:`gather_messages` of any messages m_ij, Tensor[..., N, N, C]."""
+    """Compute :func:`gather_messages` for given messages m_ij, Tensor[..., N, N, C]."""
     if closed is None:
         normed = F.layer_norm(messages, messages.shape[-3:], eps=eps)
     else:
@@ -57,7 +57,7 @@ def gather_normalized(messages: Tensor, attention: Tensor, eps: float = 1e-5, cl
 
 
 class _Gather(torch.autograd.Function):
-    """Of (B, N, C), (B, N, C) and (B, N, N)."""
+    """:func:`gather_messages` of received (B, N, C), sent (B, N, C) and attention (B, N, N)."""
 
     @staticmethod
     def forward(ctx, received: Tensor, sent: Tensor, attention: Tensor, eps: float) -> Tensor:
@@ -80,7 +80,7 @@ class _Gather(torch.autograd.Function):
     def backward(ctx, grad: Tensor):
         received, sent, attention, gathered, mean, scale = ctx.saved_tensors
         count = attention[0].numel() * grad.shape[-1]
-        # the gradient of a message m is a_ij g_i + slope m + shift, where it is not cut off
+        # the gradient of a message m is a_ij g_i + slope m + shift, where the ReLU is active
         grad = grad * scale
         slope = (grad * gathered).sum((1, 2), keepdim=True) * (-scale / count)
         shift = -grad.sum((1, 2), keepdim=True) / count - slope * mean
@@ -99,7 +99,7 @@ class _Gather(torch.autograd.Function):
 
 
 def _blocks(received: Tensor, sent: Tensor) -> Iterator[tuple[tuple[slice, slice], slice, Tensor]]:
-    """Frames and receivers of a block, its frames, and its messages (B', N', N, C) in memory of the last block's."""
+    """Yield (index, frame slice, messages (B', N', N, C)) per block; the message buffer is reused."""
     frames, nodes, channels = received.shape
     size = BLOCK if received.device.type == 'cpu' else BLOCK_ON_GPU
     step = min(nodes, max(1, size // (nodes * channels)))

@@ -1,4 +1,4 @@
-"""Where maps have their weight."""
+"""Means and variances of maps."""
 
 import torch
 from torch import Tensor
@@ -7,7 +7,7 @@ from .regions import Regions
 
 
 def soft_argmax(maps: Tensor) -> Tensor:
-    """Mean position under each map, with gradients everywhere (unlike argmax).
+    """Return the mean position under each map; unlike argmax it is differentiable.
 
     Args:
         maps (Tensor[..., H, W]): Weights that sum to 1.
@@ -19,9 +19,9 @@ def soft_argmax(maps: Tensor) -> Tensor:
 
 
 def map_regions(maps: Tensor) -> Regions:
-    """Regions whose tents have the mean and the variance of the maps.
+    """Return regions whose tents have the same mean and variance as the maps.
 
-    A tent of half size s has the variance s^2 / 6 along each axis; on a single cell it has the half size 1.
+    A tent of half size s has the variance s^2 / 6 along each axis. Half sizes are at least 1 cell.
 
     Args:
         maps (Tensor[B, T, N, H, W]): Weights that sum to 1.
@@ -41,6 +41,6 @@ def map_regions(maps: Tensor) -> Regions:
 
 
 def _axes(maps: Tensor) -> list[tuple[Tensor, Tensor]]:
-    """Weight of each column and of each row, with their positions."""
+    """Return the weights of the columns and of the rows, each with the positions."""
     weights = (maps.sum(-2), maps.sum(-1))
     return [(weight, torch.arange(weight.shape[-1], dtype=maps.dtype, device=maps.device)) for weight in weights]

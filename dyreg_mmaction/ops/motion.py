@@ -1,4 +1,4 @@
-"""Where something moves in a clip, apart from what the whole frame does."""
+"""Motion in a clip, optionally without global changes of the frame."""
 
 import torch
 import torch.nn.functional as F
@@ -6,36 +6,36 @@ from torch import Tensor
 
 from .resize import adaptive_avg_pool
 
-BAND = 0.1  # standard deviation of the frequencies that count, in cycles per pixel
-PEAKS = 8  # local maxima of the correlation that are tested
-STEPS = 6  # of one pixel each, from the best of them
-SAMPLES = 32  # a side of the grid of pixels that are compared for it
-CELLS = 16  # a side of the grid whose median says what most of the frame does
+BAND = 0.1  # standard deviation of the frequency weights, in cycles per pixel
+PEAKS = 8  # number of local maxima of the correlation that are tested
+STEPS = 6  # number of refinement steps of one pixel, starting at the best maximum
+SAMPLES = 32  # side of the grid of pixels that are compared during the search
+CELLS = 16  # side of the grid over which the median difference is taken
 
 
 def motion_energy(frames: Tensor, steady: bool = True, neighbours: Tensor | None = None) -> Tensor:
-    """Difference of each frame to the one before and the one after, |f(t) - f(t-1)| + |f(t+1) - f(t)|.
+    """Compute the difference of each frame to the previous and the next one, |f(t) - f(t-1)| + |f(t+1) - f(t)|.
 
     Args:
         frames (Tensor[B, T, C, H, W]): Clips.
-        steady (bool): Whether what the whole frame does is left out: a change of light (:func:`match_light`), a
-            translation (:func:`global_translation`), whatever shows no motion of a part (:func:`shows_motion`). What
-            has no counterpart in the other frame then has no energy.
-        neighbours (Tensor[B, T, C, H, W], optional): A frame g(t) near to each: then it is |g(t) - f(t)|.
+        steady (bool): Whether to compensate global changes: of light (:func:`match_light`), by translation
+            (:func:`global_translation`), and differences without local motion (:func:`shows_motion`). Pixels without
+            a counterpart in the other frame then have no energy.
+        neighbours (Tensor[B, T, C, H, W], optional): A frame g(t) close to each frame; the result is |g(t) - f(t)|.
 
     Returns:
         Tensor[B, T, H, W]: Mean over the channels.
     """
     if neighbours is not None:
         return _change(frames, neighbours, steady)[0]
-    change, shift = _change(frames[:, :-1], frames[:, 1:], steady)  # at the place of the first frame
-    later, _ = translate(change.flatten(0, 1)[:, None], -shift)  # at the place of the second
+    change, shift = _change(frames[:, :-1], frames[:, 1:], steady)  # aligned with the first frame
+    later, _ = translate(change.flatten(0, 1)[:, None], -shift)  # aligned with the second
     later = later.view_as(change)
     return F.pad(change, (0, 0, 0, 0, 0, 1)) + F.pad(later, (0, 0, 0, 0, 1, 0))
 
 
 def _change(first: Tensor, second: Tensor, steady: bool) -> tuple[Tensor, Tensor]:
-    """Difference of frames (B, P, C, H, W), (B, P, H, W), and the translation between them, (B * P, 2)."""
+    """Return the difference (B, P, H, W) of frames (B, P, C, H, W) and the translation between them (B * P, 2)."""
     pairs = first.shape[:2]
     first, second = first.flatten(0, 1), second.flatten(0, 1)  # (M,C,H,W)
     if not steady:
@@ -48,9 +48,14 @@ def _change(first: Tensor, second: Tensor, steady: bool) -> tuple[Tensor, Tensor
 
 
 def match_light(first: Tensor, second: Tensor) -> Tensor:
-    """The second frames with the brightness and contrast of the first, where that lowers the median difference.
+    """Give the second frames the brightness and contrast of the first if that lowers the median difference.
 
-    Frames are Tensor[M, C, H, W].
+    Args:
+        first (Tensor[M, C, H, W]): Frames.
+        second (Tensor[M, C, H, W]): Frames to adapt.
+
+    Returns:
+        Tensor[M, C, H, W]: The adapted second frames.
     """
     (mean, spread), (other_mean, other_spread) = (
         (x.mean((-2, -1), keepdim=True), x.std((1, 2, 3), keepdim=True).clamp(min=1e-6)) for x in (first, second)
@@ -61,19 +66,19 @@ def match_light(first: Tensor, second: Tensor) -> Tensor:
 
 
 def global_translation(first: Tensor, second: Tensor) -> Tensor:
-    """Whole pixels s by which the frame as a whole has moved: second(p + s) = first(p), by phase correlation.
+    """Estimate the translation s of the whole frame, second(p + s) = first(p), by phase correlation.
 
-    Of the peaks of the correlation the one with the lowest median difference is taken, and moved by single pixels as
-    long as that lowers it: over a soft background the peak of a small translation merges with that of a still one. The
-    translation is 0 where none lowers the median difference, i.e. where less than about half of the frame goes with it:
-    a large object that moves over a plain background is no camera.
+    The peak with the lowest median difference is refined in steps of one pixel as long as the median decreases. The
+    refinement is needed for smooth backgrounds, where the peak of a small translation merges with that of no
+    translation. The result is 0 if no translation lowers the median difference, that is, if less than about half of
+    the frame follows it. A large object that moves over a plain background is therefore not mistaken for camera motion.
 
     Args:
         first (Tensor[M, C, H, W]): Frames.
-        second (Tensor[M, C, H, W]): Their followers.
+        second (Tensor[M, C, H, W]): The frames that follow.
 
     Returns:
-        Tensor[M, 2]: As (x, y), integers.
+        Tensor[M, 2]: Translations as (x, y), in whole pixels.
 
     Source: Kuglin and Hines, The phase correlation image alignment method (1975).
     """
@@ -81,7 +86,7 @@ def global_translation(first: Tensor, second: Tensor) -> Tensor:
     medians = torch.full((len(first),), torch.inf, device=first.device)
     candidates = torch.cat((shift[:, None], phase_correlation(first.mean(1), second.mean(1))), dim=1)  # (M,K,2)
     around = torch.tensor([(-1, 0), (1, 0), (0, -1), (0, 1)], device=first.device)
-    falling = torch.arange(len(first), device=first.device)  # pairs whose median difference has just become lower
+    falling = torch.arange(len(first), device=first.device)  # pairs whose median difference decreased in the last step
     for _ in range(1 + STEPS):
         lowest, index = _median_after(first[falling], second[falling], candidates).min(1)
         best = candidates.gather(1, index[:, None, None].expand(-1, 1, 2))[:, 0]
@@ -93,9 +98,10 @@ def global_translation(first: Tensor, second: Tensor) -> Tensor:
 
 
 def _median_after(first: Tensor, second: Tensor, shifts: Tensor) -> Tensor:
-    """Median difference of frames (M, C, H, W) after each of the translations (M, K, 2): (M, K).
+    """Return the median difference (M, K) of frames (M, C, H, W) after each of the translations (M, K, 2).
 
-    Every few pixels are compared. Where the moved frame has none, the still one is; infinite if that is more than half.
+    Only a grid of pixels is compared. Pixels outside the translated frame are replaced by those of the untranslated
+    frame; if they are more than half, the median is infinite.
     """
     height, width = first.shape[-2:]
     step = max(1, min(height, width) // SAMPLES)
@@ -111,11 +117,19 @@ def _median_after(first: Tensor, second: Tensor, shifts: Tensor) -> Tensor:
 
 
 def phase_correlation(first: Tensor, second: Tensor) -> Tensor:
-    """Highest peaks of the correlation of the phases of grey frames Tensor[M, H, W]: Tensor[M, PEAKS, 2], see above.
+    """Return the highest peaks of the phase correlation of grey frames.
 
-    Frames fade out over the outer 5 % of each side, as they do not go on at the other one. High frequencies count less
-    than low ones: the sharp outline of one object holds more of them than a soft background of the whole frame. One
-    peak is not enough: that of a soft background is often lower than that of a still object or of the fading itself.
+    Frames are faded out over the outer 5 % of each side because the Fourier transform is periodic. High frequencies are
+    weighted down: the sharp outline of one object has more of them than a smooth background of the whole frame. Several
+    peaks are returned because the peak of a smooth background is often lower than that of a still object or of the
+    fading.
+
+    Args:
+        first (Tensor[M, H, W]): Frames.
+        second (Tensor[M, H, W]): The frames that follow.
+
+    Returns:
+        Tensor[M, PEAKS, 2]: Translations as (x, y), in whole pixels.
     """
     height, width = first.shape[-2:]
     window = _fade(height, first)[:, None] * _fade(width, first)
@@ -132,14 +146,14 @@ def phase_correlation(first: Tensor, second: Tensor) -> Tensor:
 
 
 def translate(maps: Tensor, shift: Tensor) -> tuple[Tensor, Tensor]:
-    """``out(p) = maps(p + shift)``, 0 where that lies outside.
+    """Translate maps by whole pixels: ``out(p) = maps(p + shift)``, 0 where p + shift is outside.
 
     Args:
         maps (Tensor[M, C, H, W]): Maps.
-        shift (Tensor[M, 2]): Whole pixels (x, y).
+        shift (Tensor[M, 2]): Translations (x, y), in whole pixels.
 
     Returns:
-        tuple[Tensor[M, C, H, W], Tensor[M, H, W]]: The moved maps, and whether p + shift lies inside.
+        tuple[Tensor[M, C, H, W], Tensor[M, H, W]]: The translated maps, and whether p + shift is inside.
     """
     height, width = maps.shape[-2:]
     columns = torch.arange(width, device=maps.device) + shift[:, :1]  # (M,W)
@@ -151,10 +165,16 @@ def translate(maps: Tensor, shift: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def shows_motion(change: Tensor) -> Tensor:
-    """Whether the differences of frames are those of something that moves: Tensor[B, P] from Tensor[B, P, H, W].
+    """Return whether frame differences come from local motion.
 
-    Not where half of the frame has changed almost like the mean of it (noise, light); nor where much of it has changed
-    and more than in most pairs of the clip (a cut, a jerk of the camera).
+    They do not if the median is close to the mean (noise, a change of light), nor if the median is large and the mean
+    is much larger than in most frame pairs of the clip (a cut, a jerk of the camera).
+
+    Args:
+        change (Tensor[B, P, H, W]): Differences of P frame pairs.
+
+    Returns:
+        Tensor[B, P]: bool.
     """
     mean, median = change.mean((-2, -1)), _median(change.flatten(0, 1)).unflatten(0, change.shape[:2])
     usual = mean.sort(1).values[:, (mean.shape[1] - 1) // 2, None]
@@ -166,7 +186,7 @@ def _difference(first: Tensor, second: Tensor) -> Tensor:
 
 
 def _median(change: Tensor) -> Tensor:
-    """Median over the cells of a grid: Tensor[M] from Tensor[M, H, W]."""
+    """Return the median over the cells of a grid, Tensor[M], of Tensor[M, H, W]."""
     cells = adaptive_avg_pool(change, (min(CELLS, change.shape[-2]), min(CELLS, change.shape[-1]))).flatten(1)
     return cells.sort(1).values[:, cells.shape[1] // 2]
 

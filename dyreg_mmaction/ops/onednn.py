@@ -1,4 +1,4 @@
-"""Which of oneDNN's operators this machine runs; called directly they have none of PyTorch's fallbacks."""
+"""Availability of oneDNN's operators. Called directly, they lack PyTorch's fallbacks for unsupported CPUs."""
 
 import functools
 
@@ -6,9 +6,9 @@ import torch
 
 
 def has_onednn(dtype: torch.dtype = torch.float32) -> bool:
-    """Whether oneDNN is built in, switched on, and has kernels of this type for this CPU.
+    """Return whether oneDNN is built in, enabled, and has kernels of this dtype for this CPU.
 
-    Those of bfloat16 and float16 need AVX512 on x86 processors, or extensions of ARM's.
+    Kernels for bfloat16 and float16 require AVX512 on x86 processors or the corresponding extensions on ARM.
     """
     return bool(torch.backends.mkldnn.is_available() and torch.backends.mkldnn.enabled) and _has_kernels(dtype)
 

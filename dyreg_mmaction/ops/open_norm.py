@@ -1,14 +1,15 @@
-"""Layer norm over the nodes that are open."""
+"""Layer norm that excludes closed nodes from the statistics."""
 
 from torch import Tensor
 
 
 def open_layer_norm(x: Tensor, closed: Tensor, eps: float = 1e-5) -> Tensor:
-    """Joint layer norm over nodes and channels, with the statistics of the nodes that are not closed.
+    """Apply a joint layer norm over nodes and channels, with the statistics of the open nodes only.
 
     Args:
         x (Tensor[..., N, C]): Nodes.
-        closed (Tensor[..., N]): Which do not count, bool. Where all are closed, x is scaled by a finite number.
+        closed (Tensor[..., N]): bool; nodes that are excluded from the statistics. If all are closed, the result is
+            still finite.
         eps (float): Added to the variance.
 
     Returns:

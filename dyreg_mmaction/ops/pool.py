@@ -1,11 +1,11 @@
-"""From the feature map to the nodes and back, with one matrix product each (deterministic on CUDA too)."""
+"""Pooling from the feature map to the nodes and back, each one matrix product, deterministic also on CUDA."""
 
 import torch
 from torch import Tensor
 
 
 def pool(x: Tensor, maps: Tensor) -> Tensor:
-    """Weighted sum of the features under each node's map, v_i = sum_p K_i(p) x(p), eq. 7 of DyReg-GNN.
+    """Sum the features weighted by each node's map, v_i = sum_p K_i(p) x(p), eq. 7 of DyReg-GNN.
 
     Args:
         x (Tensor[B, C, H, W]): Features.
@@ -18,7 +18,7 @@ def pool(x: Tensor, maps: Tensor) -> Tensor:
 
 
 def unpool(nodes: Tensor, maps: Tensor) -> Tensor:
-    """Write the nodes back under their maps, y(p) = sum_i K_i(p) v_i, eq. 10 of DyReg-GNN.
+    """Project the nodes back to the feature map, y(p) = sum_i K_i(p) v_i, eq. 10 of DyReg-GNN.
 
     Args:
         nodes (Tensor[B, N, C]): Nodes.
@@ -32,7 +32,7 @@ def unpool(nodes: Tensor, maps: Tensor) -> Tensor:
 
 
 def add_unpooled(x: Tensor, nodes: Tensor, maps: Tensor) -> Tensor:
-    """x + unpool(nodes, maps) in one product, in the memory layout of x.
+    """Compute ``x + unpool(nodes, maps)`` in one product, in the memory layout of x.
 
     Args:
         x (Tensor[B, C, H, W]): Features, contiguous or channels last.
@@ -53,18 +53,18 @@ def add_unpooled(x: Tensor, nodes: Tensor, maps: Tensor) -> Tensor:
 def normalize_unpooled(
     nodes: Tensor, maps: Tensor, weight: Tensor, bias: Tensor, eps: float = 1e-5
 ) -> tuple[Tensor, Tensor]:
-    """Nodes and maps of which :func:`unpool` is the joint layer norm, over (C, H, W), of ``unpool(nodes, maps)``.
+    """Return nodes and maps such that :func:`unpool` gives the layer norm over (C, H, W) of ``unpool(nodes, maps)``.
 
-    Its mean and variance follow from N x N products, so that the map that is normalised need not be there: with
-    v = m + d, m the mean of a node over its channels,
-    ``var = var_p(sum_i m_i K_i(p)) + sum_ij (d_i . d_j) (K_i . K_j) / (C H W)``. The shift is one more node, whose map
-    is 1 everywhere.
+    The mean and variance follow from N x N products, so the unnormalised map is never computed. With v = m + d, where m
+    is the mean of a node over its channels,
+    ``var = var_p(sum_i m_i K_i(p)) + sum_ij (d_i . d_j) (K_i . K_j) / (C H W)``. The bias becomes an extra node whose
+    map is 1 everywhere.
 
     Args:
         nodes (Tensor[B, N, C]): Nodes.
         maps (Tensor[B, N, H, W]): Weights of the nodes.
         weight (Tensor[C]): Scale of each channel after the norm.
-        bias (Tensor[C]): Its shift.
+        bias (Tensor[C]): Bias of each channel after the norm.
         eps (float): Added to the variance.
 
     Returns:

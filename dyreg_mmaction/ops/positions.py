@@ -1,4 +1,4 @@
-"""Where a region lies, as a small map."""
+"""Position of a region as a small map."""
 
 import torch
 from torch import Tensor
@@ -6,21 +6,21 @@ from torch import Tensor
 from .kernels import area, outer
 from .regions import Regions
 
-MAP_SIZE = 6  # cells a side
+MAP_SIZE = 6  # cells per side
 STD = 2.0  # cells
 
 
 def gaussian_maps(regions: Regions) -> Tensor:
-    """A gaussian around each region's centre on the feature map reduced to 6 x 6 cells, zero outside the region.
+    """Return a Gaussian around each region's centre on a map of 6 x 6 cells, zero outside the region.
 
-    Cells at the region's edges count by the part of them that it covers, so the maps follow moving regions smoothly. On
-    the grids of RSTG they are the released ones.
+    Cells at the region's edges are weighted by the fraction that the region covers, so the maps change smoothly when
+    regions move. For the grids of RSTG they equal those of the released code.
 
     Args:
-        regions (Regions): Of (B, T, N, 2), :meth:`.Regions.on_map`.
+        regions (Regions): Regions (B, T, N, 2).
 
     Returns:
-        Tensor[B, T, N, 36]: Row by row; the peak is 1.
+        Tensor[B, T, N, 36]: Flattened row by row; the Gaussian has peak 1.
 
     Source: positional awareness of RSTG (NeurIPS 2019).
     """

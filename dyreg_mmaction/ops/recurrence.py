@@ -1,4 +1,4 @@
-"""Recurrent nets equal to one layer of ``torch.nn.GRU`` and ``torch.nn.LSTM``."""
+"""Recurrent networks equal to one layer of ``torch.nn.GRU`` or ``torch.nn.LSTM``."""
 
 from collections.abc import Iterator
 
@@ -12,13 +12,13 @@ from .tracing import is_traced
 
 
 def gru(x: Tensor, weight_ih: Tensor, weight_hh: Tensor, bias_ih: Tensor, bias_hh: Tensor) -> Tensor:
-    r"""Hidden states from a zero initial state, with gates in the order reset r, update z, new n.
+    r"""Compute the hidden states of a GRU from a zero initial state, with gates in the order reset r, update z, new n.
 
     .. math::
         h_t = n + z (h_{t-1} - n), \quad n = \tanh(W_n x_t + b_n + r (U_n h_{t-1} + c_n))
 
-    Compilers see through its plain operations; elsewhere its backward takes four operations a step
-    where that of PyTorch's takes more than twenty.
+    It consists of plain operations that compilers can fuse. In eager mode on CPUs its backward takes four operations
+    per step, where PyTorch's takes more than twenty.
 
     Args:
         x (Tensor[T, B, D]): Sequences, time first.
@@ -40,7 +40,7 @@ def gru(x: Tensor, weight_ih: Tensor, weight_hh: Tensor, bias_ih: Tensor, bias_h
 
 
 def _gru_steps(product, x, weight_ih, weight_hh, bias_ih, bias_hh) -> Iterator[tuple[Tensor, ...]]:
-    """Of each step the state, r and z, n, and U_n h + c_n."""
+    """Yield the state, (r, z), n, and U_n h + c_n of each step."""
     size = weight_hh.shape[1]
     state = x.new_zeros(x.shape[1], size)
     for of_input in product(x, weight_ih, bias_ih).unbind(0):  # (B,3C)
@@ -66,7 +66,7 @@ class _GRU(torch.autograd.Function):
         x, weight_ih, weight_hh, states, gates, new, of_state = ctx.saved_tensors
         before = torch.cat((torch.zeros_like(states[:1]), states[:-1]))
         reset, update = gates.chunk(2, -1)
-        # what the gradient of a state is multiplied with on its way to the three sums in front of the gates
+        # factors between the gradient of a state and those of the three pre-activations
         to_new = (1 - update) * (1 - new.square())
         to_reset = to_new * of_state * reset * (1 - reset)
         to_update = (before - new) * update * (1 - update)
@@ -89,7 +89,7 @@ class _GRU(torch.autograd.Function):
 
 
 def lstm(x: Tensor, weight_ih: Tensor, weight_hh: Tensor, bias_ih: Tensor, bias_hh: Tensor) -> Tensor:
-    r"""Hidden states from zero initial states, with gates in the order input i, forget f, cell g, output o.
+    r"""Compute the hidden states of an LSTM from zero states, with gates in the order input, forget, cell, output.
 
     .. math::
         h_t = o \tanh(c_t), \quad c_t = f c_{t-1} + i g

@@ -1,4 +1,4 @@
-"""Regions: where the nodes look."""
+"""Regions: the rectangles of the feature map that nodes pool from."""
 
 import math
 from collections.abc import Callable, Iterable, Sequence
@@ -24,39 +24,39 @@ class Regions(NamedTuple):
     map_size: tuple[int, int]
 
     def normalized(self) -> 'Regions':
-        """The same regions in 0..1 of the frame, with a map of size (1, 1).
+        """Return the regions in frame coordinates 0..1, with a map of size (1, 1).
 
-        Cell p of a strided convolution is centred on the fraction p / W of the frame, so no half cell is added.
+        Cell p of a strided convolution is centred at the fraction p / W of the frame, so no half cell is added.
         """
         center, half_size = (each_axis(truediv, value, self.map_size) for value in (self.center, self.half_size))
         return Regions(center, half_size, (1, 1))
 
     def on_map(self) -> 'Regions':
-        """The same regions in 0..1 of the map, with a map of size (1, 1): cell p covers p / W to (p + 1) / W.
+        """Return the regions in map coordinates 0..1, with a map of size (1, 1): cell p covers p / W to (p + 1) / W.
 
-        These are places among the cells, where :meth:`normalized` gives places in the frame.
+        Use it for positions relative to cells, and :meth:`normalized` for positions in the frame.
         """
         return self._replace(center=self.center + 0.5).normalized()
 
     def expand(self, batch: int, time: int) -> 'Regions':
-        """The same regions for B clips and T frames, where there are one of each, or as many already."""
+        """Expand axes of size 1 to B clips and T frames."""
         shape = (batch, time, -1, -1)
         return self._replace(center=self.center.expand(shape), half_size=self.half_size.expand(shape))
 
     def boxes(self) -> Tensor:
-        """Corners (x1, y1, x2, y2), clipped to the map: Tensor[B, T, N, 4], in the units of the regions."""
+        """Return the corners (x1, y1, x2, y2) clipped to the map: Tensor[B, T, N, 4], in the units of the regions."""
         corners = (self.center - self.half_size, self.center + self.half_size)
         return torch.cat([each_axis(lambda v, n: v.clamp(0, n), corner, self.map_size) for corner in corners], dim=-1)
 
 
 def each_axis(function: Callable[[Tensor, int], Tensor], points: Tensor, size: tuple[int, int]) -> Tensor:
-    """``function`` of the x of points and the width, and of the y and the height.
+    """Apply ``function`` to x and the width, and to y and the height.
 
-    The sizes stay Python numbers: a tensor of them would be sent to the device, which waits for it, in every forward.
+    The sizes stay Python numbers: a tensor would be copied to the device, with a synchronization, in every forward.
 
     Args:
-        function (Callable): Of a Tensor[...] and a number.
-        points (Tensor[..., 2]): As (x, y).
+        function (Callable): Called with a Tensor[...] and a number.
+        points (Tensor[..., 2]): Points (x, y).
         size (tuple[int, int]): Width and height.
 
     Returns:
@@ -72,18 +72,18 @@ def decode_regions(
     half_size: float | None = None,
     initial_half_size: float | None = None,
 ) -> Regions:
-    """Regions from the raw numbers o = (dx, dy, w, h) of each node, eq. 12-14 of DyReg-GNN.
+    """Decode regions from the raw predictions o = (dx, dy, w, h) of each node, eq. 12-14 of DyReg-GNN.
 
     ``center = W/2 (1 + tanh(dx + atanh(2 a/W - 1)))`` with the reference point a, clamped to the cells 0..W-1, and
-    ``half_size = exp(w) (W/6 + 1) + 1`` as released, or ``exp(w) w_init`` as in eq. 12; likewise for y with H.
+    ``half_size = exp(w) (W/6 + 1) + 1`` as in the released code, or ``exp(w) w_init`` (eq. 12); likewise for y and H.
 
     Args:
-        offsets (Tensor[B, T, N, 4 or 2]): Raw numbers; (dx, dy) alone where the size is fixed.
+        offsets (Tensor[B, T, N, 4 or 2]): Raw predictions; only (dx, dy) if the size is fixed.
         reference (Tensor[N, 2]): Reference points (x, y), in 0..1 of the map.
         map_size (tuple[int, int]): Width and height (W, H), in cells.
-        half_size (float, optional): Fixed half size, as a fraction of the side of the map (at least one cell is taken).
-            None: predicted, or the initial (W/6 + 2) where the offsets hold no size.
-        initial_half_size (float, optional): w_init / W of eq. 12, for predicted sizes; None: as released.
+        half_size (float, optional): Fixed half size as a fraction of the map's side (at least one cell). None: the
+            predicted size, or the initial size (W/6 + 2) if the offsets contain no size.
+        initial_half_size (float, optional): w_init / W of eq. 12, for predicted sizes; None: as in the released code.
 
     Returns:
         Regions
@@ -94,7 +94,7 @@ def decode_regions(
     if half_size is not None:
         half = each_axis(lambda v, n: torch.full_like(v, max(half_size * n, 1)), center, map_size)
     elif offsets.shape[-1] == 4:
-        # exp(60) is far beyond any map; the clamp only keeps a diverging size from overflowing to inf / inf
+        # exp(60) is far larger than any map; the clamp only prevents inf / inf if a size diverges
         growth = offsets[..., 2:].clamp(max=60).exp()
         if initial_half_size is None:
             half = each_axis(lambda v, n: v * (n / 6 + 1) + 1, growth, map_size)
@@ -111,14 +111,14 @@ def reference_points(
     dtype: torch.dtype = torch.float64,
     device: torch.device | None = None,
 ) -> Tensor:
-    """Points from which regions are shifted, in 0..1 of the map.
+    """Return the reference points relative to which regions are predicted, in 0..1 of the map.
 
     Args:
-        kind (str | Sequence[tuple[float, float]]): 'center': the middle of the map for all; 'grid': the cell centres of
-            the most square grid; or the N points (x, y) themselves.
+        kind (str | Sequence[tuple[float, float]]): 'center': the middle of the map for all nodes; 'grid': the cell
+            centres of the most square grid; or N points (x, y).
         num_nodes (int): Number of nodes N.
-        dtype (torch.dtype): Of the points.
-        device (torch.device, optional): On which they are made.
+        dtype (torch.dtype): Dtype of the points.
+        device (torch.device, optional): Device of the points.
 
     Returns:
         Tensor[N, 2]: As (x, y).
@@ -133,7 +133,7 @@ def reference_points(
 
 
 def most_square_grid(num_cells: int) -> tuple[int, int]:
-    """Rows and columns of the most square grid of ``num_cells`` cells, no more rows than columns."""
+    """Return (rows, columns) of the most square grid of ``num_cells`` cells, with rows <= columns."""
     rows = max(r for r in range(1, math.isqrt(num_cells) + 1) if num_cells % r == 0)
     return rows, num_cells // rows
 
@@ -141,12 +141,12 @@ def most_square_grid(num_cells: int) -> tuple[int, int]:
 def grid_regions(
     grids: Iterable[tuple[int, int]], dtype: torch.dtype = torch.float64, device: torch.device | None = None
 ) -> tuple[Tensor, Tensor]:
-    """Centres and half sizes of the cells of several grids (rows, columns), one after another, row by row.
+    """Return the centres and half sizes of the cells of several grids, concatenated, row by row.
 
     Args:
         grids (Iterable[tuple[int, int]]): Rows and columns of each grid.
-        dtype (torch.dtype): Of both.
-        device (torch.device, optional): On which they are made.
+        dtype (torch.dtype): Dtype of both tensors.
+        device (torch.device, optional): Device of both tensors.
 
     Returns:
         tuple[Tensor[N, 2], Tensor[N, 2]]: (x, y) in 0..1 of the map.

@@ -5,14 +5,14 @@ from torch import Tensor
 
 
 def adaptive_avg_pool(x: Tensor, size: tuple[int, int]) -> Tensor:
-    """``F.adaptive_avg_pool2d`` as two small matrix products, whose backward is deterministic on CUDA.
+    """Compute ``F.adaptive_avg_pool2d`` as two small matrix products, whose backward is deterministic on CUDA.
 
     Args:
         x (Tensor[..., H, W]): Maps.
-        size (tuple[int, int]): Wanted (H', W').
+        size (tuple[int, int]): Output size (H', W').
 
     Returns:
-        Tensor[..., H', W']: x itself where it has that size.
+        Tensor[..., H', W']: x itself if it already has this size.
     """
     if tuple(x.shape[-2:]) == tuple(size):
         return x
@@ -22,7 +22,7 @@ def adaptive_avg_pool(x: Tensor, size: tuple[int, int]) -> Tensor:
 
 
 def _windows(old: int, new: int, like: Tensor) -> Tensor:
-    """Averaging matrix (new, old) of one axis: row i covers [floor(i old/new), ceil((i+1) old/new))."""
+    """Return the averaging matrix (new, old) of one axis: row i covers [floor(i old/new), ceil((i+1) old/new))."""
     cell = torch.arange(old, device=like.device)
     i = torch.arange(new, device=like.device)[:, None]
     start, end = i * old // new, -((-(i + 1) * old) // new)

@@ -9,22 +9,24 @@ from .tracing import is_traced
 
 
 def temporal_shift(x: Tensor, time: int, part: int) -> Tensor:
-    """The first 1/part of the channels come from the next frame, as many after them from the last; zeros at the ends.
+    """Shift the first 1/part of the channels from the next frame and the second 1/part from the previous frame.
+
+    Channels without a source frame, at the ends of a clip, are zero.
 
     Args:
         x (Tensor[B * T, C, H, W]): Maps.
-        time (int): Frames T of a clip.
-        part (int): Part of the channels that is shifted in each direction, as its inverse.
+        time (int): Clip length T.
+        part (int): Inverse of the fraction of the channels that is shifted in each direction.
 
     Returns:
-        Tensor[B * T, C, H, W]: In the memory layout of x; each value has been copied once.
+        Tensor[B * T, C, H, W]: In the memory layout of x; each value is copied once.
     """
     fold = x.shape[1] // part
     return _shift_slices(x, time, fold) if is_traced() else _Shift.apply(x, time, fold)
 
 
 def _shift_slices(x: Tensor, time: int, fold: int) -> Tensor:
-    """The same for compilers, which make one pass of it; a batch axis that is split hangs those with symbolic sizes."""
+    """Shift with operations that compilers fuse. Splitting the batch axis would hang compilers with symbolic sizes."""
     frame = (torch.arange(x.shape[0], device=x.device) % time)[:, None, None, None]
     from_next = F.pad(x[1:, :fold], (0, 0, 0, 0, 0, 0, 0, 1)).masked_fill(frame == time - 1, 0)
     from_last = F.pad(x[:-1, fold : 2 * fold], (0, 0, 0, 0, 0, 0, 1, 0)).masked_fill(frame == 0, 0)

@@ -23,10 +23,13 @@ def check(tmp_path, text, kind='VideoDataset', unlabelled=False, **options):
         ('', 'list.txt names no videos; set train_dataloader.dataset.dataset.ann_file'),
         ('a.webm 0\nb.webm 2\nc.webm 3\n', 'list.txt, line 3: ' + LABEL.format(3)),
         ('a.webm 0\nc.webm -1\n', 'line 2: ' + LABEL.format(-1)),
-        ('a.webm 0\nb.webm\n', "line 2, 'b.webm', lacks something: it should be .name label.$"),
-        ('a.webm 0\n\nb.webm 1\n', 'line 2 is blank; take it out'),
-        ('a.webm 0\nmy b.webm 1\n', "line 2, 'my b.webm 1', should be .name label.*spaces need another delimiter"),
-        ('a.webm cat\n', 'line 1, .* all but the first whole numbers'),
+        ('a.webm 0\nb.webm\n', "line 2 is 'b.webm', which has too few fields; write .name label.$"),
+        ('a.webm 0\n\nb.webm 1\n', 'line 2 is blank; remove it'),
+        (
+            'a.webm 0\nmy b.webm 1\n',
+            "line 2 is 'my b.webm 1', but should be .name label.*spaces, or set another delimiter",
+        ),
+        ('a.webm cat\n', 'line 1 is .* with integers after the name'),
     ],
 )
 def test_a_wrong_line_is_said(tmp_path, text, fault):
@@ -37,7 +40,7 @@ def test_a_wrong_line_is_said(tmp_path, text, fault):
 @pytest.mark.parametrize('name', ['../a.webm', 'b/../../a.webm', '/etc/a.webm', 'C:\\a.webm', '..\\a.webm', '..'])
 @pytest.mark.parametrize('kind, rest', [('VideoDataset', '1'), ('RawframeDataset', '8 1')])
 def test_no_name_leads_out_of_the_data_folder(tmp_path, name, kind, rest):
-    with pytest.raises(ValueError, match='line 2: .* leads out of the data folder'):
+    with pytest.raises(ValueError, match='line 2: .* is outside the data folder'):
         check(tmp_path, f'a..b/c...webm {rest}\n{name} {rest}\n', kind)
 
 
@@ -49,7 +52,7 @@ def test_without_a_data_folder_paths_may_be_absolute(tmp_path, monkeypatch, kind
     for prefix in ({}, dict(data_prefix={key: ''}), dict(data_root='', data_prefix={key: ''}), dict(data_root=None)):
         check_lists(dict(type=kind, ann_file='list.txt', **prefix), 'train_dataloader.dataset', 3)
     for prefix in (dict(data_prefix={key: 'videos'}), dict(data_root=str(tmp_path)), dict(data_prefix={key: '/video'})):
-        with pytest.raises(ValueError, match=f"line 1: '/videos/a.webm' leads out .*or use absolute .*{key}="):
+        with pytest.raises(ValueError, match=f"line 1: '/videos/a.webm' is outside .*or absolute .*{key}="):
             check_lists(dict(type=kind, ann_file='list.txt', **prefix), 'train_dataloader.dataset', 3)
 
 
@@ -57,7 +60,7 @@ def test_an_absolute_path_may_lead_into_the_data_folder(tmp_path):
     check(tmp_path, f'{tmp_path}/videos/a.webm 0\n')
     check(tmp_path, f'{tmp_path}/videos/a.webm 0\n', data_prefix=dict(video='videos'))
     for name in (f'{tmp_path}/videos/../a.webm', f'{tmp_path}/videos2/a.webm', str(tmp_path / 'videos')):
-        with pytest.raises(ValueError, match='leads out of the data folder'):
+        with pytest.raises(ValueError, match='is outside the data folder'):
             check(tmp_path, f'{name} 0\n', data_prefix=dict(video='videos'))
 
 
@@ -65,10 +68,10 @@ def test_an_absolute_path_may_lead_into_the_data_folder(tmp_path):
     'text, fault, options',
     [
         ('a 12 3\n', 'has label 3', {}),
-        ('a 12\n', "'a 12', lacks something: it should be .folder frames label.", {}),
-        ('a 0 1\n', 'a. has 0 frames; take it out', {}),
+        ('a 12\n', "is 'a 12', which has too few fields; write .folder frames label.", {}),
+        ('a 0 1\n', 'a. has 0 frames; remove it', {}),
         ('a b 12 1\n', 'should be .folder frames label', {}),
-        ('a 12 1\n', 'lacks something: it should be .folder offset frames label', dict(with_offset=True)),
+        ('a 12 1\n', 'has too few fields; write .folder offset frames label', dict(with_offset=True)),
     ],
 )
 def test_a_wrong_line_of_folders_is_said(tmp_path, text, fault, options):
@@ -83,7 +86,7 @@ def test_what_mmaction2_reads_passes(tmp_path):
     check(tmp_path, 'a 12 0\nb 13 2\n', 'RawframeDataset')
     check(tmp_path, 'a 4 12 0\n', 'mmaction.RawframeDataset', with_offset=True)
     check(tmp_path, 'a.webm\nb.webm\n', unlabelled=True)
-    with pytest.raises(ValueError, match='line 2, .b.webm., lacks something'):
+    with pytest.raises(ValueError, match='line 2 is .b.webm., which has too few fields'):
         check(tmp_path, 'a.webm 0\nb.webm\n', unlabelled=True)
 
 

@@ -179,7 +179,7 @@ def test_objects_that_only_a_dataset_has_are_not_looked_for(clip):
 def test_boxes_of_an_array_are_a_clear_error(clip, tmp_path):
     (tmp_path / 'boxes.json').write_text('{}')
     load = LoadBoxes(ann_file=str(tmp_path / 'boxes.json'))
-    with pytest.raises(ValueError, match='boxes are found by the path of a video, but an array has none'):
+    with pytest.raises(ValueError, match='boxes are looked up by video path, but the sample is an array'):
         load(dict(img_shape=(8, 8), frame_inds=[0], start_index=0, clip_len=1, num_clips=1))
 
 

@@ -95,7 +95,7 @@ def test_files_of_the_same_name_in_two_folders_are_two_videos(tmp_path):
     apart = write_boxes(tmp_path / 'apart.json', 'a/3')
     shapes = [one.load()['data_samples'].objects.shape for one in file_inputs(config(), videos, apart)]
     assert shapes == [(1, 4, 1, 4), (1, 4, 0, 4)]
-    with pytest.raises(ValueError, match="has boxes of '3', which may be .*a/3 or .*b/3; name videos in it by"):
+    with pytest.raises(ValueError, match="has boxes of '3', which matches .*a/3 and .*b/3; add the folders"):
         file_inputs(config(), videos, write_boxes(tmp_path / 'alike.json', '3'))
 
 

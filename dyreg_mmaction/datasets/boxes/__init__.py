@@ -1,4 +1,4 @@
-"""Boxes of objects, of annotators or of a detector, that travel with a clip through the pipeline."""
+"""Object boxes, annotated or detected, that pass through the pipeline together with a clip."""
 
 from .load_boxes import LoadBoxes
 from .load_objects import LoadObjects

@@ -1,4 +1,4 @@
-"""Read files of boxes in Something-Else's form, one video at a time: as objects, a file takes tens of gigabytes."""
+"""Stream box files in the format of Something-Else video by video; loaded at once, a file takes tens of gigabytes."""
 
 import math
 import os
@@ -10,16 +10,16 @@ from typing import Any, BinaryIO, NamedTuple
 import ijson
 
 SIDES = ('x1', 'y1', 'x2', 'y2')
-DETECTOR = '_detector.json'  # what tools/data/extract_boxes.py writes beside the boxes
+DETECTOR = '_detector.json'  # written by tools/data/extract_boxes.py to the folder of the boxes
 
 
 class Frame(NamedTuple):
     """An annotated frame.
 
     Attributes:
-        number (int): Counted from 0.
-        boxes (list[list[float]]): (x1, y1, x2, y2) of each box, best first, in pixels.
-        size (tuple[float, float] | None): Width and height of the frame, where the file says it.
+        number (int): Frame number, counted from 0.
+        boxes (list[list[float]]): (x1, y1, x2, y2) of each box in pixels, sorted by decreasing score.
+        size (tuple[float, float] | None): Width and height of the frame, if the file provides them.
     """
 
     number: int
@@ -28,7 +28,7 @@ class Frame(NamedTuple):
 
 
 def list_files(paths: Sequence[Path]) -> list[Path]:
-    """The files of boxes among files and folders, in order.
+    """List the box files of files and folders, in order.
 
     Raises:
         FileNotFoundError: If one of the paths does not exist.
@@ -37,7 +37,7 @@ def list_files(paths: Sequence[Path]) -> list[Path]:
     for path in paths:
         if not path.exists():
             raise FileNotFoundError(
-                f'{path} does not exist; boxes are Something-Else annotations, or come from tools/data/extract_boxes.py'
+                f'{path} does not exist; download the Something-Else annotations, or run tools/data/extract_boxes.py'
             )
         if path.is_dir():
             names = (entry.name for entry in os.scandir(path) if entry.name.endswith('.json'))
@@ -48,13 +48,14 @@ def list_files(paths: Sequence[Path]) -> list[Path]:
 
 
 def read_videos(file: Path) -> Iterator[tuple[str, list[Frame]]]:
-    """Yield each video of a file with its annotated frames, in order of time.
+    """Yield each video of a file with its annotated frames in temporal order.
 
-    ``{video: [{"name": "<video>/0001.jpg", "labels": [{"box2d": {"x1": , "y1": , "x2": , "y2": }, "score": }]}]}``,
-    frames counted from 1, in pixels; ``score`` and the frame's ``width`` and ``height`` may be missing.
+    The format is
+    ``{video: [{"name": "<video>/0001.jpg", "labels": [{"box2d": {"x1": , "y1": , "x2": , "y2": }, "score": }]}]}``.
+    Frames are counted from 1 and boxes are in pixels. ``score`` and the frame's ``width`` and ``height`` are optional.
 
     Raises:
-        ValueError: If the file is not of this form.
+        ValueError: If the file does not have this format.
     """
     video = None
     try:
@@ -64,7 +65,7 @@ def read_videos(file: Path) -> Iterator[tuple[str, list[Frame]]]:
     except (ijson.JSONError, ValueError, KeyError, TypeError, AttributeError) as error:
         reason = f'{type(error).__name__}: {error}'.partition('\n')[0]  # the next lines quote the file
         after = '' if video is None else f', at or after video {video!r}'
-        raise ValueError(f'{file} does not hold boxes in the form of Something-Else{after} ({reason})') from error
+        raise ValueError(f'{file} does not have the format of Something-Else{after} ({reason})') from error
 
 
 def _parse_frame(item: dict[str, Any]) -> Frame:
@@ -73,16 +74,16 @@ def _parse_frame(item: dict[str, Any]) -> Frame:
         labels = sorted(labels, key=lambda label: -label.get('score', 1))
     boxes = [[float(label['box2d'][side]) for side in SIDES] for label in labels]
     if not all(math.isfinite(side) for box in boxes for side in box):
-        raise ValueError(f'box of {item["name"]!r} that is not finite')
+        raise ValueError(f'a box of {item["name"]!r} is not finite')
     size = (float(item['width']), float(item['height'])) if 'width' in item else None
     return Frame(int(item['name'].rpartition('/')[2].partition('.')[0]) - 1, boxes, size)
 
 
 def _stream_items(content: BinaryIO) -> Iterator[tuple[str, Any]]:
-    """The items of a JSON object, one in memory at a time."""
+    """Yield the items of a JSON object, with one item in memory at a time."""
     head = content.read(1024)
     start = len(BOM_UTF8) if head.startswith(BOM_UTF8) else 0
     if not (text := head[start:].lstrip()).startswith(b'{'):
-        raise ValueError(f'it begins with {text[:20].decode(errors="replace")!r}, not with an object')
+        raise ValueError(f'it starts with {text[:20].decode(errors="replace")!r}, not with an object')
     content.seek(start)
     return ijson.kvitems(content, '', use_float=True)

@@ -1,4 +1,4 @@
-"""Boxes of the objects of a clip, as (x1, y1, x2, y2) in 0..1 of the frame, put beside its frames."""
+"""Loading of the object boxes of a clip, as (x1, y1, x2, y2) in 0..1 of the frame."""
 
 import warnings
 from collections.abc import Sequence
@@ -16,36 +16,36 @@ WHOLE_FRAME = (0.0, 0.0, 1.0, 1.0)
 
 @TRANSFORMS.register_module()
 class LoadBoxes(BaseTransform):
-    """Add the boxes of the sampled frames, node by node: ``boxes`` (clips, T, N, 4).
+    """Add the boxes of the sampled frames, one per node: ``boxes`` (clips, T, N, 4).
 
-    It stands after decoding and before anything that moves pixels. Without a file the dataset's own ``gt_bboxes``
-    ``(T, D, 4)``, in pixels, are taken, in their order. With one:
+    Place it after decoding and before any transform that moves pixels. Without ``ann_file`` the dataset's ``gt_bboxes``
+    ``(T, D, 4)``, in pixels, are used in their order. With ``ann_file``:
 
-    - of each annotated frame the N boxes of highest score are kept, or the first N where there are no scores;
-    - each keeps the node that it had in the annotated frame before, by the Hungarian algorithm on the overlap (IoU); a
-      box that overlaps none takes the node of an object that was near it in the frame before and is not found now, else
-      a free node, else that of the nearest object that is not found now (:func:`match_boxes`);
-    - a node whose object is not found keeps its last box, and before its first box has that one;
-    - a frame that is not annotated has the boxes of the nearest annotated one;
-    - a node that never has a box sees the whole frame, as do all nodes of a video without boxes.
+    - The N boxes with the highest scores of each annotated frame are kept, or the first N if the file has no scores.
+    - Boxes are matched to the nodes of the previous annotated frame by the Hungarian algorithm on the overlap (IoU). A
+      box without overlap gets the node of a nearby object of the previous frame that has no box in this frame, else a
+      free node, else the node of the nearest object that has no box in this frame (:func:`match_boxes`).
+    - A node without a box in a frame keeps its last box; before its first box, it has its first box.
+    - A frame without annotation has the boxes of the nearest annotated frame.
+    - A node that never has a box covers the whole frame, as do all nodes of a video without boxes.
 
     Args:
-        num_boxes (int): Number of boxes N, that is ``num_nodes`` of the plugins.
-        ann_file (str | Sequence[str], optional): JSON in Something-Else's form (MiniSomething's too), or the list of
-            its parts, or a folder with such a file a video, as tools/data/extract_boxes.py writes it.
-        ann_height (int, optional): Height in pixels of the frames that were annotated, where neither the file says it
-            nor the video has it.
+        num_boxes (int): Number of boxes N; equal to ``num_nodes`` of the plugins.
+        ann_file (str | Sequence[str], optional): JSON file in the format of Something-Else (also MiniSomething's), a
+            list of such files, or a folder with one such file per video, as written by tools/data/extract_boxes.py.
+        ann_height (int, optional): Height in pixels of the annotated frames. Required if the file does not provide it
+            and the videos were resized.
 
     Raises:
-        FileNotFoundError: If there is no such file or folder.
-        ValueError: If ``num_boxes`` is not positive, the sample has no boxes, or they reach out of its frames.
+        FileNotFoundError: If the file or folder does not exist.
+        ValueError: If ``num_boxes`` is not positive, the sample has no boxes, or boxes exceed the frame.
     """
 
     def __init__(
         self, num_boxes: int = 9, ann_file: str | Sequence[str] | None = None, ann_height: int | None = None
     ) -> None:
         if num_boxes < 1:
-            raise ValueError(f'num_boxes={num_boxes} must be at least 1')
+            raise ValueError(f'num_boxes is {num_boxes}, but must be at least 1; set it to num_nodes of the plugins')
         self.num_boxes = num_boxes
         self.ann_height = ann_height
         self.table = BoxTable(ann_file, num_boxes) if ann_file is not None else None
@@ -59,7 +59,7 @@ class LoadBoxes(BaseTransform):
         elif 'gt_bboxes' in results:
             boxes = self._from_dataset(results)
         else:
-            raise ValueError('the dataset gives no gt_bboxes; name a file of boxes with ann_file of LoadBoxes')
+            raise ValueError('the dataset provides no gt_bboxes; set ann_file of LoadBoxes to a box file')
         num_frames = frames_per_clip(results)
         results['boxes'] = boxes.reshape(-1, num_frames, *boxes.shape[1:])
         return results

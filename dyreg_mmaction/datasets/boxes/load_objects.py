@@ -1,4 +1,4 @@
-"""The objects of a clip as annotated, to measure regions by: nothing is filled in."""
+"""Loading of annotated objects for evaluation; missing boxes are not filled in."""
 
 from collections.abc import Sequence
 
@@ -13,24 +13,24 @@ from .table import BoxTable
 
 @TRANSFORMS.register_module()
 class LoadObjects(BaseTransform):
-    """Add the annotated boxes of the sampled frames, object by object: ``objects`` (clips, T, K, 4), x1, y1, x2, y2.
+    """Add the annotated boxes of the sampled frames per object: ``objects`` (clips, T, K, 4) as (x1, y1, x2, y2).
 
-    They are in 0..1 of the frame, and nan where a frame is not annotated or an object is not in it; K is the number of
-    objects of the video, 0 without annotation. It stands after decoding, with :class:`.WithBoxes` around what moves
-    pixels, and ``algorithm_keys=('objects', 'acting')`` in PackActionInputs. Without a file the dataset's own
-    ``gt_bboxes`` (T, K, 4), in pixels, are taken. Boxes of a file are followed from frame to frame as in
-    :class:`.LoadBoxes`; those of the first frame come first, in their order. ``acting`` (K,), where the dataset gives
-    it, says which objects the class is about.
+    Boxes are in 0..1 of the frame, and nan if the frame is not annotated or the object is not visible in it. K is the
+    number of objects of the video, 0 without annotation. Place it after decoding, put transforms that move pixels into
+    :class:`.WithBoxes`, and set ``algorithm_keys=('objects', 'acting')`` of PackActionInputs. Without ``ann_file`` the
+    dataset's ``gt_bboxes`` (T, K, 4), in pixels, are used. Boxes of a file are tracked over frames as in
+    :class:`.LoadBoxes`; objects are sorted by their first frame, then by their order in it. ``acting`` (K,), if the
+    dataset provides it, marks the acting objects of the class.
 
     Args:
-        ann_file (str | Sequence[str], optional): JSON in Something-Else's form (MiniSomething's too), or the list of
-            its parts, or a folder with such a file a video.
-        ann_height (int, optional): Height in pixels of the frames that were annotated, where neither the file says it
-            nor the video has it.
+        ann_file (str | Sequence[str], optional): JSON file in the format of Something-Else (also MiniSomething's), a
+            list of such files, or a folder with one such file per video.
+        ann_height (int, optional): Height in pixels of the annotated frames. Required if the file does not provide it
+            and the videos were resized.
 
     Raises:
-        FileNotFoundError: If there is no such file or folder.
-        ValueError: If neither file nor dataset gives boxes, or they reach out of the frames.
+        FileNotFoundError: If the file or folder does not exist.
+        ValueError: If neither the file nor the dataset provides boxes, or boxes exceed the frame.
     """
 
     def __init__(self, ann_file: str | Sequence[str] | None = None, ann_height: int | None = None) -> None:
@@ -38,7 +38,7 @@ class LoadObjects(BaseTransform):
         self.table = BoxTable(ann_file) if ann_file is not None else None
 
     def transform(self, results: dict) -> dict:
-        """Add ``objects``; make ``acting`` as long."""
+        """Add ``objects`` and pad or cut ``acting`` to the same number of objects."""
         num_frames = frames_per_clip(results)
         if self.table is not None:
             boxes = self._from_file(self.table, results)  # (clips * T, K, 4)
@@ -46,7 +46,7 @@ class LoadObjects(BaseTransform):
             height, width = results['img_shape']
             boxes = results['gt_bboxes'] / np.array([width, height, width, height])
         else:
-            raise ValueError('the dataset gives no gt_bboxes; name a file of boxes with ann_file of LoadObjects')
+            raise ValueError('the dataset provides no gt_bboxes; set ann_file of LoadObjects to a box file')
         clips = len(boxes) // num_frames
         results['objects'] = boxes.reshape(clips, num_frames, *boxes.shape[1:]).astype(np.float32)
         if 'acting' in results:

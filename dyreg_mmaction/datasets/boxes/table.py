@@ -1,4 +1,4 @@
-"""Boxes of many videos, read and followed once and kept in files that all processes map into memory and share."""
+"""Boxes of many videos, read and tracked once, stored in files that all processes map into shared memory."""
 
 import hashlib
 import os
@@ -20,11 +20,11 @@ from mmengine.logging import print_log
 from .files import Frame, list_files, read_videos
 from .tracks import match_boxes
 
-VERSION = 1  # of the layout below and of the matching: another one makes new files
-BATCH = 256  # videos that are followed side by side
-LARGE = 100 << 20  # bytes of JSON that take so long that a word is said
-OUTSIDE = 2  # pixels that a box may reach beyond the frame before its scale is doubted
-# of many videos some box comes near to the lower edge: none does where the frames were annotated in a smaller size
+VERSION = 1  # of the file layout and of the matching; a change rebuilds the files
+BATCH = 256  # number of videos that are tracked at once
+LARGE = 100 << 20  # bytes of JSON above which progress is logged
+OUTSIDE = 2  # pixels by which a box may exceed the frame before its scale is considered wrong
+# Among many videos, some box comes close to the lower edge, unless the frames were annotated at a smaller size
 MANY, LOW, LOW_IN_FEW = 8, 0.8, 0.6
 
 VIDEO = np.dtype([('frame', 'i8'), ('num_frames', 'i4'), ('box', 'i8'), ('num_nodes', 'i4'), ('reach', 'f4', 2)])
@@ -32,13 +32,13 @@ COLUMNS = dict(numbers=('i4', ()), boxes=('f4', (4,)), seen=('?', ()))
 
 
 class Tracks(NamedTuple):
-    """What is known of a video.
+    """The tracked boxes of a video.
 
     Attributes:
         numbers (np.ndarray): Numbers (F,) of its annotated frames, counted from 0, in order.
-        boxes (np.ndarray): Box (F, N, 4) of each node, x1, y1, x2, y2 in 0..1 of the frame: as :func:`.match_boxes`
-            follows them, nan for a node that never has one.
-        seen (np.ndarray): Whether it was found (F, N) in that frame.
+        boxes (np.ndarray): Box (F, N, 4) of each node as (x1, y1, x2, y2) in 0..1 of the frame, tracked by
+            :func:`.match_boxes`; nan for a node that never has a box.
+        seen (np.ndarray): Whether the node has a box in the frame, (F, N).
     """
 
     numbers: np.ndarray
@@ -47,25 +47,24 @@ class Tracks(NamedTuple):
 
 
 class BoxTable:
-    """The boxes of each video, followed from frame to frame, of files in Something-Else's form (:func:`.read_videos`).
+    """Tracked boxes of each video, from files in the format of Something-Else (:func:`.read_videos`).
 
-    A video has the boxes of the longest name that its path without extension ends in: those of ``a/3`` if there are
-    some, else those of ``3``.
+    A video is looked up by the longest matching suffix of its path without extension: ``a/3`` if the files contain it,
+    else ``3``.
 
-    What is read and followed is kept in a folder ``.dyreg_boxes`` beside the source, or where nothing can be written
-    there in ``$XDG_CACHE_HOME/dyreg_mmaction`` (``~/.cache``), or in the folder of temporary files; it is made by one
-    process while others wait, appears when it is complete, and is made anew when the source changes. All processes
-    share the memory that it takes.
+    The tracks are cached in a folder ``.dyreg_boxes`` next to the source. If that is not writable,
+    ``$XDG_CACHE_HOME/dyreg_mmaction`` (``~/.cache``) or the folder for temporary files is used. One process builds the
+    cache while the others wait. It is written atomically and rebuilt when the source changes. All processes share its
+    memory.
 
     Args:
-        paths (str | Sequence[str]): The file or files, and folders of files. Of a video that is in several files, the
-            last counts.
-        num_boxes (int, optional): Number of nodes N: of each frame the boxes of highest score are followed. By default
-            all boxes are, and a video has as many nodes as objects are told apart, in the order in which they appear.
+        paths (str | Sequence[str]): Files, or folders of files. If several files contain a video, the last one is used.
+        num_boxes (int, optional): Number of nodes N; the boxes with the highest scores of each frame are tracked. None:
+            all boxes are tracked, and a video has one node per object, in order of appearance.
 
     Raises:
-        FileNotFoundError: If there is no such file or folder.
-        ValueError: If a file is not of this form.
+        FileNotFoundError: If a file or folder does not exist.
+        ValueError: If a file does not have this format.
     """
 
     def __init__(self, paths: str | Sequence[str], num_boxes: int | None = None) -> None:
@@ -73,18 +72,18 @@ class BoxTable:
         self.folder = _find_or_build(self.paths, num_boxes)
 
     def __contains__(self, video: Path | str) -> bool:
-        """Whether there are annotations of this video, be they empty; its extension does not matter."""
+        """Return whether the video is annotated, possibly without boxes. Its extension is ignored."""
         return self._find([video])[0] >= 0
 
     def missing(self, videos: Sequence[str]) -> list[str]:
-        """Those of these videos that are not in the table."""
+        """Return the videos that are not in the table."""
         return [video for video, row in zip(videos, self._find(videos), strict=True) if row < 0]
 
     def check_unique(self, videos: Sequence[Path | str]) -> None:
-        """Check that no two of these videos would have the same boxes.
+        """Check that no two of these videos match the same entry.
 
         Raises:
-            ValueError: If two would, as only their folders or extensions differ.
+            ValueError: If two videos do, because only their folders or extensions differ.
         """
         first: dict[int, Path | str] = {}
         for video, row in zip(videos, self._find(videos).tolist(), strict=True):
@@ -92,30 +91,31 @@ class BoxTable:
             if row >= 0 and Path(other) != Path(video):
                 name = self._names[row].decode()
                 raise ValueError(
-                    f'{", ".join(map(str, self.paths))} has boxes of {name!r}, which may be {other} or {video}; name '
-                    'videos in it by their folders too (as in "folder/name"), or rename one'
+                    f'{", ".join(map(str, self.paths))} has boxes of {name!r}, which matches {other} and {video}; add '
+                    'the folders to the names in the file (as in "folder/name"), or rename one video'
                 )
 
     def __getstate__(self) -> dict:
-        return dict(paths=self.paths, folder=self.folder)  # arrays are mapped anew, not copied
+        return dict(paths=self.paths, folder=self.folder)  # arrays are mapped again, not copied
 
     def read(self, video: Path, size: tuple[float, float], sure: bool = False) -> Tracks:
-        """The tracks of a video.
+        """Return the tracks of a video.
 
         Args:
             video (Path): Its file or folder of frames.
-            size (tuple[float, float]): Height and width of the annotated frames, where the file does not say it.
-            sure (bool): Whether this height is known and not only that of the video.
+            size (tuple[float, float]): Height and width of the annotated frames, used if the file does not provide
+                them.
+            sure (bool): Whether this height was set by the user, not taken from the video.
 
         Raises:
-            ValueError: If the video is not in the file (where nothing was found, it is there with an empty list), or
-                its boxes do not fit into frames of this size.
+            ValueError: If the video is not in the file (a video without objects has an empty list there), or its boxes
+                do not fit into frames of this size.
         """
         row = self._find([video])[0]
         if row < 0:
             where = ', '.join(map(str, self.paths))
             raise ValueError(
-                f'{where} has no boxes of video {video.stem!r}; run tools/data/extract_boxes.py for it, or leave it out'
+                f'{where} has no boxes of video {video.stem!r}; run tools/data/extract_boxes.py, or remove the video'
             )
         entry = self._videos[row]
         frames = slice(entry['frame'], entry['frame'] + entry['num_frames'])
@@ -128,30 +128,31 @@ class BoxTable:
         return Tracks(self._columns['numbers'][frames], boxes, seen)
 
     def doubt_height(self, height: float) -> str | None:
-        """What speaks against frames of this height, in pixels, where the source does not say how large they are."""
+        """Return why this frame height, in pixels, is implausible, or None. Only for sources without frame sizes."""
         if not 0 < self._lowest < (LOW if self._has_many else LOW_IN_FEW) * height:
             return None
         return (
-            f'no box of {", ".join(map(str, self.paths))} reaches below y = {self._lowest}, but frames are taken to be '
-            f'{height:g} pixels high; set ann_height to the height of the annotated frames, by the boxes {self._lowest}'
+            f'no box of {", ".join(map(str, self.paths))} extends below y = {self._lowest}, but frames are assumed to '
+            f'be {height:g} pixels high; set ann_height to the height of the annotated frames (the boxes suggest '
+            f'{self._lowest})'
         )
 
     def _check_scale(self, video: str, reach: np.ndarray, size: tuple[float, float], sure: bool) -> None:
         height, width = size
         if (reach > np.array([width, height]) + OUTSIDE).any():
             raise ValueError(
-                f'boxes of video {video!r} reach to x = {reach[0]:g}, y = {reach[1]:g}, in frames taken to be '
-                f'{width:g} x {height:g}; set ann_height to the height of the annotated frames, by the boxes of all '
-                f'videos {self._lowest}'
+                f'boxes of video {video!r} extend to x = {reach[0]:g}, y = {reach[1]:g}, but frames are assumed to be '
+                f'{width:g} x {height:g}; set ann_height to the height of the annotated frames (the boxes of all '
+                f'videos suggest {self._lowest})'
             )
         if not sure and (doubt := self.doubt_height(height)):
-            doubt += f' (or to {height:g}, if this is right)'
+            doubt += f', or to {height:g} if that is correct'
             if self._has_many:
                 raise ValueError(doubt)
             warnings.warn(doubt, stacklevel=3)
 
     def _find(self, videos: Sequence[Path | str]) -> np.ndarray:
-        """The row of each video, -1 where there is none."""
+        """Return the row of each video, -1 if it has none."""
         rows = np.full(len(videos), -1)
         if not len(self._names):
             return rows
@@ -181,17 +182,17 @@ class BoxTable:
 
     @cached_property
     def _has_many(self) -> bool:
-        """Whether the boxes of many videos are in pixels of frames of unknown size."""
+        """Whether many videos have boxes in pixels of frames of unknown size."""
         return int((self._videos['reach'][:, 1] > 0).sum()) >= MANY
 
     @cached_property
     def _lowest(self) -> int:
-        """How far down their boxes reach, in pixels."""
+        """Largest y of their boxes, in pixels."""
         return int(np.ceil(np.nanmax(self._videos['reach'][:, 1], initial=0)))
 
 
 def _find_or_build(paths: list[Path], num_boxes: int | None) -> Path:
-    """The folder of the table, made if need be."""
+    """Return the folder of the table; build it if it does not exist."""
     files = list_files(paths)
     sources = hashlib.blake2b('/'.join(path.name for path in paths).encode(), digest_size=4).hexdigest()
     stem, key = f'{paths[0].stem}-{sources}-{num_boxes or "all"}', _fingerprint(files, num_boxes)
@@ -206,18 +207,18 @@ def _find_or_build(paths: list[Path], num_boxes: int | None) -> Path:
     with ExitStack() as stack:
         try:
             stack.enter_context(FileLock(writable / f'{stem}.lock'))
-        except (OSError, NotImplementedError) as error:  # a file system without locks: several processes may build it
+        except (OSError, NotImplementedError) as error:  # file system without locks: several processes may build it
             warnings.warn(f'{writable} cannot be locked: {error}', stacklevel=2)
         if not folder.is_dir():
             _build(files, num_boxes, folder)
             for old in writable.glob(f'{stem}-*'):
                 if old != folder:
-                    shutil.rmtree(old, ignore_errors=True)  # who has mapped it keeps it
+                    shutil.rmtree(old, ignore_errors=True)  # processes that have mapped it keep their mapping
     return folder
 
 
 def _caches() -> list[Path]:
-    """Where tables go that cannot be beside their source."""
+    """Return the fallback folders for tables whose source folder is not writable."""
     home = Path(os.environ.get('XDG_CACHE_HOME') or Path.home() / '.cache')
     return [home / 'dyreg_mmaction', Path(tempfile.gettempdir()) / f'dyreg_mmaction-{os.getuid()}']
 
@@ -232,12 +233,12 @@ def _is_writable(place: Path) -> bool:
 
 
 def _is_trusted(place: Path) -> bool:
-    """Whether it is this user's or of who owns the folder around it, not a stranger's in a folder open to all."""
+    """Return whether the folder belongs to this user or to the owner of its parent, as world-writable folders exist."""
     return place.stat().st_uid in (os.getuid(), place.parent.stat().st_uid)
 
 
 def _fingerprint(files: list[Path], num_boxes: int | None) -> str:
-    """Changes with the names, sizes, times and, as far as can be read in no time, contents of the files."""
+    """Hash the names, sizes, modification times and samples of the contents of the files."""
     digest = hashlib.blake2b(f'{VERSION} {num_boxes}'.encode(), digest_size=8)
     for file in files:
         status = file.stat()
@@ -251,7 +252,7 @@ def _fingerprint(files: list[Path], num_boxes: int | None) -> str:
 
 
 def _build(files: list[Path], num_boxes: int | None, folder: Path) -> None:
-    """Write the table's files to a folder beside, which gets its name when they are complete."""
+    """Write the table to a temporary folder, which is renamed when it is complete."""
     size, start = sum(file.stat().st_size for file in files), time.monotonic()
     say = (lambda text: print_log(f'{text} ({time.monotonic() - start:.0f} s)', 'current')) if size > LARGE else str
     say(f'reading {size / 1e9:.1f} GB of boxes, once for all runs, into {folder}')
@@ -271,7 +272,7 @@ def _build(files: list[Path], num_boxes: int | None, folder: Path) -> None:
         try:
             unfinished.rename(folder)
         except OSError:
-            if not folder.is_dir():  # else that of a process that was faster
+            if not folder.is_dir():  # else another process was faster
                 raise
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
@@ -286,44 +287,44 @@ def _batches(videos: Iterator[tuple[str, list[Frame]]]) -> Iterator[list[tuple[s
 def _append(
     batch: list[tuple[str, list[Frame]]], num_boxes: int | None, numbers: BinaryIO, boxes: BinaryIO, seen: BinaryIO
 ) -> dict[str, np.ndarray]:
-    """Follow the boxes of some videos and append them to the files; the videos' rows."""
+    """Track the boxes of some videos, append them to the files, and return the videos' rows."""
     lengths = np.array([len(frames) for _, frames in batch])
     most = np.array([max((len(frame.boxes[:num_boxes]) for frame in frames), default=0) for _, frames in batch])
     scales, reaches = zip(*(_scales(name, frames) for name, frames in batch), strict=True)
     found, scale = np.full((lengths.sum(), most.max(), 4), np.nan), np.concatenate(scales)[:, None]  # (F,K,4), (F,1,4)
     for row, frame in zip(found, (frame for _, frames in batch for frame in frames), strict=True):
         row[: len(frame.boxes[:num_boxes])] = frame.boxes[:num_boxes] or np.empty((0, 4))
-    # told apart without end, an object need not take the place of one that has left
+    # with enough nodes, a new object never takes the node of one that has left
     num_nodes = np.full_like(most, num_boxes) if num_boxes else 2 * most
     tracks, taken = match_boxes(found / scale, lengths, num_nodes)
     tracks *= np.where(np.isnan(np.repeat(np.array(reaches)[:, :1], lengths, axis=0))[..., None], 1, scale)
     rows, first = {}, 0
     for (name, frames), nodes, reach in zip(batch, num_nodes, reaches, strict=True):
-        part = slice(first, first := first + len(frames))
-        order = np.arange(nodes) if num_boxes else _order_of_appearance(taken[part])
+        rows_of = slice(first, first := first + len(frames))
+        order = np.arange(nodes) if num_boxes else _order_of_appearance(taken[rows_of])
         row = np.zeros((), dtype=VIDEO)
         row['frame'], row['num_frames'] = numbers.tell() // 4, len(frames)
         row['box'], row['num_nodes'], row['reach'] = seen.tell(), len(order), reach
         numbers.write(np.array([frame.number for frame in frames], dtype='i4').tobytes())
-        boxes.write(tracks[part, order].astype('f4').tobytes())
-        seen.write((taken[part, order] >= 0).tobytes())
+        boxes.write(tracks[rows_of, order].astype('f4').tobytes())
+        seen.write((taken[rows_of, order] >= 0).tobytes())
         rows[name] = row
     return rows
 
 
 def _scales(name: str, frames: list[Frame]) -> tuple[np.ndarray, tuple[float, float]]:
-    """Width and height, twice, of each frame (F, 4), or else how far boxes reach, and that reach, nan if not needed."""
+    """Return the scale (F, 4) of the boxes, (W, H, W, H) or the largest x and y, and the latter, nan if sizes exist."""
     sizes = [frame.size for frame in frames if frame.boxes]
     if None not in sizes:
         return np.array([(frame.size or (1, 1)) * 2 for frame in frames]).reshape(-1, 4), (np.nan, np.nan)
     if any(sizes):
-        raise ValueError(f'of video {name!r} some frames have width and height, others not')
+        raise ValueError(f'some frames of video {name!r} have width and height, others have not')
     reach = np.array([box[2:] for frame in frames for box in frame.boxes]).max(0).clip(min=1)
     return np.tile(reach, (len(frames), 2)), tuple(reach)
 
 
 def _order_of_appearance(taken: np.ndarray) -> np.ndarray:
-    """The nodes that ever have a box: by the frame in which they have the first, then by its place there."""
+    """Return the nodes that have boxes, sorted by the frame of their first box, then by its index there."""
     seen = taken >= 0
     nodes = np.flatnonzero(seen.any(0))
     if not len(nodes):

@@ -1,4 +1,4 @@
-"""Boxes that move with the pixels through a pipeline."""
+"""Transforms that move boxes together with the pixels."""
 
 from collections.abc import Sequence
 
@@ -14,16 +14,16 @@ from ..something.tsm_crop import TSMCrop
 
 @TRANSFORMS.register_module()
 class WithBoxes(BaseTransform):
-    """Transforms of frames, and their boxes moved just as the pixels are.
+    """Apply transforms to the frames and move the boxes in the same way.
 
-    MMAction2's transforms know boxes too, but shrink those at the edge of a crop by a pixel, and ThreeCrop and TenCrop
-    do not move them. Boxes are not clipped: what leaves the frame in a crop is known to have left it.
+    MMAction2's transforms also move boxes, but they shrink boxes at the edge of a crop by a pixel, and ThreeCrop and
+    TenCrop do not move them. Boxes are not clipped, so boxes outside the crop remain known as outside.
 
     Args:
-        transforms (Sequence[dict]): ``Resize``, crops, ``Flip`` and what leaves pixels where they are.
+        transforms (Sequence[dict]): ``Resize``, crops, ``Flip`` and transforms that do not move pixels.
 
     Raises:
-        ValueError: If it is not known how one of the transforms moves pixels.
+        ValueError: If a transform moves pixels in an unknown way.
     """
 
     def __init__(self, transforms: Sequence[dict]) -> None:
@@ -68,7 +68,7 @@ def _flip(boxes: np.ndarray, size: tuple[int, int], results: dict) -> np.ndarray
 
 
 def _cut(boxes: np.ndarray, size: tuple[int, int], crop: np.ndarray) -> np.ndarray:
-    """Boxes in the crop (left, top, right, bottom), in pixels of a frame of ``size`` = (H, W)."""
+    """Return boxes relative to the crop (left, top, right, bottom), in pixels of a frame of ``size`` = (H, W)."""
     left, top, right, bottom = crop
     pixels = boxes * np.array([size[1], size[0], size[1], size[0]])
     return (pixels - [left, top, left, top]) / [right - left, bottom - top, right - left, bottom - top]
@@ -81,7 +81,7 @@ def _mirror(boxes: np.ndarray, axes: tuple[int, int]) -> np.ndarray:
     return boxes
 
 
-# The crops of one clip are subclasses of RandomCrop; coordinates are parts of the frame, so that resizing keeps them
+# All crops that give one clip are subclasses of RandomCrop. Resizing does not change coordinates in 0..1 of the frame
 MOVES = {
     mm.RandomCrop: _crop,
     mm.ThreeCrop: _crops,
@@ -100,6 +100,6 @@ def _find_move(transform: BaseTransform):
         if isinstance(transform, kind):
             return move
     raise ValueError(
-        f'WithBoxes does not know how {type(transform).__name__} moves pixels; it knows '
-        f'{", ".join(kind.__name__ for kind in MOVES)} and the other crops'
+        f'WithBoxes does not support {type(transform).__name__}; use {", ".join(kind.__name__ for kind in MOVES)} or '
+        'another crop'
     )

@@ -1,4 +1,4 @@
-"""Something-Something: its official files made into MMAction2's lists, and the crops of its test."""
+"""Something-Something: conversion of its official files to MMAction2's lists, and TSM's test crops."""
 
 from .tsm_crop import TSMCrop
 

@@ -1,4 +1,4 @@
-"""From Something-Something's official files, V1 or V2, to MMAction2's lists, with a check of every video."""
+"""Conversion of Something-Something's official files, V1 or V2, to MMAction2's lists, with a check of every video."""
 
 from collections import Counter
 from collections.abc import Callable
@@ -16,15 +16,15 @@ SPLITS = {'train': 'train', 'validation': 'val'}  # the official names and MMAct
 
 
 class Version(NamedTuple):
-    """What differs between V1 and V2.
+    """The differences between V1 and V2.
 
     Attributes:
-        name: MMAction2's name.
+        name: MMAction2's name of the dataset.
         media: MMAction2's name of the folder of videos.
-        line: How a list has a video.
+        line: Format of a line of a list.
         read: Reads a split's samples from the folder of label files.
-        find: Looks whether a video is there.
-        check: Looks whether all of it can be decoded.
+        find: Checks whether a video exists.
+        check: Checks whether a video can be decoded completely.
     """
 
     name: str
@@ -54,29 +54,29 @@ def prepare(
 
     Args:
         version: `V1` or `V2`.
-        root: The data set's folder, data/sthv1 or data/sthv2 in MMAction2's configs.
-        labels: Folder of the label files, by default root/labels or, without it, root/annotations.
-        media: Folder of the videos or of the folders of frames, by default root/videos or root/rawframes.
-        fast: Only look whether the videos are there.
-        drop_broken: Leave missing and broken videos out of the lists.
-        force: Replace lists that differ.
+        root: The dataset's folder, data/sthv1 or data/sthv2 in MMAction2's configs.
+        labels: Folder of the label files. Defaults to root/labels or, if it does not exist, root/annotations.
+        media: Folder of the videos or of the folders of frames. Defaults to root/videos or root/rawframes.
+        fast: Only check whether the videos exist.
+        drop_broken: Omit missing and broken videos from the lists.
+        force: Overwrite lists that differ.
         workers: Number of processes.
 
     Returns:
         The paths of the lists for training and validation.
 
     Raises:
-        FileNotFoundError: If the labels or the videos are not there.
-        FileExistsError: If a list is there already and differs, without `force`.
-        ValueError: If videos are missing or broken, without `drop_broken`, a label is unknown, or a list is empty.
+        FileNotFoundError: If the folder of the labels or of the videos does not exist.
+        FileExistsError: If a list exists and differs, and `force` is not set.
+        ValueError: If videos are missing or broken without `drop_broken`, a label is unknown, or a list is empty.
     """
     labels = labels or (root / 'labels' if (root / 'labels').is_dir() else root / 'annotations')
     media = media or root / version.media
     for folder in (labels, media):
         if not folder.is_dir():
             raise FileNotFoundError(
-                f'{folder} does not exist: see docs/guides/something_something.md for where to get it, '
-                "or make a stand-in with 'python tools/data/make_mini_something.py data/mini_something'"
+                f'{folder} does not exist; download Something-Something (see docs/guides/something_something.md), or '
+                "generate MiniSomething with 'python tools/data/make_mini_something.py data/mini_something'"
             )
     splits = {ours: version.read(labels, official) for official, ours in SPLITS.items()}
     names = list(dict.fromkeys(sample.name for samples in splits.values() for sample in samples))
@@ -87,7 +87,7 @@ def prepare(
     lists = [[sample for sample in samples if not found[sample.name].problem] for samples in splits.values()]
     for path, samples in zip(paths, lists, strict=True):
         if not samples:
-            raise ValueError(f'{path} would be empty: no video of it in {media} can be used')
+            raise ValueError(f'{path} would be empty because no video in {media} can be used; check that folder')
     for path, samples in zip(paths, lists, strict=True):
         lines = [version.line.format(**s._asdict(), num_frames=found[s.name].num_frames) for s in samples]
         write_text(path, ''.join(lines), force)
@@ -97,7 +97,7 @@ def prepare(
 def _inspect_all(
     version: Version, root: Path, media: Path, names: list[str], fast: bool, workers: int
 ) -> dict[str, Inspection]:
-    """Inspect the videos, see :func:`.check_all`."""
+    """Inspect the videos (see :func:`.check_all`)."""
     if fast:
         results = map_in_processes(version.find, [media / name for name in names], workers, 'Finding videos')
         return dict(zip(names, results, strict=True))
@@ -106,7 +106,7 @@ def _inspect_all(
 
 
 def _report(found: dict[str, Inspection], report: Path, drop_broken: bool) -> None:
-    """Name the missing and broken videos in a file, and sum them up in a sentence."""
+    """Write the missing and broken videos to a file and report their number."""
     report.unlink(missing_ok=True)
     problems = {name: inspection.problem for name, inspection in found.items() if inspection.problem}
     if not problems:
@@ -114,19 +114,19 @@ def _report(found: dict[str, Inspection], report: Path, drop_broken: bool) -> No
     write_text(report, ''.join(f'{name}\t{problem}\n' for name, problem in sorted(problems.items())))
     kinds = Counter(problem.partition(':')[0] for problem in problems.values())
     counts = ', '.join(f'{count} {kind}' for kind, count in kinds.most_common())
-    message = f'{len(problems)} of {len(found)} videos cannot be used ({counts}), {report} names them'
+    message = f'{len(problems)} of {len(found)} videos cannot be used ({counts}); they are listed in {report}'
     if not drop_broken:
-        raise ValueError(f'{message}: mend them, or leave them out of the lists with --drop-broken')
-    print(f'{message}; the lists leave them out')
+        raise ValueError(f'{message}; fix them, or omit them from the lists with --drop-broken')
+    print(f'{message} and omitted from the lists')
 
 
 def write_text(path: Path, text: str, force: bool = False) -> None:
-    """Write a file in one step, never over one with another content unless forced to.
+    """Write a file atomically; an existing file with other content is only overwritten if `force` is set.
 
     Raises:
-        FileExistsError: If the file is there and differs.
+        FileExistsError: If the file exists and differs.
     """
     if path.exists() and not force and path.read_text(encoding='utf-8') != text:
-        raise FileExistsError(f'{path} exists and differs from what would be written: move it away, or pass --force')
+        raise FileExistsError(f'{path} exists with other content; move it, or overwrite it with --force')
     with atomic_write(path) as file:
         file.write_text(text, encoding='utf-8')

@@ -1,4 +1,4 @@
-"""The crops of TSM's test script, which differ from MMAction2's by a pixel or two where frames are of odd sizes."""
+"""The crops of TSM's test script, which differ from MMAction2's by one or two pixels for frames of odd sizes."""
 
 import numpy as np
 from mmcv.transforms import BaseTransform
@@ -8,10 +8,10 @@ from dyreg_mmaction.registry import TRANSFORMS
 
 @TRANSFORMS.register_module()
 class TSMCrop(BaseTransform):
-    """One centre crop of every frame, or three side by side: left, right, centre.
+    """Take one centre crop of every frame, or three crops: left, right, centre.
 
-    MMAction2's CenterCrop rounds half a pixel down, TSM's to an even number; MMAction2's ThreeCrop steps by
-    (W - S) // 2, TSM's by 2 * ((W - S) // 4), always to the side, in the middle of the height.
+    MMAction2's CenterCrop rounds half pixels down, TSM's rounds to even. MMAction2's ThreeCrop moves by (W - S) // 2,
+    TSM's by 2 * ((W - S) // 4), always horizontally and vertically centred.
 
     Args:
         crop_size (int): Side S of the crops, in pixels.
@@ -20,23 +20,23 @@ class TSMCrop(BaseTransform):
     Required keys: imgs. Modified keys: imgs, img_shape. Added keys: crop_bbox.
 
     Raises:
-        ValueError: If ``num_crops`` is neither, or a frame is smaller than the crop.
+        ValueError: If ``num_crops`` is not 1 or 3, or a frame is smaller than the crop.
 
     Source: GroupCenterCrop and GroupFullResSample of the TSM repository.
     """
 
     def __init__(self, crop_size: int, num_crops: int = 1) -> None:
         if num_crops not in (1, 3):
-            raise ValueError(f'num_crops={num_crops} must be 1 or 3')
+            raise ValueError(f'num_crops is {num_crops}, but must be 1 or 3')
         self.crop_size = crop_size
         self.num_crops = num_crops
 
     def transform(self, results: dict) -> dict:
-        """Crop all frames at one place, then all at the next."""
+        """Crop ``imgs``: all frames at the first position, then all at the next."""
         imgs, size = results['imgs'], self.crop_size
         height, width = imgs[0].shape[:2]
         if min(height, width) < size:
-            raise ValueError(f'frames of {width} x {height} are smaller than crop_size={size}; resize them before')
+            raise ValueError(f'frames of {width} x {height} are smaller than crop_size={size}; resize them first')
         corners = self.corners(width, height)
         results['imgs'] = [img[y : y + size, x : x + size] for x, y in corners for img in imgs]
         results['crop_bbox'] = np.array([(x, y, x + size, y + size) for x, y in corners for _ in imgs])
@@ -44,7 +44,7 @@ class TSMCrop(BaseTransform):
         return results
 
     def corners(self, width: int, height: int) -> list[tuple[int, int]]:
-        """Upper left corners (x, y) in frames of a size."""
+        """Return the upper left corners (x, y) of the crops in frames of this size."""
         free_x, free_y = width - self.crop_size, height - self.crop_size
         if self.num_crops == 1:
             return [(round(free_x / 2), round(free_y / 2))]

@@ -1,10 +1,10 @@
 """Video files: reading, checking and writing them, and the transforms that decode them in a pipeline.
 
-- :func:`.read_frames`: all frames of a file with their times, one in memory.
-- :func:`.open_video`: some frames by their numbers, by the decoder of one's choice; :func:`.read_timeline`: only how
-  many frames there are, and when each is shown.
+- :func:`.read_frames`: all frames of a file with their times, with one frame in memory.
+- :func:`.open_video`: frames by number, with a choice of decoders; :func:`.read_timeline`: only the number of frames
+  and their times.
 - :func:`.check_video`: whether a file is complete and can be decoded.
-- :func:`.write_video`: frames to .mp4 or .webm.
+- :func:`.write_video`: write frames to .mp4 or .webm.
 """
 
 from .checks import check_video

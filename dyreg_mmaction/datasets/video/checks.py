@@ -1,4 +1,4 @@
-"""Check that a video file, or a folder of frames, is complete."""
+"""Checks that a video file or a folder of frames is complete."""
 
 import hashlib
 import os
@@ -10,21 +10,21 @@ from .timeline import import_av, map_file, read_timeline
 
 
 class Inspection(NamedTuple):
-    """What was found at a path: the number of frames, and what is wrong in a few words ('' if nothing is)."""
+    """Result of a check: the number of frames, and a short description of the problem ('' if there is none)."""
 
     num_frames: int
     problem: str = ''
 
 
 def find_video(path: Path) -> Inspection:
-    """Look whether a video file is there, without reading it."""
+    """Check that a video file exists and is not empty, without reading it."""
     if not path.is_file():
         return Inspection(0, 'missing')
     return Inspection(0, '' if path.stat().st_size else 'empty')
 
 
 def check_video(path: Path) -> Inspection:
-    """Decode a video from end to end; one that is cut short may decode without an error."""
+    """Decode a video completely and compare the number of frames, as a truncated file may decode without an error."""
     found = find_video(path)
     if found.problem:
         return found
@@ -41,10 +41,10 @@ def check_video(path: Path) -> Inspection:
 
 
 def file_state(path: Path) -> str:
-    """Changes when a file, or any file in a folder, is written, replaced or renamed; '' where there is none."""
+    """Return a hash that changes when a file, or a file in a folder, is written, replaced or renamed; '' if missing."""
     if path.is_file():
         entries = [(path.name, path.stat())]
-    elif path.is_dir():  # its own time does not change when a file in it is overwritten
+    elif path.is_dir():  # the folder's own time does not change when a file in it is overwritten
         entries = sorted((entry.name, entry.stat()) for entry in os.scandir(path))
     else:
         return ''
@@ -53,7 +53,7 @@ def file_state(path: Path) -> str:
 
 
 def count_frames(folder: Path) -> Inspection:
-    """Count a folder's frames 00001.jpg, 00002.jpg, ... and name the first one that is missing."""
+    """Count a folder's frames 00001.jpg, 00002.jpg, ... and report the first missing one."""
     if not folder.is_dir():
         return Inspection(0, 'missing')
     names = {entry.name for entry in os.scandir(folder) if entry.name.endswith('.jpg')}
@@ -67,8 +67,8 @@ def count_frames(folder: Path) -> Inspection:
 
 
 def check_frames(folder: Path) -> Inspection:
-    """Count a folder's frames and decode each."""
-    from PIL import Image  # unlike OpenCV, it does not accept half a JPEG
+    """Count a folder's frames and decode each of them."""
+    from PIL import Image  # unlike OpenCV, it rejects truncated JPEG files
 
     found = count_frames(folder)
     if found.problem:

@@ -1,4 +1,4 @@
-"""Checks of many videos that continue where they were interrupted."""
+"""Resumable checks of many videos."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -18,19 +18,19 @@ def check_all(
     workers: int,
     kind: Callable[..., Checked] = Inspection,  # type: ignore[assignment]
 ) -> dict[str, Checked]:
-    """Check videos; results of an earlier, perhaps interrupted call are kept for whole files that have not changed.
+    """Check videos, and reuse the results of earlier calls for intact files that have not changed.
 
     Args:
-        check: Checks a file or folder; of the top level of a module.
-        paths: What to check, by a name without tabs and line breaks.
-        journal: File with a line for each video without a problem.
+        check: Checks a file or folder; a module-level function.
+        paths: Paths by name, without tabs and line breaks in the names.
+        journal: File with one line per intact video.
         workers: Number of processes.
-        kind: Makes a result, a named tuple of strings and numbers with a ``problem``, from its fields.
+        kind: Builds a result, a named tuple of strings and numbers with a field ``problem``, from its fields.
 
     Returns:
-        The result of each, by name.
+        The results by name.
     """
-    # before the check, so that what changes during it is read again
+    # taken before the check, so that files that change during it are checked again
     states = {name: file_state(path) for name, path in paths.items()}
     found = _read(journal, states, kind)
     todo = [name for name in paths if name not in found]
@@ -46,7 +46,7 @@ def check_all(
 def _read(journal: Path, states: dict[str, str], kind: Callable[..., Checked]) -> dict[str, Checked]:
     found = {}
     text = journal.read_text(encoding='utf-8') if journal.is_file() else ''
-    for line in text.split('\n')[:-1]:  # what follows the last line's end was cut short
+    for line in text.split('\n')[:-1]:  # text after the last line break is an incomplete line
         name, *fields = line.split('\t')
         if len(fields) == 2 and states.get(name) == fields[0] and fields[1].startswith('['):
             found[name] = kind(*json.loads(fields[1]))

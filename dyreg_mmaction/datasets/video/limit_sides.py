@@ -1,4 +1,4 @@
-"""A center crop that fits into frames of any aspect ratio."""
+"""A center crop for frames of any aspect ratio."""
 
 from mmaction.datasets.transforms import CenterCrop
 
@@ -7,9 +7,9 @@ from dyreg_mmaction.registry import TRANSFORMS
 
 @TRANSFORMS.register_module()
 class LimitSides(CenterCrop):
-    """Crop frames in the middle to sides of at most ``short_side`` and ``long_side``, turned as the frame is.
+    """Crop the centre of frames to at most ``short_side`` x ``long_side``, in landscape or portrait like the frame.
 
-    MMAction2's CenterCrop has one width and one height, and where a frame is smaller it leaves a few pixels or none.
+    MMAction2's CenterCrop has a fixed width and height, and returns few or no pixels if a frame is smaller.
 
     Args:
         short_side (int): Largest length of the shorter side, in pixels.
@@ -21,7 +21,7 @@ class LimitSides(CenterCrop):
 
     def __init__(self, short_side: int, long_side: int) -> None:
         if not 0 < short_side <= long_side:
-            raise ValueError(f'short_side={short_side} must be above 0 and at most long_side={long_side}')
+            raise ValueError(f'short_side is {short_side}, but must be above 0 and at most long_side={long_side}')
         super().__init__((long_side, short_side))
         self.short_side, self.long_side = short_side, long_side
 

@@ -1,21 +1,21 @@
-"""What the elements of a WebM or Matroska file say that FFmpeg does not pass on."""
+"""Information in the elements of a WebM or Matroska file that FFmpeg does not expose."""
 
 from mmap import mmap
 
-SEGMENT, CLUSTER = 0x18538067, 0x1F43B675  # the elements that hold all others but the header
-YAW, ROLL = 0x7673, 0x7675  # a track is mirrored, rotated
+SEGMENT, CLUSTER = 0x18538067, 0x1F43B675  # the elements that contain all others except the header
+YAW, ROLL = 0x7673, 0x7675  # elements of mirrored or rotated tracks
 
 
 def is_rotated(content: bytes | mmap) -> bool:
-    """Whether the file may rotate or mirror its frames: whether its header has the bytes of an element that does."""
+    """Return whether the file may rotate or mirror its frames: its header contains the bytes of such elements."""
     header = content[: content.find(CLUSTER.to_bytes(4, 'big'))]
     return any(element.to_bytes(2, 'big') in header for element in (YAW, ROLL))
 
 
 def is_complete(content: bytes | mmap) -> bool:
-    """Whether the elements of the file fill it exactly; a file that is cut off or overwritten does not pass.
+    """Return whether the elements of the file fill it exactly, unlike those of a truncated or overwritten file.
 
-    Where the last frame is held, its packets end before the declared duration, as those of a truncated file do.
+    The packets alone are not sufficient: they may end before the declared duration if the last frame is held.
     """
     position, end = 0, 0
     try:
@@ -34,8 +34,8 @@ def is_complete(content: bytes | mmap) -> bool:
 
 
 def _read_number(content: bytes | mmap, position: int, keep_marker: bool = False) -> tuple[int | None, int]:
-    """A number of variable length, None for the reserved "unknown", and the position after it."""
-    length = 9 - content[position].bit_length()  # the first bit that is set marks it
+    """Return a number of variable length, None for the reserved value "unknown", and the position after it."""
+    length = 9 - content[position].bit_length()  # given by the first bit that is set
     after = position + length
     if length > 8 or after > len(content):
         raise ValueError('no number')

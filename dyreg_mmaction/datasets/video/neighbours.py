@@ -1,4 +1,4 @@
-"""Of each sampled frame also the one beside it in the video: what moves has moved little from one to the other."""
+"""Loading of the adjacent video frame of each sampled frame, for motion over a short time."""
 
 from collections.abc import Sequence
 
@@ -13,36 +13,38 @@ TIME = {4: 0, 5: 2}  # axis of the frames in (T, C, H, W) and in (clips, C, T, H
 
 @TRANSFORMS.register_module()
 class WithNeighbours(BaseTransform):
-    """Decoding and all that follows it, for the sampled frames and for their neighbours in the video alike.
+    """Apply decoding and all later transforms to the sampled frames and to their neighbours in the video.
 
-    It stands behind ``SampleFrames`` and adds ``neighbours``, in the layout of ``imgs``, for
-    ``MotionLikelihood(neighbours=True)``; PackActionInputs needs ``algorithm_keys=('neighbours',)``. The neighbour is
-    the frame ``step`` later, at the end of the video the one ``step`` earlier. Crops and flips are drawn once for both.
+    Place it after ``SampleFrames``. It adds ``neighbours``, in the layout of ``imgs``, for
+    ``MotionLikelihood(neighbours=True)``; set ``algorithm_keys=('neighbours',)`` of PackActionInputs. The neighbour is
+    the frame ``step`` frames later, or earlier at the end of the video. Random crops and flips are the same for both.
 
     Args:
-        transforms (Sequence[dict]): From the decoding on, ``FormatShape`` last.
-        step (int): Frames of the video from a sampled one to its neighbour.
+        transforms (Sequence[dict]): Transforms from decoding to ``FormatShape``.
+        step (int): Number of video frames between a sampled frame and its neighbour.
 
     Raises:
-        ValueError: If ``step`` is no whole number above 0 or ``FormatShape`` not the last; by the call, if frames are
-            not still to be decoded.
+        ValueError: If ``step`` is not a positive integer, or ``FormatShape`` is not the last transform; when called, if
+            the frames are already decoded.
     """
 
     def __init__(self, transforms: Sequence[dict], step: int = 1) -> None:
         if not isinstance(step, int) or step < 1:
-            raise ValueError(f'step={step!r} of WithNeighbours must be a whole number of frames, at least 1')
+            raise ValueError(f'step of WithNeighbours is {step!r}, but must be an integer of at least 1')
         kinds = [str(transform['type']).rpartition('.')[2] for transform in transforms]
         if kinds[-1:] != ['FormatShape']:
-            raise ValueError(f'WithNeighbours needs transforms from the decoding to FormatShape, not {kinds}')
+            raise ValueError(
+                f'the transforms of WithNeighbours are {kinds}, but must be those from decoding to FormatShape'
+            )
         self.transforms = Compose([TRANSFORMS.build(transform) for transform in transforms])
         self.step = step
 
     def transform(self, results: dict) -> dict | None:
-        """Run the transforms on twice the frames; part them."""
+        """Run the transforms on frames and neighbours together, then separate them."""
         if 'imgs' in results or 'frame_inds' not in results:
             raise ValueError(
-                'WithNeighbours knows no neighbours of frames that the dataset gives itself, or that are decoded '
-                'already; it must stand behind SampleFrames, around the decoding and what follows it'
+                'WithNeighbours got decoded frames, but needs frame numbers; place it after SampleFrames and put '
+                'decoding and all later transforms into it'
             )
         sampling = {key: results[key] for key in ('frame_inds', 'num_clips', 'clip_len')}
         of_clip = 'clip_len' if results['clip_len'] > 1 else 'num_clips'
@@ -58,8 +60,8 @@ class WithNeighbours(BaseTransform):
         return dict(results, **sampling, imgs=imgs, neighbours=neighbours, input_shape=imgs.shape)
 
     def _with_neighbours(self, results: dict) -> np.ndarray:
-        """Numbers of the frames, each followed by that of its neighbour."""
+        """Return the frame numbers, each followed by that of its neighbour."""
         frames, first = results['frame_inds'].reshape(-1), results.get('start_index', 0)
         after, before = frames + self.step, np.maximum(frames - self.step, first)
-        beside = np.where(after < first + results['total_frames'], after, before)
-        return np.stack((frames, beside), axis=1).reshape(-1)
+        neighbours = np.where(after < first + results['total_frames'], after, before)
+        return np.stack((frames, neighbours), axis=1).reshape(-1)

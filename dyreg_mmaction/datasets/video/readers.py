@@ -1,4 +1,4 @@
-"""Frames of a video file: all in order, or some by their numbers, by decord, PyAV or torchcodec."""
+"""Reading of video frames, in order or by number, with decord, PyAV or torchcodec."""
 
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
@@ -14,25 +14,28 @@ from .timeline import Content, Timeline, display_matrix, import_av, map_file, op
 
 
 class Reader(Protocol):
-    """A video that is open."""
+    """An open video."""
 
     def read(self, numbers: Sequence[int] | np.ndarray) -> list[np.ndarray]:
-        """Frames (H, W, 3), RGB, of these numbers, in their order; any number may come more than once."""
+        """Return the frames (H, W, 3), RGB, of these numbers in the given order; numbers may repeat."""
 
 
 def open_video(content: bytes, decoder: str = 'decord', num_threads: int = 1) -> tuple[Reader, Timeline]:
-    """Open a video file; whatever the decoder, the frames are the same.
+    """Open a video file. All decoders return the same frames.
 
-    decord and torchcodec seek. Where that leads to other frames (rotation, edit lists, pictures that are decoded after
-    the keyframe before which they are shown, ...; see :class:`.Timeline`), PyAV decodes the video from its start.
+    decord and torchcodec seek. If seeking may return other frames (rotation, edit lists, frames that are decoded after
+    a keyframe and shown before it, ...; see :class:`.Timeline`), PyAV decodes the video from the start.
 
     Args:
-        content (bytes): Of the file.
+        content (bytes): Content of the file.
         decoder (str): 'decord', 'pyav' or 'torchcodec'.
         num_threads (int): Threads of the decoder.
 
+    Returns:
+        tuple[Reader, Timeline]: The reader and the list of frames.
+
     Raises:
-        ValueError: If the file holds no video, is truncated, or is in a codec that the decoder does not know.
+        ValueError: If the file contains no video, is truncated, or has a codec that the decoder does not support.
     """
     timeline = read_timeline(content)
     kind = READERS[decoder] if timeline.seekable else PyAVReader
@@ -40,9 +43,9 @@ def open_video(content: bytes, decoder: str = 'decord', num_threads: int = 1) ->
 
 
 def read_frames(path: Path | str, num_threads: int = 1) -> Iterator[tuple[float, np.ndarray]]:
-    """Yield time and frame of a video from its start to its end, while one frame is in memory.
+    """Yield the times and frames of a video in order, with one frame in memory.
 
-    The frames are those of :func:`open_video`.
+    The frames equal those of :func:`open_video`.
 
     Args:
         path (Path | str): The file.
@@ -52,8 +55,8 @@ def read_frames(path: Path | str, num_threads: int = 1) -> Iterator[tuple[float,
         tuple[float, np.ndarray]: Seconds after the first frame, and the frame (H, W, 3), RGB.
 
     Raises:
-        ValueError: If the file holds no video or is truncated; after the last frame that can be decoded, if there are
-            others.
+        ValueError: If the file contains no video or is truncated; after the last decodable frame, if frames are
+            missing.
     """
     with map_file(path) as content:
         times = read_timeline(content).times[:-1].tolist()
@@ -65,7 +68,7 @@ def read_frames(path: Path | str, num_threads: int = 1) -> Iterator[tuple[float,
 
 
 class DecordReader:
-    """decord: fast; no AV1."""
+    """Reader with decord, which is fast but does not support AV1."""
 
     def __init__(self, content: bytes, timeline: Timeline, num_threads: int = 1) -> None:
         import decord
@@ -79,16 +82,18 @@ class DecordReader:
             ) from error
 
     def read(self, numbers: Sequence[int] | np.ndarray) -> list[np.ndarray]:
+        """Return frames by number, see :class:`Reader`."""
         return list(self.video.get_batch(numbers).asnumpy())
 
 
 class PyAVReader:
-    """PyAV: every codec of FFmpeg. A video is decoded from its start on, and rotated and mirrored as it says."""
+    """Reader with PyAV, which supports FFmpeg's codecs. It decodes from the start and applies the display matrix."""
 
     def __init__(self, content: bytes, timeline: Timeline, num_threads: int = 1) -> None:
         self.content, self.num_threads = content, num_threads
 
     def read(self, numbers: Sequence[int] | np.ndarray) -> list[np.ndarray]:
+        """Return frames by number, see :class:`Reader`."""
         wanted, frames = set(np.asarray(numbers).tolist()), {}
         for number, convert in enumerate(decode(self.content, self.num_threads)):
             if number in wanted:
@@ -101,7 +106,7 @@ class PyAVReader:
 
 
 def decode(content: Content, num_threads: int = 1) -> Generator[Callable[[], np.ndarray], None, None]:
-    """For each frame that is shown, what converts it to RGB (H, W, 3), rotated and mirrored as the video says."""
+    """Yield, for each displayed frame, a function that returns it as RGB (H, W, 3), rotated and mirrored."""
     form = None
     with open_container(content) as container:
         stream = container.streams.best('video')
@@ -112,9 +117,9 @@ def decode(content: Content, num_threads: int = 1) -> Generator[Callable[[], np.
 
 
 class Form(NamedTuple):
-    """How the frames of a video are shown: scaled to a size, then turned by a display matrix (2, 2).
+    """Display size and display matrix (2, 2) of the frames of a video.
 
-    It is that of the first frame: PyAV keeps a frame whose matrix was read until the garbage is collected.
+    Both are read from the first frame only: PyAV keeps a frame whose matrix was read until the next garbage collection.
     """
 
     width: int
@@ -123,18 +128,18 @@ class Form(NamedTuple):
 
     @classmethod
     def of(cls, frame: Any) -> 'Form':
-        """That of a frame of PyAV."""
+        """Read the form of a PyAV frame."""
         return cls(frame.width, frame.height, display_matrix(frame))
 
     def to_rgb(self, frame: Any) -> np.ndarray:
-        """Pixels (H, W, 3), RGB, of a frame of PyAV."""
+        """Convert a PyAV frame to pixels (H, W, 3), RGB."""
         size = dict(width=self.width, height=self.height)
         pixels = _progressive(frame).to_ndarray(format='rgb24', interpolation='BICUBIC', **size)
         return np.ascontiguousarray(_orient(pixels, self.matrix))
 
 
 def _progressive(frame: Any) -> Any:
-    """The frame, marked as progressive: PyAV converts interlaced frames by field, other decoders do not."""
+    """Mark a frame as progressive, because PyAV, unlike other decoders, converts interlaced frames by field."""
     if not frame.interlaced_frame:
         return frame
     graph = import_av().filter.Graph()
@@ -154,7 +159,7 @@ def _orient(pixels: np.ndarray, matrix: np.ndarray) -> np.ndarray:
 
 
 class TorchcodecReader:
-    """torchcodec: needs FFmpeg's libraries and the torch that it was built for."""
+    """Reader with torchcodec, which requires FFmpeg's libraries and the torch version that it was built for."""
 
     def __init__(self, content: bytes, timeline: Timeline, num_threads: int = 1) -> None:
         from torchcodec.decoders import VideoDecoder
@@ -162,6 +167,7 @@ class TorchcodecReader:
         self.video = VideoDecoder(content, dimension_order='NHWC', num_ffmpeg_threads=num_threads)
 
     def read(self, numbers: Sequence[int] | np.ndarray) -> list[np.ndarray]:
+        """Return frames by number, see :class:`Reader`."""
         return list(self.video.get_frames_at(np.asarray(numbers).tolist()).data.numpy())
 
 

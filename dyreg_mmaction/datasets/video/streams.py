@@ -1,4 +1,4 @@
-"""Frames of a video one after another, each decoded once: of files, cameras, network streams and pipes."""
+"""Sequential reading of frames from files, cameras, network streams and pipes; each frame is decoded once."""
 
 import os
 import sys
@@ -13,18 +13,18 @@ from .readers import Form
 from .timeline import Timeline, import_av
 
 STDIN = '-'
-CAMERAS = dict(linux=('v4l2', '/dev/video{}'), darwin=('avfoundation', '{}'))  # format of FFmpeg, name of a device
-JUMP = 16  # frames below which decoding them takes no longer than a seek
+CAMERAS = dict(linux=('v4l2', '/dev/video{}'), darwin=('avfoundation', '{}'))  # FFmpeg format, device name
+JUMP = 16  # number of skipped frames above which a seek is faster than decoding
 
 
 class Frame(NamedTuple):
     """A decoded frame.
 
     Attributes:
-        number (int): Its number in the video.
-        time (float): When it appears, in seconds after the first one.
-        picture (av.VideoFrame): Its pixels, not yet converted.
-        form (Form): How it is shown.
+        number (int): Number of the frame in the video.
+        time (float): Display time in seconds after the first frame.
+        picture (av.VideoFrame): The frame before conversion to RGB.
+        form (Form): Display size and matrix.
     """
 
     number: int
@@ -33,21 +33,21 @@ class Frame(NamedTuple):
     form: Form
 
     def to_rgb(self) -> np.ndarray:
-        """Pixels (H, W, 3), RGB, as the frame is shown."""
+        """Convert the frame to pixels (H, W, 3), RGB."""
         return self.form.to_rgb(self.picture)
 
 
 def is_live(source: str) -> bool:
-    """Whether a source is read while it runs: a camera's number, '-' for the standard input, an address or a pipe."""
+    """Return whether a source is a live stream: a camera number, '-' for the standard input, a URL or a pipe."""
     path = Path(source)
     return source == STDIN or '://' in source or path.is_fifo() or source.isdigit() and not path.exists()
 
 
 def read_stream(source: str) -> Iterator[Frame]:
-    """Frames of a camera, an address, a pipe or a file, as they come.
+    """Yield the frames of a camera, a URL, a pipe or a file as they arrive.
 
     Raises:
-        ValueError: If it cannot be opened, or, after the frames before it, at what cannot be decoded.
+        ValueError: If the source cannot be opened, or, after the frames before it, if a frame cannot be decoded.
     """
     with _opened(source) as (container, stream):
         form, start = None, None
@@ -59,10 +59,10 @@ def read_stream(source: str) -> Iterator[Frame]:
 
 
 def select_frames(path: str | os.PathLike, timeline: Timeline, numbers: np.ndarray) -> Iterator[Frame]:
-    """Frames of a file by their numbers, in increasing order; groups of pictures that hold none of them are skipped.
+    """Yield frames of a file by number, in increasing order; groups of pictures without any of them are skipped.
 
     Raises:
-        ValueError: At a frame that cannot be decoded.
+        ValueError: If a frame cannot be decoded.
     """
     wanted = np.unique(numbers)
     keyframes = timeline.keyframes[np.searchsorted(timeline.keyframes, wanted, side='right') - 1]
@@ -89,7 +89,7 @@ def select_frames(path: str | os.PathLike, timeline: Timeline, numbers: np.ndarr
 
 
 def _numbered(pictures: Iterator[Any], timeline: Timeline, base: float) -> Iterator[tuple[int, Any]]:
-    """Frames with their numbers: by their time stamps where a seek may come before."""
+    """Yield frames with their numbers, which are derived from time stamps if the video is seekable."""
     if not timeline.seekable:
         yield from enumerate(pictures)
     for picture in pictures:
@@ -98,7 +98,7 @@ def _numbered(pictures: Iterator[Any], timeline: Timeline, base: float) -> Itera
 
 @contextmanager
 def _opened(source: str | os.PathLike) -> Iterator[tuple[Any, Any]]:
-    """Container and video stream of a source, whose errors are raised as one kind with its name."""
+    """Open a source and return its container and video stream; errors are raised as ValueError with its name."""
     av = import_av()
     try:
         with _container(av, source) as container:
@@ -115,7 +115,7 @@ def _opened(source: str | os.PathLike) -> Iterator[tuple[Any, Any]]:
 def _container(av: Any, source: str | os.PathLike) -> Iterator[Any]:
     name = os.fspath(source)
     if not is_live(name):
-        with open(name, 'rb') as file, av.open(file) as container:  # FFmpeg takes "a:b" for an address
+        with open(name, 'rb') as file, av.open(file) as container:  # FFmpeg mistakes "a:b" for a URL
             yield container
         return
     if name.isdigit():

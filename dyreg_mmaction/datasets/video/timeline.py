@@ -1,4 +1,4 @@
-"""The frames of a video as its container lists them: how many are shown, and when."""
+"""Number and times of the frames of a video, as listed by its container."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,22 +11,22 @@ import numpy as np
 
 from .matroska import is_complete, is_rotated
 
-Content = bytes | mmap  # of a file, in memory or mapped
-INDEXED = ('mov', 'matroska')  # containers in which a seek finds its keyframe; "mov" is MP4 too
-PLAIN = ('yuv420p', 'yuvj420p')  # what all decoders convert to the same RGB, if both sides are even
-UPRIGHT = ('vp8', 'vp9')  # codecs whose frames are rotated or mirrored by the container only
-VP8_SHOWN = 1 << 4  # bit of the first byte of a VP8 frame
+Content = bytes | mmap  # content of a file, in memory or mapped
+INDEXED = ('mov', 'matroska')  # containers in which seeks find the keyframe; "mov" includes MP4
+PLAIN = ('yuv420p', 'yuvj420p')  # pixel formats that all decoders convert to the same RGB if both sides are even
+UPRIGHT = ('vp8', 'vp9')  # codecs whose frames only the container can rotate or mirror
+VP8_SHOWN = 1 << 4  # bit of the first byte of a displayed VP8 frame
 
 
 class Timeline(NamedTuple):
-    """The frames of a video that are shown, in order, without those that an edit list (a trimmed MP4) or VP8 hides.
+    """The displayed frames of a video in order, without frames hidden by an edit list (a trimmed MP4) or by VP8.
 
     Attributes:
-        times (ndarray[T + 1]): When each frame appears and when the last one ends, in seconds after the first.
+        times (ndarray[T + 1]): Start of each frame and end of the last one, in seconds after the first frame.
         codec (str): Name of the codec.
         seekable (bool): Whether every decoder finds the same frames by seeking: no frame is hidden, rotated or
-            mirrored, all have a common pixel format and width, and each can be decoded from the keyframe before it.
-        keyframes (ndarray[K]): Numbers of the keyframes; of a video that is not seekable the first frame only.
+            mirrored, all have a common pixel format and width, and each can be decoded from the preceding keyframe.
+        keyframes (ndarray[K]): Numbers of the keyframes; only the first frame if the video is not seekable.
         start (float): Time stamp of the first frame in the file, in seconds.
     """
 
@@ -43,23 +43,24 @@ class Timeline(NamedTuple):
 
     @property
     def fps(self) -> float:
-        """Frames per second, on average."""
+        """Mean number of frames per second."""
         return self.num_frames / float(self.times[-1])
 
 
 def read_timeline(source: Content | Path | str) -> Timeline:
-    """List the frames of a video file. At most the first one is decoded, because decoders report rotation by frame.
+    """List the frames of a video file. At most the first frame is decoded, because decoders report rotation per frame.
 
     Args:
-        source (Content | Path | str): The file, or its path; by its path it is never in memory as a whole.
+        source (Content | Path | str): The content of the file, or its path. A path is read without loading the whole
+            file into memory.
 
     Raises:
-        FileNotFoundError: If there is no such file.
-        ValueError: If the file holds no video, cannot be opened, or ends before its header says.
+        FileNotFoundError: If the file does not exist.
+        ValueError: If the file contains no video, cannot be opened, or is shorter than its header declares.
     """
     if not isinstance(source, Path | str):
         return _read_timeline(source, source)
-    with map_file(source) as content, open(source, 'rb') as file:  # pages of a map that were read stay in memory
+    with map_file(source) as content, open(source, 'rb') as file:  # pages read through a map stay in memory
         return _read_timeline(content, file)
 
 
@@ -83,9 +84,9 @@ def _read_timeline(content: Content, file: Content | BinaryIO) -> Timeline:
                     rows.append(_describe(packet, codec))
             declared, rate = _duration(container, stream), float(stream.average_rate or 0)
             plain = _is_plain(picture)
-    except (av.FFmpegError, ValueError) as error:  # ValueError: fields of a file that contradict each other
+    except (av.FFmpegError, ValueError) as error:  # ValueError: inconsistent fields of a file
         raise ValueError(f'undecodable: {error}') from error
-    packets = np.array(rows, float).reshape(-1, 4)  # start, end, is keyframe, is shown
+    packets = np.array(rows, float).reshape(-1, 4)  # start, end, keyframe, shown
     shown = packets[packets[:, 3] == 1]
     if picture is None or not len(shown):
         raise ValueError('undecodable: no frames')
@@ -103,16 +104,16 @@ def _read_timeline(content: Content, file: Content | BinaryIO) -> Timeline:
 
 
 def _is_plain(picture: Any) -> bool:
-    """Whether all decoders return the same pixels. A codec context, without rotation, is given for upright frames."""
+    """Return whether all decoders return the same pixels. For frames without rotation, pass a codec context."""
     if picture is None or picture.format is None or picture.width % 2 or picture.height % 2:
         return False
-    row = -(-picture.width // 32) * 32  # of decord's buffer, which it mistakes for one of more channels
+    row = -(-picture.width // 32) * 32  # decord's padded row length, which it can mistake for more channels
     copied = row == picture.width or 3 * row % picture.width > 0
     return copied and picture.format.name in PLAIN and np.array_equal(display_matrix(picture), np.eye(2))
 
 
 def display_matrix(picture: Any) -> np.ndarray:
-    """How a frame is to be rotated and mirrored (2, 2), as (x, y) @ matrix; a codec context has no matrix."""
+    """Return the display matrix (2, 2) of a frame, applied as (x, y) @ matrix; the identity for a codec context."""
     for data in getattr(picture, 'side_data', ()):
         if data.type.name == 'DISPLAYMATRIX':
             return np.frombuffer(bytes(data), np.int32).reshape(3, 3)[:2, :2] / 65536
@@ -120,7 +121,7 @@ def display_matrix(picture: Any) -> np.ndarray:
 
 
 def _describe(packet: Any, codec: str) -> tuple[float, float, bool, bool]:
-    """Start and end in seconds, whether it is a keyframe, and whether it is shown."""
+    """Return start and end of a packet in seconds, whether it is a keyframe, and whether it is displayed."""
     start, base = packet.dts if packet.pts is None else packet.pts, float(packet.time_base)
     start = float('nan') if start is None else start * base
     hidden = packet.is_discard or (codec == 'vp8' and not memoryview(packet)[0] & VP8_SHOWN)
@@ -128,7 +129,7 @@ def _describe(packet: Any, codec: str) -> tuple[float, float, bool, bool]:
 
 
 def _order(starts: np.ndarray, ends: np.ndarray, rate: float) -> np.ndarray:
-    """When frames are shown, (T + 1), from their packets in the order of decoding."""
+    """Return the display times (T + 1) from packets in decoding order."""
     if np.isnan(starts).any():  # a raw stream
         return np.arange(len(starts) + 1) / (rate or 25)
     last = starts.argmax()
@@ -138,31 +139,31 @@ def _order(starts: np.ndarray, ends: np.ndarray, rate: float) -> np.ndarray:
 
 
 def _ends_early(times: np.ndarray, declared: float, rate: float) -> bool:
-    """Whether more than a frame lacks until the declared end; older files are not exact."""
-    longest = max(1 / rate if rate else 0, *np.diff(times[:-1]), 0)  # of a variable rate, the longest step
+    """Return whether more than one frame is missing before the declared end. Older files are not exact."""
+    longest = max(1 / rate if rate else 0, *np.diff(times[:-1]), 0)  # the longest step if the rate varies
     return declared - (times[-1] - min(times[0], 0)) > 1.5 * longest
 
 
 def _follows_keyframes(starts: np.ndarray, keyframe: np.ndarray) -> bool:
-    """Whether all that is decoded after a keyframe is shown after it, and no two frames at once."""
+    """Return whether frames decoded after a keyframe are displayed after it, and no two frames at the same time."""
     keys = keyframe == 1
     earliest = np.minimum.accumulate(starts[::-1])[::-1]
     return bool(keys[0]) and np.array_equal(starts[keys], earliest[keys]) and len(np.unique(starts)) == len(starts)
 
 
 def _duration(container: Any, stream: Any) -> float:
-    """The length of the video stream in seconds as the header has it, 0 if it does not."""
+    """Return the duration of the video stream declared by the header in seconds, 0 if it is missing."""
     if stream.duration:
         return float(stream.duration * stream.time_base)
     if 'DURATION' in stream.metadata:  # Matroska's, as hours:minutes:seconds
         hours, minutes, seconds = map(float, stream.metadata['DURATION'].split(':'))
         return 3600 * hours + 60 * minutes + seconds
-    return (container.duration or 0) / 1e6 if len(container.streams) == 1 else 0.0  # sound may be longer
+    return (container.duration or 0) / 1e6 if len(container.streams) == 1 else 0.0  # audio may be longer
 
 
 @contextmanager
 def map_file(path: Path | str) -> Iterator[Content]:
-    """The content of a file, of which only what is used is read."""
+    """Map a file into memory, so that only the accessed pages are read."""
     with open(path, 'rb') as file:
         if not Path(path).stat().st_size:  # cannot be mapped
             yield b''
@@ -172,7 +173,7 @@ def map_file(path: Path | str) -> Iterator[Content]:
 
 
 def open_container(content: Content | BinaryIO) -> Any:
-    """The content of a video file as a container of PyAV, to be closed."""
+    """Open the content of a video file as a PyAV container; the caller closes it."""
     if isinstance(content, bytes):
         return import_av().open(BytesIO(content))
     content.seek(0)
@@ -180,13 +181,13 @@ def open_container(content: Content | BinaryIO) -> Any:
 
 
 def import_av() -> Any:
-    """PyAV, which an extra installs.
+    """Import PyAV, an optional dependency.
 
     Raises:
-        ImportError: If it is missing.
+        ImportError: If PyAV is not installed.
     """
     try:
         import av
     except ImportError as error:
-        raise ImportError("PyAV is needed to read and write videos here: pip install 'dyreg_mmaction[av]'") from error
+        raise ImportError("PyAV is not installed; run pip install 'dyreg_mmaction[av]'") from error
     return av

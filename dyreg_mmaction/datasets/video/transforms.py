@@ -1,4 +1,4 @@
-"""Decoding of videos in a pipeline; the decoder is one word."""
+"""Transforms that decode videos with a configurable decoder."""
 
 import re
 from collections.abc import Iterator
@@ -12,28 +12,27 @@ from dyreg_mmaction.registry import TRANSFORMS
 from .readers import READERS, open_video
 from .timeline import import_av
 
-LINE_OF_SOURCE = re.compile(r'\[\d\d:\d\d:\d\d\] \S+: ')  # as decord begins its messages
+LINE_OF_SOURCE = re.compile(r'\[\d\d:\d\d:\d\d\] \S+: ')  # prefix of decord's messages
 
 
 @TRANSFORMS.register_module()
 class VideoInit(BaseTransform):
-    """MMAction2's DecordInit for any decoder; a video that is not whole is an error, not a shorter video.
+    """Open a video, like MMAction2's DecordInit but for any decoder. An incomplete video raises an error.
 
-    All decoders give the same frames, see :func:`.open_video`.
+    All decoders return the same frames, see :func:`.open_video`.
 
     Args:
         decoder (str): 'decord', 'pyav' or 'torchcodec'.
         num_threads (int): Threads of the decoder.
 
     Raises:
-        ValueError: If there is no such decoder, or, with the file's name, if the video is missing, empty, broken or
-            truncated.
+        ValueError: If the decoder is unknown; when called, if the video is missing, empty, damaged or truncated.
     """
 
     def __init__(self, decoder: str = 'decord', num_threads: int = 1) -> None:
         if decoder not in READERS:
-            raise ValueError(f'decoder={decoder!r} is none of {", ".join(READERS)}')
-        import_av()  # lists the frames, whatever decodes them
+            raise ValueError(f'decoder is {decoder!r}, but must be one of {", ".join(READERS)}')
+        import_av()  # lists the frames for all decoders
         self.decoder = decoder
         self.num_threads = num_threads
 
@@ -52,10 +51,10 @@ class VideoInit(BaseTransform):
 
 @TRANSFORMS.register_module()
 class VideoDecode(BaseTransform):
-    """MMAction2's DecordDecode for what :class:`VideoInit` has opened.
+    """Decode the sampled frames of a video that :class:`VideoInit` opened, like MMAction2's DecordDecode.
 
     Raises:
-        ValueError: If the frames cannot be decoded, with the file's name.
+        ValueError: If the frames cannot be decoded.
     """
 
     def transform(self, results: dict) -> dict:
@@ -68,7 +67,7 @@ class VideoDecode(BaseTransform):
 
 @contextmanager
 def _naming(filename: str) -> Iterator[None]:
-    """Say which file cannot be read, in one line; decoders raise their own kinds with the lines of their sources."""
+    """Convert any decoder's error to a ValueError of one line with the name of the file."""
     try:
         yield
     except Exception as error:

@@ -1,4 +1,4 @@
-"""Writing frames to video files and GIFs."""
+"""Writing of frames to video files and GIFs."""
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -21,7 +21,7 @@ OPTIONS = {
 
 
 def write_video(path: Path, frames: Iterable[np.ndarray], fps: float, crf: int | None = None) -> None:
-    """Write ``frames``, at least one, by :func:`video_writer`."""
+    """Write at least one frame to a video file, see :func:`video_writer`."""
     with video_writer(path, fps, crf) as add:
         for frame in frames:
             add(frame)
@@ -29,26 +29,26 @@ def write_video(path: Path, frames: Iterable[np.ndarray], fps: float, crf: int |
 
 @contextmanager
 def video_writer(path: Path, fps: float, crf: int | None = None) -> Iterator[Callable[[np.ndarray], None]]:
-    """Write H.264 in .mp4 or VP9 in .webm, frame by frame. The file appears when it is complete.
+    """Write H.264 to .mp4 or VP9 to .webm, frame by frame. The file appears when it is complete.
 
-    The same frames give the same bytes in .webm. Frames with odd sides gain a row or column in .mp4, because H.264
-    needs even sides.
+    The same frames give the same bytes in .webm. Frames with odd sides are padded by a row or column in .mp4, because
+    H.264 requires even sides.
 
     Args:
         path (Path): The file.
         fps (float): Frames per second.
-        crf (int, optional): Constant rate factor: lower is better quality. Default: 20 in .mp4, 32 in .webm.
+        crf (int, optional): Constant rate factor; lower is better. Defaults to 20 for .mp4 and 32 for .webm.
 
     Yields:
         Callable: Adds a frame (H, W, 3), RGB, uint8; all must have the size of the first one.
 
     Raises:
-        ImportError: If PyAV is missing.
-        ValueError: If the extension is neither.
+        ImportError: If PyAV is not installed.
+        ValueError: If the extension is not .mp4 or .webm.
     """
     av, kind = import_av(), path.suffix
     if kind not in CODECS:
-        raise ValueError(f'{path} must end in {" or ".join(CODECS)}')
+        raise ValueError(f'{path} has an unsupported extension; rename it to {" or ".join(CODECS)}')
     options = OPTIONS[kind] if crf is None else dict(OPTIONS[kind], crf=str(crf))
     with (
         atomic_write(path) as file,
@@ -73,7 +73,7 @@ def video_writer(path: Path, fps: float, crf: int | None = None) -> Iterator[Cal
 
 
 def write_gif(path: Path, frames: np.ndarray, times: np.ndarray, duration: float) -> None:
-    """Write a GIF that shows each frame (T, H, W, 3) from its time, in seconds, to that of the next."""
+    """Write a GIF that displays each frame (T, H, W, 3) from its time, in seconds, to that of the next."""
     ends = np.append(times[1:], duration)
     lasts = np.maximum(np.round((ends - times) * 100), 2).astype(int) * 10  # milliseconds; GIF counts in hundredths
     first, *rest = [Image.fromarray(frame).quantize(128) for frame in frames]
@@ -81,13 +81,13 @@ def write_gif(path: Path, frames: np.ndarray, times: np.ndarray, duration: float
 
 
 def hold_frames(times: np.ndarray, duration: float, fps: float) -> np.ndarray:
-    """Index of the frame to show in each frame of a video: the last one whose time has come."""
+    """Return the index of the frame to display in each frame of a video: the last one that has started."""
     ticks = (np.arange(max(round(duration * fps), 1)) + 0.5) / fps
     return (np.searchsorted(times, ticks, side='right') - 1).clip(0)
 
 
 def at_rate(frames: Iterable[tuple[float, np.ndarray]], fps: float) -> Iterator[np.ndarray]:
-    """Frames at a constant rate, of frames with the times at which they end: each is repeated or left out."""
+    """Resample frames, given with their end times, to a constant rate by repeating or dropping them."""
     count = 0
     for end, frame in frames:
         while (count + 0.5) / fps < end:

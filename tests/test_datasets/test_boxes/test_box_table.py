@@ -117,7 +117,7 @@ def test_nowhere_to_write_is_one_sentence(source, tmp_path, monkeypatch):
 
 def test_what_ends_in_an_error_leaves_nothing_behind(source):
     source.write_text(source.read_text()[:-40])
-    with pytest.raises(ValueError, match='boxes.json does not hold boxes .* after video .v8.* premature EOF'):
+    with pytest.raises(ValueError, match='boxes.json does not have the format .* after video .v8.* premature EOF'):
         BoxTable(str(source), 3)
     assert not kept(source)
 
@@ -188,9 +188,9 @@ def test_a_byte_order_mark_and_indents_do_not_matter(source):
 @pytest.mark.parametrize(
     'text, fault',
     [
-        ('', "it begins with '', not with an object"),
+        ('', "it starts with '', not with an object"),
         ('{', 'premature EOF'),
-        ('[]', "it begins with '\\[\\]', not with an object"),
+        ('[]', "it starts with '\\[\\]', not with an object"),
         ('{"v": [] "w": []}', 'parse error: after key and value, inside map'),
         ('{"v": []}}', 'trailing garbage'),
         ('{"v": [{"labels": []}]}', "KeyError: 'name'"),
@@ -202,7 +202,7 @@ def test_a_byte_order_mark_and_indents_do_not_matter(source):
 def test_what_is_not_of_the_form_is_said(tmp_path, text, fault):
     path = tmp_path / 'wrong.json'
     path.write_text(text)
-    with pytest.raises(ValueError, match=f'wrong.json does not hold boxes in the form of Something-Else.*{fault}'):
+    with pytest.raises(ValueError, match=f'wrong.json does not have the format of Something-Else.*{fault}'):
         BoxTable(str(path), 3)
 
 
@@ -222,7 +222,7 @@ def test_an_empty_file_has_no_videos(tmp_path):
 
 def test_frames_of_unknown_and_known_size_do_not_mix(source):
     source.write_text(json.dumps({'v': [frame(1, box(1, 1)), frame(2, box(1, 1), width=100, height=100)]}))
-    with pytest.raises(ValueError, match="of video 'v' some frames have width and height, others not"):
+    with pytest.raises(ValueError, match="some frames of video 'v' have width and height, others have not"):
         BoxTable(str(source), 3)
 
 

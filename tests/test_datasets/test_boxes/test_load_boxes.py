@@ -182,7 +182,7 @@ def test_a_3d_recognizer_looks_where_the_boxes_of_each_crop_of_each_clip_are(ann
 
 
 def test_a_transform_that_moves_pixels_unknown_ways_is_refused():
-    with pytest.raises(ValueError, match='does not know how FormatShape moves pixels'):
+    with pytest.raises(ValueError, match='WithBoxes does not support FormatShape; use'):
         WithBoxes([dict(type='FormatShape', input_format='NCHW')])
 
 
@@ -194,7 +194,7 @@ def test_ground_truth_of_a_dataset_needs_no_file():
 
 
 def test_no_boxes_at_all_is_an_error():
-    with pytest.raises(ValueError, match='gives no gt_bboxes; name a file of boxes'):
+    with pytest.raises(ValueError, match='provides no gt_bboxes; set ann_file'):
         LoadBoxes()(decoded([0]))
 
 
@@ -207,9 +207,11 @@ def test_annotations_of_frames_of_another_size(tmp_path, size):
 
 def test_boxes_in_another_scale_than_the_video_ask_for_its_height(tmp_path):
     path = write(tmp_path / 'boxes.json', {t + 1: annotation([2 * box]) for t, box in enumerate(TRACK)})
-    with pytest.raises(ValueError, match='x = 130, y = 84, in frames taken to be 96 x 60; set ann_height .* videos 84'):
+    with pytest.raises(
+        ValueError, match='x = 130, y = 84, but frames are assumed to be 96 x 60; set ann_height .* videos suggest 84'
+    ):
         LoadBoxes(1, path)(decoded([0]))
-    with pytest.raises(ValueError, match='in frames taken to be 112 x 70; set ann_height'):
+    with pytest.raises(ValueError, match='frames are assumed to be 112 x 70; set ann_height'):
         LoadBoxes(1, path, ann_height=70)(decoded([0]))
 
 
@@ -225,7 +227,7 @@ def many(path, height, frames=None):
 def test_boxes_of_videos_enlarged_since_are_refused_with_the_height_that_they_suggest(tmp_path):
     path = many(tmp_path / 'boxes.json', 30)
     with pytest.raises(
-        ValueError, match='below y = 30, but frames are taken to be 60 pixels high; .* the boxes 30 .or'
+        ValueError, match='below y = 30, but frames are assumed to be 60 pixels high; .* the boxes suggest 30.*, or'
     ):
         LoadBoxes(1, path)(decoded([0]))
     np.testing.assert_allclose(LoadBoxes(1, path, ann_height=30)(decoded([0]))['boxes'][0, 0, 0, 3], 29 / 30)
@@ -233,7 +235,7 @@ def test_boxes_of_videos_enlarged_since_are_refused_with_the_height_that_they_su
 
 def test_an_ann_height_that_the_boxes_do_not_suggest_is_doubted_and_taken(tmp_path):
     path = many(tmp_path / 'boxes.json', 30)
-    with pytest.warns(UserWarning, match='taken to be 60 pixels high; set ann_height .*, by the boxes 30$'):
+    with pytest.warns(UserWarning, match='assumed to be 60 pixels high; set ann_height .*the boxes suggest 30.$'):
         load = LoadBoxes(1, path, ann_height=60)
     np.testing.assert_allclose(load(decoded([0]))['boxes'][0, 0, 0, 3], 29 / 60)
 
@@ -248,7 +250,7 @@ def test_heights_are_not_doubted_without_reason(tmp_path):
 
 def test_of_few_videos_boxes_high_up_are_no_more_than_strange(tmp_path):
     path = write(tmp_path / 'boxes.json', {1: annotation([(0, 0, 10, 30)])})
-    with pytest.warns(UserWarning, match='by the boxes 30'):
+    with pytest.warns(UserWarning, match='the boxes suggest 30'):
         assert LoadBoxes(1, path)(decoded([0]))['boxes'][0, 0, 0, 3] == 0.5
 
 
@@ -322,7 +324,7 @@ def test_errors_name_the_file(tmp_path, ann_file):
     with pytest.raises(FileNotFoundError, match='missing.json does not exist'):
         LoadBoxes(1, str(tmp_path / 'missing.json'))
     (tmp_path / 'wrong.json').write_text('{"clip": [{"labels": 3}]}')
-    with pytest.raises(ValueError, match='wrong.json does not hold boxes in the form of Something-Else'):
+    with pytest.raises(ValueError, match='wrong.json does not have the format of Something-Else'):
         LoadBoxes(1, str(tmp_path / 'wrong.json'))
     with pytest.raises(ValueError, match="boxes.json has no boxes of video 'other'"):
         LoadBoxes(1, ann_file)(decoded([0], filename='other.mp4'))

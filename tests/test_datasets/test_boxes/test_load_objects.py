@@ -85,7 +85,7 @@ def test_acting_objects_are_as_many_as_objects(tmp_path):
 
 
 def test_without_any_boxes_it_says_so():
-    with pytest.raises(ValueError, match='name a file of boxes with ann_file of LoadObjects'):
+    with pytest.raises(ValueError, match='set ann_file of LoadObjects to a box file'):
         LoadObjects().transform(dict(clip_len=1, num_clips=8))
 
 
@@ -132,5 +132,5 @@ def test_objects_move_with_the_pixels(tmp_path):
 
 def test_an_array_has_no_boxes_in_a_file(tmp_path):
     results = dict(frame_inds=np.arange(4), start_index=0, clip_len=4, num_clips=1, img_shape=(SIZE, SIZE))
-    with pytest.raises(ValueError, match='boxes are found by the path of a video, but an array has none'):
+    with pytest.raises(ValueError, match='boxes are looked up by video path, but the sample is an array'):
         LoadObjects(write(tmp_path / 'a.json', {1: [box(0, 0)]})).transform(results)

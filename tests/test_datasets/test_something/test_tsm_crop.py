@@ -38,5 +38,5 @@ def test_the_centre_crop_rounds_to_even(width, x):
 def test_what_does_not_fit_is_an_error():
     with pytest.raises(ValueError, match='frames of 250 x 240 are smaller than crop_size=256'):
         TSMCrop(256, 3).transform(dict(imgs=numbered(240, 250, 1)))
-    with pytest.raises(ValueError, match='num_crops=5 must be 1 or 3'):
+    with pytest.raises(ValueError, match='num_crops is 5, but must be 1 or 3'):
         TSMCrop(224, 5)

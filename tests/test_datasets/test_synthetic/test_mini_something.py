@@ -253,14 +253,14 @@ def test_a_second_run_makes_only_what_is_missing(tmp_path):
 @pytest.mark.parametrize('change', [dict(seed=1), dict(num_train=17), dict(num_val=9)])
 def test_a_folder_made_with_other_numbers_is_refused(root, change):
     before = videos(root)
-    with pytest.raises(ValueError, match='holds a MiniSomething of .*name another folder'):
+    with pytest.raises(ValueError, match='contains a MiniSomething of .*choose another folder'):
         generate_mini_something(root, **{**dict(num_train=16, num_val=8), **change})
     assert videos(root) == before
 
 
 def test_a_folder_that_holds_something_else_is_refused(tmp_path):
     (tmp_path / 'thesis.txt').write_text('precious')
-    with pytest.raises(ValueError, match='holds something else'):
+    with pytest.raises(ValueError, match='contains other files'):
         generate_mini_something(tmp_path, 1, 1)
     assert [path.name for path in tmp_path.iterdir()] == ['thesis.txt']
 
@@ -268,10 +268,10 @@ def test_a_folder_that_holds_something_else_is_refused(tmp_path):
 @pytest.mark.parametrize(
     'wrong, message',
     [
-        (dict(num_train=0), 'train clips must be 1 to 100000, not 0'),
-        (dict(num_val=100_001), 'validation clips must be 1 to 100000, not 100001'),
-        (dict(seed=-1), 'seed must be 0 or more, not -1'),
-        (dict(workers=0), 'workers must be 1 or more, not 0'),
+        (dict(num_train=0), 'train clips is 0, but must be 1 to 100000'),
+        (dict(num_val=100_001), 'validation clips is 100001, but must be 1 to 100000'),
+        (dict(seed=-1), 'seed is -1, but must be at least 0'),
+        (dict(workers=0), 'workers is 0, but must be at least 1'),
     ],
 )
 def test_numbers_out_of_range_are_refused(tmp_path, wrong, message):
@@ -281,12 +281,14 @@ def test_numbers_out_of_range_are_refused(tmp_path, wrong, message):
 
 
 def test_a_folder_not_made_yet_names_the_command(tmp_path):
-    with pytest.raises(FileNotFoundError, match="make it with 'python tools/data/make_mini_something.py .*missing'"):
+    with pytest.raises(
+        FileNotFoundError, match="generate it with 'python tools/data/make_mini_something.py .*missing'"
+    ):
         MiniSomething(str(tmp_path / 'missing'), pipeline=[])
 
 
 def test_an_unknown_split_is_refused(root):
-    with pytest.raises(ValueError, match="split must be 'train' or 'val', not 'test'"):
+    with pytest.raises(ValueError, match="split is 'test', but must be 'train' or 'val'"):
         MiniSomething(str(root), split='test', pipeline=[])
 
 

@@ -338,10 +338,10 @@ def test_mnist():
     'options, message',
     [
         (dict(split='val'), "split is 'val', but must be one of 'train', 'test'"),
-        (dict(num_digits=1), 'num_digits is 1, but must be a whole number of at least 2 and at most 10'),
+        (dict(num_digits=1), 'num_digits is 1, but must be an integer of at least 2 and at most 10'),
         (dict(num_digits=11), 'num_digits is 11'),
         (dict(num_digits=2.5), 'num_digits is 2.5'),
-        (dict(digit_classes=()), r'digit_classes is \(\), but must be some of the classes 0 to 9, each once'),
+        (dict(digit_classes=()), r'digit_classes is \(\), but must be distinct classes from 0 to 9'),
         (dict(digit_classes=(1, 1, 2, 3, 4)), r'digit_classes is \(1, 1, 2, 3, 4\)'),
         (dict(digit_classes=(6, 7, 8, 9, 10)), 'digit_classes is'),
         (dict(digit_classes=5), 'digit_classes is 5'),
@@ -352,7 +352,7 @@ def test_mnist():
         (dict(none_prob=1.5), 'none_prob is 1.5, but must be a number of at least 0 and at most 1'),
         (dict(max_step=0), 'max_step is 0'),
         (dict(max_sync_dist=-1), 'max_sync_dist is -1'),
-        (dict(canvas_size=28), 'canvas_size is 28, but must be a whole number of at least 29'),
+        (dict(canvas_size=28), 'canvas_size is 28, but must be an integer of at least 29'),
         (dict(frame_size=257), 'frame_size is 257'),
         (dict(overlap='back'), "overlap is 'back', but must be one of 'front', 'max'"),
         (dict(interpolation='cubic'), "interpolation is 'cubic'"),
@@ -376,7 +376,7 @@ def test_wrong_weights_are_named(weights):
 
 
 def test_missing_folder_is_named(tmp_path):
-    with pytest.raises(FileNotFoundError, match='nowhere.*train-images-idx3-ubyte.*data_root must hold'):
+    with pytest.raises(FileNotFoundError, match='nowhere.*train-images-idx3-ubyte.*set data_root to'):
         SyncMNIST(data_root=str(tmp_path / 'nowhere'))
 
 
@@ -406,10 +406,10 @@ def damage_zip(path):
     'damage, message',
     [
         (damage_magic, "start with '00000801', but an IDX file of 3 dimensions starts with '00000803'"),
-        (damage_length, 'announces 15680 bytes but holds 15679'),
+        (damage_length, 'declares 15680 bytes but contains 15679'),
         (damage_header, 'has 7 bytes'),
-        (damage_count, 'its 20 labels ask for'),
-        (damage_zip, 'no intact gzip file'),
+        (damage_count, 'but 20 labels require'),
+        (damage_zip, 'not a valid gzip file'),
     ],
 )
 def test_damaged_files_are_named(tmp_path, damage, message):
@@ -422,7 +422,7 @@ def test_damaged_files_are_named(tmp_path, damage, message):
 def test_missing_classes_are_named(tmp_path):
     root = write_mnist(tmp_path)
     write_idx(tmp_path / 'train-labels-idx1-ubyte', np.arange(20, dtype=np.uint8) % 9)
-    with pytest.raises(ValueError, match='every digit from 0 to 9 is needed'):
+    with pytest.raises(ValueError, match='must be all digits from 0 to 9'):
         MultiSyncMNIST(data_root=root)
 
 

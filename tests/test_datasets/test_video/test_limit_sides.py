@@ -141,7 +141,9 @@ def test_boxes_go_with_the_crop(size):
 
 def test_wrong_sides_are_refused():
     for sides in ((80, 64), (0, 64)):
-        with pytest.raises(ValueError, match=f'short_side={sides[0]} must be above 0 and at most long_side={sides[1]}'):
+        with pytest.raises(
+            ValueError, match=f'short_side is {sides[0]}, but must be above 0 and at most long_side={sides[1]}'
+        ):
             LimitSides(*sides)
 
 

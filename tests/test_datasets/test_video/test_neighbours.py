@@ -105,15 +105,13 @@ def test_boxes_inside_are_those_of_the_frames(video):
 def test_frames_that_are_there_already_have_no_neighbours(video):
     transform = WithNeighbours([DECODE, dict(type='FormatShape', input_format='NCHW')])
     for results in (dict(imgs=[], frame_inds=[]), dict(video)):
-        with pytest.raises(
-            ValueError, match='WithNeighbours knows no neighbours .*; it must stand behind SampleFrames'
-        ):
+        with pytest.raises(ValueError, match='WithNeighbours got decoded frames, .*; place it after SampleFrames'):
             transform(results)
 
 
 def test_wrong_options_are_named():
     for step in (0, 1.5, 'a'):
-        with pytest.raises(ValueError, match=f'step={step!r} of WithNeighbours must be a whole number'):
+        with pytest.raises(ValueError, match=f'step of WithNeighbours is {step!r}, but must be an integer'):
             WithNeighbours([], step=step)
-    with pytest.raises(ValueError, match=r"from the decoding to FormatShape, not \['VideoDecode'\]"):
+    with pytest.raises(ValueError, match=r"are \['VideoDecode'\], but must be those from decoding to FormatShape"):
         WithNeighbours([DECODE])

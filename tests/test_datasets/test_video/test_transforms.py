@@ -24,7 +24,7 @@ def read(path, decoder='decord', numbers=(0, 7, 7, 3, 19)):
 
 
 def test_an_unknown_decoder_is_refused():
-    with pytest.raises(ValueError, match="decoder='opencv' is none of decord, pyav, torchcodec"):
+    with pytest.raises(ValueError, match="decoder is 'opencv', but must be one of decord, pyav, torchcodec"):
         VideoInit('opencv')
 
 

@@ -50,7 +50,7 @@ def test_the_same_frames_give_the_same_bytes(tmp_path):
 
 
 def test_other_extensions_are_refused(tmp_path):
-    with pytest.raises(ValueError, match=r'a.gif must end in .mp4 or .webm'):
+    with pytest.raises(ValueError, match=r'a.gif has an unsupported extension; rename it to .mp4 or .webm'):
         write_video(tmp_path / 'a.gif', stripes(), fps=12)
 
 

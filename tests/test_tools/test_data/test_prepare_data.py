@@ -134,7 +134,7 @@ def test_broken_videos_can_be_left_out(v2, capsys):
 def test_a_list_without_videos_is_not_written(tool, v2):
     break_videos(v2)
     with pytest.raises(
-        SystemExit, match='error: .*sthv2_train_list_videos.txt would be empty: no video of it in .*videos'
+        SystemExit, match='error: .*sthv2_train_list_videos.txt would be empty because no video in .*videos'
     ):
         tool('v2', v2, '--drop-broken')
     assert not list(v2.glob('*_list_*'))
@@ -157,13 +157,25 @@ def test_frames_of_other_names_are_said(v1):
 @pytest.mark.parametrize(
     'name, text, fault',
     [
-        ('train', '[{"id": "10"', 'train.json is not JSON .*: get it again'),
-        ('train', '[{"id": "10", "label": "x"}]', """train.json has {'id': .*, which lacks "id" or "template"$"""),
+        ('train', '[{"id": "10"', 'train.json is not JSON .*; download it again'),
+        (
+            'train',
+            '[{"id": "10", "label": "x"}]',
+            """train.json contains {'id': .* without "id" or "template"; download""",
+        ),
         ('train', '{"10": "Moving something up"}', 'train.json should be a list of videos'),
-        ('train', '[{"id": "a b", "template": "Moving something up"}]', "video 'a b' has no name that a list can have"),
-        ('train', '[{"id": "../a", "template": "Moving something up"}]', "video '../a' has no name"),
-        ('labels', '["Moving something up"]', 'labels.json should be {"class": "number"'),
-        ('labels', '{"Moving something up": "first"}', 'labels.json should be {"class": "number"'),
+        (
+            'train',
+            '[{"id": "a b", "template": "Moving something up"}]',
+            "video 'a b' has a name with spaces or slashes",
+        ),
+        (
+            'train',
+            '[{"id": "../a", "template": "Moving something up"}]',
+            "video '../a' has a name with spaces or slashes",
+        ),
+        ('labels', '["Moving something up"]', 'labels.json is not of the format {"class": "number"'),
+        ('labels', '{"Moving something up": "first"}', 'labels.json is not of the format {"class": "number"'),
     ],
 )
 def test_broken_label_files_are_said(v2, name, text, fault):
@@ -203,7 +215,7 @@ def test_frames_missing_or_cut_short_are_named(v1):
 def test_another_list_is_replaced_only_by_force(v2):
     train = v2 / 'sthv2_train_list_videos.txt'
     train.write_text('my own split\n')
-    with pytest.raises(FileExistsError, match='sthv2_train_list_videos.txt exists and differs .*--force'):
+    with pytest.raises(FileExistsError, match='sthv2_train_list_videos.txt exists with other content; .*--force'):
         prepare(V2, v2)
     assert train.read_text() == 'my own split\n'
     prepare(V2, v2, force=True)
@@ -261,7 +273,7 @@ def test_a_journal_cut_short_costs_only_its_last_video(v2):
 def test_a_missing_folder_says_where_to_get_the_data(v2, folder):
     (v2 / folder).rename(v2 / 'hidden')
     with pytest.raises(
-        FileNotFoundError, match='does not exist: see docs/guides/something_something.md .*make_mini_something.py'
+        FileNotFoundError, match='does not exist; download .*docs/guides/something_something.md.*make_mini_something.py'
     ):
         prepare(V2, v2)
 
@@ -274,10 +286,10 @@ def test_a_missing_label_file_is_named(v2):
 
 def test_a_label_that_is_no_class_is_named(v2, v1):
     (v2 / 'labels/labels.json').write_text('{"Moving something up": "0"}')
-    with pytest.raises(ValueError, match='label of video 11, .*behind something.* is none of the 1 classes'):
+    with pytest.raises(ValueError, match='video 11 has the label .*behind something.* not one of the 1 classes'):
         prepare(V2, v2)
     (v1 / 'labels/something-something-v1-train.csv').write_text('10;Moving something up\n11;Sitting\n')
-    with pytest.raises(ValueError, match="label of video 11, 'Sitting', is none of the 2 classes"):
+    with pytest.raises(ValueError, match="video 11 has the label 'Sitting', which is not one of the 2 classes"):
         prepare(V1, v1)
 
 

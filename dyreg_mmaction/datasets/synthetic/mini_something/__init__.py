@@ -1,4 +1,4 @@
-"""MiniSomething: a small generated stand-in for Something-Something V2."""
+"""MiniSomething: a small generated replacement for Something-Something V2."""
 
 from .mini_something import MiniSomething
 

@@ -1,7 +1,7 @@
 """Drawing the scenes of `MiniSomething`: light textured objects over a dark textured background.
 
-Light on dark, because the sign of an object's edges then tells its motion's direction: with colours drawn freely a
-network needs many times more clips to find out what moves.
+Objects are lighter than the background, so the sign of their edges indicates the direction of motion. With random
+colours a network needs many times more clips to learn the motion.
 """
 
 from typing import NamedTuple
@@ -17,7 +17,7 @@ SPRITE_SIZE = 128  # side in pixels of the images that objects are scaled from
 
 
 class Sprite(NamedTuple):
-    """An object's looks: its name, an RGBA image (S, S, 4) and its box's sides (x, y) over the image's."""
+    """Appearance of an object: name, RGBA image (S, S, 4) and the box size (x, y) as a fraction of the image size."""
 
     name: str
     image: np.ndarray
@@ -25,7 +25,7 @@ class Sprite(NamedTuple):
 
 
 def sample_sprites(rng: np.random.Generator) -> list[Sprite]:
-    """Draw the looks of a scene's objects, no two of one name."""
+    """Sample the appearance of a scene's objects, each with a different name."""
     names = rng.choice([(texture, shape) for texture in TEXTURES for shape in SHAPES], NUM_OBJECTS, replace=False)
     return [_sample_sprite(rng, str(texture), str(shape)) for texture, shape in names]
 
@@ -42,7 +42,7 @@ def _sample_sprite(rng: np.random.Generator, texture: str, shape: str) -> Sprite
 
 
 def sample_background(rng: np.random.Generator, width: int, margin: int = 0) -> np.ndarray:
-    """Draw a dark texture of low contrast, (H, W, 3) uint8, by ``margin`` pixels larger than a frame on each side."""
+    """Sample a dark texture of low contrast, (H, W, 3) uint8, ``margin`` pixels larger than a frame on each side."""
     color = rng.uniform(25, 85, 3)
     contrast = rng.uniform(-20, 20, 3)
     size = HEIGHT + 2 * margin, width + 2 * margin
@@ -51,13 +51,13 @@ def sample_background(rng: np.random.Generator, width: int, margin: int = 0) -> 
 
 
 def _blend(first: np.ndarray, second: np.ndarray, pattern: np.ndarray) -> np.ndarray:
-    """Mix two colours by a pattern in -1..1: an image (H, W, 3) uint8."""
-    share = (pattern[..., None] + 1) / 2
-    return (first + share * (second - first)).round().astype(np.uint8)
+    """Interpolate between two colours by a pattern in -1..1: an image (H, W, 3) uint8."""
+    fraction = (pattern[..., None] + 1) / 2
+    return (first + fraction * (second - first)).round().astype(np.uint8)
 
 
 def _pattern(rng: np.random.Generator, texture: str, height: int, width: int, cell: float) -> np.ndarray:
-    """Draw a pattern in -1..1, shape (height, width), with features of about `cell` pixels."""
+    """Sample a pattern in -1..1 of shape (height, width) with features of about `cell` pixels."""
     if texture == 'speckled':
         grid = rng.uniform(-2, 2, (int(3 * height / cell) + 2, int(3 * width / cell) + 2))
         return np.clip(cv2.resize(grid, (width, height), interpolation=cv2.INTER_CUBIC), -1, 1)
@@ -71,7 +71,7 @@ def _pattern(rng: np.random.Generator, texture: str, height: int, width: int, ce
 
 
 def _outline(rng: np.random.Generator, shape: str) -> np.ndarray:
-    """Draw a closed outline (M, 2), its box centred at the origin with a longer side of 2."""
+    """Sample a closed outline (M, 2) whose box is centred at the origin and has a longer side of 2."""
     if shape == 'polygon':
         num_corners = int(rng.integers(3, 8))
         turns = (np.arange(num_corners) + rng.uniform(-0.2, 0.2, num_corners)) / num_corners + rng.random()
@@ -86,13 +86,13 @@ def _outline(rng: np.random.Generator, shape: str) -> np.ndarray:
 
 
 def draw(background: np.ndarray, sprites: list[Sprite], track: Track, camera: np.ndarray | None = None) -> np.ndarray:
-    """Paint the objects at their places over the background, the first one lowest.
+    """Draw the objects over the background, in order, so that later ones occlude earlier ones.
 
     Args:
-        background: uint8, with a margin on each side that the camera does not leave.
+        background: uint8 image with a margin on each side for the camera motion.
         sprites: N objects.
-        track: Their centres (T, N, 2) and half sizes (T, N), in pixels of the frames.
-        camera: Where the camera has moved to, whole pixels (T, 2) as (x, y); None: it rests.
+        track: Centres (T, N, 2) and half sizes (T, N) of the objects, in pixels of the frames.
+        camera: Camera offsets (T, 2) as (x, y), in whole pixels; None: the camera does not move.
 
     Returns:
         RGB frames (T, H, W, 3) uint8.
@@ -112,7 +112,7 @@ def _paint(frame: np.ndarray, image: np.ndarray, center: np.ndarray, half_size: 
     low = np.floor(center - half_size).astype(int).clip(0)
     high = np.ceil(center + half_size).astype(int).clip(None, frame.shape[1::-1])
     scale = 2 * half_size / SPRITE_SIZE
-    shift = center - half_size - low + (scale - 1) / 2  # from pixel centres to pixel centres
+    shift = center - half_size - low + (scale - 1) / 2  # between pixel centres
     matrix = np.array([[scale, 0, shift[0]], [0, scale, shift[1]]])
     patch = cv2.warpAffine(image, matrix, tuple((high - low).tolist())).astype(np.float32)
     region = frame[low[1] : high[1], low[0] : high[0]]

@@ -1,4 +1,4 @@
-"""Writing `MiniSomething` to disk in the layout and the formats of Something-Something V2."""
+"""Writing `MiniSomething` to disk in the folder layout and the formats of Something-Something V2."""
 
 import json
 from functools import partial
@@ -13,14 +13,14 @@ from ...video.writers import write_video
 from .drawing import Sprite, draw, sample_background, sample_sprites
 from .scenes import CLASSES, HEIGHT, ActionClass, Scene, Track, move, sample_camera, sample_scene, seen_by
 
-VERSION = 1  # to be raised with any change of the clips that a seed gives
+VERSION = 1  # increase it with any change of the clips that a seed generates
 FPS = 12
 FIRST_IDS = {'train': 1, 'validation': 100_001}
-MAX_CAMERA = {'pan': 32, 'shake': 5}  # pixels: something of every object stays in the frame
+MAX_CAMERA = {'pan': 32, 'shake': 5}  # pixels; every object stays partly visible
 
 
 class Clip(NamedTuple):
-    """Which clip: everything about it follows from these, all but its camera's way from the first three."""
+    """Identifies a clip. It is a function of these values; all but the camera path depend on the first three only."""
 
     seed: int
     split: str
@@ -30,21 +30,21 @@ class Clip(NamedTuple):
 
     @property
     def id(self) -> str:
-        """The video's id, a number as in Something-Something."""
+        """Id of the video, a number as in Something-Something."""
         return str(FIRST_IDS[self.split] + self.number)
 
     @property
     def action(self) -> ActionClass:
-        """The class; every class has as many clips as the others."""
+        """Class of the clip; all classes are equally frequent."""
         return CLASSES[self.number % len(CLASSES)]
 
     def scene(self) -> tuple[Scene, list[Sprite], np.random.Generator]:
-        """Draw the scene and its objects' looks; the generator comes along for what else is to be drawn."""
+        """Sample the scene and the appearance of its objects; the generator is returned for further samples."""
         rng = np.random.default_rng(self._key())
         return sample_scene(rng), sample_sprites(rng), rng
 
     def camera(self, num_frames: int) -> np.ndarray:
-        """Draw the camera's way, by a generator of its own: the clip is the same as without it in all else."""
+        """Sample the camera path with a separate generator, so that the rest of the clip does not depend on it."""
         return sample_camera(np.random.default_rng([*self._key(), 1]), num_frames, self.pan, self.shake)
 
     def _key(self) -> list[int]:
@@ -60,36 +60,36 @@ def generate_mini_something(
     pan: float = 0.0,
     shake: float = 0.0,
 ) -> None:
-    """Write `MiniSomething`, or what an interrupted run has left to write.
+    """Write `MiniSomething`, or complete an interrupted run.
 
-    The folder gets videos/<id>.webm (240 pixels high, 12 frames per second), labels/{labels,train,validation}.json
-    as Something-Something V2 has them, MMAction2's lists made from these, and bounding_box_annotations.json as
-    Something-Else has it. A clip depends on the seed, its split and its number only.
+    The folder contains videos/<id>.webm (240 pixels high, 12 frames per second), labels/{labels,train,validation}.json
+    in the format of Something-Something V2, MMAction2's lists of these, and bounding_box_annotations.json in the format
+    of Something-Else. A clip depends only on the seed, its split and its number.
 
     Args:
         root: The folder.
         num_train: Number of training clips.
         num_val: Number of validation clips.
-        seed: Another seed, other clips.
+        seed: Seed of the dataset.
         workers: Number of processes.
-        pan: How far the camera moves from a clip's middle frame to its last one, in pixels; see :func:`sample_camera`.
-        shake: Standard deviation of its place in each frame, in pixels.
+        pan: Camera motion from the middle frame to the last one, in pixels; see :func:`sample_camera`.
+        shake: Standard deviation of the camera offset of each frame, in pixels.
 
     Raises:
-        ValueError: If a number is out of range, or the folder holds something else.
+        ValueError: If a number is out of range, or the folder contains other files.
     """
     root = Path(root)
     sizes: dict[str, int] = {'train': num_train, 'validation': num_val}
     for split, size in sizes.items():
         if not 1 <= size <= 100_000:
-            raise ValueError(f'the number of {split} clips must be 1 to 100000, not {size}')
+            raise ValueError(f'the number of {split} clips is {size}, but must be 1 to 100000')
     if seed < 0:
-        raise ValueError(f'seed must be 0 or more, not {seed}')
+        raise ValueError(f'seed is {seed}, but must be at least 0')
     camera = {'pan': pan, 'shake': shake}
     for name, pixels in camera.items():
         if not 0 <= pixels <= MAX_CAMERA[name]:
-            raise ValueError(f'{name} must be 0 to {MAX_CAMERA[name]} pixels, not {pixels}')
-    moves = camera if any(camera.values()) else {}  # a folder of a resting camera is marked as ever
+            raise ValueError(f'{name} is {pixels}, but must be 0 to {MAX_CAMERA[name]} pixels')
+    moves = camera if any(camera.values()) else {}  # without camera motion the settings are those of earlier releases
     settings: dict[str, float] = {'version': VERSION, 'seed': seed, **sizes}
     _claim(root, settings | moves)
     clips = [Clip(seed, split, number, **camera) for split, size in sizes.items() for number in range(size)]
@@ -101,14 +101,16 @@ def generate_mini_something(
 
 
 def _claim(root: Path, settings: dict[str, float]) -> None:
-    """Make the folder ours, or make sure that it is ours with the same settings."""
+    """Create the folder with the settings, or check that an existing folder has the same settings."""
     mark = root / 'mini_something.json'
     if mark.is_file():
         present = json.loads(mark.read_text(encoding='utf-8'))
         if present != settings:
-            raise ValueError(f'{root} holds a MiniSomething of {present}, not of {settings}: name another folder')
+            raise ValueError(
+                f'{root} contains a MiniSomething of {present}, but {settings} is requested; choose another folder'
+            )
     elif root.exists() and (not root.is_dir() or any(root.iterdir())):
-        raise ValueError(f'{root} exists and holds something else than MiniSomething: name another folder')
+        raise ValueError(f'{root} exists and contains other files than MiniSomething; choose another folder')
     root.mkdir(parents=True, exist_ok=True)
     write_text(mark, json.dumps(settings))
     for folder in ('videos', 'labels'):
@@ -116,7 +118,7 @@ def _claim(root: Path, settings: dict[str, float]) -> None:
 
 
 def write_clip(folder: Path, clip: Clip) -> list[dict]:
-    """Write the video of a clip to a folder, unless it is there, and return its boxes."""
+    """Write the video of a clip to a folder if it does not exist, and return its boxes."""
     scene, sprites, rng = clip.scene()
     track = move(scene, clip.action)
     camera = clip.camera(scene.num_frames)
@@ -129,7 +131,7 @@ def write_clip(folder: Path, clip: Clip) -> list[dict]:
 
 
 def _boxes(clip: Clip, sprites: list[Sprite], track: Track, width: int) -> list[dict]:
-    """A clip's frames as Something-Else has them: all objects are boxed, those that act are the placeholders."""
+    """Return a clip's frames in the format of Something-Else: all objects have boxes, acting ones are placeholders."""
     frame = np.array([width, HEIGHT])
     half_sides = track.half_size[..., None] * [sprite.extent for sprite in sprites]  # (T, N, 2)
     corners = [(track.center + side * half_sides).clip(0, frame) for side in (-1, 1)]
@@ -158,7 +160,7 @@ def _placeholders(clip: Clip, sprites: list[Sprite]) -> list[str]:
 
 
 def _write_labels(folder: Path, clips: list[Clip], annotations: list[list[dict]]) -> None:
-    """Write the label files, each video with its template and what the template's placeholders stand for."""
+    """Write the label files, each video with its template and the names of its placeholders."""
     videos: dict[str, list[dict]] = {split: [] for split in FIRST_IDS}
     for clip, frames in zip(clips, annotations, strict=True):
         placeholders = frames[0]['gt_placeholders']

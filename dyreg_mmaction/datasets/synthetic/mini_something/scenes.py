@@ -1,28 +1,28 @@
-"""The scenes of `MiniSomething`: where the objects of a clip are in each frame, and the eight classes.
+"""The scenes of `MiniSomething`: the positions of a clip's objects in each frame, and the eight classes.
 
-A scene is drawn before its class is looked at and fixes the clip's middle frame; the class only says how the objects
-pass through it. So the middle frames of all classes have one distribution, and the two classes of a pair are each
-other's reversal in time: what tells them apart is motion, never a still image.
+A scene is sampled independently of the class and defines the middle frame of the clip; the class defines the motion
+through it. The middle frames of all classes therefore have the same distribution, and the two classes of a pair are
+time reversals of each other: only motion distinguishes the classes, never a single image.
 """
 
 from typing import NamedTuple
 
 import numpy as np
 
-HEIGHT = 240  # pixels, as are all lengths below
+HEIGHT = 240  # pixels, like all lengths below
 WIDTHS = (320, 427)
 NUM_FRAMES = (25, 27, 29, 31, 33, 35)  # odd: there is a middle frame
-NUM_OBJECTS = 3  # in every clip: the first acts, or the first two do, the others look on
+NUM_OBJECTS = 3  # per clip; the first one or two are acting objects, the others do not move
 HALF_SIZES = (24.0, 32.0)
 
-TRAVEL = 46.0  # of one moving object, from the middle frame to the last one
-PAIR_TRAVEL = 22.0  # of each of two objects that approach or part
-GROWTH = 1.6  # ratio of an object's sizes in the last frame and the middle frame
-MAX_TILT = np.pi / 12  # of a path against the horizontal or the vertical
+TRAVEL = 46.0  # distance of a single moving object from the middle frame to the last one
+PAIR_TRAVEL = 22.0  # distance of each of two objects that approach or separate
+GROWTH = 1.6  # ratio of an object's sizes in the last and the middle frame
+MAX_TILT = np.pi / 12  # largest angle of a path to the horizontal or the vertical
 
 
 class ActionClass(NamedTuple):
-    """A class: its template as in Something-Something, the motion behind it and the motion's direction in time."""
+    """A class: its template as in Something-Something, its kind of motion and the direction of time."""
 
     template: str
     motion: str
@@ -30,12 +30,12 @@ class ActionClass(NamedTuple):
 
     @property
     def label(self) -> str:
-        """The template without brackets, as labels.json has it."""
+        """Template without brackets, as in labels.json."""
         return self.template.replace('[', '').replace(']', '')
 
     @property
     def num_actors(self) -> int:
-        """How many objects the template speaks of."""
+        """Number of acting objects, that is, of placeholders of the template."""
         return self.template.count('[something]')
 
 
@@ -70,20 +70,20 @@ class Scene(NamedTuple):
 
 
 class Track(NamedTuple):
-    """The objects in every frame, in pixels: `center` (T, N, 2) as (x, y) and `half_size` (T, N)."""
+    """Objects in every frame, in pixels: `center` (T, N, 2) as (x, y) and `half_size` (T, N)."""
 
     center: np.ndarray
     half_size: np.ndarray
 
 
 def sample_scene(rng: np.random.Generator) -> Scene:
-    """Draw a scene in which the acting objects can do any class's motion within the frame's central square."""
+    """Sample a scene in which the motion of any class stays within the frame's central square."""
     width = int(rng.choice(WIDTHS))
     num_frames = int(rng.choice(NUM_FRAMES))
     half_size = rng.uniform(*HALF_SIZES, NUM_OBJECTS)
     tilt = float(rng.uniform(-MAX_TILT, MAX_TILT))
     reach = np.array([HEIGHT / 2] * 2 + [width / 2] * (NUM_OBJECTS - 2)) - half_size
-    reach = np.stack([reach, HEIGHT / 2 - half_size], axis=-1)  # (N, 2), to either side of the frame's centre
+    reach = np.stack([reach, HEIGHT / 2 - half_size], axis=-1)  # (N, 2), on either side of the frame's centre
     reach[:2] -= TRAVEL
     apart = half_size[:, None] + half_size  # (N, N)
     apart[0, 1] = apart[1, 0] = apart[0, 1] + 2 * PAIR_TRAVEL
@@ -95,7 +95,7 @@ def sample_scene(rng: np.random.Generator) -> Scene:
 
 
 def move(scene: Scene, action: ActionClass) -> Track:
-    """Let the objects do the class's motion, each passing through its place in the scene at the middle frame."""
+    """Move the objects as the class defines, such that they are at their scene positions in the middle frame."""
     velocity = np.zeros_like(scene.center)  # pixels per half clip
     growth = np.zeros_like(scene.half_size)  # log size per half clip
     along, across = np.cos(scene.tilt), np.sin(scene.tilt)
@@ -117,15 +117,15 @@ def move(scene: Scene, action: ActionClass) -> Track:
 
 
 def sample_camera(rng: np.random.Generator, num_frames: int, pan: float, shake: float) -> np.ndarray:
-    """Draw where the camera has moved to in each frame: whole pixels (T, 2) as (x, y).
+    """Sample the camera offset in each frame: whole pixels (T, 2) as (x, y).
 
-    It knows nothing of the class, and what the objects do is against the background, not the frame.
+    The camera is independent of the class. Objects move relative to the background, not to the frame.
 
     Args:
-        rng: Source of all randomness.
+        rng: Random generator.
         num_frames: Number of frames T.
-        pan: Pixels from the middle frame to the last one, on a straight path in any direction.
-        shake: Standard deviation of each frame's own offset, in pixels.
+        pan: Distance from the middle frame to the last one, on a straight path in a random direction, in pixels.
+        shake: Standard deviation of the additional offset of each frame, in pixels.
     """
     angle = rng.uniform(0, 2 * np.pi)
     path = np.linspace(-1, 1, num_frames)[:, None] * pan * np.array([np.cos(angle), np.sin(angle)])
@@ -133,5 +133,5 @@ def sample_camera(rng: np.random.Generator, num_frames: int, pan: float, shake: 
 
 
 def seen_by(camera: np.ndarray, track: Track) -> Track:
-    """The objects in the frames of a camera that moves."""
+    """Return the objects in the frames of a moving camera."""
     return track._replace(center=track.center - camera[:, None])

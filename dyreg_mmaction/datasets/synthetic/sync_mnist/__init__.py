@@ -1,4 +1,4 @@
-"""SyncMNIST and MultiSyncMNIST: clips of digits, some of which move in step."""
+"""SyncMNIST and MultiSyncMNIST: clips of digits, some of which move in sync."""
 
 from .sync_mnist import MultiSyncMNIST, SyncMNIST
 

@@ -1,4 +1,4 @@
-"""Images of handwritten digits: MNIST's IDX files, or those that scikit-learn ships."""
+"""Images of handwritten digits: MNIST's IDX files, or the digits that scikit-learn includes."""
 
 import functools
 import gzip
@@ -16,7 +16,7 @@ DIGIT_SIZE = 28
 SPLITS = ('train', 'test')
 
 _MNIST_PREFIX = dict(train='train', test='t10k')
-_SKLEARN_TRAIN_SHARE = 0.8
+_SKLEARN_TRAIN_FRACTION = 0.8
 
 
 class DigitImages(NamedTuple):
@@ -37,10 +37,10 @@ class DigitImages(NamedTuple):
     sizes: np.ndarray
 
     def pick(self, classes: np.ndarray, uniforms: np.ndarray) -> np.ndarray:
-        """Index of an image for each class, every image of the class being equally likely.
+        """Return the index of an image for each class; all images of a class are equally likely.
 
         Args:
-            classes: ``(D,)`` wanted classes.
+            classes: ``(D,)`` requested classes.
             uniforms: ``(D,)`` random numbers in [0, 1).
         """
         return self.by_class[self.starts[classes] + (uniforms * self.sizes[classes]).astype(np.int64)]
@@ -51,23 +51,23 @@ def load_digits(split: str, root: str | None = None, wanted: Sequence[int] | np.
 
     Args:
         split: ``'train'`` or ``'test'``.
-        root: Folder of MNIST's four IDX files, plain or ``.gz``. Without one, scikit-learn's 1,797 digits are used,
-            which need no download.
+        root: Folder of MNIST's four IDX files, plain or ``.gz``. None: scikit-learn's 1,797 digits, which need no
+            download.
         wanted: Classes to keep.
 
     Raises:
-        FileNotFoundError: If the folder or one of its files is missing.
-        ValueError: If the split is unknown, a file is no MNIST file, or a class has no image.
-        ImportError: If scikit-learn is wanted but not installed.
+        FileNotFoundError: If the folder or one of its files does not exist.
+        ValueError: If the split is unknown, a file is not an MNIST file, or a class has no image.
+        ImportError: If scikit-learn is needed but not installed.
     """
     if split not in SPLITS:
-        raise ValueError(f'split is {split!r}, but there are only {" and ".join(map(repr, SPLITS))}.')
+        raise ValueError(f'split is {split!r}, but must be {" or ".join(map(repr, SPLITS))}')
     images, classes = _load_mnist(Path(root), split) if root else _load_sklearn(split)
     sizes = np.bincount(classes, minlength=10)
     if len(sizes) > 10 or not sizes.all():
         raise ValueError(
-            f'The labels of split {split!r} in {root} are the classes {np.unique(classes).tolist()}, '
-            'but every digit from 0 to 9 is needed, and nothing else.'
+            f'the labels of split {split!r} in {root} are the classes {np.unique(classes).tolist()}, '
+            'but must be all digits from 0 to 9; set data_root to the files of MNIST'
         )
     kept = np.isin(classes, wanted)
     images, classes = images[kept], classes[kept]
@@ -81,24 +81,24 @@ def read_idx(path: Path, num_dims: int) -> np.ndarray:
 
     Args:
         path: The file; if it is missing, the same name with ``.gz`` is read.
-        num_dims: Number of dimensions the array must have.
+        num_dims: Expected number of dimensions.
 
     Raises:
-        FileNotFoundError: If there is neither file.
-        ValueError: If the file is damaged or holds something else.
+        FileNotFoundError: If neither file exists.
+        ValueError: If the file is damaged or of another format.
     """
     data = _read_bytes(path)
     magic = bytes((0, 0, 8, num_dims))
     if data[:4] != magic or len(data) < 4 + 4 * num_dims:
         raise ValueError(
             f'{path} has {len(data)} bytes that start with {data[:4].hex()!r}, but an IDX file of {num_dims} '
-            f'dimensions starts with {magic.hex()!r} and their sizes; it is damaged or another file.'
+            f'dimensions starts with {magic.hex()!r} and their sizes; download it again'
         )
     shape = np.frombuffer(data, '>u4', num_dims, offset=4).astype(int)
     values = np.frombuffer(data, np.uint8, offset=4 + 4 * num_dims)
     if values.size != shape.prod():
         raise ValueError(
-            f'{path} announces {shape.prod()} bytes but holds {values.size}; it is damaged, fetch it anew.'
+            f'{path} declares {shape.prod()} bytes but contains {values.size}; it is damaged, download it again'
         )
     return values.reshape(shape)
 
@@ -109,13 +109,13 @@ def _read_bytes(path: Path) -> bytes:
         return path.read_bytes()
     if not zipped.is_file():
         raise FileNotFoundError(
-            f'Neither {path} nor {zipped.name} is there; data_root must hold the four IDX files of MNIST, '
-            "or be left out for scikit-learn's digits."
+            f'neither {path} nor {zipped.name} exists; set data_root to the folder of the four IDX files of MNIST, '
+            "or to None for scikit-learn's digits"
         )
     try:
         return gzip.decompress(zipped.read_bytes())
     except (OSError, EOFError, zlib.error) as error:
-        raise ValueError(f'{zipped} is no intact gzip file ({error}); fetch it anew.') from error
+        raise ValueError(f'{zipped} is not a valid gzip file ({error}); download it again') from error
 
 
 def _load_mnist(root: Path, split: str) -> tuple[np.ndarray, np.ndarray]:
@@ -123,42 +123,42 @@ def _load_mnist(root: Path, split: str) -> tuple[np.ndarray, np.ndarray]:
     classes = read_idx(root / f'{_MNIST_PREFIX[split]}-labels-idx1-ubyte', num_dims=1)
     if images.shape != (len(classes), DIGIT_SIZE, DIGIT_SIZE):
         raise ValueError(
-            f'The images in {root} are of shape {images.shape}, '
-            f'but its {len(classes)} labels ask for ({len(classes)}, {DIGIT_SIZE}, {DIGIT_SIZE}).'
+            f'the images in {root} have shape {images.shape}, but {len(classes)} labels require '
+            f'({len(classes)}, {DIGIT_SIZE}, {DIGIT_SIZE}); download MNIST again'
         )
     return images, classes.astype(np.int64)
 
 
 def _load_sklearn(split: str) -> tuple[np.ndarray, np.ndarray]:
-    """Scikit-learn's 8 x 8 digits, enlarged to nearly the size of MNIST's: 19 of 28 pixels."""
+    """Load scikit-learn's 8 x 8 digits, enlarged to nearly the size of MNIST's: 19 of 28 pixels."""
     try:
         from sklearn.datasets import load_digits as load_sklearn_digits  # optional, and slow to import
     except ImportError as error:
         raise ImportError(
-            'The default digits are those of scikit-learn, which is not installed; '
-            "pip install 'dyreg_mmaction[digits]', or set data_root to a folder with MNIST's files."
+            'scikit-learn, which provides the default digits, is not installed; '
+            "run pip install 'dyreg_mmaction[digits]', or set data_root to a folder with MNIST's files"
         ) from error
     _warn_of_sklearn()
     small, classes = load_sklearn_digits(return_X_y=True)
-    # Legacy generator: its permutations are frozen for good.
+    # The legacy generator's permutations never change
     order = np.random.RandomState(0).permutation(len(classes))
-    border = round(_SKLEARN_TRAIN_SHARE * len(classes))
+    border = round(_SKLEARN_TRAIN_FRACTION * len(classes))
     order = order[:border] if split == 'train' else order[border:]
     return np.stack([_enlarge(image.reshape(8, 8)) for image in small[order]]), classes[order].astype(np.int64)
 
 
 @functools.cache
 def _warn_of_sklearn() -> None:
-    """Once in a process: accuracies on these digits are not those of the papers."""
+    """Warn once per process that accuracies on these digits are not comparable to those of the papers."""
     print_log(
-        "The digits are scikit-learn's, 1,797 of 8 x 8 pixels, not MNIST's as in the papers; for MNIST set data_root "
-        'to the folder of its four IDX files.',
+        "The digits are scikit-learn's (1,797 of 8 x 8 pixels), not MNIST's as in the papers; set data_root to the "
+        'folder of the four IDX files of MNIST.',
         'current',
         logging.WARNING,
     )
 
 
 def _enlarge(image: np.ndarray) -> np.ndarray:
-    """``(8, 8)`` of 0..16 -> ``(28, 28)`` uint8; the margin lets strokes at the edge fade out."""
+    """Convert ``(8, 8)`` of 0..16 to ``(28, 28)`` uint8; with the padding, strokes at the edge fade out."""
     image = cv2.resize(np.pad(image, 2), (DIGIT_SIZE, DIGIT_SIZE), interpolation=cv2.INTER_CUBIC)
     return np.clip(image * (255 / 16), 0, 255).round().astype(np.uint8)

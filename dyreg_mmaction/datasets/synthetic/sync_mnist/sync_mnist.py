@@ -1,6 +1,6 @@
-"""SyncMNIST and MultiSyncMNIST: which digits of a clip move in the same way?
+"""SyncMNIST and MultiSyncMNIST: the task is to find the digits of a clip that move in sync.
 
-What the sources leave open, and what was decided, stands in ``docs/reference/sync_mnist.md``.
+``docs/reference/sync_mnist.md`` lists the details that the papers do not specify, and our choices.
 """
 
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ _PAIRS = [f'{low} & {high}' for high in range(10) for low in range(high)]
 
 @DATASETS.register_module()
 class SyncMNIST(SynchronousDigits):
-    """SyncMNIST: of 3 or 5 digits, all different, two move in the same way; 46 classes.
+    """SyncMNIST: two of 3 or 5 digits of different classes move in sync; 46 classes.
 
     Args: see :class:`SynchronousDigits`; ``DEFAULTS`` lists the defaults of this class.
 
@@ -31,12 +31,12 @@ class SyncMNIST(SynchronousDigits):
         super().__init__(*args, **{**self.DEFAULTS, **kwargs})
         if len(self.digit_classes) < self.num_digits:
             raise ValueError(
-                f'digit_classes is {self.digit_classes.tolist()}, but must be at least {self.num_digits} classes: the '
-                'digits of a clip are all different; add classes or lower num_digits.'
+                f'digit_classes is {self.digit_classes.tolist()}, but must have at least {self.num_digits} classes '
+                'because the digits of a clip are of different classes; add classes or decrease num_digits'
             )
 
     def _choose_images(self, rng: np.random.Generator, index: int) -> np.ndarray:
-        """The first digit runs through all images, the others are of other classes."""
+        """Choose the first digit by the index, so that all images are used, and the others from other classes."""
         first = index % len(self.images.classes)
         rank = np.searchsorted(self.digit_classes, self.images.classes[first])
         num_classes = len(self.digit_classes)
@@ -45,20 +45,21 @@ class SyncMNIST(SynchronousDigits):
         return np.append(first, self.images.pick(others, rng.random(self.num_digits - 1)))
 
     def _choose_synchronous(self, rng: np.random.Generator) -> np.ndarray:
-        """The first two drawn, so that the others hide them."""
+        """Choose the first two digits, which are drawn first, so that the others occlude them."""
         return np.arange(self.num_digits) < (0 if rng.random() < self.none_prob else 2)
 
 
 @DATASETS.register_module()
 class MultiSyncMNIST(SynchronousDigits):
-    """MultiSyncMNIST: of 3, 5 or 9 digits any two or more move in the same way; 56 classes.
+    """MultiSyncMNIST: two or more of 3, 5 or 9 digits move in sync; 56 classes.
 
-    Classes may repeat. The label is the smallest and the largest class of the synchronous digits.
+    Several digits may be of the same class. The label is the pair of the smallest and the largest class of the
+    synchronous digits.
 
     Args: see :class:`SynchronousDigits`; ``DEFAULTS`` lists the defaults of this class; and
-        sync_size_weights: Relative frequencies of 2, 3, ..., D synchronous digits. Defaults to equal ones.
+        sync_size_weights: Relative frequencies of 2, 3, ..., D synchronous digits. Defaults to equal frequencies.
 
-    Source: DyReg's paper and loader; the generator was not released.
+    Source: paper and loader of DyReg-GNN; the generator was not released.
     """
 
     METAINFO = dict(classes=[*_PAIRS, 'none', *(f'{digit} & {digit}' for digit in range(10))])
@@ -71,7 +72,7 @@ class MultiSyncMNIST(SynchronousDigits):
         if weights.shape != (num_sizes,) or not weights.sum() > 0 or weights.min() < 0:
             raise ValueError(
                 f'sync_size_weights is {sync_size_weights}, but must be {num_sizes} weights, none negative and not all '
-                f'zero, for 2 to {self.num_digits} synchronous digits.'
+                f'zero, for 2 to {self.num_digits} synchronous digits'
             )
         self.sync_size_borders = np.cumsum(weights) / weights.sum()
 

@@ -1,4 +1,4 @@
-"""What SyncMNIST and MultiSyncMNIST have in common: clips of digits that walk at random, some of them in step."""
+"""Base class of SyncMNIST and MultiSyncMNIST: clips of digits on random walks, some of them in sync."""
 
 from collections.abc import Sequence
 from numbers import Integral, Real
@@ -15,40 +15,40 @@ NO_PAIR = 45
 
 
 def pair_label(first: int, second: int) -> int:
-    """Label of two digits: i(i-1)/2 + j for classes i > j (0..44), 46 + i for twice the class i (46..55)."""
+    """Return the label of two digits: i(i-1)/2 + j for classes i > j (0..44), 46 + i for two of class i (46..55)."""
     low, high = sorted((int(first), int(second)))
     return 46 + high if low == high else high * (high - 1) // 2 + low
 
 
 class SynchronousDigits(BaseDataset):
-    """Clips of digits that walk at random, some of them in step, generated when asked for.
+    """Clips of digits on random walks, some of them in sync, generated on demand.
 
-    A sample is a pure function of seed, split and index. It goes into the pipeline as a dict with ``imgs``
-    ``(T, H, W, 1)`` uint8, ``label``, ``gt_bboxes`` ``(T, D, 4)`` float32, (x1, y1, x2, y2) in frame pixels,
-    ``digits`` ``(D,)``, their classes, ``gt_labels`` ``(T, D)``, the same per frame, ``synchronous`` ``(D,)`` bool, and
-    what MMAction2's transforms need. The digits come in random order.
+    A sample is a function of seed, split and index. It enters the pipeline as a dict with ``imgs`` ``(T, H, W, 1)``
+    uint8, ``label``, ``gt_bboxes`` ``(T, D, 4)`` float32 as (x1, y1, x2, y2) in frame pixels, ``digits`` ``(D,)`` (the
+    classes of the digits), ``gt_labels`` ``(T, D)`` (the same per frame), ``synchronous`` ``(D,)`` bool, and the keys
+    that MMAction2's transforms require. The digits are in random order.
 
     Args:
         split: ``'train'`` or ``'test'``, which share neither digit images nor random numbers.
-        num_digits: Digits of a clip, 2 to 10.
+        num_digits: Number of digits per clip, 2 to 10.
         length: Number of clips. Defaults to 600,000 for training and 10,000 for testing.
-        seed: Seed of the whole dataset.
-        data_root: Folder with MNIST's IDX files, plain or ``.gz``. Defaults to the digits scikit-learn ships.
-        digit_classes: Classes the digits are drawn from; few of them make an easier task. Labels stay the same.
+        seed: Seed of the dataset.
+        data_root: Folder with MNIST's IDX files, plain or ``.gz``. Defaults to the digits of scikit-learn.
+        digit_classes: Classes of the digits; fewer classes make the task easier. Labels do not change.
         pipeline: Transforms, for example ``FormatShape`` and ``PackActionInputs``.
-        canvas_size: Side of the square on which the 28 x 28 digits move, pixels.
-        frame_size: Side of the frames, to which the canvas is shrunk, pixels.
+        canvas_size: Side of the square canvas on which the 28 x 28 digits move, in pixels.
+        frame_size: Side of the frames, to which the canvas is resized, in pixels.
         none_prob: Probability that no digits are synchronous.
-        max_sync_dist: Largest distance on either axis between synchronous digits, canvas pixels; None for any.
-        interpolation: How the canvas is shrunk, ``'area'`` or ``'bilinear'``, see :func:`.moving_digits.shrink`.
-        num_frames: Frames of a clip.
-        max_step: Steps on each axis are integers in [-max_step, max_step), canvas pixels.
-        overlap: Who is seen where digits overlap, ``'front'`` or ``'max'``, see :func:`.moving_digits.draw`.
-        **kwargs: Passed on to :class:`mmengine.dataset.BaseDataset`.
+        max_sync_dist: Largest distance on either axis between synchronous digits, in canvas pixels; None: no limit.
+        interpolation: Resizing of the canvas, ``'area'`` or ``'bilinear'``, see :func:`.walks.shrink`.
+        num_frames: Clip length.
+        max_step: Steps on each axis are integers in [-max_step, max_step), in canvas pixels.
+        overlap: Which digit is visible where digits overlap, ``'front'`` or ``'max'``, see :func:`.walks.draw`.
+        **kwargs: Passed to :class:`mmengine.dataset.BaseDataset`.
 
     Raises:
         ValueError: If an argument is out of range or a file of digits is damaged.
-        FileNotFoundError: If ``data_root`` does not hold MNIST's files.
+        FileNotFoundError: If ``data_root`` does not contain MNIST's files.
     """
 
     def __init__(
@@ -89,7 +89,7 @@ class SynchronousDigits(BaseDataset):
         self.digit_classes = np.sort(np.asarray(digit_classes))
         self.split, self.num_digits, self.length, self.seed = split, num_digits, length, seed
         self.canvas_size, self.frame_size, self.num_frames = canvas_size, frame_size, num_frames
-        self.max_position = canvas_size - DIGIT_SIZE - 1  # one short of the edge, as the released generator has it
+        self.max_position = canvas_size - DIGIT_SIZE - 1  # one less than possible, as in the released generator
         self.none_prob, self.max_step = none_prob, max_step
         self.max_sync_dist = min(max_sync_dist, self.max_position)
         self.interpolation, self.overlap = interpolation, overlap
@@ -97,17 +97,17 @@ class SynchronousDigits(BaseDataset):
 
     @staticmethod
     def own_objects(settings: dict) -> dict:
-        """LoadObjects for the boxes of the dataset of this config: those of its samples."""
+        """Return the config of LoadObjects, which uses the boxes of the samples."""
         return dict(type='LoadObjects')
 
     def load_data_list(self) -> range:
-        """Load the digits; of the clips nothing but their indices is stored."""
+        """Load the digits and return the indices of the clips."""
         self.images = load_digits(self.split, self.data_root, self.digit_classes)
         return range(self.length)
 
     @force_full_init
     def get_data_info(self, idx: int) -> dict:
-        """Generate a clip, as it goes into the pipeline."""
+        """Generate a clip as input of the pipeline."""
         index = int(self.data_list[idx])
         rng = np.random.Generator(np.random.PCG64([self.seed, SPLITS.index(self.split), index]))
         chosen = self._choose_images(rng, index)
@@ -116,7 +116,7 @@ class SynchronousDigits(BaseDataset):
         uniforms = rng.random((self.num_frames, self.num_digits, 2))
         positions = random_walk(start, synchronous, uniforms, self.max_position, self.max_step)
         canvas = draw(self.images.pixels[chosen], positions, self.canvas_size, self.overlap)
-        order = rng.permutation(self.num_digits)  # whoever is given the boxes must not see who was drawn first
+        order = rng.permutation(self.num_digits)  # the order of the boxes must not reveal the order of drawing
         return dict(
             self._annotate(self.images.classes[chosen[order]], synchronous[order], positions[:, order]),
             imgs=shrink(canvas, self.frame_size, self.interpolation)[..., None],
@@ -125,33 +125,35 @@ class SynchronousDigits(BaseDataset):
         )
 
     def _choose_images(self, rng: np.random.Generator, index: int) -> np.ndarray:
-        """``(D,)`` indices of digit images, in the order of drawing."""
+        """Return ``(D,)`` indices of digit images in drawing order."""
         raise NotImplementedError
 
     def _choose_synchronous(self, rng: np.random.Generator) -> np.ndarray:
-        """``(D,)`` bool, in the order of drawing."""
+        """Return which digits are synchronous, ``(D,)`` bool, in drawing order."""
         raise NotImplementedError
 
     def _choose_start(self, rng: np.random.Generator, synchronous: np.ndarray) -> np.ndarray:
-        """``(D, 2)`` positions: anywhere; those of synchronous digits within a window that is anywhere."""
+        """Return random positions ``(D, 2)``; those of synchronous digits are within a random window."""
         width = np.where(synchronous, self.max_sync_dist, self.max_position)[:, None]
         window = np.floor(rng.random(2) * (self.max_position - width + 1))
         return window + np.floor(rng.random((self.num_digits, 2)) * (width + 1))
 
     def _annotate(self, digits: np.ndarray, synchronous: np.ndarray, positions: np.ndarray) -> dict:
-        in_step = digits[synchronous]
+        in_sync = digits[synchronous]
         boxes = np.concatenate([positions, positions + DIGIT_SIZE], axis=-1)  # (T, D, 4)
         shape = (self.frame_size, self.frame_size)
         return dict(
-            label=pair_label(in_step.min(), in_step.max()) if in_step.size else NO_PAIR,
+            label=pair_label(in_sync.min(), in_sync.max()) if in_sync.size else NO_PAIR,
             gt_bboxes=(boxes * (self.frame_size / self.canvas_size)).astype(np.float32),
-            gt_labels=np.tile(digits, (self.num_frames, 1)),  # PackActionInputs wants as many rows as boxes have
+            gt_labels=np.tile(
+                digits, (self.num_frames, 1)
+            ),  # PackActionInputs requires one row per frame, like the boxes
             digits=digits,
             synchronous=synchronous,
             acting=synchronous,
             original_shape=shape,
             img_shape=shape,
-            modality='RGB',  # to MMAction2 whatever is not optical flow
+            modality='RGB',  # in MMAction2: anything but optical flow
             num_clips=1,
             clip_len=self.num_frames,
             total_frames=self.num_frames,
@@ -160,19 +162,19 @@ class SynchronousDigits(BaseDataset):
 
 def _check_choice(name: str, value: Any, choices: Sequence[str]) -> None:
     if value not in choices:
-        raise ValueError(f'{name} is {value!r}, but must be one of {", ".join(map(repr, choices))}.')
+        raise ValueError(f'{name} is {value!r}, but must be one of {", ".join(map(repr, choices))}')
 
 
 def _check_classes(classes: Sequence[int]) -> None:
     whole = isinstance(classes, Sequence) and all(isinstance(digit, Integral) for digit in classes)
     if not whole or not classes or len(set(classes)) < len(classes) or not set(classes) <= set(range(10)):
-        raise ValueError(f'digit_classes is {classes!r}, but must be some of the classes 0 to 9, each once.')
+        raise ValueError(f'digit_classes is {classes!r}, but must be distinct classes from 0 to 9')
 
 
 def _check_number(name: str, value: Any, low: int, high: float = float('inf'), kind: type[Any] = Integral) -> None:
     if not isinstance(value, kind) or not low <= value <= high:
-        what = 'a whole number' if kind is Integral else 'a number'
+        what = 'an integer' if kind is Integral else 'a number'
         raise ValueError(
             f'{name} is {value!r}, but must be {what} of at least {low}'
-            + (f' and at most {high}.' if high < float('inf') else '.')
+            + (f' and at most {high}' if high < float('inf') else '')
         )

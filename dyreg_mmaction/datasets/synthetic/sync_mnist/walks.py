@@ -1,11 +1,11 @@
-"""Digits that walk over a canvas: their paths and their drawing."""
+"""Random walks of digits on a canvas, and their rendering."""
 
 from functools import lru_cache
 
 import cv2
 import numpy as np
 
-INK = 10  # darker pixels of a digit are see-through, as in the released generator
+INK = 10  # darker pixels of a digit are transparent, as in the released generator
 OVERLAPS = ('front', 'max')
 INTERPOLATIONS = ('area', 'bilinear')
 
@@ -13,21 +13,21 @@ INTERPOLATIONS = ('area', 'bilinear')
 def random_walk(
     start: np.ndarray, synchronous: np.ndarray, uniforms: np.ndarray, max_position: int, max_step: int
 ) -> np.ndarray:
-    """Paths of independent random walks, in which the synchronous digits take the same steps.
+    """Generate independent random walks in which the synchronous digits take the same steps.
 
-    On each axis a step is a uniform integer from ``-max_step`` up to, but excluding, ``max_step``; both ends are cut
-    such that no digit leaves 0..``max_position``. The range of the synchronous digits is the intersection of theirs:
-    they move like one rigid body. An empty range is no step.
+    On each axis a step is a uniform integer in [``-max_step``, ``max_step``), restricted such that no digit leaves
+    0..``max_position``. The range of the synchronous digits is the intersection of their ranges: they move like a rigid
+    body. If the range is empty, the digit does not move.
 
     Args:
-        start: ``(D, 2)`` positions before the first step, pixels.
-        synchronous: ``(D,)`` bool, the digits that move as one.
+        start: ``(D, 2)`` positions before the first step, in pixels.
+        synchronous: ``(D,)`` bool, the digits that move in sync.
         uniforms: ``(T, D, 2)`` random numbers in [0, 1).
-        max_position: Largest position on either axis, pixels.
-        max_step: Largest step, pixels.
+        max_position: Largest position on either axis, in pixels.
+        max_step: Largest step, in pixels.
 
     Returns:
-        ``(T, D, 2)`` int64 positions, the first of them after one step.
+        ``(T, D, 2)`` int64 positions; the first is after one step.
     """
     origin = start.astype(np.float64)
     room = np.full_like(origin, max_position)
@@ -40,7 +40,7 @@ def random_walk(
 
     path = np.empty_like(uniforms)
     position = origin
-    for frame, uniform in enumerate(uniforms):  # each range depends on the position before
+    for frame, uniform in enumerate(uniforms):  # each range depends on the previous position
         low = np.maximum(position - max_step, 0)
         high = np.minimum(position + max_step, room)
         position = path[frame] = low + np.floor(uniform * (high - low))
@@ -51,10 +51,10 @@ def draw(images: np.ndarray, positions: np.ndarray, canvas_size: int, overlap: s
     """Draw digits on a black canvas.
 
     Args:
-        images: ``(D, h, w)`` uint8, drawn in this order.
-        positions: ``(T, D, 2)`` top-left corners (x, y), pixels.
-        canvas_size: Side of the canvas.
-        overlap: Who is seen where digits overlap: ``'front'``, the digit drawn last, or ``'max'``, the brightest.
+        images: ``(D, h, w)`` uint8, in drawing order.
+        positions: ``(T, D, 2)`` top-left corners (x, y), in pixels.
+        canvas_size: Side of the canvas, in pixels.
+        overlap: Visible digit where digits overlap: ``'front'``, the digit drawn last, or ``'max'``, the brightest.
 
     Returns:
         ``(T, canvas_size, canvas_size)`` uint8.
@@ -62,7 +62,7 @@ def draw(images: np.ndarray, positions: np.ndarray, canvas_size: int, overlap: s
     num_frames, (height, width) = len(positions), images.shape[1:]
     inked = np.flatnonzero(images >= INK)
     ink = images.reshape(-1)[inked]
-    if overlap == 'max':  # of several writes to a pixel the last one stays
+    if overlap == 'max':  # the last of several writes to a pixel is kept
         order = np.argsort(ink, kind='stable')
         inked, ink = inked[order], ink[order]
     digit, place = np.divmod(inked, height * width)
@@ -81,8 +81,8 @@ def shrink(clip: np.ndarray, size: int, interpolation: str = 'area') -> np.ndarr
     Args:
         clip: ``(T, S, S)`` uint8.
         size: New side, at most ``S``.
-        interpolation: ``'area'``, the mean over the part of the clip a pixel covers, or ``'bilinear'`` with
-            antialiasing, as Pillow (and scipy's former ``imresize``) does it.
+        interpolation: ``'area'``, the mean over the area that a pixel covers, or ``'bilinear'`` with antialiasing, as
+            in Pillow (and scipy's former ``imresize``).
 
     Returns:
         ``(T, size, size)`` uint8.
@@ -90,7 +90,7 @@ def shrink(clip: np.ndarray, size: int, interpolation: str = 'area') -> np.ndarr
     num_frames, side, _ = clip.shape
     if size == side:
         return clip
-    if interpolation == 'area':  # frames end where pixels end, so they can be resized as one high image
+    if interpolation == 'area':  # pixels do not cross frame borders, so frames are resized as one tall image
         high = cv2.resize(clip.reshape(-1, side), (size, num_frames * size), interpolation=cv2.INTER_AREA)
         return high.reshape(num_frames, size, size)
     bands = _triangle_weights(side, size)
@@ -109,9 +109,9 @@ def shrink(clip: np.ndarray, size: int, interpolation: str = 'area') -> np.ndarr
 
 @lru_cache(maxsize=8)
 def _triangle_weights(side: int, size: int, band: int = 16) -> list[tuple[slice, slice, np.ndarray]]:
-    """Weights of old pixels in new ones, as the (few) non-zero columns of every 16 rows of the ``(size, side)`` matrix.
+    """Return the resizing weights, a ``(size, side)`` matrix, as bands of 16 rows with their non-zero columns.
 
-    They are whole 256ths: two products of them with bytes are exact in float32, hence the same on every machine.
+    The weights are multiples of 1/256, so two products with bytes are exact in float32 and equal on every machine.
     """
     scale = side / size
     distance = np.abs((np.arange(side) + 0.5) - (np.arange(size)[:, None] + 0.5) * scale) / scale
