@@ -1,4 +1,4 @@
-"""Modules, and the backbones that take them."""
+"""Modules, and backbones with plugins."""
 
 from . import graphs, heads, losses, necks, regions
 from .attaching import attach_regions

@@ -1,4 +1,4 @@
-"""Regions beside the scores: predictions that carry what the nodes looked at."""
+"""Predictions that contain the regions of the nodes."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,17 +16,17 @@ from .unwrap import unwrap
 
 @contextmanager
 def attach_regions(model: nn.Module) -> Iterator[None]:
-    """Give every data sample that the recogniser predicts in this thread, inside the context, its regions.
+    """Add the regions to every data sample that the recognizer predicts in this thread inside the context.
 
     .. code:: python
 
         with attach_regions(model):
             sample = inference_recognizer(model, 'video.mp4')
         sample.regions['layer3.4.conv2.conv'].center  # (views, T, N, 2), in 0..1 of the crop, on the CPU
-        sample.kernels['layer3.4.conv2.conv']  # 'tent': what the plugin pools its regions with
+        sample.kernels['layer3.4.conv2.conv']  # 'tent': the kernel of the plugin
 
     Args:
-        model (nn.Module): A recogniser, or its wrapper for distributed training.
+        model (nn.Module): A recognizer, or its wrapper for distributed training.
 
     Raises:
         ValueError: If the model has no plugin with regions.
@@ -35,7 +35,7 @@ def attach_regions(model: nn.Module) -> Iterator[None]:
     with record_regions(model) as record:
 
         def attach(_, __, output) -> None:
-            if isinstance(output, list):  # data samples: neither losses nor features
+            if isinstance(output, list):  # data samples, not losses or features
                 _attach(record, output)
                 for sample in output:
                     sample.set_field(dict(kernels), 'kernels')
@@ -50,13 +50,13 @@ def attach_regions(model: nn.Module) -> Iterator[None]:
 
 
 def _attach(record: dict[str, list[Regions]], samples: list) -> None:
-    parts = {path: _split(forwards, len(samples)) for path, forwards in record.items() if forwards}
+    regions = {path: _split(forwards, len(samples)) for path, forwards in record.items() if forwards}
     for i, sample in enumerate(samples):
-        sample.set_field({path: clips[i] for path, clips in parts.items()}, 'regions')
+        sample.set_field({path: clips[i] for path, clips in regions.items()}, 'regions')
 
 
 def _split(forwards: list[Regions], num_samples: int) -> list[Regions]:
-    """Regions of each sample: its views lie one after another, in one forward or in several."""
+    """Split regions by sample. The views of a sample are consecutive, in one forward or several."""
     unit = [regions.normalized() for regions in forwards]
     centers, half_sizes = (
         torch.cat([getattr(regions, name).detach() for regions in unit]).float().cpu().chunk(num_samples)

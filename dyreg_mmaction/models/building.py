@@ -1,4 +1,4 @@
-"""Building one module for another from a config."""
+"""Building of sub-modules from a config."""
 
 import difflib
 import inspect
@@ -12,30 +12,33 @@ from dyreg_mmaction.registry import MODELS
 
 
 def build(cfg: dict, what: str, **offered: object) -> nn.Module:
-    """Build a module that is given those of the offered arguments that its constructor names.
+    """Build a module, passing those of the offered arguments that its constructor accepts.
 
     Args:
-        cfg (dict): ``type`` and further arguments; these come before what is offered.
-        what (str): What the user calls it.
-        **offered: Arguments that the caller knows; sizes, mostly.
+        cfg (dict): ``type`` and further arguments, which take precedence over offered ones.
+        what (str): Name of the module in error messages.
+        **offered: Arguments that the caller knows, mostly sizes.
+
+    Returns:
+        nn.Module: The module.
 
     Raises:
-        ValueError: If the type is not registered, or the config has an argument that it does not take.
+        ValueError: If the type is not registered, or the config has an argument that the type does not accept.
     """
     if not isinstance(cfg, dict):
         like = cfg if isinstance(cfg, str) else '...'
-        raise ValueError(f'{what}={cfg!r} must be a dict, like dict(type={like!r})')
+        raise ValueError(f'{what} is {cfg!r}, but must be a dict, like dict(type={like!r})')
     kind = cfg.get('type')
-    with MODELS.switch_scope_and_registry(cfg.get('_scope_')) as registry:  # that which builds it
+    with MODELS.switch_scope_and_registry(cfg.get('_scope_')) as registry:  # the registry that builds it
         cls = registry.get(kind) if isinstance(kind, str) else kind
     if cls is None:
-        raise ValueError(f'{what} type={kind!r} is not registered; see dyreg_mmaction.models for those there are')
+        raise ValueError(f'{what} type={kind!r} is not registered; see dyreg_mmaction.models for the available types')
     names, any_name = _arguments(cls)
     unknown = [key for key in cfg if key != 'type' and key not in names]
     if unknown and not any_name:
         own = [name for name in names if name not in offered]
         close = difflib.get_close_matches(unknown[0], own, n=1, cutoff=0.5)
-        hint = f'did you mean {close[0]!r}?' if close else f'it takes {own or "none"}'
+        hint = f'did you mean {close[0]!r}?' if close else f'it accepts {own or "none"}'
         raise ValueError(f'{what} {cls.__name__} has no argument {unknown[0]!r}; {hint}')
     return MODELS.build({**{name: value for name, value in offered.items() if name in names}, **cfg})
 
@@ -52,7 +55,7 @@ def apart_from_seed() -> Iterator[None]:
 
 
 def _arguments(cls: type) -> tuple[list[str], bool]:
-    """What a constructor names, and those that it hands its ``**kwargs`` on to; and whether it takes any name."""
+    """Return the argument names accepted along the MRO, and whether arbitrary keywords are accepted."""
     names: list[str] = []
     for ancestor in inspect.getmro(cls):
         if '__init__' in vars(ancestor):

@@ -1,4 +1,4 @@
-"""Closing nodes: the prediction without some of them."""
+"""Closing of nodes: prediction without some of the nodes."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -18,11 +18,10 @@ _closed: ContextVar[Mapping[nn.Module, PerClip] | None] = ContextVar('closed_nod
 def close_nodes(closed: Mapping[nn.Module, Tensor]) -> Iterator[None]:
     """Close nodes of region graphs in every forward that this thread runs inside the context.
 
-    The graph runs on the open nodes alone: a closed node sends no message (its key is masked in the attention), does
-    not count in the statistics of joint norms, and is not written back. A frame in which all nodes are closed gets no
-    residual, so that closing all nodes gives the model without the module. The recurrence over time still goes through
-    the frames in which a node is closed. The numbers of a clip of which nothing is closed are those without the
-    context, to the bit.
+    The graph runs on the open nodes only. A closed node sends no message (its key is masked in the attention), is
+    excluded from the statistics of joint norms, and is not written back. A frame in which all nodes are closed gets no
+    residual, so closing all nodes gives the model without the module. The recurrence still includes the frames in which
+    a node is closed. Clips without closed nodes give bit-identical results with and without the context.
 
     .. code:: python
 
@@ -31,8 +30,8 @@ def close_nodes(closed: Mapping[nn.Module, Tensor]) -> Iterator[None]:
             model(x)
 
     Args:
-        closed (Mapping[nn.Module, Tensor[B, T, N]]): For each :class:`.RegionGraph` (so each ``DyRegGNN``), which nodes
-            are closed, of bool, for the B clips of the forwards inside the context, in their order. T = 1 closes a node
+        closed (Mapping[nn.Module, Tensor[B, T, N]]): Bool masks of the closed nodes of each :class:`.RegionGraph`
+            (including ``DyRegGNN``), for the B clips of the forwards inside the context, in order. T = 1 closes a node
             in all frames.
     """
     token = _closed.set({module: PerClip(mask) for module, mask in closed.items()})
@@ -44,9 +43,9 @@ def close_nodes(closed: Mapping[nn.Module, Tensor]) -> Iterator[None]:
 
 
 def closed_nodes(module: nn.Module, num_clips: int) -> Tensor | None:
-    """Which nodes of a region graph are closed in its next clips, bool (num_clips, T, N) or (num_clips, 1, N).
+    """Return the mask of closed nodes of a region graph for its next clips, (num_clips, T, N) or (num_clips, 1, N).
 
-    None where the context of :func:`close_nodes` does not name the module, and in models while they are traced.
+    It is None outside of :func:`close_nodes`, for modules that the context does not contain, and during tracing.
     """
     closed = None if is_traced() else _closed.get()
     if closed is None or module not in closed:
@@ -54,7 +53,7 @@ def closed_nodes(module: nn.Module, num_clips: int) -> Tensor | None:
     mask = closed[module].next(module, num_clips)
     if len(mask) != num_clips:
         raise ValueError(
-            f'close_nodes has the nodes of {len(closed[module].values)} clips, and its forwards have more; give it one '
-            'mask for each clip, views counted'
+            f'close_nodes got masks of {len(closed[module].values)} clips, but its forwards have more clips; pass one '
+            'mask per clip, including views'
         )
     return mask

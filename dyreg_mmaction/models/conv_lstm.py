@@ -1,4 +1,4 @@
-"""ConvLSTM baseline: time at every position instead of at nodes."""
+"""ConvLSTM baseline: recurrence at every position instead of at nodes."""
 
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -8,24 +8,23 @@ from dyreg_mmaction.registry import MODELS
 from .node_rnn import recurrent_net, run_rnn
 
 
-@MODELS.register_module(['DyRegConvLSTM', 'ConvLSTM'])  # others use the latter, too
+@MODELS.register_module(['DyRegConvLSTM', 'ConvLSTM'])  # other packages also register the second name
 class ConvLSTM(nn.Module):
-    r"""A convolution, an LSTM over time at each position with shared weights, a convolution, added as a residual.
+    r"""Residual block of a convolution, an LSTM over time at each position with shared weights, and a convolution.
 
     .. math::
         out = X + norm(decode(resize(LSTM(relu(encode(X))))))
 
-    with 3x3 convolutions, of which the first may reduce the map (resized to the nearest cell before the second), and a
-    joint layer norm whose scale starts at 0, so the module starts as the identity.
+    The convolutions are 3x3. If the first one reduces the map, it is resized by nearest neighbours before the second.
+    The scale of the joint layer norm starts at 0, so the module starts as the identity.
 
     Source: the baseline of DyReg-GNN (NeurIPS 2021) on MultiSyncMNIST.
 
     Args:
         in_channels (int): Channels of the map.
-        hidden_channels (int): Width of the LSTM. 94 gives a map of 128 channels about the 0.29 M parameters of
-            DyReg-GNN there.
-        stride (int): Factor by which the first convolution reduces height and width; the paper's reduces them, and does
-            not say by how much.
+        hidden_channels (int): Width of the LSTM. With 94 and a map of 128 channels the block has about the 0.29 M
+            parameters of DyReg-GNN on MultiSyncMNIST.
+        stride (int): Factor by which the first convolution reduces height and width; the paper does not specify it.
 
     Shapes:
         (B, in_channels, T, H, W) -> the same.
@@ -38,7 +37,7 @@ class ConvLSTM(nn.Module):
         super().__init__()
         for name, value in (('hidden_channels', hidden_channels), ('stride', stride)):
             if value < 1:
-                raise ValueError(f'{name}={value} must be at least 1')
+                raise ValueError(f'{name} is {value}, but must be at least 1')
         self.encode = nn.Conv2d(in_channels, hidden_channels, 3, stride, padding=1)
         self.rnn = recurrent_net('lstm', hidden_channels)
         self.decode = nn.Conv2d(hidden_channels, in_channels, 3, padding=1)
@@ -46,7 +45,7 @@ class ConvLSTM(nn.Module):
         nn.init.zeros_(self.norm.weight)
 
     def forward(self, x: Tensor) -> Tensor:
-        """The refined map."""
+        """Return the refined map."""
         batch, _, time, *size = x.shape
         frames = self.encode(x.transpose(1, 2).flatten(0, 1)).relu()  # (B*T,C',H',W')
         sequence = frames.unflatten(0, (batch, time)).flatten(3).permute(1, 0, 3, 2)  # (T,B,H'*W',C')

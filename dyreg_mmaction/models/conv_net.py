@@ -10,9 +10,9 @@ from dyreg_mmaction.registry import MODELS
 INIT = dict(type='Xavier', layer='Conv2d', distribution='uniform')
 
 
-@MODELS.register_module(['DyRegConvNet', 'ConvNet'])  # others use the latter, too
+@MODELS.register_module(['DyRegConvNet', 'ConvNet'])  # other packages also register the second name
 class ConvNet(BaseModule):
-    """Blocks of a 3 x 3 convolution without padding, a 2 x 2 max pool and a ReLU; frames of 64 x 64 end at 6 x 6.
+    """Blocks of a 3 x 3 convolution without padding, a 2 x 2 max pooling and a ReLU; 64 x 64 frames become 6 x 6 maps.
 
     Source: SyncMNIST backbone of RSTG (NeurIPS 2019).
 
@@ -20,8 +20,8 @@ class ConvNet(BaseModule):
         in_channels (int): Channels of the frames.
         channels (int): Channels of every block.
         num_blocks (int): Number of blocks.
-        norm_cfg (dict, optional): Norm of every block, such as ``dict(type='BN')``; the released backbone has none.
-        init_cfg (dict): Initialisation, see :class:`mmengine.model.BaseModule`; as released by default.
+        norm_cfg (dict, optional): Norm of every block, such as ``dict(type='BN')``; the released backbone has no norm.
+        init_cfg (dict): Initialization, see :class:`mmengine.model.BaseModule`. Defaults to that of the released code.
 
     Shapes:
         (B*T, in_channels, H, W) -> (B*T, channels, H', W')
@@ -40,11 +40,11 @@ class ConvNet(BaseModule):
         self.blocks = nn.Sequential(*(_block(*pair, norm_cfg) for pair in zip(widths, widths[1:], strict=False)))
 
     def forward(self, x: Tensor) -> Tensor:
-        """Maps of the frames."""
+        """Compute the maps of the frames."""
         return self.blocks(x.contiguous(memory_format=torch.channels_last))
 
 
 def _block(in_channels: int, channels: int, norm_cfg: dict | None) -> nn.Sequential:
     norm = nn.Identity() if norm_cfg is None else build_norm_layer(norm_cfg, channels)[1]
-    # The ReLU of a maximum is the maximum of ReLUs, at a quarter of the cost
+    # ReLU and max pooling commute; pooling first costs a quarter
     return nn.Sequential(nn.Conv2d(in_channels, channels, 3), nn.MaxPool2d(2), norm, nn.ReLU(inplace=True))

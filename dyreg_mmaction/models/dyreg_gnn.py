@@ -1,4 +1,4 @@
-"""DyReg-GNN: a graph on regions of a feature map, added to the map as a residual."""
+"""DyReg-GNN: a graph network on regions of a feature map, added to the map as a residual."""
 
 import torch
 from torch import Tensor, nn
@@ -9,36 +9,36 @@ from dyreg_mmaction.registry import MODELS
 from .closing import closed_nodes
 from .region_graph import RegionGraph
 
-REGIONS = dict(type='dyreg_mmaction.DynamicRegions')  # whatever others register by that name
+REGIONS = dict(type='dyreg_mmaction.DynamicRegions')  # with scope, as other packages may register the same name
 GRAPH = dict(type='dyreg_mmaction.SpaceTimeGraph')
 
 
 @MODELS.register_module()
 class DyRegGNN(RegionGraph):
-    r"""Refines a feature map by a graph network on its regions.
+    r"""Refine a feature map by a graph network on its regions.
 
     .. math::
         v_i = \sum_p K_i(p) z(p) + P K_i + b, \quad \hat v = graph(v), \quad
         y(p) = \sum_i K_i(p) \hat v_i, \quad out = X + norm(y)
 
-    with z the map, projected to the node width where that differs, and K_i the normalised kernel of node i. The norm's
+    z is the map, projected to the node width if that differs, and K_i is the normalised kernel of node i. The norm's
     scale starts at 0, so the module starts as the identity.
 
-    Source: DyReg-GNN (NeurIPS 2021), arithmetic of the released model.
+    Source: DyReg-GNN (NeurIPS 2021), with the arithmetic of the released model.
 
     Args:
         in_channels (int): Channels of the map.
-        feature_size (int | tuple[int, int]): Height and width of the map in training, in cells. Maps of other sizes
-            are handled as by the released full-resolution evaluation: regions are predicted and positions embedded
-            at this size.
+        feature_size (int | tuple[int, int]): Height and width of the map in training, in cells. For maps of other
+            sizes, regions are predicted and positions embedded at this size, as in the released full-resolution
+            evaluation.
         num_nodes (int): Number of nodes N.
-        node_channels (int, optional): Width C of the nodes; None: ``in_channels``, but 256 at most.
-        regions (dict): Region source, see :mod:`dyreg_mmaction.models.regions`; one may also give the nodes' maps
-            themselves, (B, T, N, H, W), that are then used in place of kernels.
+        node_channels (int, optional): Width C of the nodes. Defaults to ``in_channels``, but at most 256.
+        regions (dict): Region source, see :mod:`dyreg_mmaction.models.regions`. A source may also return the maps of
+            the nodes, (B, T, N, H, W), which replace the kernels.
         graph (dict): Graph, see :mod:`dyreg_mmaction.models.graphs`.
-        kernel (str): 'tent', divided by its sum; 'raw_tent', as it is in eq. 6 and 7; or 'area' (average over the
-            region's rectangle).
-        position (bool): Whether a linear embedding P of the kernel is added to each node.
+        kernel (str): 'tent': divided by its sum; 'raw_tent': unnormalised, as in eq. 6 and 7; 'area': average over the
+            region's rectangle.
+        position (bool): Whether to add a linear embedding P of the kernel to each node.
 
     Shapes:
         (B, in_channels, T, H, W) -> the same.
@@ -65,12 +65,12 @@ class DyRegGNN(RegionGraph):
         nn.init.zeros_(self.norm.weight)
 
     def forward(self, x: Tensor) -> Tensor:
-        """The refined map."""
+        """Return the refined map."""
         closed = closed_nodes(self, x.shape[0])
         nodes, maps = self.encode(x, closed)  # (B,T,N,C), (B*T,N,H,W)
         with without_autocast(x):
             nodes, maps = self._write_back(nodes.flatten(0, 1).to(maps.dtype), maps)
-            if closed is not None:  # biases are written back too, but where all nodes are closed
+            if closed is not None:  # frames without open nodes must not get the biases either
                 maps = maps * ~closed.all(-1).expand(x.shape[0], x.shape[2]).reshape(-1, 1, 1, 1)
             nodes, maps = nodes.to(x.dtype), maps.to(x.dtype)
             frames = x.transpose(1, 2)  # (B,T,C',H,W)
@@ -81,8 +81,8 @@ class DyRegGNN(RegionGraph):
         return y.transpose(1, 2)
 
     def _write_back(self, nodes: Tensor, maps: Tensor) -> tuple[Tensor, Tensor]:
-        """Nodes (B*T,N',C') and maps (B*T,N',H,W) that are norm(project_back(y)) when they are unpooled."""
-        if self.project_back is not None:  # N nodes instead of H * W cells; the bias is that of a node seen everywhere
+        """Return nodes (B*T,N',C') and maps (B*T,N',H,W) whose unpooling is norm(project_back(y))."""
+        if self.project_back is not None:  # N nodes, not H * W cells; the bias becomes an extra node whose map is 1
             weight, bias = (parameter.to(maps.dtype) for parameter in self.project_back.parameters())
             nodes = torch.cat((linear(nodes, weight.flatten(1)), bias.expand(nodes.shape[0], 1, -1)), dim=1)
             maps = torch.cat((maps, torch.ones_like(maps[:, :1])), dim=1)

@@ -1,4 +1,4 @@
-"""What is known while a backbone's forward runs, by thread: several threads may run one model."""
+"""State of a backbone's running forward, per thread, as several threads may run one model."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,21 +10,21 @@ from dyreg_mmaction.compat.activation_checkpointing import thread
 
 
 class Forward:
-    """A forward of a backbone.
+    """A running forward of a backbone.
 
     Args:
-        num_clips (int): Clips of the batch.
-        size (tuple[int, int, int]): T, H, W of a clip.
+        num_clips (int): Number of clips in the batch.
+        size (tuple[int, int, int]): (T, H, W) of a clip.
     """
 
     def __init__(self, num_clips: int, size: tuple[int, int, int]) -> None:
         self.num_clips = num_clips
         self.size = size
-        self.num_runs: dict[str, int] = {}  # of each plugin, by its path
+        self.num_runs: dict[str, int] = {}  # by plugin path
 
 
 class Batch(NamedTuple):
-    """Frames of each clip in the batch that a recogniser gives its backbone."""
+    """Clip length of the batch that a recognizer passes to its backbone."""
 
     backbone: nn.Module
     num_frames: int
@@ -32,7 +32,7 @@ class Batch(NamedTuple):
 
 @contextmanager
 def running(state: Forward | Batch) -> Iterator[None]:
-    """Runs the context as ``state`` says."""
+    """Set ``state`` as the state of this thread inside the context."""
     thread.running.append(state)
     try:
         yield
@@ -41,11 +41,11 @@ def running(state: Forward | Batch) -> Iterator[None]:
 
 
 def current_forward() -> Forward | None:
-    """The backbone's forward that this thread runs."""
+    """Return the backbone's forward that this thread runs, or None."""
     return next((state for state in reversed(thread.running) if isinstance(state, Forward)), None)
 
 
 def frames_of_batch(backbone: nn.Module) -> int | None:
-    """Frames of a clip that a recogniser has named for ``backbone``."""
+    """Return the clip length that a recognizer has set for ``backbone``, or None."""
     batches = (state for state in reversed(thread.running) if isinstance(state, Batch))
     return next((batch.num_frames for batch in batches if batch.backbone is backbone), None)

@@ -6,8 +6,8 @@ from dyreg_mmaction.ops import linear
 
 
 class Linear(nn.Linear):
-    """``nn.Linear`` by :func:`dyreg_mmaction.ops.linear`, which is faster on CPUs."""
+    """``nn.Linear`` with :func:`dyreg_mmaction.ops.linear`, which is faster on CPUs."""
 
     def forward(self, x: Tensor) -> Tensor:
-        """x W^T + b."""
+        """Compute x W^T + b."""
         return linear(x, self.weight, self.bias)

@@ -1,4 +1,4 @@
-"""Hooks that hear what the thread that registers them runs, and contexts in which they are called."""
+"""Forward hooks that are limited to one thread, and contexts in which compiled models call them."""
 
 import sys
 import threading
@@ -11,22 +11,25 @@ from torch import nn
 from torch.utils.hooks import RemovableHandle
 
 
-def listen(module: nn.Module, hear: Callable[[nn.Module, tuple, Any], None]) -> RemovableHandle:
-    """A forward hook of ``module``, called in this thread alone: others may run the same model."""
+def listen(module: nn.Module, callback: Callable[[nn.Module, tuple, Any], None]) -> RemovableHandle:
+    """Register a forward hook of ``module`` that is called only in this thread, as others may run the same model."""
     owner = threading.get_ident()
 
     def hook(module: nn.Module, args: tuple, output: Any) -> None:
         if torch.compiler.is_compiling() or threading.get_ident() == owner:
-            hear(module, args, output)
+            callback(module, args, output)
 
     return module.register_forward_hook(hook)
 
 
 def eagerly(*models: nn.Module) -> AbstractContextManager[None]:
-    """Context in which nothing compiled runs, in no thread: compiled code does not call hooks that came later.
+    """Disable compiled code in all threads inside the context, because it does not call hooks that were added later.
+
+    Args:
+        *models (nn.Module): The models that will run.
 
     Raises:
-        ValueError: If one of the models is compiled by PyTorch before 2.6.
+        ValueError: If one of the models was compiled by PyTorch before 2.6.
     """
     if torch.compiler.is_compiling() or 'torch._dynamo' not in sys.modules:
         return nullcontext()
@@ -35,14 +38,14 @@ def eagerly(*models: nn.Module) -> AbstractContextManager[None]:
     for model in models:
         if any(_is_compiled(module) for module in model.modules()):
             raise ValueError(
-                f'the nodes of a compiled {type(model).__name__} cannot be seen or closed with PyTorch '
-                f'{torch.__version__}; use the model that was compiled, or PyTorch 2.6 or later'
+                f'the nodes of a compiled {type(model).__name__} cannot be recorded or closed with PyTorch '
+                f'{torch.__version__}; use the uncompiled model, or PyTorch 2.6 or later'
             )
     return nullcontext()
 
 
 class _Stance:
-    """PyTorch's is one for the process: the first of contexts that overlap sets it, and the last sets it back."""
+    """PyTorch's stance of the process: the first of overlapping contexts sets it, and the last restores it."""
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
@@ -68,7 +71,7 @@ _stance = _Stance()
 
 
 def _is_compiled(module: nn.Module) -> bool:
-    forward = vars(module).get('forward')  # MMEngine compiles the method alone
+    forward = vars(module).get('forward')  # MMEngine compiles only the method
     return (
         hasattr(module, '_orig_mod')
         or getattr(module, '_compiled_call_impl', None) is not None

@@ -1,4 +1,4 @@
-"""The kernel functions: maps (B*T, N, H, W) of regions, to pool with and to write back with."""
+"""Kernel functions: maps (B*T, N, H, W) of regions for pooling and unpooling."""
 
 from collections.abc import Callable
 
@@ -8,8 +8,16 @@ from dyreg_mmaction.ops import Regions, area, normalize, outer, tent
 
 
 def tent_maps(regions: Regions, size: tuple[int, int]) -> tuple[Tensor, Tensor]:
-    """Tents, normalised, for pooling and unpooling alike; each is one cell wide at least, as a thinner one may hold
-    the middle of no cell.
+    """Return normalised tents for pooling and unpooling.
+
+    Half sizes are clamped to one cell, so that a tent always covers a cell centre.
+
+    Args:
+        regions (Regions): Regions (B, T, N, 2).
+        size (tuple[int, int]): Height and width (H, W) of the maps.
+
+    Returns:
+        tuple[Tensor[B*T, N, H, W], Tensor[B*T, N, H, W]]: Maps for pooling and for unpooling.
     """
     kx, ky = _tents(regions, size)
     maps = outer(normalize(ky), normalize(kx))
@@ -17,16 +25,16 @@ def tent_maps(regions: Regions, size: tuple[int, int]) -> tuple[Tensor, Tensor]:
 
 
 def raw_tent_maps(regions: Regions, size: tuple[int, int]) -> tuple[Tensor, Tensor]:
-    """The same tents as eq. 6 and 7 of the paper have them, not divided by their sum."""
+    """Return tents as in eq. 6 and 7 of the paper, not divided by their sum; arguments as in :func:`tent_maps`."""
     kx, ky = _tents(regions, size)
     maps = outer(ky, kx)
     return maps, maps
 
 
 def area_maps(regions: Regions, size: tuple[int, int]) -> tuple[Tensor, Tensor]:
-    """Average over the rectangle for pooling; for unpooling the fraction of each cell that it covers.
+    """Return area averages for pooling, and the covered fraction of each cell for unpooling.
 
-    Cell p has the coordinate p in regions, so it covers p - 1/2 to p + 1/2.
+    Cell p has the coordinate p in regions, so it covers p - 1/2 to p + 1/2. Arguments are as in :func:`tent_maps`.
     """
     kx, ky = _axes(regions._replace(center=regions.center + 0.5), size, area)
     return outer(normalize(ky), normalize(kx)), outer(ky, kx)

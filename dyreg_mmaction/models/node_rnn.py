@@ -1,4 +1,4 @@
-"""Recurrence of nodes over time."""
+"""Recurrent networks of nodes over time."""
 
 from contextlib import nullcontext
 
@@ -12,7 +12,7 @@ RNNS = ('gru', 'lstm')
 
 
 class NodeRNN(nn.Module):
-    """One recurrent layer over time, run for each node with shared weights and a zero initial state, eq. 3 and 9.
+    """One recurrent layer over time for each node, with shared weights and a zero initial state, eq. 3 and 9.
 
     Args:
         channels (int): Width C of the nodes and of the hidden state.
@@ -27,15 +27,15 @@ class NodeRNN(nn.Module):
         self.rnn = recurrent_net(kind, channels)
 
     def forward(self, nodes: Tensor) -> Tensor:
-        """Hidden states at each frame: (T, B, N, C) -> (T, B, N, C), time first as the kernels want it."""
+        """Return the hidden states of each frame: (T, B, N, C) -> (T, B, N, C), time first."""
         time, *batch, channels = nodes.shape
         return run_rnn(self.rnn, nodes.reshape(time, -1, channels)).reshape(time, *batch, channels)
 
 
 def recurrent_net(kind: str, channels: int) -> nn.RNNBase:
-    """Weights of a recurrent net of one layer, named and initialised as those of ``nn.GRU`` or ``nn.LSTM``.
+    """Build the weights of one recurrent layer, named and initialized as in ``nn.GRU`` or ``nn.LSTM``.
 
-    Compilers refuse modules of these two classes as such; for what they share, their base, they do not care.
+    torch.compile breaks the graph at ``nn.GRU`` and ``nn.LSTM``, but not at their base class ``nn.RNNBase``.
 
     Raises:
         ValueError: If ``kind`` is unknown.
@@ -46,15 +46,16 @@ def recurrent_net(kind: str, channels: int) -> nn.RNNBase:
 
 
 def run_rnn(rnn: nn.RNNBase, sequence: Tensor) -> Tensor:
-    """Hidden states of a recurrent net of one layer, from zero: (T, B, C) -> (T, B, C'), under autocast too.
+    """Compute the hidden states of one recurrent layer from a zero state: (T, B, C) -> (T, B, C').
 
-    cuDNN knows half precision; CPU autocast does not know these kernels, which then run in the weights' precision.
+    Under autocast, cuDNN runs in half precision; on CPUs, whose autocast does not support these kernels, they run in
+    the precision of the weights.
     """
     weights: list[Tensor] = list(rnn.all_weights[0])
     on_cpu = sequence.device.type == 'cpu'
     with without_autocast(sequence) if on_cpu else nullcontext():
         sequence = sequence.to(weights[0].dtype)
-        # PyTorch's own would break a compiler's graph; in an exported file they are one operation, not five a frame
+        # PyTorch's kernels break the graph of torch.compile, but are a single operation in exported files
         if torch.compiler.is_dynamo_compiling() or rnn.mode == 'GRU' and on_cpu and not is_traced():
             return (gru if rnn.mode == 'GRU' else lstm)(sequence, *weights)
         start = sequence.new_zeros(1, sequence.shape[1], rnn.hidden_size)

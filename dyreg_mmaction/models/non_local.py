@@ -6,16 +6,16 @@ from torch import nn
 from dyreg_mmaction.registry import MODELS
 
 
-@MODELS.register_module(['DyRegNonLocal', 'NonLocal'])  # others use the latter, too
+@MODELS.register_module(['DyRegNonLocal', 'NonLocal'])  # other packages also register the second name
 class NonLocal(nn.Sequential):
-    """mmcv's space-time Non-Local blocks, one after another, as a plugin; they start as the identity.
+    """A sequence of mmcv's space-time Non-Local blocks as a plugin. It starts as the identity.
 
     Source: Wang et al., Non-local neural networks (CVPR 2018).
 
     Args:
         in_channels (int): Channels of the map.
         num_blocks (int): Number of blocks.
-        **kwargs: Of :class:`mmcv.cnn.NonLocal3d`: ``reduction``, ``sub_sample``, ``mode``, ...
+        **kwargs: Arguments of :class:`mmcv.cnn.NonLocal3d`: ``reduction``, ``sub_sample``, ``mode``, ...
 
     Shapes:
         (B, in_channels, T, H, W) -> the same.
@@ -26,5 +26,5 @@ class NonLocal(nn.Sequential):
 
     def __init__(self, in_channels: int, num_blocks: int = 1, **kwargs) -> None:
         if num_blocks < 1:
-            raise ValueError(f'num_blocks={num_blocks} must be at least 1')
+            raise ValueError(f'num_blocks is {num_blocks}, but must be at least 1')
         super().__init__(*(NonLocal3d(in_channels, **kwargs) for _ in range(num_blocks)))

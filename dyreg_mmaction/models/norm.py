@@ -1,4 +1,4 @@
-"""The joint layer norm of DyReg-GNN on node tensors."""
+"""The joint layer norm of DyReg-GNN for node tensors."""
 
 import torch
 from torch import Tensor, nn
@@ -8,17 +8,18 @@ from dyreg_mmaction.ops import open_layer_norm
 
 
 class JointLayerNorm(nn.LayerNorm):
-    """Layer norm taken jointly over nodes and channels, with a scale and a bias per channel only.
+    """Layer norm over nodes and channels jointly, with a scale and a bias per channel.
 
-    It fits any number of nodes. On maps (B, C, H, W) the same norm is ``nn.GroupNorm(1, C)``. As an ``nn.LayerNorm`` it
-    follows the rules for norms, such as ``norm_decay_mult`` of MMEngine's optimizer constructors.
+    It can be applied to any number of nodes. For maps (B, C, H, W) the same norm is ``nn.GroupNorm(1, C)``. It is a
+    subclass of ``nn.LayerNorm``, so rules for norms apply, such as ``norm_decay_mult`` of MMEngine's optimizer
+    constructors.
 
     Args:
         channels (int): Number of channels C.
     """
 
     def forward(self, x: Tensor, closed: Tensor | None = None) -> Tensor:
-        """Normalize x (..., N, C) over its last two axes; nodes that are ``closed`` (..., N) do not count."""
+        """Normalize x (..., N, C) over its last two axes, with the statistics of the nodes not ``closed`` (..., N)."""
         if closed is None:
             normed = F.layer_norm(x, x.shape[-2:], eps=self.eps)
         else:

@@ -1,4 +1,4 @@
-"""Values of the clips of a batch, for modules that take the batch in several parts."""
+"""Per-clip values of a batch, for modules that process the batch in several chunks."""
 
 from collections import Counter
 
@@ -6,10 +6,10 @@ from torch import Tensor, nn
 
 
 class PerClip:
-    """One value for each clip, given to each of its readers clip by clip.
+    """One value per clip, which each reader receives in the order of the clips.
 
     Args:
-        values (Tensor[B, ...]): In the order of the clips.
+        values (Tensor[B, ...]): The values in the order of the clips.
     """
 
     def __init__(self, values: Tensor) -> None:
@@ -17,7 +17,7 @@ class PerClip:
         self.read: Counter[int] = Counter()
 
     def next(self, reader: nn.Module, num_clips: int) -> Tensor:
-        """The values of the next ``num_clips`` clips of a reader."""
+        """Return the values of the next ``num_clips`` clips of a reader."""
         start = self.read[id(reader)]
         self.read[id(reader)] += num_clips
         return self.values[start : start + num_clips]

@@ -1,4 +1,4 @@
-"""Places of plugins: which sub-modules exist, and which of them a plugin cannot follow."""
+"""Checks of the sub-modules that plugins are inserted after."""
 
 import difflib
 
@@ -6,13 +6,13 @@ from torch import nn
 
 
 def check_place(model: nn.Module, path: str, paths: list[str]) -> None:
-    """See that a plugin may follow the sub-module ``path`` of a model.
+    """Check that a plugin can be inserted after the sub-module ``path`` of a model.
 
     Raises:
-        ValueError: If it does not exist, is named by several of ``paths``, or is skipped for some clips in training.
+        ValueError: If it does not exist, is in ``paths`` more than once, or is skipped for some clips in training.
     """
     if paths.count(path) > 1:
-        raise ValueError(f'after={path!r} is named by {paths.count(path)} plugins; give each a place of its own')
+        raise ValueError(f'after={path!r} is used by {paths.count(path)} plugins; use a different path for each')
     valid = [known for known, _ in model.named_modules() if known]
     if path not in valid:
         raise ValueError(_absence(model, path, valid))
@@ -27,7 +27,7 @@ def check_place(model: nn.Module, path: str, paths: list[str]) -> None:
 
 
 def attention_around(model: nn.Module, path: str) -> str | None:
-    """Path of the attention that a sub-module is inside of, whose outputs may have heads in place of channels."""
+    """Return the path of the attention that contains a sub-module, whose outputs may be split into heads."""
     for ancestor, module in _ancestors(model, path):
         name = type(module).__name__
         if 'Attention' in name and 'Block' not in name and 'Layer' not in name:
@@ -36,14 +36,14 @@ def attention_around(model: nn.Module, path: str) -> str | None:
 
 
 def _ancestors(model: nn.Module, path: str) -> list[tuple[str, nn.Module]]:
-    """What a sub-module is inside of, the innermost first."""
+    """Return the ancestors of a sub-module, innermost first."""
     names = path.split('.')
     paths = ['.'.join(names[:count]) for count in range(len(names) - 1, -1, -1)]
     return [(ancestor, model.get_submodule(ancestor)) for ancestor in paths]
 
 
 def _drop_rate(module: nn.Module) -> float:
-    """Rate of a module that drops whole branches: mmcv's and timm's DropPath, torchvision's StochasticDepth."""
+    """Return the rate of stochastic depth: mmcv's and timm's DropPath, torchvision's StochasticDepth."""
     if type(module).__name__ not in ('DropPath', 'StochasticDepth'):
         return 0
     return getattr(module, 'drop_prob', None) or getattr(module, 'p', None) or 0
@@ -55,6 +55,6 @@ def _absence(model: nn.Module, path: str, valid: list[str]) -> str:
         parent = parent.rpartition('.')[0]
     children = [child for child, _ in model.get_submodule(parent).named_children()]
     close = difflib.get_close_matches(path, valid, n=4, cutoff=0.5)
-    return f'after={path!r} is no sub-module of {type(model).__name__}; {parent or "it"} has {children}' + (
-        f'; close to it: {close}' if close else ''
+    return f'after={path!r} is not a sub-module of {type(model).__name__}; {parent or "it"} has {children}' + (
+        f'; similar paths: {close}' if close else ''
     )

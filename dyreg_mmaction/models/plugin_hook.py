@@ -1,4 +1,4 @@
-"""The hook that lets a backbone's forward run through a plugin, exactly once and at its place."""
+"""Forward hook that passes a sub-module's output through a plugin and verifies that it ran once."""
 
 from typing import Any
 
@@ -11,16 +11,16 @@ from .placed_hook import PlacedHook, laid_out_like
 
 
 class PluginHook(PlacedHook):
-    """Forward hook that gives a sub-module's output to a plugin, and counts it in the backbone's :class:`.Forward`.
+    """Forward hook that passes a sub-module's output through a plugin and counts the runs in :class:`.Forward`.
 
-    The plugin is looked up by name, as conversions put others in its place.
+    The plugin is looked up by name, because conversions replace modules.
 
     Args:
-        backbone (nn.Module): The backbone, before anything has been done to it.
-        plugins (nn.ModuleDict): Its plugins, by :func:`key_of` their paths.
+        backbone (nn.Module): The unmodified backbone.
+        plugins (nn.ModuleDict): Its plugins, with keys by :func:`key_of`.
         path (str): Dotted path of the sub-module.
-        layout (Layout): What the sub-module gives.
-        stride (float): Frames of a clip for each of its maps.
+        layout (Layout): Layout of the sub-module's output.
+        stride (float): Number of frames per map of the sub-module.
     """
 
     def __init__(
@@ -31,7 +31,7 @@ class PluginHook(PlacedHook):
         self.key = key_of(path)
         self.layout = layout
         self.stride = stride
-        self.norm = _norm_behind(backbone, path)
+        self.norm = _norm_after(backbone, path)
         self.attach(backbone)
 
     def __call__(self, module: nn.Module, args: tuple, output: Any) -> Any:
@@ -42,7 +42,7 @@ class PluginHook(PlacedHook):
         elif self.layout.needs_forward:
             raise RuntimeError(
                 f'the sub-module {self.path!r} runs outside of a forward of its backbone, where the number of clips is '
-                'unknown; run the whole backbone; if an activation checkpoint of your own runs it again in backward, '
+                'unknown; run the whole backbone, or, if your own activation checkpointing recomputes it in backward, '
                 'use dyreg_mmaction.compat.activation_checkpointing.checkpoint_in_forward'
             )
         plugin = self.plugins[self.key]
@@ -53,36 +53,36 @@ class PluginHook(PlacedHook):
         """See :class:`.PlacedHook`.
 
         Raises:
-            RuntimeError: If the norm behind the place has been folded in front of the plugin.
+            RuntimeError: If the norm after the plugin has been folded into the convolution before it.
         """
         super().attach(backbone)
         if self.norm is not None and _is_folded(backbone, self.norm):
             raise RuntimeError(
-                f'the norm {self.norm!r} is folded into the convolution in front of the plugin after={self.path!r}, '
-                f'which belongs between the two; do not fuse this model, or build it with after={self.norm!r}'
+                f'the norm {self.norm!r} is folded into the convolution before the plugin after={self.path!r}, which '
+                f'must be between the two; do not fuse this model, or build it with after={self.norm!r}'
             )
 
     def check(self, forward: Forward) -> None:
-        """See that the plugin has run in a forward that is over.
+        """Check that the plugin ran exactly once in a finished forward.
 
         Raises:
-            RuntimeError: If it has not run exactly once.
+            RuntimeError: If it did not.
         """
         num_runs = forward.num_runs.get(self.path, 0)
         if num_runs != 1:
             raise RuntimeError(
-                f'the plugin after={self.path!r} ran {num_runs} times in one forward, not once: something '
-                'bypasses or repeats its sub-module since the model was built; undo that, or choose another place'
+                f'the plugin after={self.path!r} ran {num_runs} times in one forward, but must run once; undo the '
+                'change that bypasses or repeats its sub-module, or choose another sub-module'
             )
 
 
 def key_of(path: str) -> str:
-    """Key of the plugin after ``path`` in ``plugins``."""
+    """Return the key of the plugin after ``path`` in ``plugins``."""
     return path.replace('.', '-')
 
 
-def _norm_behind(backbone: nn.Module, path: str) -> str | None:
-    """The batch norm that ``fuse_conv_bn`` would fold over a plugin after ``path``."""
+def _norm_after(backbone: nn.Module, path: str) -> str | None:
+    """Return the path of the batch norm that ``fuse_conv_bn`` would fold across a plugin after ``path``, or None."""
     parent, _, name = path.rpartition('.')
     children = list(backbone.get_submodule(parent)._modules.items())
     for key, child in children[[key for key, _ in children].index(name) + 1 :]:
@@ -94,7 +94,7 @@ def _norm_behind(backbone: nn.Module, path: str) -> str | None:
 
 
 def _is_folded(backbone: nn.Module, norm: str) -> bool:
-    """Whether ``fuse_conv_bn`` left an identity in a norm's place, or mmcv folds it anew in each forward."""
+    """Return whether ``fuse_conv_bn`` replaced a norm by an identity, or mmcv folds it in each forward."""
     block = backbone.get_submodule(norm.rpartition('.')[0])
     folds = getattr(block, 'efficient_conv_bn_eval_forward', None) is not None
     return folds or isinstance(backbone.get_submodule(norm), nn.Identity)

@@ -1,4 +1,4 @@
-"""Checkpoints of plugged backbones: what is refused, and what is only a start for training."""
+"""Checks when checkpoints are loaded into plugged backbones."""
 
 import warnings
 from collections.abc import Mapping
@@ -7,23 +7,23 @@ from torch import Tensor, nn
 
 
 def check_shapes(model: nn.Module, state_dict: Mapping[str, Tensor], prefix: str) -> None:
-    """Compare the shapes of a checkpoint with those of a model.
+    """Check that the shapes of a checkpoint match those of a model.
 
     Raises:
-        ValueError: If they differ, which MMEngine would only log.
+        ValueError: If they differ, which MMEngine only logs.
     """
     for key, value in model.state_dict().items():
         given = state_dict.get(prefix + key)
         if given is not None and given.shape != value.shape:
             raise ValueError(
-                f'checkpoint has {prefix + key} of shape {tuple(given.shape)}, {type(model).__name__} of '
-                f'{tuple(value.shape)}; make depth, widths, num_nodes and input_size of the config those that the '
+                f'{prefix + key} has shape {tuple(given.shape)} in the checkpoint, but {tuple(value.shape)} in '
+                f'{type(model).__name__}; set depth, widths, num_nodes and input_size of the config to those that the '
                 'checkpoint was trained with'
             )
 
 
 def count_missing(plugins: nn.ModuleDict, state_dict: Mapping[str, Tensor], prefix: str) -> int:
-    """Number of plugins of which a checkpoint has no weight."""
+    """Count the plugins without any weight in a checkpoint."""
     return sum(
         not any(f'{prefix}plugins.{name}.{key}' in state_dict for key in plugin.state_dict())
         for name, plugin in plugins.items()
@@ -32,16 +32,16 @@ def count_missing(plugins: nn.ModuleDict, state_dict: Mapping[str, Tensor], pref
 
 
 def warn_missing(num_missing: int, num_plugins: int) -> None:
-    """A plain model's checkpoint is a start for training, but not what a plugged model is tested with."""
+    """Warn that a checkpoint without weights of plugins, usable to start a training, is tested."""
     warnings.warn(
-        f'this checkpoint has no weights for {num_missing} of {num_plugins} plugins: they are tested untrained, and '
-        "untrained DyRegGNN and RSTG change nothing, so that results are the plain model's",
+        f'the checkpoint has no weights for {num_missing} of {num_plugins} plugins, which are tested untrained; '
+        'untrained DyRegGNN and RSTG are the identity, so the results are those of the plain model',
         stacklevel=3,
     )
 
 
 def load_plugins(plugins: nn.Module, _, state_dict: dict, prefix: str, *__) -> None:
-    """Move the weights of plugins from a state dict into ``plugins``, as a hook of a backbone that lacks them."""
+    """Move the weights of plugins from a state dict into ``plugins``; a hook for backbones without own plugins."""
     own = f'{prefix}plugins.'
     keys = [key for key in state_dict if key.startswith(own)]
     plugins.load_state_dict({key.removeprefix(own): state_dict.pop(key) for key in keys}, strict=False)

@@ -1,4 +1,4 @@
-"""Putting a module after any sub-module of any model, without a change to the model's own state-dict keys."""
+"""Insertion of plugins after sub-modules of a model, which keeps the model's state-dict keys."""
 
 from collections.abc import Sequence
 
@@ -19,22 +19,22 @@ def insert_plugins(
     clips_alike: bool,
     candidates: Sequence[Layout] = ANY,
 ) -> tuple[nn.ModuleDict, list[PluginHook]]:
-    """Build plugins and hook each after the sub-module that it names.
+    """Build plugins and hook each of them after its sub-module.
 
     Args:
         model (nn.Module): The model.
-        plugins (Sequence[dict]): Config of each plugin; ``after`` is the dotted path of the sub-module whose output it
-            refines, ``layout`` the layout of that output where it is not the first of ``candidates`` that fits.
-            ``in_channels`` and ``feature_size`` are filled in.
-        probe (Probe): Two clips on the meta device, as the model takes them.
-        clips_alike (bool): Whether clips have as many frames in every batch as in the probe.
-        candidates (Sequence[Layout]): Layouts of the model's sub-modules.
+        plugins (Sequence[dict]): Config of each plugin. ``after`` is the dotted path of the sub-module whose output it
+            refines. ``layout`` is the layout of that output; by default the first matching one of ``candidates``.
+            ``in_channels`` and ``feature_size`` are added.
+        probe (Probe): Two clips on the meta device, in the model's input format.
+        clips_alike (bool): Whether the clip length is that of the probe in every batch.
+        candidates (Sequence[Layout]): Possible layouts of the model's sub-modules.
 
     Returns:
         tuple: The plugins by name (the path with '-' for '.'), and their hooks.
 
     Raises:
-        ValueError: If a path is wrong, is named twice, or does not give one feature map per forward.
+        ValueError: If a path does not exist, is used twice, or does not give one feature map per forward.
     """
     paths = [_path(cfg) for cfg in plugins]
     for path in paths:
@@ -54,7 +54,9 @@ def insert_plugins(
 
 def _path(cfg: dict) -> str:
     if not isinstance(cfg, dict) or not isinstance(cfg.get('after'), str) or 'type' not in cfg:
-        raise ValueError(f"plugin {cfg!r} must be a dict like dict(type='DyRegGNN', after='layer3.4.conv2.conv')")
+        raise ValueError(
+            f"a plugin is {cfg!r}, but must be a dict like dict(type='DyRegGNN', after='layer3.4.conv2.conv')"
+        )
     return cfg['after']
 
 

@@ -1,4 +1,4 @@
-"""What sub-modules give, from a forward on the meta device, which costs no arithmetic."""
+"""Layouts and sizes of sub-modules' outputs, from a forward on the meta device, which does no arithmetic."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
@@ -14,16 +14,16 @@ from .places import attention_around
 
 
 class Place(NamedTuple):
-    """Layout of a sub-module's output, and shape of the map of one clip."""
+    """Layout of a sub-module's output and shape of the map of one clip."""
 
     layout: Layout
     shape: torch.Size  # (C,T,H,W)
 
 
 class Probe(NamedTuple):
-    """Two clips as a model takes them, and T, H, W of each.
+    """Two clips in a model's input format, and (T, H, W) of each clip.
 
-    Two, as MMAction2's non-local blocks after its temporal pooling fail on one.
+    There are two because MMAction2's non-local blocks after temporal pooling fail on a single clip.
     """
 
     inputs: Any
@@ -36,17 +36,20 @@ def find_places(
     probe: Probe,
     candidates: Sequence[Layout] = ANY,
 ) -> dict[str, Place]:
-    """Layout and size of the features of sub-modules.
+    """Find the layouts and sizes of sub-modules' outputs.
 
     Args:
         model (nn.Module): The model.
-        layouts (Mapping[str, Any]): By the path of each sub-module its layout, or None: the first that fits of
+        layouts (Mapping[str, Any]): Layouts by the path of the sub-modules; None: the first matching one of
             ``candidates``.
         probe (Probe): Inputs on the meta device.
-        candidates (Sequence[Layout]): Layouts of the model's sub-modules.
+        candidates (Sequence[Layout]): Possible layouts of the model's sub-modules.
+
+    Returns:
+        dict[str, Place]: Layout and map shape, by path.
 
     Raises:
-        ValueError: If a sub-module does not run exactly once, or gives no map of the clips.
+        ValueError: If a sub-module does not run exactly once, or its output is not a map of the clips.
     """
     seen = _run(model, list(layouts), probe)
     return {path: _place(model, path, layout, seen, probe, candidates) for path, layout in layouts.items()}
@@ -54,7 +57,7 @@ def find_places(
 
 class _Seen(NamedTuple):
     outputs: dict[str, list]
-    grids: dict[str, list[tuple[int, int, int]]]  # of convolutions that ran before
+    grids: dict[str, list[tuple[int, int, int]]]  # output sizes of the convolutions that ran before
     failure: Exception | None
 
 
@@ -85,7 +88,7 @@ def _run(model: nn.Module, paths: list[str], probe: Probe) -> _Seen:
         with torch.no_grad():
             meta = {key: torch.empty_like(value, device='meta') for key, value in state.items()}
             functional_call(model, meta, (probe.inputs,))
-    except Exception as error:  # what comes after the last plugin may need another size: C3D's fully connected layers
+    except Exception as error:  # modules after the last plugin may need another size, like C3D's linear layers
         failure = error
     finally:
         for hook in hooks:
@@ -101,11 +104,11 @@ def _place(model: nn.Module, path: str, given: Any, seen: _Seen, probe: Probe, c
         shape = tree_map(lambda x: tuple(x.shape), probe.inputs)
         raise ValueError(
             f'{name} fails on an input of shape {shape} before it reaches after={path!r}: {seen.failure}; set '
-            'input_size and num_segments or num_frames of the backbone to what it is trained with'
+            'input_size and num_segments or num_frames of the backbone to those of the training'
         ) from seen.failure
     if len(outputs) != 1:
         raise ValueError(
-            f'after={path!r} runs {len(outputs)} times in one forward of {name}; name a sub-module that runs once'
+            f'after={path!r} runs {len(outputs)} times in one forward of {name}; choose a sub-module that runs once'
         )
     output, example = outputs[0], Example(2, probe.size, seen.grids[path])
     if given is not None:
@@ -113,7 +116,7 @@ def _place(model: nn.Module, path: str, given: Any, seen: _Seen, probe: Probe, c
             layout = build_layout(given).fitted(output, example)
         except ValueError as error:
             raise ValueError(
-                f'after={path!r} of {name} gives {_describe(output)}, which is not layout={given!r}: {error}'
+                f'after={path!r} of {name} returns {_describe(output)}, which does not match layout={given!r}: {error}'
             ) from error
     else:
         layout = _find(model, path, output, example, candidates)
@@ -125,8 +128,8 @@ def _find(model: nn.Module, path: str, output: Any, example: Example, candidates
     attention = attention_around(model, path)
     if attention is not None and not (isinstance(output, Tensor) and output.ndim == 3):
         raise ValueError(
-            f'after={path!r} of {name} gives {what} inside the attention {attention!r}, where heads take the place of '
-            f'channels; name the whole block, or give the layout'
+            f'after={path!r} of {name} returns {what} inside the attention {attention!r}, where channels may be split '
+            f'into heads; choose the whole block, or set layout'
         )
     layout = find_layout(output, example, candidates)
     if layout is not None:
@@ -134,13 +137,13 @@ def _find(model: nn.Module, path: str, output: Any, example: Example, candidates
     if isinstance(output, Tensor) and output.ndim == 3:
         grids = sorted({grid for grid in example.grids}, reverse=True)
         raise ValueError(
-            f'after={path!r} of {name} gives {what}, tokens that are not T x H x W of one of the maps before, {grids}, '
-            f'and class tokens of {example.num_clips} clips; name a whole block, or give the layout, like '
+            f'after={path!r} of {name} returns {what}; these tokens match none of the previous maps (T, H, W), '
+            f'{grids}, with class tokens, of {example.num_clips} clips; choose a whole block, or set the layout, like '
             "layout=dict(type='Tokens', stride=(2, 16, 16), class_tokens=1)"
         )
     raise ValueError(
-        f'after={path!r} of {name} gives {what}, not a feature map of {example.num_clips} clips of '
-        f'{example.size}; name a convolution, a norm or a block, or give the layout, like '
+        f'after={path!r} of {name} returns {what}, which is not a feature map of {example.num_clips} clips of '
+        f'{example.size}; choose a convolution, a norm or a block, or set the layout, like '
         "layout='ChannelsLast'"
     )
 

@@ -1,4 +1,4 @@
-"""MMAction2's recognizers, with boxes for the nodes and losses on regions."""
+"""Recognizers that pass boxes to the nodes and add region losses."""
 
 from mmaction.models.recognizers import Recognizer2D, Recognizer3D
 

@@ -1,4 +1,4 @@
-"""From a feature map to nodes that have exchanged messages."""
+"""Nodes of a feature map after message passing."""
 
 import torch
 from torch import Tensor, nn
@@ -12,17 +12,17 @@ from .size import height_and_width
 
 
 class RegionGraph(nn.Module):
-    r"""Nodes of regions of a map, after a graph.
+    r"""Pool nodes from the regions of a map and apply a graph.
 
     .. math::
         v_i = \sum_p K_i(p) z(p) + P K_i + b, \quad \hat v = graph(v)
 
-    with z the map, projected to the node width where that differs, and K_i the normalised kernel of node i.
+    z is the map, projected to the node width if that differs, and K_i is the normalised kernel of node i.
 
     Args: see :class:`.DyRegGNN`.
 
     Shapes:
-        ``encode``: (B, in_channels, T, H, W) -> nodes (B, T, N, C), and maps (B*T, N, H, W) to write them back with.
+        ``encode``: (B, in_channels, T, H, W) -> nodes (B, T, N, C) and maps (B*T, N, H, W) for unpooling.
 
     Raises:
         ValueError: If a number is not positive or an option is unknown.
@@ -43,7 +43,7 @@ class RegionGraph(nn.Module):
         size = height_and_width(feature_size, 'feature_size')
         for name, value in (('num_nodes', num_nodes), ('node_channels', node_channels)):
             if not isinstance(value, int) or value < 1:
-                raise ValueError(f'{name}={value!r} must be at least 1, a whole number')
+                raise ValueError(f'{name} is {value!r}, but must be an integer of at least 1')
         if kernel not in KERNELS:
             raise ValueError(f'kernel={kernel!r} is unknown; choose one of {sorted(KERNELS)}')
         self.feature_size = size
@@ -57,7 +57,7 @@ class RegionGraph(nn.Module):
         self.graph = _build(graph, 'graph', channels=node_channels)
 
     def encode(self, x: Tensor, closed: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """Nodes, and the maps that write them back: 0 for nodes that are closed, see :func:`.close_nodes`."""
+        """Return the nodes and the maps for unpooling, which are 0 for closed nodes, see :func:`.close_nodes`."""
         clips = (-1, x.shape[2])
         z = x.transpose(1, 2).flatten(0, 1)  # (B*T,C',H,W)
         if self.project is not None:
@@ -76,13 +76,13 @@ class RegionGraph(nn.Module):
         if closed is None:
             return self.graph(nodes, regions), unpool_maps
         closed = closed.expand(nodes.shape[:3])
-        some = closed.flatten(1).any(1)[:, None, None, None]  # a clip with none keeps its numbers, to the bit
+        some = closed.flatten(1).any(1)[:, None, None, None]  # clips without closed nodes stay bit-identical
         nodes = torch.where(some, self.graph(nodes, regions, closed), self.graph(nodes, regions))
         return nodes, unpool_maps * ~closed.flatten(0, 1)[..., None, None]
 
 
 def _build(cfg: dict, what: str, **sizes: object) -> nn.Module:
-    """A part whose sizes are those of the module that holds it."""
+    """Build a sub-module whose sizes are given by its parent."""
     if isinstance(cfg, dict) and (own := sizes.keys() & cfg.keys()):
-        raise ValueError(f'{what} {cfg.get("type")!r} must not set {sorted(own)}; they are those of its module')
+        raise ValueError(f'{what} {cfg.get("type")!r} sets {sorted(own)}, which the parent module defines; remove them')
     return build(cfg, what, **sizes)

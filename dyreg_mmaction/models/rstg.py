@@ -1,4 +1,4 @@
-"""RSTG: Recurrent Space-time Graph neural networks, the to-map form."""
+"""RSTG, Recurrent Space-time Graph neural networks, with a map as output (to-map)."""
 
 from dyreg_mmaction.registry import MODELS
 
@@ -12,11 +12,11 @@ GRAPH = dict(type='dyreg_mmaction.MultiScaleGraph')
 class RSTG(DyRegGNN):
     """:class:`DyRegGNN` with the nodes and the graph of RSTG.
 
-    Nodes are averages over the cells of a 3 x 3, a 2 x 2 and a 1 x 1 grid, 14 together; the graph runs between
-    neighbouring cells, of all scales. Regions and graphs of both can be exchanged for one another.
+    Nodes are averages over the cells of a 3 x 3, a 2 x 2 and a 1 x 1 grid, 14 in total. The graph links neighbouring
+    cells of all scales. Region sources and graphs of both modules are interchangeable.
 
-    Source: Recurrent Space-time Graph Neural Networks (NeurIPS 2019). Where poster and released code differ, and what
-    is done here: docs/research/rstg.md.
+    Source: Recurrent Space-time Graph Neural Networks (NeurIPS 2019). docs/research/rstg.md lists the differences between
+    poster and released code, and our choices.
 
     Args: see :class:`DyRegGNN`.
 

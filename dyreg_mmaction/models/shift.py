@@ -7,19 +7,19 @@ from dyreg_mmaction.ops import temporal_shift
 
 
 class Shift(TemporalShift):
-    """``TemporalShift``, which concatenates three times and loses channels last, by :func:`.temporal_shift`."""
+    """``TemporalShift`` with :func:`.temporal_shift`; MMAction2's concatenates three times and loses channels last."""
 
     net: nn.Module
     num_segments: int
     shift_div: int
 
     def forward(self, x: Tensor) -> Tensor:
-        """The net on the shifted maps (B*T, C, H, W)."""
+        """Apply the network to the shifted maps (B*T, C, H, W)."""
         return self.net(temporal_shift(x, self.num_segments, self.shift_div))
 
 
 def copy_once(model: nn.Module) -> None:
-    """Make every ``TemporalShift`` in a model a :class:`Shift`."""
+    """Convert every ``TemporalShift`` in a model to :class:`Shift`."""
     for module in model.modules():
         if type(module) is TemporalShift:
             module.__class__ = Shift

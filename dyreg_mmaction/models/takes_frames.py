@@ -1,4 +1,4 @@
-"""Recognizers that report the frames of a clip to 2D backbones, whose input flattens all clips into the batch axis."""
+"""Recognizers that report the clip length to 2D backbones, whose input flattens all clips into the batch axis."""
 
 from contextlib import ExitStack
 
@@ -7,42 +7,42 @@ from torch import Tensor
 from .forwards import Batch, running
 
 PACKED = ('num_clips', 'clip_len')
-PACKING = f'give PackActionInputs of the val and test pipelines meta_keys={PACKED}'
+PACKING = f'set meta_keys={PACKED} of PackActionInputs in the val and test pipelines'
 
 
 class TakesFrames:
-    """Mixin in front of a Recognizer2D: tells backbone and neck with ``num_segments='batch'`` the frames of the clips.
+    """Mixin before a Recognizer2D that reports the clip length to a backbone or neck with ``num_segments='batch'``.
 
-    In training a video is one clip. At test time it may be several, of different crops: there the data samples tell,
-    whose ``num_clips`` and ``clip_len`` ``PackActionInputs`` packs on request.
+    In training a video is one clip. In testing it may be several clips or crops, so the clip length is taken from
+    ``num_clips`` and ``clip_len`` of the data samples, which ``PackActionInputs`` adds with ``meta_keys``.
     """
 
     def forward(self, inputs: Tensor, data_samples: list | None = None, mode: str = 'tensor', **kwargs):
-        """The recogniser's forward, see :class:`mmaction.models.BaseRecognizer`.
+        """Run the recognizer's forward, see :class:`mmaction.models.BaseRecognizer`.
 
         Raises:
-            ValueError: If a data sample to be tested does not tell.
+            ValueError: If a data sample to be tested does not provide the clip length.
         """
-        parts: tuple = (self.backbone, getattr(self, 'neck', None))  # type: ignore[attr-defined]
-        asking = [part for part in parts if getattr(part, 'num_segments', 0) is None]
-        if not asking:
+        modules: tuple = (self.backbone, getattr(self, 'neck', None))  # type: ignore[attr-defined]
+        receivers = [module for module in modules if getattr(module, 'num_segments', 0) is None]
+        if not receivers:
             return super().forward(inputs, data_samples, mode, **kwargs)  # type: ignore[misc]
-        frames = _told(data_samples or []) if mode == 'predict' else inputs.shape[1]
+        frames = _clip_length(data_samples or []) if mode == 'predict' else inputs.shape[1]
         with ExitStack() as stack:
-            for part in asking:
-                stack.enter_context(running(Batch(part, frames)))
+            for module in receivers:
+                stack.enter_context(running(Batch(module, frames)))
             return super().forward(inputs, data_samples, mode, **kwargs)  # type: ignore[misc]
 
 
-def _told(data_samples: list) -> int:
-    told = {frames_of_clip({key: sample.get(key) for key in PACKED}) for sample in data_samples}
-    frames = told.pop() if len(told) == 1 else None
-    if frames is None:
-        raise ValueError(f"with num_segments='batch' data samples must tell the frames of their clips; {PACKING}")
-    return frames
+def _clip_length(data_samples: list) -> int:
+    lengths = {frames_of_clip({key: sample.get(key) for key in PACKED}) for sample in data_samples}
+    length = lengths.pop() if len(lengths) == 1 else None
+    if length is None:
+        raise ValueError(f"with num_segments='batch' data samples must provide their clip length; {PACKING}")
+    return length
 
 
 def frames_of_clip(sampling: dict) -> int | None:
-    """Frames of a clip of a 2D recogniser, whether it is sampled as one clip or as clips of one frame."""
+    """Return the clip length of a 2D recognizer, for one clip or for several clips of one frame."""
     num_clips, clip_len = (sampling.get(key) for key in PACKED)
     return num_clips if clip_len == 1 else clip_len

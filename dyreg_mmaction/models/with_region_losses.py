@@ -1,4 +1,4 @@
-"""Recognizers that add losses on regions to those of the head."""
+"""Recognizers that add region losses to the losses of the head."""
 
 import re
 from collections.abc import Sequence
@@ -10,23 +10,23 @@ from dyreg_mmaction.ops import Regions
 
 from .finding import region_sources
 from .losses import PhasedLoss, clip_frames
-from .losses.logs import forget, log
+from .losses.logs import end_log, log
 from .recording import record_regions
 
 
 class WithRegionLosses:
-    """Mixin in front of a recognizer with plugins that have regions: adds ``region_losses`` in training.
+    """Mixin before a recognizer with plugins that have regions. It adds ``region_losses`` in training.
 
-    Weights and checkpoints are the recognizer's own. A loss whose phase has ended costs nothing, nor does any at test
-    time.
+    Weights and checkpoints are those of the plain recognizer. Losses cost nothing after their phase and in testing.
 
     Args:
-        region_losses (Sequence[dict]): Each the config of a :class:`RegionLoss` and of its phase, see
-            :class:`PhasedLoss`, like ``dict(type='MotionLikelihood', weight=0.3, until=0.4)``.
-        **kwargs: Of the recognizer.
+        *args: Arguments of the recognizer.
+        region_losses (Sequence[dict]): Configs of a :class:`RegionLoss` and its phase, see :class:`PhasedLoss`, like
+            ``dict(type='MotionLikelihood', weight=0.3, until=0.4)``.
+        **kwargs: Arguments of the recognizer.
 
     Raises:
-        ValueError: If a loss does not fit the plugins.
+        ValueError: If a loss cannot be applied to the plugins.
     """
 
     def __init__(self, *args, region_losses: Sequence[dict] = (), **kwargs) -> None:
@@ -34,20 +34,20 @@ class WithRegionLosses:
         sources = region_sources(self) if region_losses else {}  # type: ignore[arg-type]
         losses = [PhasedLoss(cfg, sources, self.data_preprocessor) for cfg in region_losses]  # type: ignore[attr-defined]
         self.region_losses = dict(zip(_names(region_losses), losses, strict=True))
-        self._forgotten: set[str] = set()
+        self._ended: set[str] = set()
 
     def init_weights(self) -> None:
-        """The recogniser's, and what the region losses need in a training."""
+        """Initialize the recognizer and prepare the region losses."""
         super().init_weights()  # type: ignore[misc]
         for loss in self.region_losses.values():
             loss.loss.prepare(self)  # type: ignore[arg-type]
 
     def loss(self, inputs: Tensor, data_samples: list, **kwargs) -> dict[str, Tensor]:
-        """Losses of the head, and region losses whose phase has not ended, with what they want to be logged."""
+        """Return the losses of the head, the active region losses, and the values that these log."""
         active = {name: loss for name, loss in self.region_losses.items() if loss.weight}
-        for name in self.region_losses.keys() - active.keys() - self._forgotten:
-            forget(name)
-            self._forgotten.add(name)
+        for name in self.region_losses.keys() - active.keys() - self._ended:
+            end_log(name)
+            self._ended.add(name)
         if not active:
             return super().loss(inputs, data_samples, **kwargs)  # type: ignore[misc]
         with record_regions(self) as record:  # type: ignore[arg-type]
@@ -63,14 +63,14 @@ class WithRegionLosses:
 def _learning(path: str, regions: Regions) -> Regions:
     if torch.is_grad_enabled() and not regions.center.requires_grad:
         raise ValueError(
-            f'the regions of plugin {path!r} carry no gradient, so no region loss can teach them; with activation '
-            'checkpointing (with_cp=True) put the plugin after a whole block, and do not freeze it'
+            f'the regions of plugin {path!r} have no gradient, which region losses require; unfreeze the plugin, and '
+            'with activation checkpointing (with_cp=True) put it after a whole block'
         )
     return regions
 
 
 def _names(region_losses: Sequence[dict]) -> list[str]:
-    """A name for each: its type in snake case, numbered from the second of a type on."""
+    """Return a name for each loss: its type in snake case, numbered from the second of a type on."""
     names: list[str] = []
     for cfg in region_losses:
         kind = cfg['type'] if isinstance(cfg['type'], str) else cfg['type'].__name__

@@ -77,9 +77,9 @@ def test_baselines_have_the_parameters_of_dyreg_on_multisyncmnist():
 
 
 def test_bad_numbers_are_refused():
-    with pytest.raises(ValueError, match='hidden_channels=0 must be at least 1'):
+    with pytest.raises(ValueError, match='hidden_channels is 0, but must be at least 1'):
         ConvLSTM(4, hidden_channels=0)
-    with pytest.raises(ValueError, match='stride=0 must be at least 1'):
+    with pytest.raises(ValueError, match='stride is 0, but must be at least 1'):
         ConvLSTM(4, stride=0)
-    with pytest.raises(ValueError, match='num_blocks=0 must be at least 1'):
+    with pytest.raises(ValueError, match='num_blocks is 0, but must be at least 1'):
         NonLocal(4, num_blocks=0)

@@ -51,12 +51,12 @@ def test_maps_of_frames_and_of_clips_are_the_same_to_the_head(cfg):
     head = MODELS.build(cfg).eval()
     clips = torch.randn(2, 6, 3, 5, 7)
     frames = clips.transpose(1, 2).flatten(0, 1)
-    with pytest.raises(ValueError, match=r'gets frames, not clips: give it num_segments'):
+    with pytest.raises(ValueError, match=r'got frames, but does not know the clip length; set its num_segments'):
         head(frames, num_segs=6)  # as for one video of two clips
     head.num_segments = 3
     assert torch.equal(head(clips), head(frames, num_segs=6))
     head.num_segments = 4
-    with pytest.raises(ValueError, match='6 frames are no whole number of clips of num_segments=4'):
+    with pytest.raises(ValueError, match='6 frames are not a multiple of num_segments=4'):
         head(frames, num_segs=6)
 
 
@@ -96,7 +96,7 @@ def test_classifier_starts_small():
         (dict(readout='first'), "readout='first' is unknown"),
         (dict(num_nodes=9), 'set num_nodes=14, not 9'),
         (dict(kernel='box'), "kernel='box' is unknown"),
-        (dict(node_channels=0), 'node_channels=0 must be at least 1'),
+        (dict(node_channels=0), 'node_channels is 0, but must be at least 1'),
     ],
 )
 def test_to_vec_refuses_what_it_does_not_know(options, message):

@@ -133,5 +133,5 @@ def test_nodes_of_a_head_are_closed():
     plain = head.clip_vector(x)
     with close_nodes({head.nodes: ~mask}):
         assert torch.equal(head.clip_vector(x), plain)
-        with pytest.raises(ValueError, match='1 clips, and its forwards have more'):
+        with pytest.raises(ValueError, match='1 clips, but its forwards have more'):
             head.clip_vector(x)

@@ -86,7 +86,7 @@ def test_the_module_and_its_gradients_are_finite(size, time, nodes, kind, scale,
 
 @pytest.mark.parametrize('size', [(1, 1), (2, 7)])
 def test_a_map_too_small_to_predict_regions_from_gets_a_sentence(size):
-    with pytest.raises(ValueError, match=f'feature map of {size[0]} x {size[1]} cells is too small to predict regions'):
+    with pytest.raises(ValueError, match=f'feature map has {size[0]} x {size[1]} cells, but DynamicRegions need'):
         DyRegGNN(8, size, 4, regions=dict(type='DynamicRegions', hidden_channels=8))
 
 

@@ -115,11 +115,11 @@ def test_a_module_of_the_paper_as_written_learns():
         (dict(send_layers=3), r'send_layers=3 is unknown; choose one of \(1, 2\)'),
         (dict(update_layers=-1), 'update_layers=-1 is unknown'),
         (dict(aggregation='sum'), r"aggregation='sum' is unknown; choose one of \('dot', 'mean'\)"),
-        (dict(combine_by_sum=False), 'needs update_layers=1 or 2'),
+        (dict(combine_by_sum=False), 'set update_layers=1 or 2'),
     ],
 )
 def test_options_that_do_not_fit_are_refused(options, sentence):
     with pytest.raises(ValueError, match=sentence):
         SpaceTimeGraph(4, **options)
-    with pytest.raises(ValueError, match='num_rounds=0 must be at least 1'):
+    with pytest.raises(ValueError, match='num_rounds is 0, but must be at least 1'):
         EquationGraph(4, num_rounds=0)

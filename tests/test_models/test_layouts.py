@@ -115,7 +115,7 @@ def test_a_layout_is_a_name_a_dict_or_itself():
     assert build_layout(Frames(4)) == Frames(4)
     with pytest.raises(ValueError, match=r"layout='Token' is unknown; choose one of \['Clips', 'Frames'"):
         build_layout('Token')
-    with pytest.raises(ValueError, match="layout Frames has no argument 'stride'; it takes"):
+    with pytest.raises(ValueError, match="layout Frames has no argument 'stride'; it accepts"):
         build_layout(dict(type='Frames', stride=2))
     with pytest.raises(ValueError, match='is unknown'):
         build_layout(nn.Identity())

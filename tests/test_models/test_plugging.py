@@ -141,7 +141,7 @@ WRONG = {
     'heads in place of channels': (
         after('blocks.1.attn.drop'),
         0.0,
-        r"gives shape \(8, 2, 17, 17\) inside the attention 'blocks.1.attn', where heads take the place of channels",
+        r"returns shape \(8, 2, 17, 17\) inside the attention 'blocks.1.attn', where channels may be split into heads",
     ),
     'stochastic depth': (
         after('blocks.1.mlp'),
@@ -152,7 +152,7 @@ WRONG = {
     'a layout of another kind': (
         after('blocks.1', layout='ChannelsLast'),
         0.0,
-        r"'blocks.1' of ViT gives shape \(8, 17, 16\), which is not layout='ChannelsLast': 3 axes, not 4 or 5",
+        r"'blocks.1' of ViT returns shape \(8, 17, 16\), which does not match layout='ChannelsLast': 3 axes",
     ),
     'tokens that are no cells': (
         after('blocks.1', layout=dict(type='FrameTokens', stride=(16, 16), class_tokens=1)),
@@ -179,7 +179,7 @@ def test_tokens_of_pooled_cells_are_named():
         def forward(self, x):
             return self.blocks(self.embed(x).flatten(2).mT[:, :11])
 
-    message = r'tokens that are not T x H x W of one of the maps before, \[\(4, 4, 4\)\], and class tokens'
+    message = r'tokens match none of the previous maps .T, H, W., \[\(4, 4, 4\)\], with class tokens'
     with pytest.raises(ValueError, match=message):
         plug(Pooled(), after('blocks.1'), FRAMES)
 

@@ -110,14 +110,14 @@ def test_a_plugin_that_does_not_run_once_is_an_error(repeats, through, frames):
     model = net('first', 'second')
     assert through(model)(frames).isfinite().all()
     model.repeats = repeats
-    with pytest.raises(RuntimeError, match=f"after='second' ran {repeats} times in one forward, not once"):
+    with pytest.raises(RuntimeError, match=f"after='second' ran {repeats} times in one forward, but must run once"):
         through(model)(frames)
 
 
 def test_a_norm_folded_in_front_of_a_plugin_is_refused(frames):
     for path, norm in (('first.conv', 'first.bn'), ('second.0', 'second.1')):
         model = fuse_conv_bn(net(path))
-        with pytest.raises(RuntimeError, match=f"'{norm}' is folded .* after='{path}', which belongs between"):
+        with pytest.raises(RuntimeError, match=f"'{norm}' is folded .* after='{path}', which must be between"):
             model(frames)
         with pytest.raises(RuntimeError, match='is folded'):
             model.eval()

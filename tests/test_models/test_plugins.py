@@ -30,20 +30,20 @@ WRONG = {
     'a block that is not there': (
         after('layer3.9.conv2.conv'),
         {},
-        r"after='layer3.9.conv2.conv' is no sub-module of DyRegResNetTSM; layer3 has \['0', '1'\]; close to it: "
+        r"after='layer3.9.conv2.conv' is not a sub-module of DyRegResNetTSM; layer3 has \['0', '1'\]; similar paths: "
         r".*'layer3.\d.conv2.conv'",
     ),
     'a wrong name in a block': (
         after('layer3.1.conv9'),
         {},
-        r"layer3.1 has \['conv1', 'conv2', 'relu'\]; close to it: .*'layer3.1.conv2'",
+        r"layer3.1 has \['conv1', 'conv2', 'relu'\]; similar paths: .*'layer3.1.conv2'",
     ),
     'nothing known in the path': (after('neck'), {}, r"it has \['conv1', 'maxpool', 'layer1', 'layer2', .*\]"),
     'no place': ({key: value for key, value in PLUGIN.items()}, {}, 'must be a dict like .*after='),
     'a place that is no path': (after(3), {}, 'must be a dict like .*after='),
     'an empty place': (after(''), {}, "after=''"),
     'no type': (dict(after='layer3'), {}, 'must be a dict like .*type='),
-    'no dict': ('DyRegGNN', {}, "plugin 'DyRegGNN' must be a dict like"),
+    'no dict': ('DyRegGNN', {}, "a plugin is 'DyRegGNN', but must be a dict like"),
     'an unknown plugin': (
         after('layer3', type='DyRegGNM'),
         {},
@@ -60,12 +60,12 @@ WRONG = {
     'a map that is too small': (
         after('layer4.1'),
         dict(input_size=32),
-        r"DyRegGNN after 'layer4.1', a map \(C, T, H, W\) of \(512, 4, 1, 1\): .*1 x 1 cells is too small.*input_size",
+        r"DyRegGNN after 'layer4.1', a map \(C, T, H, W\) of \(512, 4, 1, 1\): .*1 x 1 cells, but .*input_size",
     ),
     'a width that is no multiple of 4': (
         after('layer3', node_channels=30, regions=dict(REGIONS, heads='pool')),
         {},
-        'node_channels=30 must be a multiple of 4.*use 28 or 32',
+        'node_channels is 30, but must be a multiple of 4.*use 28 or 32',
     ),
     'a size that is predicted and fixed': (
         after('layer3', regions=dict(REGIONS, half_size=0.3)),
@@ -96,7 +96,7 @@ def test_what_is_wrong_is_said_at_build_time(case):
 
 
 def test_a_place_holds_one_plugin():
-    with pytest.raises(ValueError, match="after='layer3.1' is named by 2 plugins"):
+    with pytest.raises(ValueError, match="after='layer3.1' is used by 2 plugins"):
         build(after('layer3.1'), after('layer2'), after('layer3.1'))
 
 
@@ -107,7 +107,7 @@ def test_a_place_holds_one_plugin():
         ('idle', "after='idle' runs 0 times"),
         ('pair', "after='pair' of DyRegToyNet gives tuple, not a feature map"),
         ('vector', r"after='vector' of DyRegToyNet gives shape \(8, 8\), not a feature map"),
-        ('pool', '1 x 1 cells is too small'),
+        ('pool', 'has 1 x 1 cells, but'),
     ],
 )
 def test_a_place_gives_one_map_once(path, said):
@@ -132,7 +132,9 @@ def test_frames_must_be_whole_clips():
 def test_a_checkpoint_of_another_plugin_is_refused(tmp_path, change, key):
     path = str(tmp_path / 'other.pth')
     save_checkpoint({'state_dict': toy(after('second', **change)).state_dict(), 'meta': {}}, path)
-    with pytest.raises(ValueError, match=f'checkpoint has {re.escape(key)} of shape .*make depth, widths') as error:
+    with pytest.raises(
+        ValueError, match=f'{re.escape(key)} has shape .* in the checkpoint, .*set depth, widths'
+    ) as error:
         load_checkpoint(toy('second'), path)
     assert '\n' not in str(error.value)
 
@@ -315,7 +317,7 @@ def test_a_plain_checkpoint_is_named_when_it_is_tested(tmp_path, recwarn):
     assert not [w for w in recwarn if 'this checkpoint' in str(w.message)]
     load_checkpoint(model.train(), path)
     with pytest.warns(
-        UserWarning, match='this checkpoint has no weights for 2 of 2 plugins: they are tested untrained'
+        UserWarning, match='the checkpoint has no weights for 2 of 2 plugins, which are tested untrained'
     ):
         model.eval()
     with pytest.warns(UserWarning, match='no weights for 2 of 2 plugins'):

@@ -185,7 +185,7 @@ def test_regions_inside_checkpointed_blocks_are_named():
         if hasattr(module, 'with_cp'):
             module.with_cp = True
     frames, samples = batch('TSM-R50')
-    with pytest.raises(ValueError, match=r"regions of plugin 'layer2.2.conv2.conv' carry no gradient.*with_cp=True"):
+    with pytest.raises(ValueError, match=r"regions of plugin 'layer2.2.conv2.conv' have no gradient.*with_cp=True"):
         model(frames.requires_grad_(), samples, mode='loss')
 
 

@@ -327,12 +327,12 @@ def test_regions_stay_float32_under_autocast():
 @pytest.mark.parametrize(
     'options, message',
     [
-        (dict(num_rounds=0), 'num_rounds=0 must be at least 1'),
+        (dict(num_rounds=0), 'num_rounds is 0, but must be at least 1'),
         (dict(stages='both'), "stages='both' is unknown; choose one of"),
         (dict(attention='max'), "attention='max' is unknown"),
         (dict(norm='GN'), "norm='GN' is unknown"),
         (dict(adjacency='soft'), "adjacency='soft' is unknown"),
-        (dict(stages='homogenous', adjacency='multiply'), "use adjacency='mask'"),
+        (dict(stages='homogenous', adjacency='multiply'), "set adjacency='mask'"),
     ],
 )
 def test_graph_refuses_what_it_does_not_know(options, message):
@@ -347,5 +347,7 @@ def test_grids_and_num_nodes_must_agree():
 
 def test_graph_refuses_nodes_without_rectangles():
     plugin = dict(type='RSTG', regions=dict(type='SemanticMaps'), in_channels=4, feature_size=6, node_channels=4)
-    with pytest.raises(ValueError, match='links nodes by their rectangles, and these nodes have none; give it'):
+    with pytest.raises(
+        ValueError, match='MultiScaleGraph requires rectangular regions, but the region source returns maps'
+    ):
         MODELS.build(plugin)(torch.zeros(1, 4, 2, 6, 6))

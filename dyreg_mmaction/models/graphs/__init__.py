@@ -1,4 +1,4 @@
-"""How nodes talk: modules from nodes (B, T, N, C) and their regions to nodes (B, T, N, C)."""
+"""Message passing: modules from nodes (B, T, N, C) and their regions to nodes (B, T, N, C)."""
 
 from .equations import EquationGraph
 from .rstg import MultiScaleGraph

@@ -1,4 +1,4 @@
-"""DyReg-GNN's graph by the paper's equations, where the released code differs from them."""
+"""DyReg-GNN's graph as defined by the paper's equations, which differ from the released code."""
 
 import torch
 from torch import Tensor, nn
@@ -12,21 +12,21 @@ from ..node_rnn import NodeRNN
 
 @MODELS.register_module()
 class EquationGraph(nn.Module):
-    r"""K rounds of a space stage and a time stage with shared weights, eq. 8 and 9 as the paper writes them.
+    r"""K rounds of a space stage and a time stage with shared weights, as in eq. 8 and 9 of the paper.
 
     .. math::
         v_i \leftarrow \textstyle\sum_j a_{ij} MLP([v_j; v_i]), \quad
         a_{ij} = softmax_j((Q v_i + q)^T (R v_j + r)), \quad
         \hat v_{i,t} = GRU(\hat v_{i,t-1}, v_{i,t})
 
-    with two linear layers and a ReLU between them as MLP. Gathered messages replace the nodes and nothing is
-    normalised; :class:`.SpaceTimeGraph` is the released model.
+    The MLP has two linear layers with a ReLU between them. Aggregated messages replace the nodes, and there are no
+    norms. :class:`.SpaceTimeGraph` is the released model.
 
     Source: DyReg-GNN (NeurIPS 2021).
 
     Args:
         channels (int): Width C of the nodes.
-        num_rounds (int): K, at least 1.
+        num_rounds (int): Number of rounds K, at least 1.
         rnn (str): 'gru' or 'lstm'.
 
     Shapes:
@@ -39,7 +39,7 @@ class EquationGraph(nn.Module):
     def __init__(self, channels: int, num_rounds: int = 3, rnn: str = 'gru') -> None:
         super().__init__()
         if num_rounds < 1:
-            raise ValueError(f'num_rounds={num_rounds} must be at least 1')
+            raise ValueError(f'num_rounds is {num_rounds}, but must be at least 1')
         self.num_rounds = num_rounds
         self.send = Linear(2 * channels, channels)
         self.send_out = Linear(channels, channels)
@@ -48,7 +48,7 @@ class EquationGraph(nn.Module):
         self.time = NodeRNN(channels, rnn)
 
     def forward(self, nodes: Tensor, regions: Regions | None = None, closed: Tensor | None = None) -> Tensor:
-        """Nodes after message passing without those that are ``closed`` (B, T, N); regions are not used."""
+        """Return the nodes after message passing. ``closed`` nodes (B, T, N) are excluded; regions are not used."""
         closed = None if closed is None else closed.transpose(0, 1)
         v = nodes.transpose(0, 1)  # (T,B,N,C)
         for _ in range(self.num_rounds):
@@ -59,7 +59,7 @@ class EquationGraph(nn.Module):
         logits = self.query(nodes) @ self.key(nodes).transpose(-1, -2)  # (T,B,N,N)
         if closed is not None:
             logits = logits.masked_fill(closed[..., None, :], torch.finfo(logits.dtype).min)
-        # W [v_j; v_i] = W1 v_j + W2 v_i; as the attention sums to 1, the last layer may follow the sum
+        # W [v_j; v_i] = W1 v_j + W2 v_i; because the attention sums to 1, the last layer can follow the sum
         to_send, to_receive = self.send.weight.chunk(2, dim=1)
         sent, received = linear(nodes, to_send), linear(nodes, to_receive, self.send.bias)
         hidden = (received[..., :, None, :] + sent[..., None, :, :]).relu()  # (T,B,N,N,C)

@@ -1,4 +1,4 @@
-"""RSTG's graph: recurrence in time and messages between neighbouring regions, in turn."""
+"""RSTG's graph: alternating recurrence in time and messages between neighbouring regions."""
 
 from collections.abc import Sequence
 
@@ -13,7 +13,7 @@ from dyreg_mmaction.registry import MODELS
 from ..node_rnn import NodeRNN
 from .neighbour_stage import ADJACENCIES, ATTENTIONS, NeighbourStage
 
-# time stages in the graph, space stages, a final time stage (instead of the average over time)
+# whether there are time stages, space stages, and a final time stage (otherwise nodes are averaged over time)
 STAGES = {
     'all-temp': (True, True, True),
     '1-temp': (False, True, True),
@@ -26,30 +26,31 @@ NORMS = {None: lambda channels: nn.Identity(), 'LN': lambda channels: nn.GroupNo
 
 @MODELS.register_module()
 class MultiScaleGraph(nn.Module):
-    r"""K rounds of a time stage (an LSTM for each node) and a space stage with shared weights, then a last time stage.
+    r"""K rounds of a time stage (an LSTM per node) and a space stage with shared weights, then a final time stage.
 
-    Nodes of one frame are linked if their regions overlap or share an edge, see :class:`.NeighbourStage` for what they
-    exchange. The regions may be any, moving ones too.
+    Nodes of a frame are linked if their regions overlap or share an edge. :class:`.NeighbourStage` defines the
+    messages. Any regions can be used, including moving ones.
 
-    Source: RSTG (NeurIPS 2019). Where poster and released code differ, and what is done here: docs/research/rstg.md.
+    Source: RSTG (NeurIPS 2019). docs/research/rstg.md lists the differences between poster and released code, and our
+    choices.
 
     Args:
         channels (int): Width C of the nodes.
-        num_rounds (int): K, at least 1.
-        stages (str): 'all-temp', or an ablation: '1-temp': no time stages but the last; 'time-only': no space stages;
-            'space-only': no time stages, nodes are averaged over time instead; 'homogenous': one kind of stage whose
-            messages come from neighbours in space and time alike, averaged over time in the end.
+        num_rounds (int): Number of rounds K, at least 1.
+        stages (str): 'all-temp', or an ablation: '1-temp': only the final time stage; 'time-only': no space stages;
+            'space-only': no time stages, nodes are averaged over time; 'homogenous': a single kind of stage with
+            messages from neighbours in space and time, nodes are averaged over time at the end.
         attention (str): 'dot' or 'simple', see :class:`.NeighbourStage`.
-        positional (bool): Whether messages depend on the positions of sender and receiver, as gaussian maps.
-        norm (str, optional): 'LN': joint layer norm of the nodes before the graph, of what they gather and of their
-            updates (released for Something-Something); 'BN': batch norm before the graph (released for SyncMNIST).
-        adjacency (str): 'mask' or, as released, 'multiply', see :class:`.NeighbourStage`.
+        positional (bool): Whether messages depend on the positions of sender and receiver, as Gaussian maps.
+        norm (str, optional): 'LN': joint layer norms of the nodes before the graph, of the aggregated messages and of
+            the updates (released for Something-Something); 'BN': batch norm before the graph (released for SyncMNIST).
+        adjacency (str): 'mask', or 'multiply' as in the released code, see :class:`.NeighbourStage`.
 
     Shapes:
         nodes (B, T, N, C) -> (B, T, N, C), for any B, T and N.
 
     Raises:
-        ValueError: If ``num_rounds`` is below 1, or an option is unknown or does not fit.
+        ValueError: If ``num_rounds`` is below 1, or an option is unknown or incompatible.
     """
 
     def __init__(
@@ -64,14 +65,14 @@ class MultiScaleGraph(nn.Module):
     ) -> None:
         super().__init__()
         if num_rounds < 1:
-            raise ValueError(f'num_rounds={num_rounds} must be at least 1')
+            raise ValueError(f'num_rounds is {num_rounds}, but must be at least 1')
         _check_choice('stages', stages, list(STAGES))
         _check_choice('attention', attention, ATTENTIONS)
         _check_choice('norm', norm, list(NORMS))
         _check_choice('adjacency', adjacency, ADJACENCIES)
         self.across_frames = stages == 'homogenous'
         if self.across_frames and adjacency == 'multiply':
-            raise ValueError("adjacency='multiply' would link nodes to frames beyond the clip; use adjacency='mask'")
+            raise ValueError("adjacency='multiply' links nodes to frames outside the clip; set adjacency='mask'")
         time, space, final_time = STAGES[stages]
         self.num_rounds = num_rounds
         self.positional = positional
@@ -86,7 +87,7 @@ class MultiScaleGraph(nn.Module):
         self.final_time = NodeRNN(channels, 'lstm') if final_time else None
 
     def forward(self, nodes: Tensor, regions: Regions, closed: Tensor | None = None) -> Tensor:
-        """Nodes after message passing without those that are ``closed`` (B, T, N)."""
+        """Return the nodes after message passing. ``closed`` nodes (B, T, N) are excluded."""
         links, positions = self._links(regions)
         v = self._normalize(nodes, closed).transpose(0, 1)  # (T,B,N,C)
         closed = None if closed is None else closed.transpose(0, 1)
@@ -105,13 +106,13 @@ class MultiScaleGraph(nn.Module):
         return v.unflatten(0, nodes.shape[:2])
 
     def _links(self, regions: Regions) -> tuple[Tensor | None, Tensor | None]:
-        """Links (T, B, N, M) and positions (T, B, N, 36), where there is use for them."""
+        """Return links (T, B, N, M) and positions (T, B, N, 36), None if they are not used."""
         if self.space is None:
             return None, None
         if not isinstance(regions, Regions):
             raise ValueError(
-                'MultiScaleGraph links nodes by their rectangles, and these nodes have none; give it FixedRegions, '
-                "DynamicRegions, ... or use graph=dict(type='SpaceTimeGraph')"
+                'MultiScaleGraph requires rectangular regions, but the region source returns maps; use FixedRegions, '
+                "DynamicRegions, ..., or graph=dict(type='SpaceTimeGraph')"
             )
         regions = regions.on_map()
         boxes = regions.boxes().detach().transpose(0, 1)

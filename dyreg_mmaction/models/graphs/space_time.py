@@ -1,4 +1,4 @@
-"""DyReg-GNN's graph: recurrence in time and attention in space, in turn."""
+"""DyReg-GNN's graph: alternating recurrence in time and attention in space."""
 
 import torch
 from torch import Tensor, nn
@@ -13,20 +13,20 @@ from ..norm import JointLayerNorm
 
 @MODELS.register_module()
 class SpaceTimeGraph(nn.Module):
-    r"""K rounds of a time stage and a space stage with shared weights, then a time stage of its own, eq. 8 and 9.
+    r"""K rounds of a time stage and a space stage with shared weights, then a final time stage, eq. 8 and 9.
 
-    A space stage at one frame, with joint layer norms (over all messages, over all nodes):
+    A space stage of a frame, with joint layer norms over all messages and over all nodes:
 
     .. math::
         m_{ij} = LN(relu(S (v_i + v_j) + s)), \quad
         a_{ij} = softmax_j((Q v_i + q)^T (R v_j + r)), \quad
         v_i \leftarrow LN(v_i + relu(\textstyle\sum_j a_{ij} m_{ij} + b))
 
-    Source: DyReg-GNN (NeurIPS 2021), arithmetic of the released model.
+    Source: DyReg-GNN (NeurIPS 2021), with the arithmetic of the released model.
 
     Args:
         channels (int): Width C of the nodes.
-        num_rounds (int): K, at least 1.
+        num_rounds (int): Number of rounds K, at least 1.
         rnn (str): 'gru' or 'lstm'.
         send_layers, update_layers, combine_by_sum, aggregation: Variants of the released code, see :class:`SpaceStage`;
             the defaults are the released model.
@@ -35,7 +35,7 @@ class SpaceTimeGraph(nn.Module):
         nodes (B, T, N, C) -> (B, T, N, C), for any B, T and N.
 
     Raises:
-        ValueError: If ``num_rounds`` is below 1, or an option is unknown or does not fit.
+        ValueError: If ``num_rounds`` is below 1, or an option is unknown or incompatible.
     """
 
     def __init__(
@@ -50,7 +50,7 @@ class SpaceTimeGraph(nn.Module):
     ) -> None:
         super().__init__()
         if num_rounds < 1:
-            raise ValueError(f'num_rounds={num_rounds} must be at least 1')
+            raise ValueError(f'num_rounds is {num_rounds}, but must be at least 1')
         self.num_rounds = num_rounds
         self.norm = JointLayerNorm(channels)
         self.time = NodeRNN(channels, rnn)
@@ -58,7 +58,7 @@ class SpaceTimeGraph(nn.Module):
         self.final_time = NodeRNN(channels, rnn)
 
     def forward(self, nodes: Tensor, regions: Regions | None = None, closed: Tensor | None = None) -> Tensor:
-        """Nodes after message passing without those that are ``closed`` (B, T, N); regions are not used."""
+        """Return the nodes after message passing. ``closed`` nodes (B, T, N) are excluded; regions are not used."""
         closed = None if closed is None else closed.transpose(0, 1)
         v = self.norm(nodes.transpose(0, 1), closed)  # (T,B,N,C)
         for _ in range(self.num_rounds):
@@ -68,21 +68,21 @@ class SpaceTimeGraph(nn.Module):
 
 
 class SpaceStage(nn.Module):
-    """Messages between all nodes of a frame, gathered by dot-product attention, eq. 8.
+    """Messages between all nodes of a frame, aggregated by dot-product attention, eq. 8.
 
     Args:
         channels (int): Width C of the nodes.
-        send_layers (int): Linear layers, each with a ReLU, of a message: 1 or 2.
-        update_layers (int): Linear layers, each with a ReLU, of the update in front of its norm: 0, 1 or 2.
-        combine_by_sum (bool): Whether messages are made of v_j + v_i and updates of v_i + gathered; else of the
-            concatenations [v_j; v_i], as in eq. 8, and [v_i; gathered].
-        aggregation (str): 'dot', or 'mean' of all messages, without bias and ReLU.
+        send_layers (int): Number of linear layers, each with a ReLU, of a message: 1 or 2.
+        update_layers (int): Number of linear layers, each with a ReLU, of the update before its norm: 0, 1 or 2.
+        combine_by_sum (bool): Whether messages are computed from v_j + v_i and updates from v_i + aggregated messages,
+            or from the concatenations [v_j; v_i], as in eq. 8, and [v_i; aggregated messages].
+        aggregation (str): 'dot', or 'mean': mean of all messages, without bias and ReLU.
 
     Shapes:
         (..., N, C) -> (..., N, C)
 
     Raises:
-        ValueError: If an option is unknown, or concatenations are to be updated by no layer.
+        ValueError: If an option is unknown, or ``combine_by_sum=False`` has no update layer.
     """
 
     def __init__(
@@ -102,7 +102,7 @@ class SpaceStage(nn.Module):
             if value not in choices:
                 raise ValueError(f'{name}={value!r} is unknown; choose one of {choices}')
         if not combine_by_sum and not update_layers:
-            raise ValueError('combine_by_sum=False concatenates node and messages; it needs update_layers=1 or 2')
+            raise ValueError('combine_by_sum=False requires an update layer; set update_layers=1 or 2')
         width = channels if combine_by_sum else 2 * channels
         self.combine_by_sum = combine_by_sum
         self.send = Linear(width, channels)
@@ -118,9 +118,9 @@ class SpaceStage(nn.Module):
         self.norm = JointLayerNorm(channels)
 
     def forward(self, nodes: Tensor, closed: Tensor | None = None) -> Tensor:
-        """One space stage without the nodes that are ``closed`` (..., N)."""
+        """Run one space stage. ``closed`` nodes (..., N) are excluded."""
         gathered = self._gather(nodes, self._attention(nodes, closed), closed)
-        # as the attention sums to 1, scale and bias of the messages' norm may follow the sum
+        # because the attention sums to 1, scale and bias of the messages' norm can follow the sum
         gathered = torch.addcmul(self.message_norm.bias, gathered, self.message_norm.weight)
         if self.gather_bias is not None:
             gathered = (gathered + self.gather_bias).relu()
@@ -128,7 +128,7 @@ class SpaceStage(nn.Module):
         return self.norm(self.update(combined), closed)
 
     def _attention(self, nodes: Tensor, closed: Tensor | None) -> Tensor:
-        """Weights a_ij, (..., N, N)."""
+        """Return the weights a_ij, (..., N, N)."""
         if self.query is None or self.key is None:
             logits = nodes.new_zeros(*nodes.shape[:-1], nodes.shape[-2])
         else:
@@ -138,7 +138,7 @@ class SpaceStage(nn.Module):
         return logits.softmax(-1)
 
     def _gather(self, nodes: Tensor, attention: Tensor, closed: Tensor | None) -> Tensor:
-        """Normalised messages, weighted by the attention; their first layer is N projections instead of N * N."""
+        """Aggregate the normalised messages. Their first layer needs N projections, not N * N."""
         if self.combine_by_sum:
             received = sent = linear(nodes, self.send.weight)
         else:

@@ -1,4 +1,4 @@
-"""Classifiers of a vector per clip, for Recognizer2D and Recognizer3D."""
+"""Heads that classify one vector per clip, for Recognizer2D and Recognizer3D."""
 
 from .clip_head import ClipHead
 from .recurrent import RecurrentHead

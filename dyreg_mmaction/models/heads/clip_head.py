@@ -1,4 +1,4 @@
-"""What heads with one vector per clip have in common."""
+"""Base class of heads with one vector per clip."""
 
 from abc import abstractmethod
 
@@ -8,17 +8,17 @@ from torch import Tensor, nn
 
 
 class ClipHead(BaseHead):
-    """A vector of the whole clip, dropout, and a linear classifier.
+    """Classify a vector of the clip by dropout and a linear layer.
 
     Args:
         num_classes (int): Number of classes.
         in_channels (int): Channels of the backbone's map.
         channels (int): Width of the vector.
-        num_segments (int, optional): Frames T of a clip; needed in a Recognizer2D, which hands over the frames of all
-            crops and samplings of a video in one row.
-        dropout_ratio (float): Of the vector.
-        init_std (float): Standard deviation of the classifier's first weights.
-        **kwargs: Of :class:`mmaction.models.heads.BaseHead`.
+        num_segments (int, optional): Clip length T; required in a Recognizer2D, whose frames of all crops and clips are
+            flattened into the batch axis.
+        dropout_ratio (float): Dropout rate of the vector.
+        init_std (float): Standard deviation of the classifier's initial weights.
+        **kwargs: Arguments of :class:`mmaction.models.heads.BaseHead`.
 
     Shapes:
         (B, in_channels, T, H, W) in a Recognizer3D, (B*T, in_channels, H, W) in a Recognizer2D -> (B, num_classes)
@@ -42,26 +42,26 @@ class ClipHead(BaseHead):
 
     @abstractmethod
     def clip_vector(self, x: Tensor) -> Tensor:
-        """Vector of each clip: (B, in_channels, T, H, W) -> (B, channels)."""
+        """Compute the vector of each clip: (B, in_channels, T, H, W) -> (B, channels)."""
 
     def init_weights(self) -> None:
-        """Draw the classifier's weights."""
+        """Initialize the classifier's weights."""
         normal_init(self.fc_cls, std=self.init_std)
 
     def forward(self, x: Tensor, num_segs: int | None = None, **kwargs) -> Tensor:
-        """Scores of each clip; ``num_segs``, all frames of a video in a Recognizer2D, says nothing of its clips."""
+        """Return the scores of each clip. ``num_segs``, the number of all frames of a video, is not used."""
         clips = x if x.ndim == 5 else self._clips(x)
         return self.fc_cls(self.dropout(self.clip_vector(clips)))
 
     def _clips(self, x: Tensor) -> Tensor:
         if self.num_segments is None:
             raise ValueError(
-                f'{type(self).__name__} gets frames, not clips: give it num_segments, the frames of a clip '
-                '(num_clips of SampleFrames)'
+                f'{type(self).__name__} got frames, but does not know the clip length; set its num_segments to '
+                'num_clips of SampleFrames'
             )
         if len(x) % self.num_segments:
             raise ValueError(
-                f'{len(x)} frames are no whole number of clips of num_segments={self.num_segments}; make num_clips of '
-                'SampleFrames and num_segments of the head agree'
+                f'{len(x)} frames are not a multiple of num_segments={self.num_segments}; set num_segments of the head '
+                'to num_clips of SampleFrames'
             )
         return x.unflatten(0, (-1, self.num_segments)).transpose(1, 2)

@@ -8,16 +8,16 @@ from ..node_rnn import NodeRNN
 from .clip_head import ClipHead
 
 
-@MODELS.register_module(['DyRegRecurrentHead', 'RecurrentHead'])  # others use the latter, too
+@MODELS.register_module(['DyRegRecurrentHead', 'RecurrentHead'])  # other packages also register the second name
 class RecurrentHead(ClipHead):
-    """An LSTM over the frames, whose last state is classified: Mean+LSTM, and with convolutions Conv+LSTM of RSTG.
+    """Classify the last state of an LSTM over the frames: RSTG's Mean+LSTM or, with convolutions, Conv+LSTM.
 
     Args:
         num_classes (int): Number of classes.
-        in_channels (int): Channels of the map, and of all that follows.
-        num_convs (int): Number of 3 x 3 convolutions, each with a ReLU and a 2 x 2 max pool, before what is left of the
-            map is averaged. Two take a map of 6 x 6 to a single cell.
-        **kwargs: Of :class:`ClipHead`.
+        in_channels (int): Channels of the map, the convolutions and the LSTM.
+        num_convs (int): Number of 3 x 3 convolutions, each with a ReLU and a 2 x 2 max pooling, before the map is
+            averaged. Two convolutions reduce a 6 x 6 map to a single cell.
+        **kwargs: Arguments of :class:`ClipHead`.
     """
 
     def __init__(self, num_classes: int, in_channels: int, num_convs: int = 0, **kwargs) -> None:
@@ -27,7 +27,7 @@ class RecurrentHead(ClipHead):
         self.rnn = NodeRNN(in_channels, 'lstm')
 
     def clip_vector(self, x: Tensor) -> Tensor:
-        """Last state of the LSTM."""
+        """Return the last state of the LSTM."""
         frames = self.convs(x.transpose(1, 2).flatten(0, 1)).mean((-2, -1))  # (B*T,C)
         return self.rnn(frames.unflatten(0, (x.shape[0], -1)).transpose(0, 1))[-1]
 

@@ -1,4 +1,4 @@
-"""RSTG, the to-vec form."""
+"""RSTG with a vector as output (to-vec)."""
 
 from torch import Tensor
 
@@ -12,7 +12,7 @@ from .clip_head import ClipHead
 
 @MODELS.register_module()
 class RSTGToVec(ClipHead):
-    """RSTG on the backbone's last map; the sum of its nodes is classified.
+    """Apply RSTG to the backbone's last map and classify the sum of its nodes.
 
     Source: Recurrent Space-time Graph Neural Networks (NeurIPS 2019).
 
@@ -24,10 +24,10 @@ class RSTGToVec(ClipHead):
         node_channels (int): Width C of the nodes and of the vector.
         regions (dict): Region source, see :mod:`dyreg_mmaction.models.regions`.
         graph (dict): Graph, see :mod:`dyreg_mmaction.models.graphs`.
-        kernel (str): 'tent' or 'area' (average over the region's rectangle).
-        readout (str): Which nodes are summed: 'last': those of the last frame (as on the poster); 'mean': their mean
-            over time (as released).
-        **kwargs: Of :class:`ClipHead`.
+        kernel (str): 'tent', or 'area' (average over the region's rectangle).
+        readout (str): Nodes that are summed: 'last': those of the last frame (as on the poster); 'mean': their mean
+            over time (as in the released code).
+        **kwargs: Arguments of :class:`ClipHead`.
 
     Raises:
         ValueError: If a number is not positive or an option is unknown.
@@ -53,7 +53,7 @@ class RSTGToVec(ClipHead):
         self.nodes = RegionGraph(in_channels, feature_size, num_nodes, node_channels, regions, graph, kernel, False)
 
     def clip_vector(self, x: Tensor) -> Tensor:
-        """Sum over the nodes."""
+        """Return the sum over the nodes."""
         closed = closed_nodes(self.nodes, x.shape[0])
         nodes, _ = self.nodes.encode(x, closed)  # (B,T,N,C)
         if closed is not None:

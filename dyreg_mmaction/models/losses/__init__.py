@@ -1,4 +1,4 @@
-"""What teaches regions beside the class label; a new region loss is a new file, see :class:`.RegionLoss`."""
+"""Auxiliary losses on regions. A new region loss is a new file, see :class:`.RegionLoss`."""
 
 from .base import RegionLoss
 from .boxes import BoxLikelihood

@@ -1,4 +1,4 @@
-"""What a region loss is."""
+"""Interface of region losses."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
@@ -9,53 +9,53 @@ from dyreg_mmaction.ops import Regions
 
 
 class RegionLoss(ABC):
-    """A scalar from the regions of a batch of clips; registered among MODELS, it is a ``type`` of ``region_losses``.
+    """A scalar loss on the regions of a batch of clips. Registered in MODELS, it is a ``type`` of ``region_losses``.
 
-    It is no module: it has no weights of its own in the model's checkpoint and nothing on the model's devices.
+    It is not a module: it has no weights in the model's checkpoint and no tensors on the model's devices.
 
     Attributes:
-        releases (bool): Whether it measures ``disagreement``, which is what ``release=True`` asks for.
+        releases (bool): Whether it measures ``disagreement``, which ``release=True`` requires.
     """
 
     releases = False
 
     def check(self, sources: Mapping[str, nn.Module], preprocessor: nn.Module) -> None:  # noqa: B027
-        """Called when the model is built.
+        """Check the region sources; called when the model is built.
 
         Args:
-            sources (Mapping[str, nn.Module]): The region sources to be taught, by the path of their plugin.
+            sources (Mapping[str, nn.Module]): The supervised region sources, by plugin path.
             preprocessor (nn.Module): The model's data preprocessor, which normalises the frames.
 
         Raises:
-            ValueError: If it cannot teach them.
+            ValueError: If the loss cannot be applied to them.
         """
 
     def prepare(self, model: nn.Module) -> None:  # noqa: B027
-        """Called before a training, and never where a model is only tested.
+        """Prepare the training; not called if a model is only tested.
 
         Args:
-            model (nn.Module): The recognizer whose regions are to be taught.
+            model (nn.Module): The recognizer whose regions are supervised.
 
         Raises:
-            ValueError: If something that the loss needs is missing.
+            ValueError: If a requirement of the loss is missing.
         """
 
     def finish(self) -> None:  # noqa: B027
-        """Called when the phase has ended for good: what the loss holds can go."""
+        """Release resources; called when the phase of the loss has ended."""
 
     @abstractmethod
     def __call__(
         self, regions: Mapping[str, Regions], frames: Tensor, data_samples: list
     ) -> tuple[Tensor, dict[str, Tensor]]:
-        """The loss of a batch.
+        """Compute the loss of a batch.
 
         Args:
-            regions (Mapping[str, Regions]): Of (B, T', N, 2), by the path of each plugin, part of the autograd graph.
-            frames (Tensor[B, T, C, H, W]): What the network has seen, in float32. T' may be smaller than T.
-            data_samples (list): One a video; a video may have several of the B clips.
+            regions (Mapping[str, Regions]): Regions (B, T', N, 2) by plugin path, attached to the autograd graph.
+            frames (Tensor[B, T, C, H, W]): The network's input in float32. T' may be smaller than T.
+            data_samples (list): One per video; a video may have several of the B clips.
 
         Returns:
-            tuple: The loss, and what is to be logged, by name (without 'loss' in it); vectors, such as a number for
-            each node, are logged by :class:`.WatchRegionsHook`. ``disagreement``, if any, is 0 where regions agree with
-            what teaches them.
+            tuple: The loss, and the values to log by name (names must not contain 'loss'). Vectors, such as one value
+            per node, are logged by :class:`.WatchRegionsHook`. ``disagreement``, if present, is 0 if the regions agree
+            with their target.
         """

@@ -1,4 +1,4 @@
-"""Regions learn from models that have learned theirs alone."""
+"""Distillation of regions from teacher models."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,32 +16,31 @@ from ..plugged import Plugged
 from ..recording import record_regions
 from .base import RegionLoss
 
-PREPROCESSOR = dict(type='ActionDataPreprocessor')  # of a model whose config does not say
+PREPROCESSOR = dict(type='ActionDataPreprocessor')  # default of a model's config
 
 
 @MODELS.register_module()
 class RegionDistillation(RegionLoss):
-    r"""Distance of regions to those that teachers, models with a plugin each, give to the same frames.
+    r"""Distance between the regions and those of teachers, one model per plugin, for the same frames.
 
     .. math::
         L = |c - c'|^2 + |\log s - \log s'|^2
 
     averaged over clips, frames and nodes, summed over plugins, with centres c and half sizes s in 0..1 of the frame.
-    Teachers are tried before the training and loaded when the first batch comes. They run without gradient, in eval
-    mode and only as far as the regions of their plugin, are part of no checkpoint, and are let go when the phase ends.
-    They see the frames that the student sees.
+    Teachers are checked before the training and loaded with the first batch. They run without gradients, in eval mode,
+    and only up to the regions of their plugin. They are not saved in checkpoints, and are released when the phase ends.
 
     Source: DyReg-GNN (NeurIPS 2021), the section on several modules: three teachers for the first 10 % of the training.
 
     Args:
-        teachers (dict[str, dict]): By the path of the student's plugin: ``config`` and ``checkpoint``, files of the
-            teacher, and ``plugin``, the path of its plugin where that is another.
+        teachers (dict[str, dict]): Teachers by the path of the student's plugin: the files ``config`` and
+            ``checkpoint`` and, if it differs, the path ``plugin`` of the teacher's plugin.
 
     Raises:
-        ValueError: If a plugin of the student has no teacher, or, before a training, if a teacher lacks the plugin, has
-            another number of nodes or of frames, normalises frames otherwise, or its checkpoint is of another model; by
-            the call, if its regions are of another shape.
-        FileNotFoundError: Before a training, if a file of a teacher is missing.
+        ValueError: If a plugin of the student has no teacher; before the training, if a teacher lacks the plugin,
+            differs in the number of nodes or frames or in normalisation, or has a checkpoint of another model; when
+            called, if its regions have another shape.
+        FileNotFoundError: Before the training, if a file of a teacher does not exist.
     """
 
     releases = True
@@ -49,17 +48,19 @@ class RegionDistillation(RegionLoss):
     def __init__(self, teachers: Mapping[str, Mapping]) -> None:
         for path, teacher in teachers.items():
             if not {'config', 'checkpoint'} <= teacher.keys() <= {'config', 'checkpoint', 'plugin'}:
-                raise ValueError(f'teacher of {path!r} must be dict(config=FILE, checkpoint=FILE), not {dict(teacher)}')
+                raise ValueError(
+                    f'the teacher of {path!r} is {dict(teacher)}, but must be dict(config=FILE, checkpoint=FILE)'
+                )
         self.teachers = teachers
         self.normalization: dict = {}
         self.models: dict[str, Plugged] = {}
 
     def check(self, sources: Mapping[str, nn.Module], preprocessor: nn.Module) -> None:
-        """See that every plugin to be taught has a teacher, and every teacher a plugin."""
+        """Check that every supervised plugin has a teacher, and every teacher a plugin."""
         if self.teachers.keys() != sources.keys():
             raise ValueError(
-                f'teachers of RegionDistillation are for {list(self.teachers)}, the plugins that learn their regions '
-                f'are {list(sources)}; give each a teacher, or name those that have one by plugins=[...]'
+                f'teachers of RegionDistillation are for {list(self.teachers)}, but the plugins with learned regions '
+                f'are {list(sources)}; add a teacher for each, or select plugins by plugins=[...]'
             )
         self.normalization = _normalization(preprocessor)
 
@@ -70,8 +71,8 @@ class RegionDistillation(RegionLoss):
             for kind in ('config', 'checkpoint'):
                 if not Path(teacher[kind]).is_file():
                     raise FileNotFoundError(
-                        f'{kind}={teacher[kind]!r}, the teacher of {path!r}, does not exist; tools/train_multi.sh '
-                        'trains the teachers first'
+                        f'{kind}={teacher[kind]!r} of the teacher of {path!r} does not exist; train the teachers '
+                        'first, as tools/train_multi.sh does'
                     )
             self._check_teacher(path, teacher, _backbone_of(model, students[path]), students[path])
 
@@ -81,62 +82,62 @@ class RegionDistillation(RegionLoss):
         own = _normalization(MODELS.build({**PREPROCESSOR, **(model.get('data_preprocessor') or {})}))
         if own != self.normalization:
             raise ValueError(
-                f'{name} takes frames normalised by {own}, and the student by {self.normalization}; make '
-                'data_preprocessor agree'
+                f'{name} normalises frames by {own}, but the student by {self.normalization}; use the same '
+                'data_preprocessor'
             )
-        built = _build(teacher)  # not kept: a copy of the student, such as an average, would hold on to it
+        built = _build(teacher)  # not stored: copies of the student, such as an average, would keep it
         plugins, after = region_plugins(built), teacher.get('plugin', path)
         if after not in plugins:
-            raise ValueError(f'{name} has no plugin after {after!r} but {list(plugins)}')
+            raise ValueError(f'{name} has no plugin after {after!r}; set plugin to one of {list(plugins)}')
         given, wanted = (getattr(each, 'num_nodes', None) for each in (plugins[after], plugin))
         if None not in (given, wanted) and given != wanted:
-            raise ValueError(f'{name} has {given} nodes and the student {wanted}; make num_nodes agree')
+            raise ValueError(f'{name} has {given} nodes, but the student {wanted}; use the same num_nodes')
         if backbone is not None:
             self._check_time(name, (built, plugins[after]), (backbone, plugin))
         _load_weights(built, teacher)
 
     def _check_time(self, name: str, teacher: tuple[Plugged, nn.Module], student: tuple[Plugged, nn.Module]) -> None:
-        """Check that the maps of both have as many frames."""
+        """Check that the maps of both have the same number of frames."""
         (built, _), (backbone, _) = teacher, student
         given, wanted = (None if each.takes_clips else each.num_segments for each in (built, backbone))
         if None not in (given, wanted) and given != wanted:
             raise ValueError(
-                f'{name} has clips of {given} frames and the student of {wanted}; make num_segments agree, as both get '
-                'the same frames'
+                f'{name} has clips of {given} frames, but the student of {wanted}; use the same num_segments, because '
+                'both get the same frames'
             )
         if built.takes_clips and backbone.takes_clips:
             own, other = _temporal_stride(*teacher), _temporal_stride(*student)
             if own != other:
                 raise ValueError(
-                    f'{name} has a map for every {own:g} frames and the student for every {other:g}; make the '
-                    'temporal strides of the backbones agree'
+                    f'{name} has a temporal stride of {own:g} frames, but the student of {other:g}; use backbones '
+                    'with the same stride'
                 )
 
     def __call__(
         self, regions: Mapping[str, Regions], frames: Tensor, data_samples: list
     ) -> tuple[Tensor, dict[str, Tensor]]:
-        """The loss of a batch, see :class:`RegionLoss`."""
+        """Compute the loss of a batch, see :class:`RegionLoss`."""
         losses, distances = [], []
         for path, each in regions.items():
             center, half_size, _ = each.normalized()
-            taught = self._teach(path, frames).normalized()
-            if taught.center.shape != center.shape:
+            target = self._run_teacher(path, frames).normalized()
+            if target.center.shape != center.shape:
                 raise ValueError(
-                    f'regions of the teacher of {path!r} are of shape {tuple(taught.center.shape)} and the '
-                    f"student's of {tuple(center.shape)}; both need the same frames and num_nodes"
+                    f'regions of the teacher of {path!r} have shape {tuple(target.center.shape)}, but those of the '
+                    f'student {tuple(center.shape)}; use the same frames and num_nodes'
                 )
-            shift, ratio = center.float() - taught.center, half_size.float().log() - taught.half_size.log()
+            shift, ratio = center.float() - target.center, half_size.float().log() - target.half_size.log()
             losses.append((shift.square().sum(-1) + ratio.square().sum(-1)).mean())
-            distances.append((shift.detach() / taught.half_size).norm(dim=-1).mean())
+            distances.append((shift.detach() / target.half_size).norm(dim=-1).mean())
         return torch.stack(losses).sum(), dict(disagreement=torch.stack(distances).mean())
 
     def finish(self) -> None:
-        """Let the teachers go."""
+        """Release the teachers."""
         self.models.clear()
 
     @torch.no_grad()
-    def _teach(self, path: str, frames: Tensor) -> Regions:
-        """Regions of a plugin's teacher."""
+    def _run_teacher(self, path: str, frames: Tensor) -> Regions:
+        """Return the regions of a plugin's teacher."""
         if path not in self.models:
             teacher = _build(self.teachers[path], frames.shape[1])
             self.models[path] = _load_weights(teacher, self.teachers[path]).to(frames.device)
@@ -147,23 +148,23 @@ class RegionDistillation(RegionLoss):
             stop = region_sources(model)[after].register_forward_hook(_stop)
             try:
                 model(inputs)
-            except _RegionsAreThere:
+            except _RegionsReady:
                 pass
             finally:
                 stop.remove()
         return record[after][-1]
 
 
-class _RegionsAreThere(Exception):
-    """The rest of a teacher need not run."""
+class _RegionsReady(Exception):
+    """Stops a teacher's forward after its regions."""
 
 
 def _stop(*_: object) -> None:
-    raise _RegionsAreThere
+    raise _RegionsReady
 
 
 def _normalization(preprocessor: nn.Module) -> dict:
-    """What a data preprocessor does to the values of a frame."""
+    """Return the normalisation of frames by a data preprocessor."""
     mean, std = (getattr(preprocessor, name, None) for name in ('mean', 'std'))
     return dict(
         mean=None if mean is None else mean.flatten().tolist(),
@@ -179,12 +180,12 @@ def _backbone_of(model: nn.Module, plugin: nn.Module) -> Plugged | None:
 
 
 def _temporal_stride(backbone: Plugged, plugin: nn.Module) -> float:
-    """Frames of a clip for each map that a plugin gets."""
+    """Return the number of frames per map of a plugin."""
     return next(hook.stride for hook in backbone._plugin_hooks if backbone.plugins[hook.key] is plugin)
 
 
 def _build(teacher: Mapping, num_frames: int | None = None) -> Plugged:
-    """The backbone of a teacher, for clips of ``num_frames`` where its config leaves that to the batch."""
+    """Build the backbone of a teacher, with clip length ``num_frames`` if its config has ``num_segments='batch'``."""
     cfg = {**Config.fromfile(teacher['config']).model.backbone, 'pretrained': None}
     if num_frames is not None and cfg.get('num_segments') == 'batch':
         cfg['num_segments'] = num_frames
@@ -192,7 +193,7 @@ def _build(teacher: Mapping, num_frames: int | None = None) -> Plugged:
 
 
 def _load_weights(model: Plugged, teacher: Mapping) -> Plugged:
-    """The backbone of a teacher with the weights of its checkpoint, to be run in eval mode without gradients."""
+    """Load the checkpoint of a teacher into its backbone; set eval mode and disable gradients."""
     content = CheckpointLoader.load_checkpoint(teacher['checkpoint'], map_location='cpu')
     given, own = content.get('state_dict', content), model.state_dict()
     state = {key.removeprefix('backbone.'): value for key, value in given.items() if key.startswith('backbone.')}
@@ -201,7 +202,7 @@ def _load_weights(model: Plugged, teacher: Mapping) -> Plugged:
             found = f'of shape {tuple(state[key].shape)}' if key in state else 'missing'
             raise ValueError(
                 f'{key!r} of {teacher["config"]}, of shape {tuple(value.shape)}, is {found} in '
-                f'{teacher["checkpoint"]}; give the checkpoint of this config'
+                f'{teacher["checkpoint"]}; use a checkpoint of this config'
             )
     model.load_state_dict({key: state[key] for key in own})
     return model.eval().requires_grad_(False)

@@ -1,4 +1,4 @@
-"""The motion warm start: regions learn to be where something moves."""
+"""Motion warm start: regions are trained to cover moving objects."""
 
 from collections.abc import Mapping
 
@@ -17,24 +17,23 @@ from .likelihood import likelihood_loss
 
 @MODELS.register_module()
 class MotionLikelihood(RegionLoss):
-    r"""How badly regions explain where something moves.
+    r"""Negative log-likelihood of the motion energy under the regions.
 
     .. math::
         L = - \sum_p S_t(p) \log\left(\frac1N \sum_i G_i(p) + e^{-2}\right)
 
-    averaged over clips and frames, summed over plugins, with G_i the gaussian of a region (:func:`.likelihood_loss`)
-    and S_t the motion energy :math:`|f_t - f_{t-1}| + |f_{t+1} - f_t|` (:func:`.motion_energy`), averaged to the map,
-    minus its mean, clamped at 0, divided by its sum. Frames without motion teach nothing.
+    averaged over clips and frames, summed over plugins. G_i is the Gaussian of a region (:func:`.likelihood_loss`). S_t
+    is the motion energy :math:`|f_t - f_{t-1}| + |f_{t+1} - f_t|` (:func:`.motion_energy`), averaged to the map's size,
+    minus its mean, clamped at 0, divided by its sum. Frames without motion do not contribute.
 
     Args:
-        steady (bool): Whether what the whole frame does (camera, light, cuts) is left out, see :func:`.motion_energy`.
-        neighbours (bool): Whether S is instead of the difference between each frame and the one beside it in the video,
-            which :class:`.WithNeighbours` of the training pipeline gives. As what moves has moved little between them,
-            its energy lies closer around it, while a camera that shakes shakes as much.
+        steady (bool): Whether to compensate global changes (camera, light, cuts), see :func:`.motion_energy`.
+        neighbours (bool): Whether to use the difference between each frame and its adjacent video frame, which
+            :class:`.WithNeighbours` of the training pipeline provides. Objects move less between these, so the energy
+            is closer to the object, while the motion of a shaking camera is not smaller.
 
     Raises:
-        ValueError: If an option is no bool; by the call, if the clips have one frame, or no neighbours where these are
-            to be used.
+        ValueError: If an option is not a bool; when called, if the clips have one frame, or the neighbours are missing.
     """
 
     releases = True
@@ -42,19 +41,19 @@ class MotionLikelihood(RegionLoss):
     def __init__(self, steady: bool = True, neighbours: bool = False) -> None:
         for name, value in (('steady', steady), ('neighbours', neighbours)):
             if not isinstance(value, bool):
-                raise ValueError(f'{name}={value!r} of MotionLikelihood must be True or False')
+                raise ValueError(f'{name} of MotionLikelihood is {value!r}, but must be True or False')
         self.steady = steady
         self.neighbours = neighbours
         self.preprocessor: nn.Module | None = None
 
     def check(self, sources: Mapping[str, nn.Module], preprocessor: nn.Module) -> None:
-        """Neighbours are normalised as the frames are."""
+        """Store the preprocessor, which normalises neighbours in the same way as frames."""
         self.preprocessor = preprocessor
 
     def __call__(
         self, regions: Mapping[str, Regions], frames: Tensor, data_samples: list
     ) -> tuple[Tensor, dict[str, Tensor]]:
-        """The loss of a batch, see :class:`RegionLoss`."""
+        """Compute the loss of a batch, see :class:`RegionLoss`."""
         with without_autocast(frames):
             with torch.no_grad():
                 energy = self._energy(frames, data_samples)
@@ -66,28 +65,28 @@ class MotionLikelihood(RegionLoss):
             return motion_energy(frames, self.steady, self._neighbours(frames, data_samples))
         if frames.shape[1] < 2:
             raise ValueError(
-                f'MotionLikelihood sees motion between frames, but the clips are of {frames.shape[1]} frame; sample at '
-                'least 2 (num_clips or clip_len of SampleFrames), or leave this loss out'
+                f'MotionLikelihood needs clips of at least 2 frames, but got {frames.shape[1]}; increase num_clips or '
+                'clip_len of SampleFrames, or remove this loss'
             )
         return motion_energy(frames, self.steady)
 
     def _neighbours(self, frames: Tensor, data_samples: list) -> Tensor:
-        """Those of all frames, Tensor[B, T, C, H, W], normalised like them."""
+        """Return the neighbours of all frames, Tensor[B, T, C, H, W], normalised in the same way."""
         given = [torch.as_tensor(sample.neighbours) for sample in data_samples if 'neighbours' in sample]
         if len(given) < len(data_samples):
             raise ValueError(
-                f'MotionLikelihood(neighbours=True) got {len(data_samples)} videos, {len(given)} of them with '
-                'neighbours; put WithNeighbours behind SampleFrames of the training pipeline, around all from the '
-                "decoding to FormatShape, and algorithm_keys=('neighbours',) into PackActionInputs"
+                f'MotionLikelihood(neighbours=True) got {len(data_samples)} videos, but only {len(given)} with '
+                'neighbours; put WithNeighbours after SampleFrames of the training pipeline, with the transforms from '
+                "decoding to FormatShape inside, and add algorithm_keys=('neighbours',) to PackActionInputs"
             )
         inputs = self.preprocessor(dict(inputs=given, data_samples=[]))['inputs']  # type: ignore[misc]
         return clip_frames(inputs, len(frames))
 
 
 def motion_target(energy: Tensor, regions: Regions) -> Tensor:
-    """Where the motion is, on the map of the regions: Tensor[B, T', H', W'] of the sum 1, or 0, in each frame.
+    """Return the density of motion on the regions' map: Tensor[B, T', H', W'] with sum 1 or 0 in each frame.
 
-    A map with fewer frames than the clip gets the mean of those that each of its frames stands for.
+    If the map has fewer frames than the clip, consecutive frames are averaged.
     """
     (width, height), time = regions.map_size, regions.center.shape[1]
     energy = F.adaptive_avg_pool3d(energy[:, None], (time, height, width))[:, 0]

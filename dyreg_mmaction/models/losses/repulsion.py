@@ -1,4 +1,4 @@
-"""Nodes that pile up on one thing push each other away."""
+"""Repulsion between the centres of a frame's regions."""
 
 from collections.abc import Mapping
 
@@ -13,7 +13,7 @@ from .base import RegionLoss
 
 @MODELS.register_module()
 class CenterRepulsion(RegionLoss):
-    r"""How close the centres of a frame's nodes are to each other.
+    r"""Penalize close centres of the nodes of a frame.
 
     .. math::
         L = \frac{1}{N (N - 1)} \sum_{i \ne j} \exp\left(-\frac{|c_i - c_j|^2}{2 r^2}\right)
@@ -21,7 +21,7 @@ class CenterRepulsion(RegionLoss):
     averaged over clips and frames, summed over plugins, with the centres c in 0..1 of the frame.
 
     Args:
-        radius (float): Reach r of the repulsion, as a part of the frame.
+        radius (float): Range r of the repulsion, as a fraction of the frame.
 
     Raises:
         ValueError: If ``radius`` is not positive.
@@ -29,17 +29,17 @@ class CenterRepulsion(RegionLoss):
 
     def __init__(self, radius: float = 0.1) -> None:
         if radius <= 0:
-            raise ValueError(f'radius={radius} must be above 0, a part of the frame')
+            raise ValueError(f'radius is {radius}, but must be a fraction of the frame above 0')
         self.radius = radius
 
     def __call__(
         self, regions: Mapping[str, Regions], frames: Tensor, data_samples: list
     ) -> tuple[Tensor, dict[str, Tensor]]:
-        """The loss of a batch, see :class:`RegionLoss`."""
+        """Compute the loss of a batch, see :class:`RegionLoss`."""
         return torch.stack([self._closeness(each) for each in regions.values()]).sum(), {}
 
     def _closeness(self, regions: Regions) -> Tensor:
         center = regions.normalized().center.float() / self.radius  # (B,T,N,2)
         nodes = center.shape[2]
-        squares = (center[:, :, :, None] - center[:, :, None]).square().sum(-1)  # (B,T,N,N), a 1 for each node itself
+        squares = (center[:, :, :, None] - center[:, :, None]).square().sum(-1)  # (B,T,N,N), zero on the diagonal
         return ((-0.5 * squares).exp().sum((-2, -1)).mean() - nodes) / max(nodes * (nodes - 1), 1)

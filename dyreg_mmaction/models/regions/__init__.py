@@ -1,6 +1,6 @@
-"""Where nodes look: modules from a feature map (B, T, C, H, W) to one region, or one map, per node and frame.
+"""Region sources: modules from a feature map (B, T, C, H, W) to one region, or one map, per node and frame.
 
-A source with the attribute ``takes_boxes = True`` is given the boxes of each batch, see :func:`use_boxes`.
+A source with the attribute ``takes_boxes = True`` receives the boxes of each batch, see :func:`use_boxes`.
 """
 
 from .boxes import BoxRegions, use_boxes

@@ -1,4 +1,4 @@
-"""DyReg-GNN's regions: predicted from the features of each frame and of those before."""
+"""DyReg-GNN's regions, predicted from the features of the current and all previous frames."""
 
 from collections.abc import Sequence
 
@@ -16,39 +16,39 @@ from .vectors import FCVectors, PoolVectors
 
 @MODELS.register_module()
 class DynamicRegions(nn.Module):
-    r"""Regions that follow the content, eq. 1-5 and 11-14.
+    r"""Regions predicted from the features, eq. 1-5 and 11-14.
 
     .. math::
         M_t = f(X_t), \quad m_{i,t} = g_i(M_t), \quad z_{i,t} = GRU(z_{i,t-1}, m_{i,t}), \quad
         o_{i,t} = \alpha (W z_{i,t} + b)
 
-    with joint layer norms (over nodes and features) before and after the GRU. Regions are predicted at the size given
-    here; a map of another size is averaged to it first, while the regions keep the cells of the map itself.
+    with joint layer norms (over nodes and features) before and after the GRU. A map of another size than
+    ``feature_size`` is first averaged to that size; the regions are in cells of the original map.
 
-    Source: DyReg-GNN (NeurIPS 2021), arithmetic of the released model.
+    Source: DyReg-GNN (NeurIPS 2021), with the arithmetic of the released model.
 
     Args:
         in_channels (int): Channels C of the map.
         feature_size (tuple[int, int]): Height and width (H, W) of the map in training, in cells.
         num_nodes (int): Number of nodes N.
         hidden_channels (int): Width L of g, the GRU and W.
-        heads (str): 'fc': f, then one fully connected layer per node; 'pool': masked global pooling without f
+        heads (str): 'fc': f and one fully connected layer per node; 'pool': masked global pooling without f
             (DyReg-Lite).
         rnn (str): 'gru' or 'lstm'.
-        recurrent (bool): Whether the recurrent net is there at all.
-        predict_size (bool): Whether sizes are predicted.
-        half_size (float, optional): Fixed half size as a fraction of the side of the map, with ``predict_size=False``.
-        time (str): 'varying': regions of each frame; 'constant': one set for the clip, from the mean of z over it.
-        reference (str | Sequence[tuple[float, float]]): 'center': regions start in the middle of the map; 'grid': on
-            the most square grid; or one point (x, y) in 0..1 of the map for each node, eq. 6 and 13.
-        initial_half_size (float, optional): Half size at which predicted ones start, as a fraction of the side of the
-            map: e^h h_init as in eq. 12; None: as released, e^h (H/6 + 1) + 1.
+        recurrent (bool): Whether to use a recurrent network.
+        predict_size (bool): Whether to predict sizes.
+        half_size (float, optional): Fixed half size as a fraction of the map's side, with ``predict_size=False``.
+        time (str): 'varying': regions of each frame; 'constant': regions of the clip, from the mean of z over time.
+        reference (str | Sequence[tuple[float, float]]): Initial centres: 'center': the middle of the map; 'grid': the
+            most square grid; or one point (x, y) in 0..1 of the map per node, eq. 6 and 13.
+        initial_half_size (float, optional): Initial value of predicted half sizes as a fraction of the map's side:
+            e^h h_init as in eq. 12; None: e^h (H/6 + 1) + 1 as in the released code.
 
     Shapes:
         (B, T, C, H, W) -> Regions of (B, T, N, 2)
 
     Raises:
-        ValueError: If the map is smaller than 3 x 3, or an option is unknown or does not fit.
+        ValueError: If the map is smaller than 3 x 3, or an option is unknown or incompatible.
     """
 
     def __init__(
@@ -70,7 +70,7 @@ class DynamicRegions(nn.Module):
         if time not in ('varying', 'constant'):
             raise ValueError(f"time={time!r} is unknown; choose 'varying' or 'constant'")
         if hidden_channels < 1:
-            raise ValueError(f'hidden_channels={hidden_channels} must be at least 1')
+            raise ValueError(f'hidden_channels is {hidden_channels}, but must be at least 1')
         self.num_nodes = num_nodes
         self.constant = time == 'constant'
         self.size = generator_size(feature_size)
@@ -83,7 +83,7 @@ class DynamicRegions(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Regions:
-        """Regions for a map of any size."""
+        """Return the regions of a map of any size."""
         time = x.shape[1]
         frames = adaptive_avg_pool(x.flatten(0, 1), self.size)  # (B*T,C,H,W)
         vectors = self.norm_in(self.heads(frames)).unflatten(0, (-1, time))  # (B,T,N,L)
@@ -96,7 +96,7 @@ class DynamicRegions(nn.Module):
 
 
 def _build_heads(kind: str, in_channels: int, size: tuple[int, int], num_nodes: int, channels: int) -> nn.Module:
-    """f and g_i, or the light g_i alone: (B, C, H, W) -> (B, N, L)."""
+    """Build f and g_i, or only DyReg-Lite's g_i: (B, C, H, W) -> (B, N, L)."""
     if kind == 'pool':
         return PoolVectors(in_channels, num_nodes, channels)
     if kind == 'fc':

@@ -1,4 +1,4 @@
-"""f: the convolutions that see the whole map before the nodes' own regions are predicted."""
+"""The convolutions f on the whole map that precede the prediction of regions."""
 
 import math
 
@@ -6,10 +6,10 @@ from torch import Tensor, nn
 
 
 class RegionFeatures(nn.Module):
-    """f of eq. 1: down to about 6 x 6, up by one step with a skip, and down again.
+    """The function f of eq. 1: downsampling to about 6 x 6, one upsampling step with a skip, and downsampling again.
 
-    Each stage is convolution, ReLU, joint layer norm (in this order, as released). Strides follow the size of each
-    axis: 21..50 cells are halved twice, 11..20 once, fewer not at all.
+    Each stage is a convolution, a ReLU and a joint layer norm, in this order as in the released code. Strides depend on
+    the size of each axis: 21..50 cells are halved twice, 11..20 once, fewer not at all.
 
     Args:
         in_channels (int): Channels C of the map.
@@ -32,8 +32,8 @@ class RegionFeatures(nn.Module):
         super().__init__()
         if min(size) < 3:
             raise ValueError(
-                f'feature map of {size[0]} x {size[1]} cells is too small to predict regions from, at least 3 x 3 are '
-                'needed; use larger frames (input_size) or an earlier sub-module'
+                f'the feature map has {size[0]} x {size[1]} cells, but DynamicRegions need at least 3 x 3; use larger '
+                'frames (input_size) or an earlier sub-module'
             )
         axes = [_Axis(cells) for cells in size]
         first = (axes[0].first, axes[1].first)
@@ -48,13 +48,13 @@ class RegionFeatures(nn.Module):
         self.down3 = _stage(nn.Conv2d(32, 16, 3, stride, padding))
 
     def forward(self, x: Tensor) -> Tensor:
-        """Features M from which every node predicts its region."""
+        """Return the features M from which the regions of all nodes are predicted."""
         skip = self.down1(self.embed(x))
         return self.down3(self.up(self.down2(skip)) + skip)
 
 
 class _Axis:
-    """Strides along one axis of the map, and the cells that are left."""
+    """Strides and output sizes along one axis of the map."""
 
     def __init__(self, cells: int) -> None:
         self.first = 2 if cells > 10 else 1
@@ -62,11 +62,11 @@ class _Axis:
         middle = (cells - 3) // self.first + 1
         reach = middle + 2 * (2 - self.stride) - 3
         self.out_cells = reach // self.stride + 1
-        self.lost = reach % self.stride  # the cell that an even size loses on the way down, made up for on the way up
+        self.lost = reach % self.stride  # the cell that downsampling drops for even sizes; upsampling restores it
 
 
 def generator_size(size: tuple[int, int]) -> tuple[int, int]:
-    """Size at which regions are predicted: axes of more than 50 cells are averaged down to 26..50 first."""
+    """Return the size at which regions are predicted; axes of more than 50 cells are averaged to 26..50 cells."""
     rows, columns = (math.ceil(n / math.ceil(n / 50)) for n in size)
     return rows, columns
 

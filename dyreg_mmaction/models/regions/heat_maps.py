@@ -1,4 +1,4 @@
-"""Maps of where each node may look, at the size of the feature map."""
+"""Heat maps of the nodes at the size of the feature map."""
 
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -7,11 +7,12 @@ from dyreg_mmaction.ops import at_least_float32, without_autocast
 
 
 class HeatMaps(nn.Module):
-    """One probability map per node: f kept at full size, a 1x1 convolution, softmax over the positions.
+    """One probability map per node: f at full size, a 1x1 convolution, and a softmax over the positions.
 
-    f goes down by a factor of two and up again with two skips; each stage is convolution, ReLU, joint layer norm.
+    f downsamples by a factor of two and upsamples again, with two skips. Each stage is a convolution, a ReLU and a
+    joint layer norm.
 
-    Source: the Semantic model of DyReg-GNN, from an earlier file of the released code, which lacks the softmax.
+    Source: the Semantic model of DyReg-GNN, from an earlier version of the released code, which lacks the softmax.
 
     Args:
         in_channels (int): Channels C of the map.
@@ -32,7 +33,7 @@ class HeatMaps(nn.Module):
         self.maps = nn.Conv2d(32, num_nodes, 1)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Maps of the nodes, in float32 whatever the precision of the weights and of x."""
+        """Return the maps of the nodes, in float32 for any precision of the weights and of x."""
         norm0, norm1, norm2, norm3, norm4 = self.norms
         full = norm0(self.embed(x).relu())
         half = norm1(self.down(full).relu())

@@ -1,4 +1,4 @@
-"""From one vector per node to its region."""
+"""Prediction of regions from one vector per node."""
 
 from collections.abc import Sequence
 
@@ -8,29 +8,29 @@ from torch.nn import functional as F
 
 from dyreg_mmaction.ops import Regions, at_least_float32, decode_regions, reference_points, without_autocast
 
-from ..size import part_of_side
+from ..size import fraction_of_side
 
 
 class RegionPredictor(nn.Module):
-    """o = alpha * (W z + b), decoded to a region, eq. 11-14; alpha starts at 0, so regions start where they are put.
+    """Decode o = alpha * (W z + b) to regions, eq. 11-14. alpha starts at 0, so regions start at their references.
 
     Args:
         channels (int): Width L of the vectors.
         num_nodes (int): Number of nodes N.
-        predict_size (bool): Whether the size is predicted, or fixed.
-        half_size (float, optional): The fixed half size, as a fraction of the side of the map; None: the released 1/6
-            plus two cells.
+        predict_size (bool): Whether to predict the size; otherwise it is fixed.
+        half_size (float, optional): Fixed half size as a fraction of the map's side. None: 1/6 plus two cells, as in
+            the released code.
         reference (str | Sequence[tuple[float, float]]): 'center', 'grid' or N points (x, y) in 0..1 of the map, see
             :func:`dyreg_mmaction.ops.reference_points`.
-        initial_half_size (float, optional): Half size at which predicted ones start, h_init of eq. 12, as a fraction of
-            the side of the map; None: as released, e^h (H/6 + 1) + 1.
+        initial_half_size (float, optional): Initial value of predicted half sizes, h_init of eq. 12, as a fraction of
+            the map's side. None: e^h (H/6 + 1) + 1 as in the released code.
 
     Shapes:
         (B, T, N, L) -> Regions of (B, T, N, 2)
 
     Raises:
-        ValueError: If ``half_size`` is given although the size is predicted, ``initial_half_size`` although it is not,
-            one lies outside 0..1, or ``reference`` is neither known nor N points.
+        ValueError: If ``half_size`` is set although the size is predicted, or ``initial_half_size`` although it is not,
+            if one of them is outside 0..1, or if ``reference`` is neither known nor N points.
     """
 
     def __init__(
@@ -45,17 +45,16 @@ class RegionPredictor(nn.Module):
         super().__init__()
         if half_size is not None and predict_size:
             raise ValueError(
-                f'half_size={half_size} fixes the size of the regions; it needs predict_size=False, or use '
-                'initial_half_size for the size at which predicted ones start'
+                f'half_size={half_size} is a fixed size, but sizes are predicted; set predict_size=False, or use '
+                'initial_half_size'
             )
         if initial_half_size is not None and not predict_size:
             raise ValueError(
-                f'initial_half_size={initial_half_size} is the size at which predicted ones start; use half_size with '
-                'predict_size=False'
+                f'initial_half_size={initial_half_size} is for predicted sizes, but predict_size=False; use half_size'
             )
-        self.half_size = half_size if half_size is None else part_of_side(half_size)
+        self.half_size = half_size if half_size is None else fraction_of_side(half_size)
         self.initial_half_size = (
-            initial_half_size if initial_half_size is None else part_of_side(initial_half_size, 'initial_half_size')
+            initial_half_size if initial_half_size is None else fraction_of_side(initial_half_size, 'initial_half_size')
         )
         self.reference = reference if reference in ('center', 'grid') else _points(reference, num_nodes)
         self.num_nodes = num_nodes
@@ -64,7 +63,7 @@ class RegionPredictor(nn.Module):
         self.alpha = nn.Parameter(torch.zeros(numbers))
 
     def forward(self, vectors: Tensor, size: tuple[int, int]) -> Regions:
-        """Regions in a map of ``size`` = (H, W), in float32 whatever the precision of weights and vectors."""
+        """Return regions in a map of ``size`` = (H, W), in float32 for any precision of weights and vectors."""
         dtype = at_least_float32(self.fc.weight.dtype)
         with without_autocast(vectors):
             vectors, weight, bias, alpha = (v.to(dtype) for v in (vectors, self.fc.weight, self.fc.bias, self.alpha))
@@ -74,7 +73,7 @@ class RegionPredictor(nn.Module):
 
 
 def _points(reference: str | Sequence[tuple[float, float]], num_nodes: int) -> list[tuple[float, ...]]:
-    """Reference points as a user gives them.
+    """Check the reference points of a config.
 
     Raises:
         ValueError: If they are not ``num_nodes`` points in 0..1 of the map.
@@ -82,7 +81,7 @@ def _points(reference: str | Sequence[tuple[float, float]], num_nodes: int) -> l
     points = [] if isinstance(reference, str) else [tuple(point) for point in reference]
     if len(points) != num_nodes or not all(len(point) == 2 and all(0 <= v <= 1 for v in point) for point in points):
         raise ValueError(
-            f"reference={reference!r} must be 'center', 'grid' or {num_nodes} points (x, y) in 0..1 of the map, one "
-            'for each node'
+            f"reference is {reference!r}, but must be 'center', 'grid' or {num_nodes} points (x, y) in 0..1 of the "
+            'map, one per node'
         )
     return points

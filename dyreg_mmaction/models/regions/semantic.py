@@ -1,4 +1,4 @@
-"""One soft attention map per node instead of a region."""
+"""Soft attention maps instead of regions."""
 
 from torch import Tensor, nn
 
@@ -9,10 +9,10 @@ from .heat_maps import HeatMaps
 
 @MODELS.register_module()
 class SemanticMaps(nn.Module):
-    r"""Attention maps over all positions, without localisation: the Semantic model of DyReg-GNN.
+    r"""Attention maps over all positions, without localization: the Semantic model of DyReg-GNN.
 
-    ``K_i = softmax over positions of a 1x1 convolution on f(X)``, so that each node is a weighted average of the whole
-    map. The maps stand in for the kernels of a region source, for pooling and unpooling alike.
+    ``K_i = softmax over positions of a 1x1 convolution on f(X)``, so each node is a weighted average of the whole map.
+    The maps replace the kernels of regions in pooling and unpooling.
 
     Args:
         in_channels (int): Channels C of the map.
@@ -27,5 +27,5 @@ class SemanticMaps(nn.Module):
         self.heat_maps = HeatMaps(in_channels, num_nodes)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Maps of the nodes."""
+        """Return the maps of the nodes."""
         return self.heat_maps(x.flatten(0, 1)).unflatten(0, x.shape[:2])

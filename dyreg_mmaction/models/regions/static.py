@@ -1,4 +1,4 @@
-"""Regions that are learned but see nothing of the clip."""
+"""Learned regions that do not depend on the clip."""
 
 from collections.abc import Sequence
 
@@ -13,25 +13,25 @@ from .predictor import RegionPredictor
 
 @MODELS.register_module()
 class StaticRegions(nn.Module):
-    """One learned region per node, the same for all frames of all clips: the Static model of DyReg-GNN.
+    """One learned region per node, equal for all frames of all clips: the Static model of DyReg-GNN.
 
-    A learned vector takes the place of z_i in eq. 11; all else is as in :class:`DynamicRegions`.
+    A learned vector replaces z_i in eq. 11; everything else is as in :class:`DynamicRegions`.
 
     Args:
         num_nodes (int): Number of nodes N.
         hidden_channels (int): Width L of the vectors.
         predict_size (bool): Whether sizes are learned.
-        half_size (float, optional): Fixed half size as a fraction of the side of the map, with ``predict_size=False``.
-        reference (str | Sequence[tuple[float, float]]): 'center': regions start in the middle of the map; 'grid': on
-            the most square grid; or one point (x, y) in 0..1 of the map for each node, eq. 6 and 13.
-        initial_half_size (float, optional): Half size at which predicted ones start, as a fraction of the side of the
-            map: e^h h_init as in eq. 12; None: as released, e^h (H/6 + 1) + 1.
+        half_size (float, optional): Fixed half size as a fraction of the map's side, with ``predict_size=False``.
+        reference (str | Sequence[tuple[float, float]]): Initial centres: 'center': the middle of the map; 'grid': the
+            most square grid; or one point (x, y) in 0..1 of the map per node, eq. 6 and 13.
+        initial_half_size (float, optional): Initial value of learned half sizes as a fraction of the map's side:
+            e^h h_init as in eq. 12; None: e^h (H/6 + 1) + 1 as in the released code.
 
     Shapes:
         (B, T, C, H, W) -> Regions of (B, T, N, 2)
 
     Raises:
-        ValueError: If ``reference`` is unknown or ``half_size`` does not fit.
+        ValueError: If ``reference`` is unknown or ``half_size`` is invalid.
     """
 
     def __init__(
@@ -50,5 +50,5 @@ class StaticRegions(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Regions:
-        """The learned regions in the cells of the map x."""
+        """Return the learned regions in cells of the map x."""
         return self.predictor(self.vectors[None, None], x.shape[-2:]).expand(x.shape[0], x.shape[1])

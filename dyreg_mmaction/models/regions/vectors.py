@@ -1,4 +1,4 @@
-"""g: one vector per node from the map."""
+"""The functions g, which compute one vector per node from the map."""
 
 import math
 
@@ -12,11 +12,11 @@ from ..linear import Linear
 
 
 class FCVectors(nn.Module):
-    """g_i of eq. 2 as released: one fully connected layer per node on f's features, all in one product.
+    """The released g_i of eq. 2: one fully connected layer per node on the features of f, computed in one product.
 
     Args:
-        in_channels (int): Channels of f's features.
-        size (tuple[int, int]): Their height and width (H', W').
+        in_channels (int): Channels of the features.
+        size (tuple[int, int]): Height and width (H', W') of the features.
         num_nodes (int): Number of nodes N.
         channels (int): Width L of the vectors.
 
@@ -35,13 +35,13 @@ class FCVectors(nn.Module):
 
 
 class PoolVectors(nn.Module):
-    r"""The light g_i (DyReg-Lite): position-aware features summed under one soft mask per node; f is skipped.
+    r"""The g_i of DyReg-Lite: position-aware features summed under one soft mask per node, without f.
 
     .. math::
         mask = softmax_i(conv_{1 \times 1}(z)), \quad m_i = U \sum_p mask_i(p) (z(p) + P e(p) + d) + c
 
-    with fixed sinusoids e of the row (first half of the channels) and of the column (second half), so that their sum
-    takes the mask's sums over columns and rows alone.
+    with fixed sinusoids e of the row (first half of the channels) and of the column (second half), so the position term
+    only needs the mask's row and column marginals.
 
     Args:
         in_channels (int): Channels C of the map, a multiple of 4.
@@ -52,15 +52,15 @@ class PoolVectors(nn.Module):
         (B, C, H, W) -> (B, N, L)
 
     Raises:
-        ValueError: If ``in_channels`` is no multiple of 4.
+        ValueError: If ``in_channels`` is not a multiple of 4.
     """
 
     def __init__(self, in_channels: int, num_nodes: int, channels: int) -> None:
         super().__init__()
         if in_channels % 4:
             raise ValueError(
-                f"node_channels={in_channels} must be a multiple of 4 for heads='pool' (sines and cosines for rows and "
-                f'columns); use {in_channels - in_channels % 4 or 4} or {in_channels + 4 - in_channels % 4}'
+                f"node_channels is {in_channels}, but must be a multiple of 4 for heads='pool'; set it to "
+                f'{in_channels - in_channels % 4 or 4} or {in_channels + 4 - in_channels % 4}'
             )
         self.mask = nn.Conv2d(in_channels, num_nodes, 1)
         self.position = nn.Conv2d(in_channels, in_channels, 1)
@@ -77,7 +77,7 @@ class PoolVectors(nn.Module):
 
 
 def sinusoids(length: int, channels: int, like: Tensor) -> Tensor:
-    """Position table Tensor[length, channels], of the dtype and device of ``like``.
+    """Return a position table Tensor[length, channels] with the dtype and device of ``like``.
 
     Channel j is the sine (even j) or cosine (odd j) of p / 10000^(j / channels), with p in 0..1 along the axis.
     """

@@ -60,9 +60,9 @@ def test_frames_without_objects_teach_nothing():
 
 
 def test_missing_objects_say_what_to_do():
-    with pytest.raises(ValueError, match='got 2 videos, 1 of them with objects; put LoadObjects into the training'):
+    with pytest.raises(ValueError, match='got 2 videos, but only 1 with objects; add LoadObjects to the training'):
         BoxLikelihood()({'plugin': regions()}, FRAMES, [sample(), ActionDataSample()])
-    with pytest.raises(ValueError, match='objects of 2 clips of 4 frames came with 2 clips of 3'):
+    with pytest.raises(ValueError, match='objects are of 2 clips of 4 frames, but the input has 2 clips of 3'):
         BoxLikelihood()({'plugin': regions()}, FRAMES[:, :3], [sample(), sample()])
 
 

@@ -138,7 +138,7 @@ def test_a_model_that_is_tested_needs_no_teacher(teachers, tmp_path):
     assert len(model(*batch(), mode='predict')) == 2
     copy.deepcopy(model)
     with pytest.raises(
-        FileNotFoundError, match=r"config='gone.py', the teacher of 'layer2.1.conv2.conv', does not exist"
+        FileNotFoundError, match=r"config='gone.py' of the teacher of 'layer2.1.conv2.conv' does not exist"
     ):
         model.init_weights()
 
@@ -157,7 +157,7 @@ def test_a_teacher_with_another_temporal_stride_is_named_before_the_training(tmp
     for strides, message in (
         (
             dict(with_pool2=True, conv1_stride_t=1, pool1_stride_t=1),
-            r'has a map for every 1 frames and the student for every 2',
+            r'has a temporal stride of 1 frames, but the student of 2',
         ),
         (
             dict(with_pool2=False, conv1_stride_t=1, pool1_stride_t=1),
@@ -173,14 +173,14 @@ def test_a_teacher_with_another_temporal_stride_is_named_before_the_training(tmp
 
 def test_what_does_not_fit_is_named_before_the_training(teachers, tmp_path):
     with pytest.raises(
-        ValueError, match=r"are for \['layer2.1.conv2.conv'\], the plugins that learn their regions are"
+        ValueError, match=r"are for \['layer2.1.conv2.conv'\], but the plugins with learned regions are"
     ):
         student({FIRST: teachers[FIRST]}, FIRST, SECOND)
-    with pytest.raises(ValueError, match=r"has no plugin after 'layer3.1.conv2.conv' but \['layer2.1.conv2.conv'\]"):
+    with pytest.raises(ValueError, match=r"has no plugin after 'layer3.1.conv2.conv'; set plugin to one of \['layer2.1.conv2.conv'\]"):
         student({SECOND: teachers[FIRST]}, SECOND).init_weights()
-    with pytest.raises(ValueError, match='has 5 nodes and the student 4; make num_nodes agree'):
+    with pytest.raises(ValueError, match='has 5 nodes, but the student 4; use the same num_nodes'):
         student({FIRST: write(tmp_path, FIRST, nodes=5)}, FIRST).init_weights()
-    with pytest.raises(ValueError, match=r'has clips of 4 frames and the student of 8; make num_segments agree'):
+    with pytest.raises(ValueError, match=r'has clips of 4 frames, but the student of 8; use the same num_segments'):
         student({FIRST: teachers[FIRST]}, FIRST, num_segments=8).init_weights()
     with pytest.raises(ValueError, match=r'must be dict\(config=FILE, checkpoint=FILE\)'):
         student({FIRST: (dict(config='a.py'), None)}, FIRST)
@@ -197,7 +197,7 @@ def test_a_checkpoint_of_another_model_is_named_before_the_training(teachers, tm
     torch.save({} if fault == 'empty' else dict(state_dict=state), tmp_path / 'other.pth')
     given = student({FIRST: (dict(files, checkpoint=str(tmp_path / 'other.pth')), None)}, FIRST)
     with pytest.raises(
-        ValueError, match=r'of shape \(.*\), is (missing|of shape \(.*\)) in .*other.pth; give the'
+        ValueError, match=r'of shape \(.*\), is (missing|of shape \(.*\)) in .*other.pth; use a'
     ) as told:
         given.init_weights()
     assert fault == 'empty' or 'predictor.fc.weight' in str(told.value)
@@ -211,7 +211,7 @@ def test_a_teacher_of_other_normalisation_is_named_before_the_training(teachers,
     (tmp_path / 'other.py').write_text(f'{text}\nmodel.update(data_preprocessor={preprocessor})\n')
     teacher = {FIRST: (dict(files, config=str(tmp_path / 'other.py')), None)}
     with pytest.raises(
-        ValueError, match=r'frames normalised by .*, and the student by .*; make data_preprocessor agree'
+        ValueError, match=r'normalises frames by .*, but the student by .*; use the same data_preprocessor'
     ):
         student(teacher, FIRST).init_weights()
     alike = student(teacher, FIRST, preprocessor=preprocessor)
@@ -247,7 +247,7 @@ def test_a_teacher_may_leave_num_nodes_to_its_plugin(tmp_path):
         fits, differs = (student(files, FIRST, num_nodes=n) for n in (nodes, nodes + 1))
         fits.init_weights()
         assert fits(*batch(), mode='loss')['loss_region_distillation'].isfinite()
-        with pytest.raises(ValueError, match=f'has {nodes} nodes and the student {nodes + 1}; make num_nodes agree'):
+        with pytest.raises(ValueError, match=f'has {nodes} nodes, but the student {nodes + 1}; use the same num_nodes'):
             differs.init_weights()
 
 

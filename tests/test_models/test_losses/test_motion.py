@@ -179,7 +179,7 @@ def test_a_map_with_fewer_frames_has_the_mean_of_theirs():
 
 
 def test_one_frame_is_refused():
-    with pytest.raises(ValueError, match='MotionLikelihood sees motion between frames, but the clips are of 1 frame'):
+    with pytest.raises(ValueError, match='MotionLikelihood needs clips of at least 2 frames, but got 1'):
         lose(regions(time=1), clip()[:, :1])
 
 
@@ -232,13 +232,13 @@ def test_a_pipeline_without_neighbours_is_named():
     loss = MotionLikelihood(neighbours=True)
     loss.check({}, ActionDataPreprocessor())
     samples = with_neighbours(clip().byte()) + [ActionDataSample()]
-    with pytest.raises(ValueError, match='got 2 videos, 1 of them with neighbours; put WithNeighbours behind SampleF'):
+    with pytest.raises(ValueError, match='got 2 videos, but only 1 with neighbours; put WithNeighbours after SampleF'):
         loss({'plugin': regions()}, clip().expand(2, -1, -1, -1, -1), samples)
 
 
 @pytest.mark.parametrize('option', ['steady', 'neighbours'])
 def test_options_that_are_no_bool_are_refused(option):
-    with pytest.raises(ValueError, match=f"{option}='x' of MotionLikelihood must be True or False"):
+    with pytest.raises(ValueError, match=f"{option} of MotionLikelihood is 'x', but must be True or False"):
         MotionLikelihood(**{option: 'x'})
 
 

@@ -67,7 +67,7 @@ def test_the_weight_follows_the_runner(hub):
 
 
 def test_a_phase_without_a_training_is_named_and_an_endless_one_needs_none(hub):
-    with pytest.raises(RuntimeError, match='asks how much of the training is done, and nobody says; train with MMEng'):
+    with pytest.raises(RuntimeError, match='needs the training progress, which .*; train with MMEng'):
         _ = PhasedLoss(dict(type=MotionLikelihood, until=0.4), SOURCES, nn.Identity()).weight
     assert PhasedLoss(dict(type=MotionLikelihood, weight=0.1), SOURCES, nn.Identity()).weight == 0.1
 
@@ -80,12 +80,12 @@ def test_plugins_are_those_that_learn_or_those_named():
 @pytest.mark.parametrize(
     ('cfg', 'sentence'),
     [
-        (dict(weight=-1), 'weight=-1 of a region loss must be above 0'),
-        (dict(until=40), 'until=40 must be a fraction of the whole training'),
+        (dict(weight=-1), 'weight of a region loss is -1, but must be above 0'),
+        (dict(until=40), 'until is 40, but must be a fraction of training'),
         (dict(ending='soft'), "ending='soft' is unknown; choose one of"),
-        (dict(weight=0.3, remain=0.4), r'remain=0.4 must lie in 0..weight=0.3'),
-        (dict(plugins=['c']), r"'c' learns no regions; those that do are \['a', 'b'\]"),
-        (dict(plugins=['grid']), "'grid' learns no regions"),
+        (dict(weight=0.3, remain=0.4), r'remain is 0.4, but must be between 0 and weight=0.3'),
+        (dict(plugins=['c']), r"'c' has no learned regions; choose from \['a', 'b'\]"),
+        (dict(plugins=['grid']), "'grid' has no learned regions"),
     ],
 )
 def test_wrong_options_are_named(cfg, sentence):
@@ -95,5 +95,5 @@ def test_wrong_options_are_named(cfg, sentence):
 
 @pytest.mark.parametrize('sources', [{}, {'grid': FixedRegions()}])
 def test_a_model_that_learns_no_regions_is_named(sources: dict[str, nn.Module]):
-    with pytest.raises(ValueError, match='region_losses need a plugin that learns its regions'):
+    with pytest.raises(ValueError, match='region_losses require a plugin with learned regions'):
         PhasedLoss(dict(type=MotionLikelihood), sources, nn.Identity())

@@ -141,9 +141,9 @@ def test_boxes_train_and_test_through_mmengine_steps():
 
 def test_missing_or_unfitting_boxes_say_what_to_do():
     model, data = recognizer(), batch()
-    with pytest.raises(ValueError, match='2 videos came with the boxes of 0; put LoadBoxes into the pipeline'):
+    with pytest.raises(ValueError, match='only 0 of 2 videos have boxes; add LoadBoxes to the pipeline'):
         model(data['inputs'], [ActionDataSample() for _ in range(2)], mode='tensor')
-    with use_boxes(torch.zeros(2, FRAMES, 5, 4)), pytest.raises(ValueError, match='make num_boxes of LoadBoxes and'):
+    with use_boxes(torch.zeros(2, FRAMES, 5, 4)), pytest.raises(ValueError, match='set num_boxes of LoadBoxes to'):
         model(data['inputs'])
 
 

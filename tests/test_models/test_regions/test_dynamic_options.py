@@ -75,12 +75,12 @@ def test_regions_start_at_reference_points_of_ones_own(source):
 @pytest.mark.parametrize(
     ('options', 'sentence'),
     [
-        (dict(reference='corner'), "reference='corner' must be 'center', 'grid' or 9 points"),
+        (dict(reference='corner'), "reference is 'corner', but must be 'center', 'grid' or 9 points"),
         (dict(reference=[(0.5, 0.5)]), 'must be .* or 9 points'),
         (dict(reference=[(0.5, 1.5)] * 9), 'must be .* points .x, y. in 0..1 of the map'),
-        (dict(initial_half_size=0), 'initial_half_size=0 must be a part of the side'),
-        (dict(initial_half_size=0.2, predict_size=False), 'initial_half_size=0.2 is the size at which predicted ones'),
-        (dict(half_size=0.2), 'half_size=0.2 fixes the size .* or use initial_half_size'),
+        (dict(initial_half_size=0), "initial_half_size is 0, but must be a fraction of the map's side"),
+        (dict(initial_half_size=0.2, predict_size=False), 'initial_half_size=0.2 is for predicted sizes'),
+        (dict(half_size=0.2), 'half_size=0.2 is a fixed size, .* or use initial_half_size'),
     ],
 )
 def test_options_that_do_not_fit_are_refused(options, sentence):

@@ -75,7 +75,7 @@ def test_grids_that_are_none_are_one_sentence(grids):
 
 @pytest.mark.parametrize('half_size', [0, 1.5, '0.1'])
 def test_half_size_out_of_range_is_refused(half_size):
-    with pytest.raises(ValueError, match=f'half_size={half_size!r} must be a part of the side'):
+    with pytest.raises(ValueError, match=f"half_size is {half_size!r}, but must be a fraction of the map's side"):
         FixedRegions(half_size=half_size)
 
 
@@ -85,5 +85,5 @@ def test_nothing_is_learned_or_saved():
 
 
 def test_wrong_number_of_cells_says_the_right_one():
-    with pytest.raises(ValueError, match='have 14 cells; set num_nodes=14, not 9'):
+    with pytest.raises(ValueError, match='have 14 cells, but num_nodes is 9; set num_nodes=14'):
         DyRegGNN(4, 6, regions=dict(type='FixedRegions', grids=[(3, 3), (2, 2), (1, 1)]))

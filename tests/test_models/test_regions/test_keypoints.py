@@ -39,5 +39,5 @@ def test_gradient_reaches_all_parameters():
 
 @pytest.mark.parametrize('half_size', [0, 1.5, -1])
 def test_half_size_out_of_range_is_refused(half_size):
-    with pytest.raises(ValueError, match=f'half_size={half_size} must be a part of the side'):
+    with pytest.raises(ValueError, match=f"half_size is {half_size}, but must be a fraction of the map's side"):
         KeypointRegions(4, half_size=half_size)
