@@ -15,8 +15,8 @@ class RSTG(DyRegGNN):
     Nodes are averages over the cells of a 3 x 3, a 2 x 2 and a 1 x 1 grid, 14 in total. The graph links neighbouring
     cells of all scales. Region sources and graphs of both modules are interchangeable.
 
-    Source: Recurrent Space-time Graph Neural Networks (NeurIPS 2019). docs/research/rstg.md lists the differences between
-    poster and released code, and our choices.
+    Source: Recurrent Space-time Graph Neural Networks (NeurIPS 2019). docs/research/rstg.md lists the differences
+    between poster and released code, and our choices.
 
     Args: see :class:`DyRegGNN`.
 

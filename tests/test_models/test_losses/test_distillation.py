@@ -176,7 +176,9 @@ def test_what_does_not_fit_is_named_before_the_training(teachers, tmp_path):
         ValueError, match=r"are for \['layer2.1.conv2.conv'\], but the plugins with learned regions are"
     ):
         student({FIRST: teachers[FIRST]}, FIRST, SECOND)
-    with pytest.raises(ValueError, match=r"has no plugin after 'layer3.1.conv2.conv'; set plugin to one of \['layer2.1.conv2.conv'\]"):
+    with pytest.raises(
+        ValueError, match=r"has no plugin after 'layer3.1.conv2.conv'; set plugin to one of \['layer2.1.conv2.conv'\]"
+    ):
         student({SECOND: teachers[FIRST]}, SECOND).init_weights()
     with pytest.raises(ValueError, match='has 5 nodes, but the student 4; use the same num_nodes'):
         student({FIRST: write(tmp_path, FIRST, nodes=5)}, FIRST).init_weights()
