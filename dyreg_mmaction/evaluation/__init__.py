@@ -1,4 +1,4 @@
-"""Where nodes look, and what predictions depend on."""
+"""Metrics of regions and explanations of predictions."""
 
 from .explanation import Explanation, explain
 from .grad_cam import grad_cam

@@ -1,27 +1,28 @@
-"""Distances between regions and the objects of a video: pure functions of centres and boxes, in 0..1 of the frame."""
+"""Distances between regions and objects of a video: pure functions of centres and boxes, in 0..1 of the frame."""
 
 import numpy as np
 
 
 def frame_distances(centers: np.ndarray, boxes: np.ndarray, acting: np.ndarray | None = None) -> dict[str, np.ndarray]:
-    r"""Distances in each frame of a video that has something to measure.
+    r"""Compute the distances in each annotated frame of a video.
 
     .. math::
         d_{ti} = \min_k |c_{ti} - b_{tk}|, \quad d_{tk} = \min_i |c_{ti} - b_{tk}|
 
     with the centres c of the nodes i and b of the boxes k, averaged over the nodes or boxes of a frame. Boxes are
-    clipped to the frame; one that lies outside is not seen.
+    clipped to the frame; boxes outside the frame are ignored.
 
     Args:
-        centers (ndarray[V, T, N, 2]): Centres of the regions, (x, y), of V views of the video.
-        boxes (ndarray[V, T, K, 4]): Boxes (x1, y1, x2, y2), each object at one place in all frames; nan: not seen.
-        acting (ndarray[K], optional): Which objects the class is about.
+        centers (ndarray[V, T, N, 2]): Centres (x, y) of the regions in V views of the video.
+        boxes (ndarray[V, T, K, 4]): Boxes (x1, y1, x2, y2), with the same index for an object in all frames; nan if the
+            object is not visible.
+        acting (ndarray[K], optional): Mask of the acting objects.
 
     Returns:
-        dict[str, ndarray[F]]: ``dist_p``: from a node to the nearest box; ``dist_r``: from a box to the nearest node;
-        ``inside``: share of boxes with a centre inside (pointing game), each of the F frames with boxes;
-        ``dist_acting``: ``dist_r`` of acting objects, of the frames that have some; ``switches``: for each object
-        seen in a frame and the one before, whether its nearest node has changed.
+        dict[str, ndarray[F]]: Values of the F frames with boxes. ``dist_p``: distance of a node to the nearest box;
+        ``dist_r``: distance of a box to the nearest node; ``inside``: fraction of boxes that contain a centre (pointing
+        game); ``dist_acting``: ``dist_r`` of acting objects, for frames with acting objects; ``switches``: whether the
+        nearest node of an object has changed, for each object that is visible in a frame and the previous one.
 
     Source: DyReg-GNN (NeurIPS 2021), eq. 15 and 16, the inner sums of ``dist_p`` and ``dist_r``.
     """
@@ -44,28 +45,28 @@ def frame_distances(centers: np.ndarray, boxes: np.ndarray, acting: np.ndarray |
 
 
 def video_distances(centers: np.ndarray, boxes: np.ndarray, acting: np.ndarray | None = None) -> dict[str, float]:
-    """Means of :func:`frame_distances` over a video; nan where it has nothing to measure."""
+    """Return the means of :func:`frame_distances` over a video; nan for values without a frame."""
     return {name: mean(values.sum(), len(values)) for name, values in frame_distances(centers, boxes, acting).items()}
 
 
 def count_frames(boxes: np.ndarray) -> tuple[int, int]:
-    """Frames of a video, and those of them in which no box is seen, from boxes (V, T, K, 4)."""
+    """Count all frames and the frames without a visible box, from boxes (V, T, K, 4)."""
     low, high = boxes[..., :2].clip(0, 1), boxes[..., 2:].clip(0, 1)
     seen = (high > low).all(-1).any(-1)  # (V,T)
     return seen.size, int((~seen).sum())
 
 
 def harmonic_mean(first: float, second: float) -> float:
-    """2 a b / (a + b); 0 where both are 0."""
+    """Return 2 a b / (a + b), or 0 if both are 0."""
     return 2 * first * second / (first + second) if first + second else 0.0
 
 
 def mean(total: float, count: float) -> float:
-    """Mean of ``count`` values of this sum; nan of none."""
+    """Return the mean of ``count`` values from their sum, nan if there are none."""
     return float(total / count) if count else float('nan')
 
 
 def _mean_where(values: np.ndarray, mask: np.ndarray) -> np.ndarray:
-    """Means over the last axis of values where the mask is set, of the rows where it is set anywhere: (F,)."""
+    """Return the masked means (F,) over the last axis, for the rows with a non-empty mask."""
     count = mask.sum(-1)
     return np.where(mask, values, 0).sum(-1)[count > 0] / count[count > 0]

@@ -1,4 +1,4 @@
-"""Which nodes a prediction depends on: its change when nodes are closed."""
+"""Explanation of a prediction by its change when nodes are closed."""
 
 from collections.abc import Mapping
 from typing import Any, NamedTuple
@@ -12,11 +12,11 @@ from dyreg_mmaction.ops import Regions
 from .closed_scores import ClosedScores
 
 RANDOM_ORDERS = 20
-MAX_CLIPS = 32  # in one forward; a clip is a view of a variant
+MAX_CLIPS = 32  # clips per forward; each view of each variant is a clip
 
 
 class Curves(NamedTuple):
-    """Probability of the class while the M nodes of a model are closed, or opened, one after another.
+    """Probability of the class while the M nodes of a model are closed or opened one by one.
 
     Attributes:
         deletion (ndarray[M + 1]): With 0..M nodes closed.
@@ -28,23 +28,23 @@ class Curves(NamedTuple):
 
 
 class Explanation(NamedTuple):
-    r"""How the prediction of a clip depends on its nodes.
+    r"""Dependence of a clip's prediction on its nodes.
 
-    The score of a class is its log-odds, :math:`s = \log p / (1 - p)`, with p its probability, averaged over the views
-    of the clip. The effect of a node is the score with all nodes open less the score with this node closed, see
-    :func:`.close_nodes`: it is positive where the node speaks for the class.
+    The score of a class is its log-odds, :math:`s = \log p / (1 - p)`, where p is its probability, averaged over the
+    views of the clip. The effect of a node is the score with all nodes open minus the score with this node closed, see
+    :func:`.close_nodes`. It is positive if the node supports the class.
 
     Attributes:
         target (int): The class.
         probability (float): Its probability with all nodes open.
         score (float): Its log-odds with all nodes open.
-        effects (dict[str, ndarray[N]]): Effect of each node, by the path of each plugin.
+        effects (dict[str, ndarray[N]]): Effect of each node, by plugin path.
         without (dict[str, ndarray[N]]): Probability of the class without the node.
-        frame_effects (dict[str, ndarray[T, N]]): Effect of each node in each frame alone; {} unless asked for.
+        frame_effects (dict[str, ndarray[T, N]]): Effect of each node in each single frame; {} unless requested.
         motion (dict[str, ndarray[N]]): Standard deviation of each centre over the frames, in 0..1 of the crop.
         regions (dict[str, Regions]): Regions of the nodes, (V, T, N, 2), in 0..1 of the crop.
-        curves (dict[str, Curves]): By the order of the nodes: 'effect' (largest first), 'motion' (largest first),
-            'random' (mean over random orders).
+        curves (dict[str, Curves]): Curves by node order: 'effect' (largest first), 'motion' (largest first), 'random'
+            (mean over random orders).
     """
 
     target: int
@@ -58,7 +58,7 @@ class Explanation(NamedTuple):
     curves: dict[str, Curves]
 
     def ranking(self) -> list[tuple[str, int]]:
-        """All nodes, as (path, index), those of the largest effect first."""
+        """Return all nodes as (path, index), sorted by decreasing effect."""
         nodes = [(path, index) for path, effects in self.effects.items() for index in range(len(effects))]
         return sorted(nodes, key=lambda node: -self.effects[node[0]][node[1]])
 
@@ -74,7 +74,7 @@ def explain(
 ) -> Explanation:
     """Measure how the prediction of a clip depends on each node of each plugin.
 
-    Nodes are closed in copies of the clip that run in one batch; nothing is approximated and the model is not changed.
+    Copies of the clip with different nodes closed run in one batch. The effects are exact, and the model is unchanged.
 
     .. code:: python
 
@@ -82,17 +82,20 @@ def explain(
         explanation.effects['layer3.4.conv2.conv']  # (N,)
 
     Args:
-        model (nn.Module): A recognizer, in eval mode, that holds a :class:`.RegionGraph`: in a plugin, a neck or a
-            head. Not a compiled one.
+        model (nn.Module): An uncompiled recognizer in eval mode with a :class:`.RegionGraph` in a plugin, a neck or a
+            head.
         clip (Tensor | Mapping): A sample of a test pipeline, ``dict(inputs=..., data_samples=...)``, or its ``inputs``:
             RGB, 0..255, (V*T, C, H, W) for a Recognizer2D, (V, C, T, H, W) for a Recognizer3D.
-        target (int, optional): The class; None: the predicted one.
-        per_frame (bool): Whether each node is closed in each frame alone too.
-        random_orders (int): Number of random orders that the random curves average.
-        max_clips (int): Clips in one forward at most, views counted.
+        target (int, optional): The class. Defaults to the predicted class.
+        per_frame (bool): Whether to measure the effect of each node in each single frame.
+        random_orders (int): Number of random orders over which the random curves are averaged.
+        max_clips (int): Largest number of clips per forward, including views.
+
+    Returns:
+        Explanation: The effects of all nodes.
 
     Raises:
-        ValueError: If the model has no region graph, is in training mode, or has no such class.
+        ValueError: If the model has no region graph or is in training mode, or the class does not exist.
     """
     scores = ClosedScores(model, clip, target, max_clips)
     size = scores.num_nodes
@@ -120,7 +123,7 @@ def explain(
 
 
 def _motion(regions: Regions) -> np.ndarray:
-    """Standard deviation of each centre over the frames, (N,), averaged over the views."""
+    """Return the standard deviation of each centre over the frames, (N,), averaged over the views."""
     return regions.center.double().cpu().var(1, correction=0).sum(-1).sqrt().mean(0).numpy()
 
 
@@ -134,14 +137,14 @@ def _frame_effects(scores: ClosedScores) -> dict[str, np.ndarray]:
 
 
 def _curves(scores: ClosedScores, order: np.ndarray) -> Curves:
-    """Curves of one order of the nodes, a permutation of 0..M-1."""
+    """Return the curves of one order of the nodes, a permutation of 0..M-1."""
     closed = np.argsort(order) < np.arange(len(order) + 1)[:, None]  # (M+1,M): the first 0..M of the order
     found = scores.close(np.concatenate([closed, ~closed])).probability
     return Curves(*np.split(found, 2))
 
 
 def _random_curves(scores: ClosedScores, orders: np.ndarray) -> Curves:
-    """Mean curves of random orders (O, M). To open nodes in an order is to close them in its reverse, as random."""
+    """Return the mean curves of random orders (O, M). Opening nodes in an order equals closing them in reverse."""
     size = orders.shape[1]
     closed = np.argsort(orders)[:, None] < np.arange(size + 1)[:, None]  # (O,M+1,M)
     deletion = scores.close(closed.reshape(-1, size)).probability.reshape(-1, size + 1).mean(0)

@@ -1,4 +1,4 @@
-"""Grad-CAM: where in the frames the features lie that raise the score of a class."""
+"""Grad-CAM: positions whose features increase the score of a class."""
 
 from collections.abc import Mapping
 from typing import Any, cast
@@ -12,31 +12,31 @@ from .explanation import Explanation
 
 
 def grad_cam(model: nn.Module, clip: Tensor | Mapping[str, Any], explanation: Explanation) -> np.ndarray:
-    r"""Grad-CAM of the output of the backbone, for the class that is explained, by captum's ``LayerGradCam``.
+    r"""Compute Grad-CAM of the backbone's output for the explained class with captum's ``LayerGradCam``.
 
     .. math::
         relu \sum_c w_c z_c(p), \quad w_c = mean_p \frac{\partial y}{\partial z_c(p)}
 
-    with z the backbone's map (of each frame, of a 2D backbone) and y the output of the head.
+    where z is the backbone's map (one per frame for 2D backbones) and y is the head's output.
 
     Args:
         model (nn.Module): The recognizer, in eval mode.
         clip (Tensor | Mapping): The clip, see :func:`.explain`.
-        explanation (Explanation): Of the clip.
+        explanation (Explanation): The explanation of the clip.
 
     Returns:
-        ndarray[V, T', H', W']: In 0..1, with 1 the largest of each view.
+        ndarray[V, T', H', W']: Heat maps in 0..1; the maximum of each view is 1.
 
     Raises:
-        ImportError: If captum is missing.
-        ValueError: If the backbone does not see all views of the clip in one forward.
+        ImportError: If captum is not installed.
+        ValueError: If the backbone does not process all views of the clip in one forward.
 
     Source: Grad-CAM (Selvaraju et al., ICCV 2017).
     """
     try:
         from captum.attr import LayerGradCam
     except ImportError as error:
-        raise ImportError("captum is needed for Grad-CAM: pip install 'dyreg_mmaction[explain]'") from error
+        raise ImportError("Grad-CAM needs captum; run pip install 'dyreg_mmaction[explain]'") from error
     recognizer = cast(Any, model)
     if (recognizer.test_cfg or {}).get('max_testing_views'):
         raise ValueError('Grad-CAM needs all views of a clip in one forward; remove max_testing_views from test_cfg')

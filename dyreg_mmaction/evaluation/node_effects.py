@@ -1,4 +1,4 @@
-"""Do the nodes that matter lie on the objects that matter? Effects of nodes beside the objects of their clips."""
+"""Relation between the effects of nodes and the objects that they cover."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -14,19 +14,19 @@ PLACES = ('acting', 'resting', 'background')
 
 
 class NodeEffect(NamedTuple):
-    """A node of a clip.
+    """Effect and position of a node of a clip.
 
     Attributes:
         clip (str): Name of the clip.
         plugin (str): Path of the plugin.
         node (int): Index of the node.
-        effect (float): See :class:`.Explanation`.
+        effect (float): Effect of the node, see :class:`.Explanation`.
         without (float): Probability of the class without the node.
-        motion (float): Standard deviation of its centre over the frames, in 0..1 of the crop.
+        motion (float): Standard deviation of the centre over the frames, in 0..1 of the crop.
         x, y (float): Mean centre, in 0..1 of the crop.
-        place (str): Where its centre lies in most frames: in an 'acting' object, in a 'resting' one, on 'background';
-            '' where the clip has no objects.
-        distance (float): Mean distance from its centre to the nearest acting object's, nan without one.
+        place (str): Position of the centre in most frames: in an 'acting' object, in a 'resting' object, or on
+            'background'; '' if the clip has no objects.
+        distance (float): Mean distance between the centre and that of the nearest acting object, nan without one.
     """
 
     clip: str
@@ -44,13 +44,13 @@ class NodeEffect(NamedTuple):
 def node_effects(
     clip: str, explanation: Explanation, objects: np.ndarray | None = None, acting: np.ndarray | None = None
 ) -> list[NodeEffect]:
-    """All nodes of a clip.
+    """Return the effects of all nodes of a clip.
 
     Args:
         clip (str): Name of the clip.
-        explanation (Explanation): Of the clip.
-        objects (ndarray[V, T, K, 4], optional): Boxes of its objects, in 0..1 of the crop; nan: not seen.
-        acting (ndarray[K], optional): Which objects the class is about; None: all.
+        explanation (Explanation): The explanation of the clip.
+        objects (ndarray[V, T, K, 4], optional): Object boxes, in 0..1 of the crop; nan if not visible.
+        acting (ndarray[K], optional): Mask of the acting objects. Defaults to all.
     """
     rows = []
     for path, effects in explanation.effects.items():
@@ -71,18 +71,18 @@ def node_effects(
 
 
 def _places(centers: np.ndarray, boxes: np.ndarray, acting: np.ndarray) -> list[str]:
-    """Where each node is in most frames, from centres (V, T, N, 2) and boxes (V, T, K, 4)."""
+    """Return the place of each node in most frames, from centres (V, T, N, 2) and boxes (V, T, K, 4)."""
     points = centers[..., None, :]  # (V,T,N,1,2)
     low, high = boxes[..., None, :, :2], boxes[..., None, :, 2:]  # (V,T,1,K,2)
     inside = np.all((points >= low) & (points <= high), axis=-1)  # (V,T,N,K); nan compares as outside
     in_acting = inside[..., acting].any(-1)
     in_resting = inside[..., ~acting].any(-1) & ~in_acting
-    shares = np.stack([in_acting, in_resting, ~in_acting & ~in_resting]).mean((1, 2))  # (3,N)
-    return [PLACES[place] for place in shares.argmax(0)]
+    fractions = np.stack([in_acting, in_resting, ~in_acting & ~in_resting]).mean((1, 2))  # (3,N)
+    return [PLACES[place] for place in fractions.argmax(0)]
 
 
 def _distances(centers: np.ndarray, boxes: np.ndarray) -> np.ndarray:
-    """Mean distance of each node, (N,), from centres (V, T, N, 2) to the nearest of boxes (V, T, K, 4)."""
+    """Return the mean distance (N,) of centres (V, T, N, 2) to the nearest of the boxes (V, T, K, 4)."""
     middle = (boxes[..., :2] + boxes[..., 2:]) / 2
     distance = np.linalg.norm(centers[..., None, :] - middle[..., None, :, :], axis=-1)  # (V,T,N,K)
     nearest = np.where(np.isnan(distance), np.inf, distance).min(-1, initial=np.inf)  # (V,T,N)
@@ -92,11 +92,14 @@ def _distances(centers: np.ndarray, boxes: np.ndarray) -> np.ndarray:
 
 
 def effects_by_place(rows: Sequence[NodeEffect]) -> dict[str, dict[str, float]]:
-    """Effects of nodes on acting objects, on resting ones and on background.
+    """Aggregate the effects of nodes on acting objects, on resting objects and on background.
+
+    Args:
+        rows (Sequence[NodeEffect]): The nodes of all clips.
 
     Returns:
-        dict[str, dict[str, float]]: By place: ``nodes``, the fraction of all nodes that are there; ``effect``, their
-        mean effect; ``strongest``, the fraction of clips whose node of the largest effect is there. {} without objects.
+        dict[str, dict[str, float]]: Values by place: ``nodes``: fraction of all nodes; ``effect``: mean effect;
+        ``strongest``: fraction of clips whose node with the largest effect is there. {} without objects.
     """
     placed = [row for row in rows if row.place]
     clips: dict[str, list[NodeEffect]] = {}
@@ -133,7 +136,7 @@ def distance_correlation(rows: Sequence[NodeEffect]) -> float:
 
 
 def mean_curves(explanations: Sequence[Explanation]) -> dict[str, Curves]:
-    """Curves of a model averaged over clips, by the order of the nodes."""
+    """Return the curves averaged over clips, by node order."""
     names = explanations[0].curves
     return {
         name: Curves(*(np.mean(curves, axis=0) for curves in zip(*(e.curves[name] for e in explanations), strict=True)))
@@ -142,7 +145,10 @@ def mean_curves(explanations: Sequence[Explanation]) -> dict[str, Curves]:
 
 
 def areas(curves: dict[str, Curves]) -> dict[str, dict[str, float]]:
-    """Areas under the curves, in 0..1: small for a deletion, and large for an insertion, whose first nodes matter."""
+    """Return the areas under the curves, in 0..1.
+
+    If the first nodes of an order are important, the deletion area is small and the insertion area is large.
+    """
     return {name: {kind: _area(curve) for kind, curve in both._asdict().items()} for name, both in curves.items()}
 
 

@@ -18,29 +18,29 @@ AVERAGES = ('frames', 'videos')
 
 @METRICS.register_module()
 class ObjectDistance(BaseMetric):
-    """Distance between the centres of regions and of objects, of all nodes of every plugin.
+    """Distance between the centres of regions and of objects, for all nodes of every plugin.
 
-    As in the paper, numbers of a frame are averaged over its nodes or boxes, then over all frames of the dataset that
-    have boxes. Boxes are clipped to what the network sees: of an object at the edge of a crop the visible rectangle
-    counts, and an object outside it is not seen. The config also needs
-    ``custom_hooks=[dict(type='AttachRegionsHook')]``, and the pipeline ``LoadObjects``, ``WithBoxes`` and
-    ``PackActionInputs(algorithm_keys=('objects', 'acting'))``.
+    As in the paper, values of a frame are averaged over its nodes or boxes, then over all frames of the dataset that
+    have boxes. Boxes are clipped to the crop: for objects at its edge the visible rectangle is used, and objects
+    outside are ignored. The config requires ``custom_hooks=[dict(type='AttachRegionsHook')]``, and the pipeline
+    requires ``LoadObjects``, ``WithBoxes`` and ``PackActionInputs(algorithm_keys=('objects', 'acting'))``.
 
-    - ``dist_p``, ``dist_r``, ``dist``: node to nearest box, box to nearest node, and the harmonic mean of the two;
-    - ``inside``: share of boxes with a centre inside (pointing game);
-    - ``switches``: share of frames in which another node than before is the nearest to an object;
-    - ``dist_acting``: ``dist_r`` of the objects that the class is about, where the dataset knows them;
-    - ``videos``, ``videos_without_boxes``, ``frames``, ``frames_without_boxes``: what was measured and what was not;
-    - ``videos_damaged``: samples that could not be read; what replaced them is not measured.
+    - ``dist_p``, ``dist_r``, ``dist``: node to nearest box, box to nearest node, and their harmonic mean;
+    - ``inside``: fraction of boxes that contain a centre (pointing game);
+    - ``switches``: fraction of frames in which the nearest node of an object changes;
+    - ``dist_acting``: ``dist_r`` of the acting objects, if the dataset provides them;
+    - ``videos``, ``videos_without_boxes``, ``frames``, ``frames_without_boxes``: numbers of videos and frames with and
+      without boxes;
+    - ``videos_damaged``: number of unreadable samples; their replacements are not measured.
 
-    They are means over the plugins; where there are several, each has its own after its path. Where no frame has a box,
-    ``dist`` is nan, and a warning is logged.
+    Values are averaged over plugins. With several plugins, the values of each are also reported under its path. If no
+    frame has a box, ``dist`` is nan and a warning is logged.
 
     Args:
-        collect_device (str): 'cpu' or 'gpu', where results of several processes meet.
-        prefix (str, optional): In front of each name; None: 'object'.
-        average (str): 'frames': over all frames of the dataset, as in the paper; 'videos': over the frames of each
-            video first, so that every video counts the same.
+        collect_device (str): 'cpu' or 'gpu': device on which results of several processes are collected.
+        prefix (str, optional): Prefix of the names. Defaults to 'object'.
+        average (str): 'frames': average over all frames of the dataset, as in the paper; 'videos': average over the
+            frames of each video first, so that every video has the same weight.
 
     Raises:
         ValueError: If ``average`` is unknown.
@@ -70,10 +70,10 @@ class ObjectDistance(BaseMetric):
                 )
             if 'objects' not in sample:
                 raise ValueError(
-                    'ObjectDistance got data samples without objects; put LoadObjects into the pipeline, WithBoxes '
-                    "around its resizing and crops, and algorithm_keys=('objects', 'acting') into PackActionInputs"
+                    'ObjectDistance got data samples without objects; add LoadObjects to the pipeline, WithBoxes '
+                    "around its resizing and crops, and algorithm_keys=('objects', 'acting') to PackActionInputs"
                 )
-            # one result per sample, damaged or not: with several processes MMEngine drops repeated ones by their place
+            # one result per sample, damaged or not, because MMEngine drops repeated ones by index
             self.results.append({} if sample.get('damaged') else _totals(sample))
 
     def compute_metrics(self, results: list[dict]) -> dict[str, float]:
@@ -88,9 +88,9 @@ class ObjectDistance(BaseMetric):
         frames, without = (np.array([video[key] for video in measured], int) for key in ('frames', 'without'))
         if without.sum() == frames.sum():
             print_log(
-                f'ObjectDistance measured nothing: of {len(results)} videos {len(results) - len(measured)} could not '
-                f'be read, and none of the {frames.sum()} frames of the others has a box in what the network sees; '
-                'check ann_file of LoadObjects',
+                f'ObjectDistance measured nothing: {len(results) - len(measured)} of {len(results)} videos could not '
+                f'be read, and none of the {frames.sum()} frames of the others has a box inside the crop; check '
+                'ann_file of LoadObjects',
                 'current',
                 logging.WARNING,
             )
@@ -104,7 +104,7 @@ class ObjectDistance(BaseMetric):
         return metrics
 
     def _average(self, videos: list[dict[str, tuple[float, int]]]) -> dict[str, float]:
-        """Means of what was measured in any of the videos."""
+        """Return the means of all values that were measured in at least one video."""
         means = {}
         for name in videos[0]:
             totals = np.array([video[name] for video in videos if video[name][1]], float).reshape(-1, 2)
@@ -116,13 +116,13 @@ class ObjectDistance(BaseMetric):
 
 
 def measure_sample(sample: dict) -> dict[str, dict[str, np.ndarray]]:
-    """Distances in the frames of a video by the path of each plugin, see :func:`.frame_distances`.
+    """Compute the distances in the frames of a video by plugin path, see :func:`.frame_distances`.
 
     Args:
-        sample (dict): A data sample with ``regions`` and ``objects``, and perhaps ``acting``.
+        sample (dict): A data sample with ``regions`` and ``objects``, and optionally ``acting``.
 
     Raises:
-        ValueError: If its objects are not of the views and frames of its regions.
+        ValueError: If objects and regions have different views or frames.
     """
     objects = np.asarray(sample['objects'], float)
     acting = sample.get('acting')
@@ -134,19 +134,19 @@ def measure_sample(sample: dict) -> dict[str, dict[str, np.ndarray]]:
 
 
 def objects_of_frames(objects: np.ndarray, regions: Regions) -> np.ndarray:
-    """Objects (V, T, K, 4) in the frames that regions (V, T', N, 2) are of: the middle one of each T / T'."""
+    """Select the objects (V, T, K, 4) of the frames of regions (V, T', N, 2): the middle one of each T / T'."""
     views, frames = objects.shape[:2]
     own_views, own_frames = regions.center.shape[:2]
     if own_views != views or own_frames > frames:
         raise ValueError(
-            f'objects of {views} clips of {frames} frames do not fit regions of {own_views} clips of {own_frames} '
-            'frames; put LoadObjects after the decoding and WithBoxes around all that moves pixels'
+            f'objects of {views} clips of {frames} frames do not match regions of {own_views} clips of {own_frames} '
+            'frames; put LoadObjects after the decoding and WithBoxes around all transforms that move pixels'
         )
     return objects[:, (np.arange(own_frames) * 2 + 1) * frames // (2 * own_frames)]
 
 
 def _totals(sample: dict) -> dict[str, Any]:
-    """Sum and number of the values of each distance, by plugin, and the frames they are of."""
+    """Return sum and count of each distance by plugin, and the numbers of frames."""
     frames, without = count_frames(np.asarray(sample['objects'], float))
     plugins = {
         path: {name: (float(values.sum()), len(values)) for name, values in distances.items()}
@@ -156,12 +156,12 @@ def _totals(sample: dict) -> dict[str, Any]:
 
 
 def _over_plugins(plugins: list[dict[str, float]]) -> dict[str, float]:
-    """Means over the plugins that have a number."""
+    """Return the means over the plugins that have a value."""
     known = {name: [own[name] for own in plugins if name in own] for numbers in plugins for name in numbers}
     return {name: mean(sum(values), len(values)) for name, values in known.items()}
 
 
 def _with_harmonic(numbers: dict[str, float]) -> dict[str, float]:
-    """The distance first, which is nan where nothing was measured."""
+    """Add the harmonic mean ``dist`` as the first value, nan if nothing was measured."""
     nan = float('nan')
     return dict(dist=harmonic_mean(numbers.get('dist_p', nan), numbers.get('dist_r', nan)), **numbers)

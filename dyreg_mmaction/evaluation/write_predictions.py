@@ -1,4 +1,4 @@
-"""A table of what was predicted of each video."""
+"""A table of the predictions of all videos."""
 
 import csv
 from collections.abc import Sequence
@@ -14,13 +14,13 @@ COLUMNS = ('path', 'class', 'predicted', 'score', 'score of class')
 
 @METRICS.register_module()
 class WritePredictions(BaseMetric):
-    """Write a CSV file with a line for each video: its path, class and predicted class, and the scores of both.
+    """Write a CSV file with one line per video: path, class, predicted class, and the scores of both classes.
 
-    The pipeline must pass the path on: ``PackActionInputs(meta_keys=('filename',))``.
+    The pipeline must provide the path: ``PackActionInputs(meta_keys=('filename',))``.
 
     Args:
         out_file (str): The file.
-        **kwargs: Of :class:`BaseMetric`.
+        **kwargs: Arguments of :class:`BaseMetric`.
     """
 
     default_prefix = 'predictions'
@@ -30,7 +30,7 @@ class WritePredictions(BaseMetric):
         self.out_file = out_file
 
     def process(self, data_batch: Any, data_samples: Sequence[dict]) -> None:
-        """Keep path, class, predicted class and their scores of each sample."""
+        """Store path, class, predicted class and their scores of each sample."""
         for sample in data_samples:
             scores, label = sample['pred_score'], int(sample['gt_label'])
             best = int(scores.argmax())
@@ -38,7 +38,7 @@ class WritePredictions(BaseMetric):
             self.results.append((sample['filename'], label, best, float(scores[best]), truth))
 
     def compute_metrics(self, results: list) -> dict:
-        """Write the file; there is nothing to log."""
+        """Write the file; nothing is logged."""
         classes = (self.dataset_meta or {}).get('classes')
         with atomic_write(self.out_file) as part, part.open('w', encoding='utf-8', newline='') as file:
             writer = csv.writer(file, lineterminator='\n')

@@ -1,4 +1,4 @@
-"""Running trained models: faster, on inputs of all kinds, elsewhere."""
+"""Inference with trained models: fusion, inferencer, long videos and export."""
 
 from typing import TYPE_CHECKING
 
@@ -11,7 +11,7 @@ __all__ = ['RegionInferencer', 'fuse_for_inference']
 
 
 def __getattr__(name: str) -> type:
-    """Imports the inferencer when it is asked for: it needs MMAction2's data sets and visualisers."""
+    """Import the inferencer on first use, because it imports MMAction2's datasets and visualizers."""
     if name == 'RegionInferencer':
         from .inferencer import RegionInferencer
 

@@ -1,4 +1,4 @@
-"""A recogniser as one file that runs without MMAction2, ONNX or torch.export, and a JSON file on how to feed it."""
+"""Export of a recognizer to ONNX or torch.export, which run without MMAction2, and to a JSON description."""
 
 import copy
 import json
@@ -15,45 +15,45 @@ from torch import Tensor, nn
 from dyreg_mmaction.models.plugged import Plugged
 
 TOLERANCE = 1e-4
-ONNXSCRIPT = '0.7.1'  # earlier versions write a wrong GRU without a word
+ONNXSCRIPT = '0.7.1'  # earlier versions silently write a wrong GRU
 
 
 class ClipClassifier(nn.Module):
-    """A recogniser's backbone and head on clips in one layout, whatever the backbone takes.
+    """Backbone and head of a recognizer with one input layout for all backbones.
 
     Args:
-        recognizer (nn.Module): MMAction2's Recognizer2D or Recognizer3D, or one of ours.
+        recognizer (nn.Module): A Recognizer2D or Recognizer3D, or a subclass.
 
     Shapes:
         normalised RGB clips (B, T, 3, H, W) -> logits (B, classes)
 
     Raises:
-        ValueError: If it is another recogniser, or one that needs more than clips.
+        ValueError: If it is another recognizer, or needs boxes as additional input.
     """
 
     def __init__(self, recognizer: nn.Module) -> None:
         super().__init__()
         if not isinstance(recognizer, Recognizer2D | Recognizer3D):
             raise ValueError(
-                f'{type(recognizer).__name__} cannot be exported; only a Recognizer2D or Recognizer3D can, or a '
-                'RegionRecognizer2D or RegionRecognizer3D'
+                f'{type(recognizer).__name__} cannot be exported; use a Recognizer2D, Recognizer3D, RegionRecognizer2D '
+                'or RegionRecognizer3D'
             )
         if getattr(recognizer, 'takes_boxes', False):
             raise ValueError(
-                'the nodes of this model take boxes beside the clips, and an exported file takes '
-                'clips alone; export one whose regions come from the clip, such as DynamicRegions'
+                'the nodes of this model take boxes as input, but an exported file has only clips as input; export a '
+                'model with regions predicted from the clip, such as DynamicRegions'
             )
         self.recognizer = recognizer
 
     def forward(self, clips: Tensor) -> Tensor:
-        """The logits."""
+        """Return the logits."""
         if isinstance(self.recognizer, Recognizer3D):
             clips = clips.transpose(1, 2).unsqueeze(1)  # (B,1,3,T,H,W)
         return self.recognizer(clips, stage='head')
 
 
 def check_weights(model: nn.Module, checkpoint: Mapping) -> None:
-    """See that a checkpoint has every weight of a model; MMEngine only logs it.
+    """Check that a checkpoint has all weights of a model, because MMEngine only logs missing ones.
 
     Raises:
         ValueError: If one is missing or has another shape.
@@ -68,32 +68,32 @@ def check_weights(model: nn.Module, checkpoint: Mapping) -> None:
     if wrong:
         raise ValueError(
             f'{len(wrong)} of the {len(own)} weights of the {type(model).__name__} of the config (such as {wrong[0]!r})'
-            ' are not in the checkpoint, or have another shape there; give a checkpoint of this config'
+            ' are missing in the checkpoint or have another shape; use a checkpoint of this config'
         )
 
 
 def export(recognizer: nn.Module, description: dict, path: str | Path) -> float:
-    """Write a recogniser to ``path``, the description beside it, and compare the file's logits with the recogniser's.
+    """Write a recognizer and its description to files, and compare the logits of the file with those of the recognizer.
 
     Args:
-        recognizer (nn.Module): The recogniser, on the CPU.
+        recognizer (nn.Module): The recognizer, on the CPU.
         description (dict): From :func:`.describe_input`.
         path (str | Path): '.onnx' for ONNX, '.pt2' for torch.export.
 
     Returns:
-        float: Largest difference of logits, as a part of the largest logit.
+        float: Largest difference of logits, as a fraction of the largest logit.
 
     Raises:
-        ValueError: If the ending is another one, or the recogniser cannot be exported.
-        ImportError: If ONNX is asked for and onnxscript is missing or older than 0.7.1.
+        ValueError: If the extension is unknown, or the recognizer cannot be exported.
+        ImportError: If ONNX is requested and onnxscript is missing or older than 0.7.1.
         RuntimeError: If the logits differ by more than 1e-4.
     """
     path = Path(path)
     if path.suffix not in ('.onnx', '.pt2'):
-        raise ValueError(f'{path.name!r} must end in .onnx (ONNX) or .pt2 (torch.export)')
+        raise ValueError(f'{path.name!r} has an unknown extension; use .onnx (ONNX) or .pt2 (torch.export)')
     if path.suffix == '.onnx':
         _check_onnxscript()
-    model = ClipClassifier(_in_rows(recognizer))
+    model = ClipClassifier(_contiguous_copy(recognizer))
     shape = (description['frames'], 3, description['size'], description['size'])
     clips = torch.randn(2, *shape, generator=torch.Generator().manual_seed(0))
     program = torch.export.export(model, (clips,), dynamic_shapes=({0: torch.export.Dim('batch')},))
@@ -118,13 +118,13 @@ def export(recognizer: nn.Module, description: dict, path: str | Path) -> float:
 
 
 def quantize(path: str | Path, clips: Iterable[Tensor], out: str | Path) -> None:
-    """Write an ONNX file of :func:`export` anew with convolutions in int8; the rest stays in float32.
+    """Quantize the convolutions of an ONNX file of :func:`export` to int8; other operations stay in float32.
 
-    So does the first convolution, as OpenVINO (2026.4) computes that of I3D wrongly in int8.
+    The first convolution also stays in float32, because OpenVINO (2026.4) computes that of I3D incorrectly in int8.
 
     Args:
         path (str | Path): The file; its description is copied.
-        clips (Iterable[Tensor]): Normalised clips (B, T, 3, H, W), from which the ranges of the maps are taken.
+        clips (Iterable[Tensor]): Normalised clips (B, T, 3, H, W) for the calibration of value ranges.
         out (str | Path): The file to write.
     """
     import onnx
@@ -158,13 +158,13 @@ def _check_onnxscript() -> None:
         found = 'none'
     if found == 'none' or digit_version(found) < digit_version(ONNXSCRIPT):
         raise ImportError(
-            f'ONNX needs onnxscript {ONNXSCRIPT} or later, as earlier ones write a wrong GRU, and there is {found}; '
-            "run pip install 'dyreg_mmaction[export]'"
+            f'ONNX export needs onnxscript {ONNXSCRIPT} or later because earlier ones write a wrong GRU, but found '
+            f"{found}; run pip install 'dyreg_mmaction[export]'"
         )
 
 
-def _in_rows(recognizer: nn.Module) -> nn.Module:
-    """A copy in eval mode with no layout of its own, which would be exported with a fixed number of clips."""
+def _contiguous_copy(recognizer: nn.Module) -> nn.Module:
+    """Return a copy in eval mode without channels last, which would be exported with a fixed number of clips."""
     copied = copy.deepcopy(recognizer)
     copied.eval()
     for module in copied.modules():
@@ -182,7 +182,7 @@ def _difference(model: nn.Module, path: Path, clips: Tensor) -> float:
 
 
 def run(path: Path, clips: Tensor) -> Tensor:
-    """Logits of a file that :func:`export` has written."""
+    """Return the logits of a file written by :func:`export`."""
     if path.suffix == '.pt2':
         return torch.export.load(path).module()(clips)
     import onnxruntime

@@ -1,4 +1,4 @@
-"""The same network, faster, once it is only run."""
+"""Fusion of networks for faster inference."""
 
 import copy
 import functools
@@ -33,25 +33,28 @@ HOOKS = (
 
 
 def fuse_for_inference(model: nn.Module, dtype: torch.dtype = torch.float32) -> nn.Module:
-    """A copy of a model that gives the same in less time, its weights frozen.
+    """Return an equivalent, faster copy of a model for inference only, with frozen weights.
 
-    Batch norms, ReLUs and residuals become part of the convolutions in front of them, the temporal shift copies once,
-    maps lie channels last in memory. Plugins, and whatever else is hooked to a sub-module, keep their places: where one
-    sits between a convolution and its norm or ReLU, these stay apart. Gradients of the input and of features are the
-    model's, at its speed; without them a block's output that no hook has seen is overwritten by the next block.
+    Batch norms, ReLUs and residuals are fused into the preceding convolutions, the temporal shift copies once, and maps
+    are channels last in memory. Plugins and other hooks keep their positions: a convolution is not fused with its norm
+    or ReLU if a hook is between them. Gradients of the input and of features are those of the model, at its speed.
+    Without gradients, a block's output that no hook has received is overwritten by the next block.
 
     Args:
-        model (nn.Module): A recogniser or a backbone, plugged or plain, with the weights it is to be run with.
-        dtype (torch.dtype): What convolutions compute in. bfloat16 is a gain on CPUs with AMX or AVX512-BF16 and on
-            GPUs; regions and the head stay in float32.
+        model (nn.Module): A recognizer or a backbone with its final weights, with or without plugins.
+        dtype (torch.dtype): Dtype of the convolutions. bfloat16 is faster on CPUs with AMX or AVX512-BF16 and on GPUs.
+            Regions and the head stay in float32.
+
+    Returns:
+        nn.Module: The fused copy.
 
     Raises:
-        ValueError: If ``dtype`` is none of float32, bfloat16, float16.
+        ValueError: If ``dtype`` is not float32, bfloat16 or float16.
     """
     if dtype not in DTYPES:
-        raise ValueError(f'dtype={dtype} must be one of {", ".join(map(str, DTYPES))}')
+        raise ValueError(f'dtype is {dtype}, but must be one of {", ".join(map(str, DTYPES))}')
     model = copy.deepcopy(model)
-    model.eval()  # which returns None in MMAction2's backbones
+    model.eval()  # eval() of MMAction2's backbones returns None
     model.requires_grad_(False)
     backbone = getattr(model, 'backbone', model)
     copy_once(backbone)
@@ -61,7 +64,7 @@ def fuse_for_inference(model: nn.Module, dtype: torch.dtype = torch.float32) -> 
     for module in backbone.modules():
         if isinstance(module, nn.Sequential):
             _fuse_blocks(module)
-    backbone.eval()  # plugins find their new places, before anything is compiled
+    backbone.eval()  # lets plugins hook the new modules before the model is compiled
     if dtype != torch.float32 and not isinstance(backbone, LowPrecision):
         cls: Any = type(backbone)
         backbone.__class__ = _in_low_precision(cls)
@@ -70,18 +73,18 @@ def fuse_for_inference(model: nn.Module, dtype: torch.dtype = torch.float32) -> 
 
 
 class LowPrecision(nn.Module):
-    """Mixin in front of a backbone: computes in a dtype what takes no harm from it, and gives float32."""
+    """Mixin before a backbone that runs it under autocast and returns float32."""
 
     low_precision: torch.dtype
 
     def forward(self, x: Tensor, *args, **kwargs):
-        """The backbone's features."""
+        """Return the backbone's features."""
         with torch.autocast(x.device.type, self.low_precision):
             features = super().forward(x, *args, **kwargs)
         return tree_map_only(Tensor, Tensor.float, features)
 
     def __reduce_ex__(self, protocol):
-        """Pickled by its parent, as its own class has no place of its own in a module."""
+        """Pickle through the parent class, because this class is created dynamically."""
         make, arguments, *state = super().__reduce_ex__(2)
         arguments = tuple(type(self).__bases__[1] if each is type(self) else each for each in arguments)
         return _empty_in_low_precision, (make, arguments), *state
@@ -100,7 +103,7 @@ def _empty_in_low_precision(make: Any, arguments: tuple) -> Any:
 
 
 def _fuse_convolution(module: ConvModule, dtype: torch.dtype) -> None:
-    """Make convolution, norm and ReLU one layer as far as nothing comes between them."""
+    """Fuse convolution, norm and ReLU as far as no hook is between them."""
     holder, name = (module.conv, 'net') if isinstance(module.conv, TemporalShift) else (module, 'conv')
     conv = getattr(holder, name)
     if type(conv) not in CONVOLUTIONS or conv.padding_mode != 'zeros' or isinstance(conv.padding, str):
@@ -122,7 +125,7 @@ def _fuse_convolution(module: ConvModule, dtype: torch.dtype) -> None:
 
 
 def _fuse_blocks(stage: nn.Sequential) -> None:
-    """Let the last convolution of each residual block add the identity."""
+    """Fuse the addition of the identity into the last convolution of each residual block."""
     block: Any
     for index, block in enumerate(stage):
         if type(block) not in BLOCKS:
@@ -149,5 +152,5 @@ def _replace(holder: nn.Module, name: str, module: nn.Module) -> None:
 
 
 def _is_hooked(*modules: nn.Module) -> bool:
-    """Whether anything, like a plugin, is hooked to one of the modules or to what is in them."""
+    """Return whether one of the modules or their sub-modules has a hook, such as a plugin."""
     return any(getattr(inner, hooks, None) for module in modules for inner in module.modules() for hooks in HOOKS)

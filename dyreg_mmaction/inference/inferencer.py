@@ -1,4 +1,4 @@
-"""Classes, and the regions behind them, of videos, folders of frames and arrays."""
+"""Inferencer of classes and regions for videos, folders of frames and arrays."""
 
 import copy
 import os
@@ -25,33 +25,34 @@ IMAGES = ('.jpg', '.jpeg', '.png', '.bmp', '.webp')
 
 @INFERENCERS.register_module()
 class RegionInferencer(ActionRecogInferencer):
-    """MMAction2's inferencer for inputs of any kind, with the regions of the plugins beside the scores when asked.
+    """MMAction2's inferencer for videos, folders of frames and arrays, which can also return regions.
 
     .. code:: python
 
         inferencer = RegionInferencer('config.py', 'checkpoint.pth', device='cpu')
         inferencer(['video.mp4', 'folder_of_frames', array], regions=True)['predictions']
 
-    Each prediction has ``pred_labels``, ``pred_names`` where they are known, ``pred_scores``, and with ``regions=True``
-    also ``regions``: by the path of each plugin ``center`` and ``half_size``, lists (views, frames, nodes, 2) of (x, y)
-    in 0..1 of the crop.
+    Each prediction has ``pred_labels``, ``pred_scores``, and ``pred_names`` if they are known. With ``regions=True`` it
+    also has ``regions``: by plugin path, ``center`` and ``half_size`` as lists (views, frames, nodes, 2) of (x, y) in
+    0..1 of the crop.
 
     Args:
         model (str | Config): Path of the config, or the config.
         weights (str, optional): Checkpoint.
-        device (str, optional): Where to run; None: on the GPU, if there is one.
-        label_file (str, optional): Class names, one a line; None: those that the checkpoint or the dataset knows.
-        test_views (bool): Whether to average all crops and samplings of the config's test pipeline, as tools/test.py
-            and ``inference_recognizer`` do, instead of looking at the crop in the middle once.
-        fuse (bool | str): Whether to run a model made faster by :func:`.fuse_for_inference`, or in which precision:
-            'float32', 'bfloat16', 'float16'.
+        device (str, optional): Device. Defaults to the GPU if one is available.
+        label_file (str, optional): File with one class name per line. Defaults to the names of the checkpoint or the
+            dataset.
+        test_views (bool): Whether to average all crops and clips of the config's test pipeline, as tools/test.py and
+            ``inference_recognizer`` do; otherwise only the middle crop of one clip is used.
+        fuse (bool | str): Whether to apply :func:`.fuse_for_inference`, or its precision: 'float32', 'bfloat16',
+            'float16'.
         scope (str): Scope of the registries.
-        boxes (str, optional): File or folder of the boxes of the inputs, where the config's nodes are boxes of a file
-            (``LoadBoxes``); they are found by the paths of videos.
+        boxes (str, optional): File or folder with boxes of the inputs, by video path. Required if the config's nodes
+            are boxes of a file (``LoadBoxes``).
 
     Raises:
-        ValueError: If an input is no video, no folder of numbered frames and no array (T, H, W, 3) of uint8, nodes are
-            boxes of a file and there are no ``boxes``, or two inputs would have the same.
+        ValueError: If an input is not a video, a folder of numbered frames or an array (T, H, W, 3) of uint8, if
+            ``boxes`` are required and missing, or if two inputs match the same boxes.
     """
 
     forward_kwargs = {'regions'}
@@ -80,7 +81,7 @@ class RegionInferencer(ActionRecogInferencer):
         return entries
 
     def _init_pipeline(self, cfg: Any) -> Callable[[Any], dict]:
-        """A pipeline that looks at each input first."""
+        """Build a pipeline that depends on the kind of each input."""
         steps = without_objects(copy.deepcopy(list(cfg.test_dataloader.dataset.pipeline)))
         steps = with_boxes(steps, self.boxes)
         if not self.test_views:
@@ -94,14 +95,14 @@ class RegionInferencer(ActionRecogInferencer):
         return load
 
     def forward(self, inputs: Any, regions: bool = False) -> list:  # type: ignore[override]
-        """Data samples of a batch, with a field ``regions`` when asked."""
+        """Return the data samples of a batch, with a field ``regions`` if requested."""
         if not regions:
             return super().forward(inputs)
         with attach_regions(self.model):
             return super().forward(inputs)
 
     def pred2dict(self, data_sample: Any) -> dict:
-        """What JSON can hold of a data sample."""
+        """Convert a data sample to a dict that can be written as JSON."""
         result = super().pred2dict(data_sample)
         if 'regions' in data_sample:
             result['regions'] = {
@@ -112,29 +113,32 @@ class RegionInferencer(ActionRecogInferencer):
 
 
 def describe(entry: Any) -> tuple[str, dict]:
-    """Kind of an input ('video', 'frames' or 'array'), and what MMAction2's transforms need to know of it."""
+    """Return the kind of an input ('video', 'frames' or 'array') and the keys that MMAction2's transforms require."""
     results: dict = dict(label=-1, start_index=0, modality='RGB')
     if isinstance(entry, np.ndarray):
         if entry.ndim != 4 or entry.shape[-1] != 3 or entry.dtype != np.uint8 or not len(entry):
             raise ValueError(
-                f'an array of shape {entry.shape} and {entry.dtype} is no clip; give RGB frames (T, H, W, 3) of uint8'
+                f'an array of shape {entry.shape} and {entry.dtype} is no clip; pass RGB frames (T, H, W, 3) of uint8'
             )
         return 'array', dict(results, array=entry, total_frames=len(entry))
     if not isinstance(entry, str) or not os.path.exists(entry):
         raise ValueError(
-            f'{entry!r} does not exist; give a video, a folder of frames or an array (T, H, W, 3) of uint8'
+            f'{entry!r} does not exist; pass a video, a folder of frames or an array (T, H, W, 3) of uint8'
         )
     if os.path.isfile(entry):
         return 'video', dict(results, filename=entry)
     names = [re.fullmatch(r'(.*?)(\d+)(\.\w+)', name) for name in sorted(os.listdir(entry))]
     frames = [name for name in names if name and name[3].lower() in IMAGES]
     if not frames:
-        raise ValueError(f'the folder {entry!r} has no frames; their names must end in a number, as in 00001.jpg')
+        raise ValueError(f'the folder {entry!r} has no frames; name them with numbers, such as 00001.jpg')
     first = frames[0]
     template = f'{first[1]}{{:0{len(first[2])}}}{first[3]}'
     missing = {template.format(int(first[2]) + index) for index in range(len(frames))} - {name[0] for name in frames}
     if missing:
-        raise ValueError(f'the folder {entry!r} has {len(frames)} frames from {first[0]} on, but no {min(missing)}')
+        raise ValueError(
+            f'the folder {entry!r} has {len(frames)} frames from {first[0]} on, but {min(missing)} is missing; number '
+            'the frames without gaps'
+        )
     return 'frames', dict(
         results,
         frame_dir=entry,

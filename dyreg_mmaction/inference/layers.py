@@ -1,4 +1,4 @@
-"""Layers of a network that is run and not trained: convolutions with norm, ReLU and residual in them."""
+"""Layers for inference: convolutions fused with norm, ReLU and residual."""
 
 from collections.abc import Callable
 
@@ -16,16 +16,16 @@ MEMORY_FORMATS = {4: torch.channels_last, 5: torch.channels_last_3d}
 
 
 class FusedConv(nn.Module):
-    r"""Convolution, batch norm in eval mode, residual and ReLU in one pass over the map.
+    r"""Convolution, batch norm in eval mode, residual and ReLU fused into one pass over the map.
 
     .. math::
         y = relu(\frac{\gamma}{\sqrt{\sigma^2 + \epsilon}} (W * x + b - \mu) + \beta + r)
 
     Args:
-        conv (nn.Conv2d | nn.Conv3d): The convolution, padded with zeros.
-        norm (_BatchNorm, optional): The norm behind it.
-        relu (bool): Whether a ReLU ends it.
-        dtype (torch.dtype): Of the weights.
+        conv (nn.Conv2d | nn.Conv3d): The convolution, with zero padding.
+        norm (_BatchNorm, optional): The norm after it.
+        relu (bool): Whether to apply a ReLU at the end.
+        dtype (torch.dtype): Dtype of the weights.
 
     Shapes:
         x (B, C, ...), r (B, C', ...) -> (B, C', ...)
@@ -43,10 +43,10 @@ class FusedConv(nn.Module):
         self.bias = nn.Parameter(bias.to(dtype), requires_grad=False)
 
     def forward(self, x: Tensor, residual: Tensor | None = None) -> Tensor:
-        """The map; ``residual`` may be overwritten with it where no gradient is asked for."""
+        """Return the map. Without gradients, ``residual`` may be overwritten."""
         on_cpu = not torch.compiler.is_compiling() and x.device.type == 'cpu' and has_onednn()
         dtype = self.weight.dtype
-        if on_cpu and not has_onednn(dtype):  # PyTorch's own kernels of this type take 5 to 20 times as long
+        if on_cpu and not has_onednn(dtype):  # PyTorch's kernels of this dtype are 5 to 20 times slower
             dtype = torch.float32
         x, weight, bias = x.to(dtype), self.weight.to(dtype), self.bias.to(dtype)
         residual = None if residual is None else residual.to(dtype)
@@ -55,7 +55,7 @@ class FusedConv(nn.Module):
         return run(x, weight, bias, residual).to(self.weight.dtype)
 
     def _one_pass(self, x: Tensor, weight: Tensor, bias: Tensor, residual: Tensor | None) -> Tensor:
-        """By oneDNN, which adds and rectifies what it still holds in the cache."""
+        """Run oneDNN, which fuses addition and ReLU while the output is in the cache."""
         stride, padding, dilation, groups = self.geometry
         where = (weight, bias, padding, stride, dilation, groups)
         unary = 'relu' if self.relu else None
@@ -64,7 +64,7 @@ class FusedConv(nn.Module):
         return torch.ops.mkldnn._convolution_pointwise_.binary(residual, x, *where, 'add', 1.0, unary, [], None)
 
     def _passes(self, x: Tensor, weight: Tensor, bias: Tensor, residual: Tensor | None) -> Tensor:
-        """By PyTorch, one operation after the other, with gradients."""
+        """Run PyTorch's operations one by one, with gradients."""
         y = self.run(x, weight, bias, *self.geometry)
         if residual is not None:
             y = y.add_(residual)
@@ -72,7 +72,7 @@ class FusedConv(nn.Module):
 
 
 def folded(conv: nn.Conv2d | nn.Conv3d, norm: _BatchNorm | None) -> tuple[Tensor, Tensor]:
-    """Weight and bias of one convolution that does what ``conv`` and then ``norm`` in eval mode do."""
+    """Return weight and bias of a convolution that equals ``conv`` followed by ``norm`` in eval mode."""
     weight = conv.weight.double()
     bias = weight.new_zeros(len(weight)) if conv.bias is None else conv.bias.double()
     if norm is not None and norm.running_mean is not None and norm.running_var is not None:
@@ -87,31 +87,31 @@ def folded(conv: nn.Conv2d | nn.Conv3d, norm: _BatchNorm | None) -> tuple[Tensor
 
 
 class FusedBlock(nn.Module):
-    """A residual block of MMAction2 whose last convolution adds the identity, in place where nobody else needs it."""
+    """A residual block of MMAction2 whose last convolution adds the identity, in place if no other module needs it."""
 
     conv1: ConvModule
     conv2: ConvModule
-    conv3: ConvModule  # in bottlenecks
+    conv3: ConvModule  # bottlenecks only
     downsample: nn.Module | None
-    relu: nn.Module  # where it is hooked, or is another activation
-    non_local_block: nn.Module  # in 3D ones with non_local
-    before: tuple[nn.Module, ...]  # what gives its input, where that is a block of the same stage
+    relu: nn.Module  # if it has a hook, or is another activation
+    non_local_block: nn.Module  # 3D blocks with non_local only
+    before: tuple[nn.Module, ...]  # modules that compute its input, if that is a block of the same stage
 
     def forward(self, x: Tensor) -> Tensor:
-        """The block's output; ``x`` is overwritten where nobody else has seen it."""
+        """Return the block's output; ``x`` is overwritten if no other module may hold it."""
         out, last = self.conv1(x), self.conv2
         if hasattr(self, 'conv3'):
             out, last = last(out), self.conv3
         if self.downsample is not None:
             x = self.downsample(x)
-        elif not torch.compiler.is_compiling() and self._is_seen():  # compiled layers overwrite nothing
+        elif not torch.compiler.is_compiling() and self._is_shared():  # compiled layers overwrite nothing
             x = x.clone()
         out = last.conv(out, x.to(out.dtype))
         if not last.conv.relu:
             out = self.relu(out)
         return self.non_local_block(out) if getattr(self, 'non_local', False) else out
 
-    def _is_seen(self) -> bool:
-        """Whether a hook, or what comes from outside or another stage, may hold the input."""
-        seers = (*self.before, self, self.conv1)
-        return not self.before or any(module._forward_hooks or module._forward_pre_hooks for module in seers)
+    def _is_shared(self) -> bool:
+        """Return whether a hook, another stage or the caller may hold the input."""
+        receivers = (*self.before, self, self.conv1)
+        return not self.before or any(module._forward_hooks or module._forward_pre_hooks for module in receivers)

@@ -1,4 +1,4 @@
-"""Classes and regions of videos of any length, window by window."""
+"""Prediction of classes and regions in videos of any length, window by window."""
 
 import os
 from collections.abc import Callable, Iterator
@@ -19,11 +19,11 @@ from .windows import VideoWindows, Window
 
 
 class WindowPrediction(NamedTuple):
-    """What is predicted of a window.
+    """Prediction of a window.
 
     Attributes:
-        start, end (float): In seconds after the first frame.
-        scores (ndarray[K]): Of the classes: probabilities, of a multi-label model one by one.
+        start, end (float): Start and end, in seconds after the first frame.
+        scores (ndarray[K]): Probabilities of the classes; independent of each other for multi-label models.
         clip (RegionClip, optional): Regions in the frames, if requested; its ``times`` are those of the video.
     """
 
@@ -34,12 +34,12 @@ class WindowPrediction(NamedTuple):
 
     @property
     def label(self) -> int:
-        """The best class."""
+        """Class with the highest score."""
         return int(self.scores.argmax())
 
 
 class WindowPredictor:
-    """Runs a recognizer over videos of any length, in batches of windows.
+    """Run a recognizer over videos of any length, in batches of windows.
 
     .. code:: python
 
@@ -51,12 +51,12 @@ class WindowPredictor:
         model (nn.Module): A recognizer in eval mode.
         pipeline (Sequence[dict]): Its test pipeline.
         window, stride (float, optional): Seconds, see :class:`.VideoWindows`.
-        batch (int): Windows in a batch; of what is read while it runs, each window is predicted at once.
-        regions (bool): Whether to give regions too.
-        test_views (bool): Whether to average all crops and samplings of the pipeline, as tools/test.py does.
+        batch (int): Number of windows per batch. For live streams each window is predicted immediately.
+        regions (bool): Whether to return regions.
+        test_views (bool): Whether to average all crops and clips of the pipeline, as tools/test.py does.
 
     Raises:
-        ValueError: If ``batch`` is not positive, or ``regions`` of a model without any are asked for.
+        ValueError: If ``batch`` is not positive, or ``regions`` are requested from a model without plugins.
     """
 
     def __init__(
@@ -70,16 +70,16 @@ class WindowPredictor:
         test_views: bool = True,
     ) -> None:
         if batch < 1:
-            raise ValueError(f'batch={batch} must be at least 1')
+            raise ValueError(f'batch is {batch}, but must be at least 1')
         if regions and not region_plugins(model):
-            raise ValueError('the model has no plugin with regions; leave regions out')
+            raise ValueError('the model has no plugin with regions; set regions=False')
         self.model, self.batch, self.regions = model, batch, regions
         self.windows = VideoWindows(pipeline, window, stride, test_views, keep_source if regions else None)
 
     def __call__(
         self, source: str | os.PathLike, on_frame: Callable[[Frame], Any] | None = None
     ) -> Iterator[WindowPrediction]:
-        """Predictions of a video, in order; see :class:`.VideoWindows`."""
+        """Yield the predictions of a video in order; see :class:`.VideoWindows` for the arguments."""
         windows = self.windows(source, on_frame)
         size = 1 if is_live(os.fspath(source)) else self.batch
         batch: list[Window] = []
@@ -89,7 +89,7 @@ class WindowPredictor:
                 if len(batch) == size:
                     yield from self._predict(batch)
                     batch = []
-        except ValueError:  # what comes before the damage is predicted first
+        except ValueError:  # the windows before the damage are predicted first
             yield from self._predict(batch)
             raise
         yield from self._predict(batch)
@@ -118,7 +118,7 @@ class WindowPredictor:
 
 
 def _regions(inputs: torch.Tensor, sample: Any) -> RegionClip:
-    """Regions of the view that is nearest to the middle of the frame, without the frames."""
+    """Return the regions of the view nearest to the middle of the frame, without the frames."""
     views = np.asarray(sample.get('view', [[[[0, 0, 1, 1]]]]), float)[:, 0, 0]  # the frame in each view, (V, 4)
     middle = (0.5 - (views[:, :2] + views[:, 2:]) / 2) / (views[:, 2:] - views[:, :2])
     clip = make_clip(inputs, sample, view=int(np.abs(middle).sum(1).round(6).argmin()))

@@ -1,4 +1,4 @@
-"""The test pipeline of a config, for inputs of another kind and for a single view."""
+"""Adaptation of test pipelines to other kinds of inputs and to a single view."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -8,25 +8,28 @@ from mmaction.datasets import transforms as mm
 from dyreg_mmaction.datasets import TSMCrop
 from dyreg_mmaction.registry import TRANSFORMS
 
-# how inputs of a kind are opened and decoded
+# transforms that open and decode each kind of input
 DECODERS = {'video': ('VideoInit', 'VideoDecode'), 'frames': (None, 'RawFrameDecode'), 'array': (None, 'ArrayDecode')}
 
 
 def read_pipeline(steps: Sequence[dict], kind: str) -> list[dict]:
-    """The pipeline for inputs of a kind; for videos as it reads them anyway, if it does.
+    """Adapt a pipeline to a kind of input. Pipelines that read videos are unchanged for videos.
 
     Args:
         steps (Sequence[dict]): The pipeline.
         kind (str): 'video', 'frames' or 'array'.
 
+    Returns:
+        list[dict]: The adapted pipeline.
+
     Raises:
-        ValueError: If the pipeline decodes nothing.
+        ValueError: If the pipeline has no decoding.
     """
     names = [_name(step) for step in _flatten(steps)]
     if not any(name.endswith('Decode') for name in names):
         raise ValueError(
-            f'the test pipeline has {", ".join(names)}, but no transform that decodes: its dataset generates frames; '
-            'use a config whose test pipeline samples and decodes videos or frames'
+            f'the test pipeline has {", ".join(names)}, but no transform that decodes; use a config whose test '
+            'pipeline samples and decodes videos or frames'
         )
     opening, decoding = DECODERS[kind]
     if opening is not None and any(name.endswith('Init') for name in names):
@@ -41,15 +44,15 @@ def read_pipeline(steps: Sequence[dict], kind: str) -> list[dict]:
 
 
 def without_objects(steps: Sequence[dict]) -> list[dict]:
-    """The pipeline without the annotated objects that only a dataset's videos have."""
+    """Remove LoadObjects, because only the videos of a dataset have annotated objects."""
     return _change(steps, lambda step: [] if _name(step) == 'LoadObjects' else [step])
 
 
 def with_boxes(steps: Sequence[dict], boxes: str | None) -> list[dict]:
-    """The pipeline with nodes at boxes of ``boxes``, as those of its own file are of other videos of the same names.
+    """Use ``boxes`` in place of the pipeline's box file, whose boxes may belong to other videos of the same names.
 
     Raises:
-        ValueError: If it loads boxes from a file, and there are no ``boxes``.
+        ValueError: If the pipeline loads boxes from a file and ``boxes`` is None.
     """
 
     def load(step: dict) -> list[dict]:
@@ -58,7 +61,7 @@ def with_boxes(steps: Sequence[dict], boxes: str | None) -> list[dict]:
         if boxes is None:
             raise ValueError(
                 f'the nodes of this config are boxes of {step["ann_file"]}, which may not be those of your videos; '
-                'extract boxes with tools/data/extract_boxes.py, and give their file or folder as boxes=...'
+                'extract boxes with tools/data/extract_boxes.py, and pass their file or folder as boxes=...'
             )
         return [dict(step, ann_file=boxes, ann_height=step.get('ann_height') if boxes == step['ann_file'] else None)]
 
@@ -66,7 +69,7 @@ def with_boxes(steps: Sequence[dict], boxes: str | None) -> list[dict]:
 
 
 def one_view(steps: Sequence[dict]) -> list[dict]:
-    """The pipeline with one crop and one sampling in place of several, also inside ``WithBoxes`` and the like."""
+    """Reduce the pipeline to one crop and one clip, also inside ``WithBoxes`` and similar transforms."""
     return _change(steps, _one_view)
 
 
@@ -81,13 +84,13 @@ def _one_view(step: dict) -> list[dict]:
         step['num_sample_positions'] = 1
     if step.get('twice_sample'):
         step['twice_sample'] = False
-    if step.get('clip_len', 1) > 1 and 'num_clips' in step:  # else they are the frames of one clip
+    if step.get('clip_len', 1) > 1 and 'num_clips' in step:  # with clip_len=1, they are the frames of one clip
         step['num_clips'] = 1
     return [step]
 
 
 def _change(steps: Sequence[dict], change: Callable[[dict], list[dict]]) -> list[dict]:
-    """Replace each transform by those that ``change`` returns, from the innermost ones on."""
+    """Replace each transform by those that ``change`` returns, innermost first."""
     changed = []
     for step in steps:
         if inner := _inner(step):
@@ -101,13 +104,13 @@ def _flatten(steps: Sequence[dict]) -> list[dict]:
 
 
 def _inner(step: dict) -> Sequence[dict]:
-    """The transforms inside a transform."""
+    """Return the transforms inside a transform."""
     inner = step.get('transforms')
     return inner if isinstance(inner, Sequence) and all(isinstance(each, dict) for each in inner) else ()
 
 
 def _kind(step: dict) -> Any:
-    """The class of a transform, named with or without a scope or given itself; an unknown name is ``object``."""
+    """Return the class of a transform's type (a class, or a name with or without scope); ``object`` if unknown."""
     kind = step['type']
     kind = TRANSFORMS.get(kind) if isinstance(kind, str) else kind
     return kind if isinstance(kind, type) else object

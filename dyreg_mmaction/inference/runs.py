@@ -1,4 +1,4 @@
-"""The config and the checkpoint of a trained model, from one path."""
+"""Lookup of config and checkpoint of a trained model from one path."""
 
 import os
 from pathlib import Path
@@ -10,20 +10,20 @@ from dyreg_mmaction.compat.config_text import read_config_text
 
 
 def find_model(path: str | os.PathLike) -> tuple[Config, Path, list[str] | None]:
-    """Find what belongs to a checkpoint, or to the best or else the last checkpoint of a run.
+    """Find config, checkpoint and class names of a checkpoint, or of the best or last checkpoint of a run.
 
-    The config of a run is the file that training has written there. That in a checkpoint is read as data, see
-    :func:`.read_config_text`.
+    The config of a run is the file that the training wrote to its work dir. A config inside a checkpoint is read as
+    data, see :func:`.read_config_text`.
 
     Args:
         path (str | PathLike): Checkpoint, or work dir of a training.
 
     Returns:
-        tuple[Config, Path, list[str] | None]: Config, path of the checkpoint, and class names that it knows.
+        tuple[Config, Path, list[str] | None]: Config, path of the checkpoint, and its class names if it has any.
 
     Raises:
-        FileNotFoundError: If there is no such file, or no checkpoint or no config in the folder.
-        ValueError: If the file is no checkpoint, or has no config.
+        FileNotFoundError: If the file does not exist, or the folder has no checkpoint or no config.
+        ValueError: If the file is not a checkpoint, or has no config.
     """
     path = Path(path)
     checkpoint = _checkpoint_of(path) if path.is_dir() else path
@@ -34,24 +34,24 @@ def find_model(path: str | os.PathLike) -> tuple[Config, Path, list[str] | None]
     elif meta.get('cfg'):
         cfg = read_config_text(meta['cfg'])
     else:
-        raise ValueError(f'{path} has no config; give the one it was trained with by --config')
+        raise ValueError(f'{path} has no config; pass the one it was trained with by --config')
     return cfg, checkpoint, list(classes) if classes else None
 
 
 def _checkpoint_of(run: Path) -> Path:
-    """The best checkpoint of a run, otherwise the last one; the run may have been moved."""
+    """Return the best checkpoint of a run, or the last one; the run may have been moved."""
     best = sorted(run.glob('best_*.pth'), key=lambda file: file.stat().st_mtime)
     last = run / 'last_checkpoint'
     named = [run / Path(last.read_text().strip()).name] if last.is_file() else []
     found = [file for file in (*reversed(best), *named) if file.is_file()]
     if not found:
-        raise FileNotFoundError(f'{run} has no checkpoint; give the work dir of a training, or a checkpoint')
+        raise FileNotFoundError(f'{run} has no checkpoint; pass the work dir of a training, or a checkpoint')
     return found[0]
 
 
 def _config_of(run: Path) -> Path:
-    """The config that the last training in a folder has written."""
+    """Return the config that the last training wrote to a folder."""
     configs = sorted(run.glob('*.py'), key=lambda file: file.stat().st_mtime)
     if not configs:
-        raise FileNotFoundError(f'{run} has no config; give the work dir of a training, or a checkpoint')
+        raise FileNotFoundError(f'{run} has no config; pass the work dir of a training, or a checkpoint')
     return configs[-1]

@@ -1,4 +1,4 @@
-"""Which frames of a video are in which window."""
+"""Windows of a video and their frames."""
 
 from collections import deque
 from collections.abc import Iterable
@@ -8,7 +8,7 @@ EPSILON = 1e-6  # seconds by which time stamps may be rounded
 
 
 class Span(NamedTuple):
-    """A window: from ``start`` to ``end`` in seconds, and its frames, of the numbers ``first`` to ``last`` - 1."""
+    """A window from ``start`` to ``end``, in seconds, with the frames ``first`` to ``last`` - 1."""
 
     start: float
     end: float
@@ -17,15 +17,15 @@ class Span(NamedTuple):
 
 
 class Cutter:
-    """Cuts a video into windows while its frames come.
+    """Cut a video into windows while its frames arrive.
 
-    Window k starts at k * ``stride`` and contains the frames that start in it; if there are none, the one that is
-    shown. The last window ends with the video and may be shorter; a window that would only repeat the end of the one
-    before is left out.
+    Window k starts at k * ``stride`` and contains the frames that start in it, or, if there are none, the frame that is
+    displayed. The last window ends with the video and may be shorter. A window that would only repeat the end of the
+    previous one is omitted.
 
     Args:
-        length (float, optional): Of a window, in seconds; None: one window, the whole video.
-        stride (float, optional): From the start of a window to that of the next one; default: ``length``.
+        length (float, optional): Length of a window, in seconds. None: the whole video is one window.
+        stride (float, optional): Seconds between the starts of consecutive windows. Defaults to ``length``.
 
     Raises:
         ValueError: If one of them is not positive.
@@ -34,19 +34,19 @@ class Cutter:
     def __init__(self, length: float | None = None, stride: float | None = None) -> None:
         for name, value in (('window', length), ('stride', stride)):
             if value is not None and not value > 0:
-                raise ValueError(f'{name}={value} must be above 0 seconds')
+                raise ValueError(f'{name} is {value}, but must be above 0 seconds')
         self.length = float('inf') if length is None else length
         self.stride = self.length if stride is None else stride
         self.index = self.count = 0
-        self.times: deque[tuple[int, float]] = deque()  # of frames that a later window may have
+        self.times: deque[tuple[int, float]] = deque()  # number and time of frames that a later window may contain
 
     @property
     def oldest(self) -> int:
-        """Number of the first frame that a later window may have."""
+        """Number of the first frame that a later window may contain."""
         return self.times[0][0] if self.times else self.count
 
     def push(self, time: float) -> list[Span]:
-        """The windows that end before a frame which begins at ``time``."""
+        """Add a frame that starts at ``time`` and return the windows that end before it."""
         spans = []
         while self.times and self._start + self.length <= time + EPSILON:
             spans.append(self._cut(self._start + self.length))
@@ -56,7 +56,7 @@ class Cutter:
         return spans
 
     def close(self, end: float) -> list[Span]:
-        """The windows that are left when the video ends."""
+        """Return the remaining windows when the video ends."""
         spans = self.push(end)
         self.times.pop()
         while self.times and self._start < end - EPSILON and (not self.index or self._previous_end < end - EPSILON):
@@ -80,13 +80,13 @@ class Cutter:
         return Span(start, end, shown[0], shown[-1] + 1)
 
     def _drop(self) -> None:
-        """Forget frames that are shown no more when the next window begins."""
+        """Drop frames that are no longer displayed when the next window starts."""
         while len(self.times) > 1 and self.times[1][1] <= self._start + EPSILON:
             self.times.popleft()
 
 
 def cut(times: Iterable[float], length: float | None = None, stride: float | None = None) -> list[Span]:
-    """The windows of a video whose frames begin at ``times`` (T + 1), the end last."""
+    """Return the windows of a video whose frames start at ``times`` (T + 1); the last time is the end."""
     *starts, end = times
     cutter = Cutter(length, stride)
     return [span for time in starts for span in cutter.push(time)] + cutter.close(end)

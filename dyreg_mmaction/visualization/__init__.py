@@ -1,4 +1,4 @@
-"""Pictures of what a model looks at."""
+"""Visualization of regions and predictions."""
 
 from .clip import RegionClip, make_clip
 from .drawing import draw_clip

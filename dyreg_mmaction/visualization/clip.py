@@ -1,4 +1,4 @@
-"""A clip with what a model saw in it, in the coordinates of its own frames: what every picture is drawn from."""
+"""A clip with its regions and predictions, in coordinates of the original frames; the input of all drawings."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,7 +13,7 @@ from dyreg_mmaction.evaluation.explanation import Explanation
 from dyreg_mmaction.evaluation.object_distance import measure_sample
 from dyreg_mmaction.ops import Regions
 
-FPS = 12.0  # of Something-Something's videos, where a clip does not say
+FPS = 12.0  # frame rate of Something-Something's videos; used if a clip has none
 WHOLE_VIEW = np.array([[0, 0, 1, 1], [0, 0, 0.5, 0.5]])  # see Source
 
 
@@ -21,8 +21,8 @@ class Nodes(NamedTuple):
     """Regions of a plugin in the frames of a clip.
 
     Attributes:
-        center, half_size (ndarray[T, N, 2]): (x, y) in 0..1 of the frames; outside of them the kernel is 0.
-        kernel (str): That of the plugin, see :class:`.DyRegGNN`.
+        center, half_size (ndarray[T, N, 2]): (x, y) in 0..1 of the frames.
+        kernel (str): Kernel of the plugin, see :class:`.DyRegGNN`.
     """
 
     center: np.ndarray
@@ -31,31 +31,32 @@ class Nodes(NamedTuple):
 
     @property
     def box_scale(self) -> float:
-        """Size of the box that is drawn, as a fraction of the region: a tent's ends where its weight is half of that
-        in the middle, and the rectangle of an area is drawn as it is.
+        """Size of the drawn box as a fraction of the region.
+
+        The box of a tent ends at half of its maximum; the rectangle of an area kernel is drawn in full size.
         """
         return 1.0 if self.kernel == 'area' else 0.5
 
 
 class RegionClip(NamedTuple):
-    """A clip.
+    """A clip with its regions and predictions.
 
     Attributes:
-        name (str): What to call it.
-        frames (ndarray[T, H, W, 3]): RGB, uint8; the whole frames where they are known, else what the network saw.
-        times (ndarray[T]): When each is seen, in seconds.
-        duration (float): In seconds.
-        fps (float): Frames per second of the clip itself, of which these are some.
-        nodes (dict[str, Nodes]): By the path of each plugin.
-        view (ndarray[4]): Box (x1, y1, x2, y2) of what the network saw, in 0..1 of the frames.
-        objects (ndarray[T, K, 4]): Annotated boxes, in 0..1 of the frames; nan where an object is not seen.
-        acting (ndarray[K]): Which of them the class is about.
-        truth (str, optional): Name of the class.
-        truth_score (float, optional): Probability that the model gives it.
-        scores (list[tuple[str, float]]): The best classes and their probabilities; [] where scores are not finite.
-        distances (dict[str, dict[str, float]]): By plugin, see :func:`.video_distances`; {} without objects.
-        explanation (Explanation, optional): Effects of the nodes, see :func:`.explain`, by the same paths.
-        explained (str, optional): Name of the class that it explains.
+        name (str): Name of the clip.
+        frames (ndarray[T, H, W, 3]): RGB, uint8; the whole frames if available, otherwise the network's input.
+        times (ndarray[T]): Display time of each frame, in seconds.
+        duration (float): Duration in seconds.
+        fps (float): Frames per second of the original clip, from which the frames are sampled.
+        nodes (dict[str, Nodes]): Nodes by plugin path.
+        view (ndarray[4]): Box (x1, y1, x2, y2) of the network's input, in 0..1 of the frames.
+        objects (ndarray[T, K, 4]): Annotated boxes, in 0..1 of the frames; nan if an object is not visible.
+        acting (ndarray[K]): Mask of the acting objects.
+        truth (str, optional): Name of the true class.
+        truth_score (float, optional): Probability of the true class.
+        scores (list[tuple[str, float]]): The best classes and their probabilities; [] if scores are not finite.
+        distances (dict[str, dict[str, float]]): Distances by plugin, see :func:`.video_distances`; {} without objects.
+        explanation (Explanation, optional): Effects of the nodes by the same paths, see :func:`.explain`.
+        explained (str, optional): Name of the explained class.
         heat (ndarray[T, H', W'], optional): :func:`.grad_cam` over ``view``, in 0..1.
     """
 
@@ -80,31 +81,30 @@ class RegionClip(NamedTuple):
 def make_clip(
     inputs: Tensor, sample: Any, name: str | None = None, classes: Sequence[str] | None = None, view: int = 0
 ) -> RegionClip:
-    """One view of a sample that a model has predicted with its regions attached.
+    """Make a clip from one view of a predicted sample with regions.
 
     Args:
-        inputs (Tensor): Its frames as the model got them, (V*T, C, H, W) or (V, C, T, H, W), 0..255.
-        sample (ActionDataSample): With ``regions``, see :func:`.attach_regions`; ``source`` and ``view``, see
-            :class:`.KeepSource`, ``objects``, see :class:`.LoadObjects`, and ``heat``, see :func:`.grad_cam`, if there
-            are any.
-        name (str, optional): None: that of its file.
+        inputs (Tensor): The model's input, (V*T, C, H, W) or (V, C, T, H, W), 0..255.
+        sample (ActionDataSample): Prediction with ``regions`` (:func:`.attach_regions`) and optionally ``source`` and
+            ``view`` (:class:`.KeepSource`), ``objects`` (:class:`.LoadObjects`) and ``heat`` (:func:`.grad_cam`).
+        name (str, optional): Name of the clip. Defaults to the file name.
         classes (Sequence[str], optional): Names of the classes.
-        view (int): Which view.
+        view (int): Index of the view.
 
     Raises:
-        ValueError: If the sample has no regions or no such view.
+        ValueError: If the sample has no regions, or the view does not exist.
     """
     if not sample.get('regions'):
         raise ValueError('the sample has no regions; predict it inside `with attach_regions(model):`')
     views = len(next(iter(sample.regions.values())).center)
     if not 0 <= view < views:
-        raise ValueError(f'view={view} is not there; the sample has the views 0 to {views - 1}')
+        raise ValueError(f'view={view} does not exist; choose one of the views 0 to {views - 1}')
     seen = _seen_frames(inputs, views)[view]  # (T,H,W,C)
     source = sample.get('source')
     frames = seen if source is None else source[view % len(source)]
     trace = WHOLE_VIEW if source is None else np.asarray(sample.view[view][0], float)  # (2,4)
     objects = np.asarray(sample.get('objects', np.empty((views, len(frames), 0, 4))), float)[view]
-    corners = [_to_frames(objects[..., part], trace) for part in (slice(0, 2), slice(2, 4))]
+    corners = [_to_frames(objects[..., corner], trace) for corner in (slice(0, 2), slice(2, 4))]
     acting = np.asarray(sample.get('acting', np.zeros(objects.shape[1])), bool)
     times, duration, fps = _times(sample, len(frames), view)
     scores, truth, truth_score = _classes(sample, classes)
@@ -135,18 +135,18 @@ def make_clip(
 
 
 def node_motion(center: np.ndarray) -> np.ndarray:
-    """How far each node moves in a clip: the root of the variance of its centre (T, N, 2) over the frames, (N,)."""
+    """Return the motion of each node, (N,): the standard deviation of its centre (T, N, 2) over the frames."""
     return np.sqrt(center.var(0).sum(-1))
 
 
 def moving_nodes(center: np.ndarray, most: int = 3, least: float = 0.01, apart: float = 0.08) -> list[int]:
-    """The nodes of largest :func:`node_motion`, no two of which go the same way.
+    """Return the nodes with the largest :func:`node_motion` that stay apart from each other.
 
     Args:
         center (ndarray[T, N, 2]): Centres, in 0..1 of the frame.
-        most (int): How many at most.
-        least (float): Motion below which a node does not move.
-        apart (float): Mean distance over the frames below which two nodes go the same way.
+        most (int): Largest number of nodes.
+        least (float): Smallest motion.
+        apart (float): Smallest mean distance between two nodes over the frames.
     """
     motion = node_motion(center)
     chosen: list[int] = []
@@ -160,26 +160,26 @@ def moving_nodes(center: np.ndarray, most: int = 3, least: float = 0.01, apart: 
 
 
 def effective_nodes(effects: np.ndarray, most: int = 3) -> list[int]:
-    """The nodes of largest effect (N,), which must be positive, see :class:`.Explanation`: ``most`` at most."""
+    """Return up to ``most`` nodes with the largest positive effects (N,), see :class:`.Explanation`."""
     return [i for i in np.argsort(-effects, kind='stable').tolist()[:most] if effects[i] > 0]
 
 
 def highlighted_nodes(clip: RegionClip, path: str) -> list[int]:
-    """The nodes of a plugin to draw boldly: by effect where it is known, otherwise by motion."""
+    """Return the nodes of a plugin to highlight: by effect if it is known, otherwise by motion."""
     if clip.explanation is not None and path in clip.explanation.effects:
         return effective_nodes(clip.explanation.effects[path])
     return moving_nodes(clip.nodes[path].center)
 
 
 def nodes_in_view(clip: RegionClip, path: str) -> Nodes:
-    """Regions of a plugin in 0..1 of what the network saw."""
+    """Return the regions of a plugin in 0..1 of the network's input."""
     low, size = clip.view[:2], clip.view[2:] - clip.view[:2]
     nodes = clip.nodes[path]
     return nodes._replace(center=(nodes.center - low) / size, half_size=nodes.half_size / size)
 
 
 def _seen_frames(inputs: Tensor, views: int) -> np.ndarray:
-    """What the network saw: (V, T, H, W, C)."""
+    """Return the network's input as (V, T, H, W, C)."""
     if inputs.ndim == 5:
         frames = inputs.permute(0, 2, 3, 4, 1)
     else:
@@ -193,34 +193,35 @@ def _rgb(frames: np.ndarray) -> np.ndarray:
 
 
 def _nodes(regions: Regions, view: int, trace: np.ndarray, num_frames: int, kernel: str) -> Nodes:
-    share = _share(num_frames, regions.center.shape[1])
-    center, half_size = (part[view].numpy()[share].astype(float) for part in (regions.center, regions.half_size))
+    index = _map_frames(num_frames, regions.center.shape[1])
+    center, half_size = (value[view].numpy()[index].astype(float) for value in (regions.center, regions.half_size))
     scale = trace[0, 2:] - trace[0, :2]
     return Nodes(_to_frames(center, trace), half_size / scale, kernel)
 
 
-def _share(num_frames: int, reduced: int) -> np.ndarray:
-    """Where the backbone has reduced the T frames to T', each frame shows what is known of its share of the clip."""
+def _map_frames(num_frames: int, reduced: int) -> np.ndarray:
+    """Return, for each of T frames, the index of its map if the backbone reduces them to T' maps."""
     return np.arange(num_frames) * reduced // num_frames
 
 
 def _heat(heat: np.ndarray, trace: np.ndarray, num_frames: int) -> np.ndarray:
-    """A map of the view (T', H', W'), turned as the frames are."""
+    """Return a map of the view (T', H', W') with the orientation of the frames."""
     x, y = (-1 if flipped else 1 for flipped in _flipped(trace))
-    return heat[_share(num_frames, len(heat)), ::y, ::x]
+    return heat[_map_frames(num_frames, len(heat)), ::y, ::x]
 
 
 def _flipped(trace: np.ndarray) -> np.ndarray:
-    """Whether a view is flipped, in (x, y)."""
+    """Return whether a view is flipped in x and in y."""
     return np.abs(trace[1, :2] - trace[0, :2]) > 1e-6
 
 
 def _to_frames(points: np.ndarray, trace: np.ndarray) -> np.ndarray:
-    """Points in 0..1 of the view as points in 0..1 of the frames.
+    """Convert points in 0..1 of the view to points in 0..1 of the frames.
 
     Args:
-        points (ndarray[..., 2]): As (x, y).
-        trace (ndarray[2, 4]): Where the view has the whole frame, and its upper left quarter: which tells flips.
+        points (ndarray[..., 2]): Points (x, y).
+        trace (ndarray[2, 4]): Boxes of the whole frame and of its upper left quarter in the view; the latter shows
+            flips.
     """
     low, high = trace[0, :2], trace[0, 2:]
     unit = (points - low) / (high - low)
@@ -228,7 +229,7 @@ def _to_frames(points: np.ndarray, trace: np.ndarray) -> np.ndarray:
 
 
 def _times(sample: Any, num_frames: int, view: int) -> tuple[np.ndarray, float, float]:
-    """When each frame is seen, how long the video is, and its frames per second: of a variable rate, the usual one."""
+    """Return the display time of each frame, the duration, and the frames per second (the median if they vary)."""
     fps = float(sample.get('avg_fps') or FPS)
     numbers = sample.get('frame_inds')
     if numbers is None or not sample.get('total_frames'):
@@ -245,7 +246,7 @@ def _classes(sample: Any, classes: Sequence[str] | None) -> tuple[list[tuple[str
     scores = torch.atleast_1d(sample.pred_score.detach().float().cpu().squeeze())
     finite = bool(scores.isfinite().all())
     if scores.min() < 0 or abs(scores.sum().item() - 1) > 1e-3:
-        scores = scores.softmax(0)  # they were averaged before it
+        scores = scores.softmax(0)  # scores were averaged before the softmax
     best = scores.topk(min(5, len(scores)) if finite else 0)
     named = [(_class_name(int(i), classes), float(p)) for i, p in zip(best.indices, best.values, strict=True)]
     label = sample.get('gt_label')

@@ -1,4 +1,4 @@
-"""Deletion and insertion curves as a picture."""
+"""Plots of deletion and insertion curves."""
 
 from pathlib import Path
 
@@ -12,11 +12,11 @@ STYLES = {'effect': ('C3', '-'), 'motion': ('C0', '-'), 'random': ('0.5', '--')}
 
 
 def draw_curves(path: Path, curves: dict[str, Curves]) -> None:
-    """Draw the probability of the class against the fraction of nodes that are closed, and that are open.
+    """Plot the probability of the class against the fraction of closed and of open nodes.
 
     Args:
         path (Path): PNG file to write.
-        curves (dict[str, Curves]): By the order of the nodes.
+        curves (dict[str, Curves]): Curves by node order.
     """
     figure = Figure(figsize=(8, 3.2), layout='constrained')
     FigureCanvasAgg(figure)

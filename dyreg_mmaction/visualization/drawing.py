@@ -1,4 +1,4 @@
-"""Regions drawn over frames; coordinates are exact to a fraction of a pixel."""
+"""Drawing of regions over frames with subpixel accuracy."""
 
 import colorsys
 
@@ -8,7 +8,7 @@ import numpy as np
 from .clip import RegionClip, highlighted_nodes
 from .text import number_mark
 
-SHIFT = 4  # binary digits behind the point that OpenCV takes
+SHIFT = 4  # fractional bits of OpenCV's coordinates
 WHITE, BLACK = (255, 255, 255), (0, 0, 0)
 STYLES = ('box', 'kernel')
 
@@ -22,20 +22,20 @@ def draw_clip(
     numbers: bool = True,
     others: bool = True,
 ) -> np.ndarray:
-    """Every node's centre in its own colour, with its number; of those drawn boldly a box and the trajectory.
+    """Draw the centre and number of every node in its own colour, and box and trajectory of highlighted nodes.
 
-    A box ends where the tent has half its weight, see :attr:`.Nodes.box_scale`. Where no node is drawn boldly, the
-    boxes of all are drawn thinly. Regions that are not finite are left out. Objects have a white outline, a double one
-    where the class is about them. What the network did not see is darker.
+    The box of a tent ends at half of its maximum, see :attr:`.Nodes.box_scale`. If no node is highlighted, the boxes of
+    all nodes are drawn with thin lines. Regions that are not finite are omitted. Objects have a white outline, acting
+    objects a double one. The area outside the network's input is darkened.
 
     Args:
         clip (RegionClip): The clip.
         path (str): Path of the plugin.
         width (int): Width of the drawn frames, in pixels.
-        style (str): 'box': boxes; 'kernel': the kernels themselves, softly.
-        bold (list[int], optional): Nodes to draw boldly; None: see :func:`.highlighted_nodes`.
-        numbers (bool): Whether to number the nodes.
-        others (bool): Whether to draw nodes that are not drawn boldly.
+        style (str): 'box': boxes; 'kernel': semi-transparent kernels.
+        bold (list[int], optional): Nodes to highlight. Defaults to :func:`.highlighted_nodes`.
+        numbers (bool): Whether to draw the numbers of the nodes.
+        others (bool): Whether to draw nodes that are not highlighted.
 
     Returns:
         ndarray[T, H', width, 3]: RGB, uint8.
@@ -81,7 +81,7 @@ def draw_clip(
 
 
 def draw_heat(clip: RegionClip, width: int = 240) -> np.ndarray:
-    """``clip.heat`` over the frames: (T, H', width, 3), RGB uint8. What the network did not see is darker."""
+    """Draw ``clip.heat`` over the frames: (T, H', width, 3), RGB uint8; the area outside the input is darkened."""
     canvas = _Canvas(clip.frames, width)
     canvas.darken_outside(clip.view)
     for t, heat in enumerate(() if clip.heat is None else clip.heat):
@@ -90,7 +90,7 @@ def draw_heat(clip: RegionClip, width: int = 240) -> np.ndarray:
 
 
 class _Canvas:
-    """Frames of a given width to draw on, in 0..1 of the frame: pixel p of an axis of n lies at (p + 1/2) / n."""
+    """Frames of a given width to draw on, in 0..1 of the frame; pixel p of n is at (p + 1/2) / n."""
 
     def __init__(self, frames: np.ndarray, width: int) -> None:
         height = max(round(width * frames.shape[1] / frames.shape[2]), 1)
@@ -117,11 +117,11 @@ class _Canvas:
         cv2.circle(self.frames[t], self._point(center), radius << SHIFT, color, -1, cv2.LINE_AA, SHIFT)
 
     def line(self, t: int, points: np.ndarray, color: tuple) -> None:
-        way = np.array([self._point(point) for point in points], np.int32)
-        cv2.polylines(self.frames[t], [way], False, color, 2, cv2.LINE_AA, SHIFT)
+        path = np.array([self._point(point) for point in points], np.int32)
+        cv2.polylines(self.frames[t], [path], False, color, 2, cv2.LINE_AA, SHIFT)
 
     def number(self, t: int, center: np.ndarray, number: int) -> None:
-        """To the upper right of the centre, or where the frame ends before."""
+        """Draw a number to the upper right of the centre, moved into the frame if necessary."""
         mark = number_mark(number, int(np.clip(self.size[0] // 22, 9, 14)))
         height, width = mark.shape[:2]
         corner = np.round(np.clip(center, -9, 9) * self.size + [3, -3 - height]).astype(int)
@@ -149,7 +149,7 @@ class _Canvas:
 
 
 def node_colors(num_nodes: int) -> list[tuple[int, int, int]]:
-    """RGB colours, well separated also among neighbours."""
+    """Return RGB colours that differ clearly, also between consecutive nodes."""
     hues = np.arange(num_nodes) * 0.618034 % 1
     shades = (colorsys.hsv_to_rgb(hue, 0.75 if i % 2 else 0.95, 1) for i, hue in enumerate(hues))
     return [(round(255 * r), round(255 * g), round(255 * b)) for r, g, b in shades]

@@ -1,4 +1,4 @@
-"""Clips to draw, of a dataset or of files, each loaded when its turn comes."""
+"""Clips of a dataset or of files, loaded one at a time."""
 
 import os
 from collections.abc import Callable, Sequence
@@ -21,38 +21,39 @@ REPEATING = ('RepeatDataset', 'ClassBalancedDataset')
 
 
 class ClipInput(NamedTuple):
-    """What to call a clip, and how to get its sample; an error names what cannot be read."""
+    """Name of a clip and a function that loads its sample."""
 
     name: str
     load: Callable[[], dict]
 
 
 def choose_clips(length: int, num: int) -> list[int]:
-    """``num`` different clips of a dataset (all, if it has fewer), from all over it and the same each time.
+    """Choose ``num`` random clips of a dataset, or all if it has fewer; the choice is deterministic.
 
     Raises:
         ValueError: If ``num`` is not positive.
     """
     if num < 1:
-        raise ValueError(f'the number of clips to draw is {num}; it must be at least 1')
+        raise ValueError(f'the number of clips is {num}, but must be at least 1')
     return sorted(np.random.default_rng(0).permutation(length)[:num].tolist())
 
 
 def dataset_inputs(cfg: Config, split: str, num: int, objects: dict | None = None) -> list[ClipInput]:
-    """Different clips of the dataset of a config.
+    """Choose clips of the dataset of a config.
 
     Args:
         cfg (Config): The config.
         split (str): 'train', 'val' or 'test'.
-        num (int): How many at most, see :func:`choose_clips`.
-        objects (dict, optional): LoadObjects for its pipeline; None: its own, or the one that the dataset declares.
+        num (int): Largest number of clips, see :func:`choose_clips`.
+        objects (dict, optional): Config of LoadObjects for the pipeline. Defaults to that of the pipeline or of the
+            dataset's class.
 
     Raises:
-        ValueError: If there is no such dataset, or two of its videos would have the same ``objects``.
+        ValueError: If the dataset does not exist, or two of its videos match the same ``objects``.
     """
     init_default_scope(cfg.get('default_scope', 'mmaction'))
     if cfg.get(f'{split}_dataloader') is None:
-        raise ValueError(f'--dataset {split}: the config has no {split}_dataloader')
+        raise ValueError(f'--dataset {split}: the config has no {split}_dataloader; choose another split')
     dataset = DATASETS.build(_keep_sources(cfg[f'{split}_dataloader'].dataset, objects))
     if objects is not None:
         _check_unique([_place(dataset.get_data_info(i)) for i in range(len(dataset))], objects)
@@ -62,14 +63,14 @@ def dataset_inputs(cfg: Config, split: str, num: int, objects: dict | None = Non
 
 
 def file_inputs(cfg: Config, videos: Sequence[str], objects: dict | None = None) -> list[ClipInput]:
-    """Video files or folders of frames, by the pipeline of the config's validation.
+    """Load video files or folders of frames with the validation pipeline of a config.
 
-    Boxes of its dataset are not those of the files, whatever their names: objects, and boxes that are nodes, come from
-    ``objects`` only.
+    Boxes of the config's dataset are never used, because they belong to other videos, possibly of the same names.
+    Objects and boxes of nodes are taken from ``objects`` only.
 
     Raises:
-        ValueError: If the model's nodes are boxes and there are no ``objects``, or two of the videos would have the
-            same.
+        ValueError: If the model's nodes are boxes and ``objects`` is missing, or two of the videos match the same
+            objects.
     """
     init_default_scope(cfg.get('default_scope', 'mmaction'))
     _, settings = next(leaf_datasets(cfg.val_dataloader.dataset))
@@ -83,7 +84,7 @@ def file_inputs(cfg: Config, videos: Sequence[str], objects: dict | None = None)
 
 
 def clip_names(paths: Sequence[str]) -> list[str]:
-    """Names of files; where two are the same, their paths below the folder that all are in."""
+    """Return the names of files, or, if two are equal, their paths relative to the common folder."""
     absolute = [os.path.abspath(path) for path in paths]
     if len({os.path.basename(path) for path in absolute}) == len(set(absolute)):
         return [os.path.basename(path) for path in absolute]
@@ -92,9 +93,9 @@ def clip_names(paths: Sequence[str]) -> list[str]:
 
 
 def _keep_sources(settings: dict, objects: dict | None) -> dict:
-    """The config of a dataset whose pipelines keep their frames and objects, without what only repeats it."""
+    """Return a dataset's config whose pipelines keep frames and objects, without wrappers that repeat samples."""
     if settings.get('datasets'):
-        return {**settings, 'datasets': [_keep_sources(part, objects) for part in settings['datasets']]}
+        return {**settings, 'datasets': [_keep_sources(inner, objects) for inner in settings['datasets']]}
     if settings.get('dataset'):
         inner = _keep_sources(settings['dataset'], objects)
         return inner if settings['type'] in REPEATING else {**settings, 'dataset': inner}
@@ -104,7 +105,7 @@ def _keep_sources(settings: dict, objects: dict | None) -> dict:
 
 
 def _declared_objects(settings: dict) -> dict | None:
-    """LoadObjects for the boxes that the class of a dataset declares as its own."""
+    """Return the config of LoadObjects for the boxes that the class of a dataset declares."""
     kind = DATASETS.get(settings.get('dataset_type', settings['type']))
     declare = getattr(kind, 'own_objects', None)
     return declare(settings) if declare else None
@@ -120,7 +121,7 @@ def _with_own_boxes(step: dict, objects: dict | None) -> dict:
     if objects is None:
         raise ValueError(
             f'the nodes of this config are boxes of {step.get("ann_file") or "its dataset"}, which are not those of '
-            'other videos; extract boxes with tools/data/extract_boxes.py, and give their file with --boxes'
+            'other videos; extract boxes with tools/data/extract_boxes.py, and pass their file with --boxes'
         )
     return {**step, **{key: value for key, value in objects.items() if key != 'type'}}
 
@@ -132,7 +133,7 @@ def _place(info: dict) -> str:
 def _load(dataset: Any, index: int, name: str) -> dict:
     try:
         return dataset[index]
-    except Exception as error:  # every decoder has its own kinds
+    except Exception as error:  # every decoder has its own error classes
         raise ValueError(f'{name} cannot be read: {error or type(error).__name__}') from error
 
 
@@ -154,6 +155,6 @@ def _describe(path: Path, settings: dict) -> dict:
     template = settings.get('filename_tmpl', 'img_{:05}.jpg')
     total = sum(1 for file in path.iterdir() if file.suffix == Path(template).suffix)
     if not total:
-        raise ValueError(f'it has no frames named like {template.format(1)}')
+        raise ValueError(f'it has no frames with names like {template.format(1)}')
     start = settings.get('start_index', 1)
     return dict(frame_dir=str(path), total_frames=total, filename_tmpl=template, start_index=start, modality='RGB')

@@ -1,4 +1,4 @@
-"""What was predicted of a window, drawn over each frame of the video."""
+"""Predictions of windows drawn over each frame of a video."""
 
 from functools import lru_cache
 

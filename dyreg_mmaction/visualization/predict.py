@@ -1,4 +1,4 @@
-"""From a config and a checkpoint to clips with regions."""
+"""Prediction of clips with regions from a config and a checkpoint."""
 
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -21,11 +21,11 @@ from .inputs import ClipInput
 
 
 def load_model(cfg: Config, checkpoint: str | None, device: str) -> nn.Module:
-    """The recogniser of a config, in eval mode; without a checkpoint as it is before training.
+    """Build the recognizer of a config in eval mode; without a checkpoint it is untrained.
 
     Raises:
-        FileNotFoundError: If there is no such checkpoint.
-        ValueError: If it is none, or of another model.
+        FileNotFoundError: If the checkpoint does not exist.
+        ValueError: If the file is not a checkpoint, or is one of another model.
     """
     init_default_scope(cfg.get('default_scope', 'mmaction'))
     model = MODELS.build(cfg.model)
@@ -46,27 +46,27 @@ def _load(model: nn.Module, checkpoint: str) -> None:
     state = state.get('state_dict', state)
     names = {name.removeprefix('module.') for name in state}
     if not names & own.keys():
-        raise ValueError(f'{checkpoint} holds nothing of this model; give the config it was trained with')
+        raise ValueError(f'{checkpoint} has no weights of this model; use the config it was trained with')
     plugins = {
         id(each) for plugin in find_plugins(model).values() for each in plugin.state_dict(keep_vars=True).values()
     }
     missing = {name for name, value in model.state_dict(keep_vars=True).items() if id(value) in plugins} - names
     if missing:
         raise ValueError(
-            f'{checkpoint} has no weights of the plugins ({len(missing)} are missing, {min(missing)} is the first), so '
-            'that there are no regions to see; give a checkpoint that was trained with them'
+            f'{checkpoint} has no weights of the plugins ({len(missing)} are missing, {min(missing)} is the first); '
+            'use a checkpoint that was trained with plugins'
         )
 
 
 def class_names(cfg: Config, labels: str | None = None) -> list[str] | None:
-    """Names of the classes, where somebody knows them.
+    """Return the class names, None if they are unknown.
 
     Args:
-        cfg (Config): Its datasets may know them, see :func:`.dataset_classes`.
-        labels (str, optional): File of names, one a line, or Something-Something V2's labels.json.
+        cfg (Config): The config, whose datasets may provide them, see :func:`.dataset_classes`.
+        labels (str, optional): File with one name per line, or labels.json of Something-Something V2.
 
     Raises:
-        FileNotFoundError: If there is no such file.
+        FileNotFoundError: If the file does not exist.
     """
     if labels is not None:
         return read_classes(Path(labels))
@@ -80,7 +80,7 @@ def class_names(cfg: Config, labels: str | None = None) -> list[str] | None:
 def predict_clip(
     model: nn.Module, sample: dict, classes: list | None = None, view: int = 0, name: str | None = None
 ) -> RegionClip:
-    """What the model predicts of a sample of a pipeline, and where its nodes look."""
+    """Predict a sample of a pipeline and return it with its regions."""
     with attach_regions(model):
         predicted = model.val_step(pseudo_collate([sample]))[0]  # type: ignore[operator]
     return make_clip(sample['inputs'], predicted, name, classes, view)
@@ -93,19 +93,22 @@ def predict_clips(
     classes: list | None = None,
     view: int = 0,
 ) -> Iterator[RegionClip]:
-    """Predict one clip after the other, none of which is kept.
+    """Predict clips one by one, with one clip in memory.
 
     Args:
         model (nn.Module): The model.
         inputs (Iterable[ClipInput]): The clips.
-        skip (Callable): Gets the error of each clip that cannot be read, which is left out.
+        skip (Callable): Called with the error of each clip that cannot be read; these clips are skipped.
         classes (list, optional): Names of the classes.
-        view (int): Which view of each.
+        view (int): Index of the view.
+
+    Yields:
+        RegionClip: The predicted clips.
     """
     for name, load in inputs:
         try:
             sample = load()
-        except Exception as error:  # every decoder has its own kinds
+        except Exception as error:  # every decoder has its own error classes
             skip(error)
             continue
         yield predict_clip(model, sample, classes, view, name)

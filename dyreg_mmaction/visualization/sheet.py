@@ -1,4 +1,4 @@
-"""Pictures of many frames at a glance."""
+"""Contact sheets: pictures of many frames."""
 
 from collections.abc import Sequence
 
@@ -13,13 +13,14 @@ from .text import number_mark, text_bar
 def contact_sheet(
     clips: Sequence[RegionClip], columns: int = 8, width: int = 200, style: str = 'box', bold: list[int] | None = None
 ) -> np.ndarray:
-    """Clips one under another: what was predicted, then a row of frames for each plugin.
+    """Draw clips below each other: the prediction, then a row of frames for each plugin.
 
     Args:
         clips (Sequence[RegionClip]): The clips.
-        columns (int): Frames of each at most, evenly spread.
+        columns (int): Largest number of frames per clip, evenly spaced.
         width (int): Width of a frame, in pixels.
-        style, bold: See :func:`.draw_clip`.
+        style (str): See :func:`.draw_clip`.
+        bold (list[int], optional): See :func:`.draw_clip`.
 
     Returns:
         ndarray[H, W, 3]: RGB, uint8.
@@ -45,13 +46,15 @@ def before_and_after(
     style: str = 'box',
     bold: list[int] | None = None,
 ) -> np.ndarray:
-    """The same nodes of a clip before and after training, those that ``after`` highlights and no others.
+    """Draw the nodes that are highlighted after training, before and after training.
 
     Args:
-        before, after (RegionClip): The same clip.
-        columns (int): Frames at most, evenly spread.
+        before (RegionClip): The clip before training.
+        after (RegionClip): The same clip after training.
+        columns (int): Largest number of frames, evenly spaced.
         width (int): Width of a frame, in pixels.
-        style, bold: See :func:`.draw_clip`.
+        style (str): See :func:`.draw_clip`.
+        bold (list[int], optional): See :func:`.draw_clip`.
 
     Returns:
         ndarray[H, W, 3]: RGB, uint8.
@@ -67,13 +70,13 @@ def before_and_after(
 
 
 def _spread(num_frames: int, most: int) -> np.ndarray:
-    """Indices of ``most`` frames or fewer, evenly spread."""
+    """Return the indices of at most ``most`` frames, evenly spaced."""
     shown = min(most, num_frames)
     return (np.arange(shown) * 2 + 1) * num_frames // (2 * shown)
 
 
 def side_by_side(clip: RegionClip, width: int = 320, style: str = 'box', bold: list[int] | None = None) -> np.ndarray:
-    """Frames of a clip, a panel for each plugin beside the other, under what was predicted: (T, H, W, 3)."""
+    """Draw the frames of a clip below its prediction, with one panel per plugin side by side: (T, H, W, 3)."""
     panels = [
         np.pad(draw_clip(clip, path, width, style, bold), ((0, 0), (0, 0), (0, 4), (0, 0))) for path in clip.nodes
     ]
@@ -86,11 +89,13 @@ def side_by_side(clip: RegionClip, width: int = 320, style: str = 'box', bold: l
 
 
 def mean_regions(start: dict[str, Nodes], trained: dict[str, Nodes], width: int = 280) -> np.ndarray:
-    """Where each node looks on average, at the start and after training (Figure 5 of DyReg-GNN), plugin by plugin.
+    """Draw the mean region of each node before and after training (Figure 5 of DyReg-GNN), for each plugin.
+
+    The mean over all frames is drawn, with a cross of one standard deviation of the centre.
 
     Args:
-        start, trained (dict[str, Nodes]): Regions by the path of the plugin, in 0..1 of the view; the mean over all
-            their frames is drawn, and after training the spread of the centre too, a cross of one standard deviation.
+        start (dict[str, Nodes]): Regions before training by plugin path, in 0..1 of the view.
+        trained (dict[str, Nodes]): Regions after training.
         width (int): Width of a panel, in pixels.
 
     Returns:
@@ -128,19 +133,19 @@ def _mean_panel(nodes: Nodes, width: int) -> np.ndarray:
 
 
 def clip_caption(clip: RegionClip) -> str:
-    """Its name, its class and what was predicted."""
+    """Return the name, class and prediction of a clip as text."""
     if not clip.scores:
-        return f'{clip.name}: {clip.truth or "no class"}; no prediction, as the scores are not finite'
+        return f'{clip.name}: {clip.truth or "no class"}; no prediction because the scores are not finite'
     guess, score = clip.scores[0]
     if clip.truth is None:
         return f'{clip.name}: {guess} ({score:.2f})'
     if clip.truth == guess:
-        return f'{clip.name}: {guess} ({score:.2f}), right'
+        return f'{clip.name}: {guess} ({score:.2f}), correct'
     return f'{clip.name}: {clip.truth}; predicted {guess} ({score:.2f})'
 
 
 def path_caption(clip: RegionClip, path: str, bold: list[int] | None = None) -> str:
-    """A plugin, and by which number its nodes were chosen."""
+    """Return a plugin's path and the values by which its highlighted nodes were chosen as text."""
     motion = node_motion(clip.nodes[path].center)
     effects = {} if clip.explanation is None else clip.explanation.effects
     by_effect = bold is None and path in effects
@@ -149,18 +154,16 @@ def path_caption(clip: RegionClip, path: str, bold: list[int] | None = None) -> 
     if bold is not None:
         what = f'bold: nodes {numbers} of the frame'
     elif by_effect:
-        what = f'bold: the nodes of largest effect ({numbers})' if numbers else 'no node raises the score of the class'
+        what = f'bold: nodes with the largest effect ({numbers})' if numbers else 'no node increases the class score'
     else:
-        what = (
-            f'bold: the nodes that move most ({numbers} of the frame)' if numbers else 'no node moves by more than 0.01'
-        )
+        what = f'bold: nodes that move most ({numbers} of the frame)' if numbers else 'no node moves by more than 0.01'
     distance = clip.distances.get(path)
     near = '' if distance is None else f'; object to node {distance["dist_r"]:.3f}'
     return f'{path}   {what}{near}'
 
 
 def stack(parts: Sequence[np.ndarray]) -> np.ndarray:
-    """Pictures one under another, white beside the narrower ones."""
+    """Stack pictures vertically, padding narrower ones with white."""
     width = max(part.shape[1] for part in parts)
     return np.concatenate(
         [np.pad(part, ((0, 0), (0, width - part.shape[1]), (0, 0)), constant_values=255) for part in parts]

@@ -1,4 +1,4 @@
-"""Pipelines that keep the frames they start from, and what becomes of them."""
+"""Pipelines that keep the original frames and record how views are cut from them."""
 
 import copy
 import logging
@@ -18,17 +18,17 @@ from .clip import WHOLE_VIEW
 
 KEPT = ('source', 'view', 'objects', 'acting')
 META = ('filename', 'frame_dir', 'video_id', 'frame_inds', 'start_index', 'total_frames', 'avg_fps', 'frame_times')
-# what neither moves pixels nor makes other frames of them
+# transforms that do not move pixels
 STILL = ('LoadBoxes', 'LoadObjects', 'FormatShape', 'PackActionInputs', 'ColorJitter', 'WithBoxes')
 
 
 @TRANSFORMS.register_module()
 class KeepSource(BaseTransform):
-    """Keep the decoded frames: ``source`` (clips, T, H, W, C) uint8, and two boxes that :class:`.WithBoxes` moves.
+    """Keep the decoded frames as ``source`` (clips, T, H, W, C) uint8, and boxes that record the position of views.
 
-    These are ``view`` (clips, T, 2, 4): the whole frame and its upper left quarter, from which the place of each view
-    in the frame follows, flips too. ``frame_times`` of a video are kept as :class:`.VideoInit` gives them, or read
-    here where another transform has opened it.
+    The boxes ``view`` (clips, T, 2, 4) are the whole frame and its upper left quarter. :class:`.WithBoxes` moves them,
+    so they give the position and flips of each view. ``frame_times`` of a video are those of :class:`.VideoInit`, or
+    are read here if another transform opened the video.
     """
 
     def transform(self, results: dict) -> dict:
@@ -43,16 +43,18 @@ class KeepSource(BaseTransform):
 
 
 def keep_source(pipeline: Sequence[dict], objects: dict | None = None, known: dict | None = None) -> list[dict]:
-    """The pipeline with :class:`KeepSource` after its decoding, if it is known how it moves pixels.
+    """Insert :class:`KeepSource` after the decoding, if all transforms move pixels in a supported way.
 
     Args:
-        pipeline (Sequence[dict]): Of a dataset, up to PackActionInputs.
-        objects (dict, optional): LoadObjects to put there too, in place of what there is.
-        known (dict, optional): LoadObjects to put there where none is asked for; left out, with a warning, if it is not
-            known how the pipeline moves pixels.
+        pipeline (Sequence[dict]): Pipeline of a dataset, up to PackActionInputs.
+        objects (dict, optional): Config of LoadObjects that replaces that of the pipeline.
+        known (dict, optional): Default for ``objects``; ignored with a warning if a transform is not supported.
+
+    Returns:
+        list[dict]: The new pipeline, or the unchanged one if a transform is not supported.
 
     Raises:
-        ValueError: If there are ``objects``, and it is not known how the pipeline moves pixels.
+        ValueError: If ``objects`` is set and a transform is not supported.
     """
     steps = [inner for step in copy.deepcopy(list(pipeline)) for inner in _without_neighbours(step)]
     decoding = [i for i, step in enumerate(steps) if 'Decode' in _name(step)]
@@ -61,11 +63,11 @@ def keep_source(pipeline: Sequence[dict], objects: dict | None = None, known: di
     for step in steps[start:]:
         found = _trace(step)
         if found is None:
-            reason = f'it is not known how the transform {_name(step)} of the pipeline moves pixels'
+            reason = f'boxes cannot follow the transform {_name(step)} of the pipeline'
             if objects is not None:
-                raise ValueError(f'boxes of objects cannot be drawn, as {reason}; leave it out, or draw without boxes')
+                raise ValueError(f'objects cannot be drawn because {reason}; remove it, or draw without boxes')
             if known is not None:
-                print_log(f'boxes of objects are not drawn, as {reason}', 'current', logging.WARNING)
+                print_log(f'objects are not drawn because {reason}', 'current', logging.WARNING)
             return list(pipeline)
         traced.append(found)
     load = objects or known
@@ -95,7 +97,7 @@ def _trace(step: dict) -> dict | None:
 
 
 def _read_times(filename: str, num_frames: int | None) -> np.ndarray | None:
-    """None where they cannot be read, or where a decoder counts frames in another way."""
+    """Read the frame times; None if they cannot be read, or if the decoder counts another number of frames."""
     try:
         timeline = read_timeline(fileio.get(filename))
     except (ImportError, OSError, ValueError):

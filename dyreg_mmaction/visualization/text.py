@@ -1,4 +1,4 @@
-"""Text in pictures, in installed fonts that have its characters."""
+"""Text in pictures, with installed fonts that support its characters."""
 
 import unicodedata
 import warnings
@@ -15,7 +15,7 @@ LINE = 18  # pixels, the height of a line of text
 
 
 def text_bar(text: str, width: int, big: bool = False) -> np.ndarray:
-    """A line of text on white, cut where it is too long: (LINE, width, 3)."""
+    """Draw a line of text on white, truncated to the width: (LINE, width, 3)."""
     height, size = LINE + 4 * big, 13 if big else 11
     image = Image.new('RGB', (width, height), (255, 255, 255))
     text = ' '.join(text.split())
@@ -30,7 +30,7 @@ def text_bar(text: str, width: int, big: bool = False) -> np.ndarray:
 
 @cache
 def number_mark(number: int, size: int) -> np.ndarray:
-    """A white number with a black outline, of digits ``size`` pixels high or less: (H, W, 4), RGBA uint8."""
+    """Draw a white number with a black outline and digits of at most ``size`` pixels: (H, W, 4), RGBA uint8."""
     font = ImageFont.truetype(_own_font(True), size)
     left, top, right, bottom = font.getbbox(str(number), stroke_width=1)
     image = Image.new('RGBA', (int(right - left) + 1, int(bottom - top) + 1))
@@ -41,7 +41,7 @@ def number_mark(number: int, size: int) -> np.ndarray:
 
 
 def _runs(text: str, size: int, bold: bool) -> list[tuple[ImageFont.FreeTypeFont, str]]:
-    """The text in pieces, each with a font that has all its characters."""
+    """Split the text into runs, each with a font that supports all its characters."""
     pieces = groupby(text, lambda character: _font_with(character, bold))
     return [(_load(path, size), ''.join(characters)) for path, characters in pieces]
 
@@ -51,13 +51,13 @@ _load = cache(ImageFont.truetype)
 
 @cache
 def _own_font(bold: bool) -> str:
-    """DejaVu Sans, which matplotlib ships."""
+    """Return DejaVu Sans, which matplotlib includes."""
     return font_manager.findfont('DejaVu Sans:bold' if bold else 'DejaVu Sans')
 
 
 @cache
 def _font_with(character: str, bold: bool) -> str:
-    """File of a font that has a character; DejaVu Sans if none has."""
+    """Return the file of a font that supports a character, or DejaVu Sans if none does."""
     for path in (_own_font(bold), *_other_fonts()):
         with suppress(OSError, RuntimeError):  # a damaged file
             font = font_manager.get_font(path)
@@ -68,17 +68,17 @@ def _font_with(character: str, bold: bool) -> str:
 
 
 def _other_fonts() -> Iterator[str]:
-    """All fonts that matplotlib or the system knows, those for Chinese, Japanese and Korean first."""
+    """Yield all fonts of matplotlib and the system, those for Chinese, Japanese and Korean first."""
     paths = {*font_manager.findSystemFonts(), *(entry.fname for entry in font_manager.fontManager.ttflist)}
-    paths = {path for path in paths if 'LastResort' not in path}  # matplotlib's, which has a sign for any character
+    paths = {path for path in paths if 'LastResort' not in path}  # matplotlib's placeholder for any character
     yield from sorted(paths, key=lambda path: ('CJK' not in path, 'Regular' not in path, path))
 
 
 def _warn_of_missing(character: str) -> None:
-    # Python shows a warning of the same words once
+    # Python shows a repeated warning only once
     kind = unicodedata.name(character, repr(character)).split()[0]
     warnings.warn(
-        f'no installed font has characters of the kind {kind}, which are drawn as boxes; install one that does, such '
-        'as Noto Sans CJK (Debian: apt-get install fonts-noto-cjk)',
+        f'no installed font supports {kind} characters, which are drawn as boxes; install a font, such as Noto Sans '
+        'CJK (Debian: apt-get install fonts-noto-cjk)',
         stacklevel=2,
     )

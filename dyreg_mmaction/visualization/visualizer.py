@@ -1,4 +1,4 @@
-"""Regions among the pictures of a run."""
+"""Visualizer of regions during a run."""
 
 from pathlib import Path
 from typing import Any
@@ -17,21 +17,23 @@ from .sheet import contact_sheet
 
 @VISUALIZERS.register_module()
 class RegionVisualizer(ActionVisualizer):
-    """MMAction2's visualizer that draws the regions of a data sample which has some.
+    """MMAction2's visualizer that also draws the regions of data samples.
 
-    They go as one picture, see :func:`.contact_sheet`, to all visual backends, or to the file ``out_path``.png.
-    Arguments are those of :class:`mmaction.visualization.ActionVisualizer`, in whose place it stands in a config.
+    They are written as one picture (:func:`.contact_sheet`) to all visualization backends, or to the file
+    ``out_path``.png. In a config it replaces :class:`mmaction.visualization.ActionVisualizer` and has its arguments.
     """
 
     @master_only
     def add_datasample(self, name: str, video: Any, data_sample: Any = None, *args: Any, **kwargs: Any) -> Any:
-        """Draw a sample that was predicted inside :func:`.attach_regions`; any other as the parent does.
+        """Draw a sample that was predicted inside :func:`.attach_regions`; other samples are drawn by the parent.
 
         Args:
-            name (str): The picture's name.
-            video (Tensor | ndarray): Frames as the network got them, (V*T, C, H, W) or (V, C, T, H, W), or an array
+            name (str): Name of the picture.
+            video (Tensor | ndarray): The network's input, (V*T, C, H, W) or (V, C, T, H, W), or an array
                 (V*T, H, W, C).
             data_sample (ActionDataSample, optional): The prediction.
+            *args: Further arguments of the parent.
+            **kwargs: Further arguments of the parent.
 
         Returns:
             ndarray[H, W, 3]: The picture, RGB.

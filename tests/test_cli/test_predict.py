@@ -204,7 +204,7 @@ def test_the_best_checkpoint_is_preferred_and_plain_weights_need_a_config(run, r
         torch.save(dict(state_dict=state['state_dict']), tmp_path / name)
     (tmp_path / 'config.py').write_text((run_dir / 'config.py').read_text())
     assert find_model(tmp_path)[1].name == 'best_acc_top1_epoch_3.pth'
-    with pytest.raises(SystemExit, match='has no config; give the one it was trained with by --config'):
+    with pytest.raises(SystemExit, match='has no config; pass the one it was trained with by --config'):
         run(tmp_path / 'weights.pth', videos)
     (line,) = run(tmp_path / 'weights.pth', videos / 'variable.mp4', '--config', CONFIG, out=False)
     assert line[3].startswith('Moving something')  # as the dataset of the config knows
@@ -216,7 +216,7 @@ def test_the_best_checkpoint_is_preferred_and_plain_weights_need_a_config(run, r
         (['{run}', 'none.mp4'], 'none.mp4 does not exist'),
         (['{run}', '{empty}'], 'has no videos'),
         (['none.pth', '{videos}'], 'checkpoint none.pth does not exist'),
-        (['{empty}', '{videos}'], 'has no checkpoint; give the work dir of a training'),
+        (['{empty}', '{videos}'], 'has no checkpoint; pass the work dir of a training'),
         (['{run}', '{videos}', '--stride', '1'], '--stride 1.0 needs --window'),
         (['{run}', '{videos}', '--window', '-1'], 'window=-1.0 must be above 0 seconds'),
         (['{run}', '{videos}', '--draw'], 'need --out'),

@@ -167,7 +167,7 @@ def test_what_is_missing_is_named(missing, words):
 
 
 def test_objects_of_other_views_are_refused():
-    with pytest.raises(ValueError, match='1 clips of 1 frames do not fit regions of 2 clips'):
+    with pytest.raises(ValueError, match='1 clips of 1 frames do not match regions of 2 clips'):
         measured(sample([[[[0.5, 0.5]]]] * 2, [[[square(0.5, 0.5)]]]))
 
 

@@ -185,13 +185,13 @@ def test_mistakes_of_the_example_get_a_sentence(arguments, words, tmp_path):
 
 def test_a_model_that_no_file_can_hold_gets_a_sentence(tmp_path):
     cfg = Config.fromfile(MINI)
-    with pytest.raises(ValueError, match=r"'model.pth' must end in .onnx \(ONNX\) or .pt2"):
+    with pytest.raises(ValueError, match=r"'model.pth' has an unknown extension; use .onnx \(ONNX\) or .pt2"):
         export(torch.nn.Identity(), describe_input(cfg), tmp_path / 'model.pth')
-    with pytest.raises(ValueError, match='Identity cannot be exported; only a Recognizer2D or Recognizer3D can'):
+    with pytest.raises(ValueError, match='Identity cannot be exported; use a Recognizer2D'):
         export(torch.nn.Identity(), describe_input(cfg), tmp_path / 'model.pt2')
     cfg.model.type = 'RegionRecognizer2D'
     cfg.model.backbone.plugins[0].regions = dict(type='BoxRegions')
-    with pytest.raises(ValueError, match='nodes of this model take boxes beside the clips'):
+    with pytest.raises(ValueError, match='take boxes as input'):
         export(init_recognizer(cfg, device='cpu'), describe_input(cfg), tmp_path / 'model.pt2')
 
 
@@ -234,7 +234,7 @@ def pipeline_with(**steps):
         (dict(SampleFrames=dict(type='DenseSampleFrames')), 'has VideoInit, DenseSampleFrames, .*, but must have'),
         (dict(SampleFrames=dict(target_fps=30)), 'SampleFrames .* has target_fps=30'),
         (dict(SampleFrames=dict(out_of_bound_opt='repeat_last')), "has out_of_bound_opt='repeat_last'"),
-        (dict(Resize=dict(scale=(340, 256))), r'has scale=\(340, 256\); only \(-1, short side\)'),
+        (dict(Resize=dict(scale=(340, 256))), r'has scale=\(340, 256\); set it to \(-1, short side\)'),
         (dict(CenterCrop=dict(crop_size=(80, 64))), r'has crop_size=\(80, 64\); only squares'),
     ],
 )
@@ -244,7 +244,7 @@ def test_a_pipeline_that_cannot_be_written_down_gets_a_sentence(steps, words):
 
 
 def test_a_crop_that_is_larger_than_the_frames_is_refused():
-    with pytest.raises(ValueError, match='a crop of 80 pixels does not fit .* side is resized to 72; give a size'):
+    with pytest.raises(ValueError, match='a crop of 80 pixels is larger .* side is resized to 72; set a size'):
         describe_input(Config.fromfile(MINI), 80)
 
 
@@ -256,7 +256,9 @@ def test_class_names_are_those_of_the_dataset_whose_damaged_samples_are_replaced
 
 
 def test_class_names_are_as_many_as_classes():
-    with pytest.raises(ValueError, match=r"2 class names \('a', ...\) for 8 classes; give --label-file a file with 8"):
+    with pytest.raises(
+        ValueError, match=r"2 class names \('a', ...\) for 8 classes; set --label-file to a file with 8"
+    ):
         describe_input(Config.fromfile(MINI), dataset_meta=dict(classes=['a', 'b']))
 
 

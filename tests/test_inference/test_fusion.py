@@ -256,7 +256,7 @@ def test_input_and_outputs_of_stages_are_not_overwritten():
 
 
 def test_other_dtypes_are_refused():
-    with pytest.raises(ValueError, match='dtype=torch.int8 must be one of torch.float32, torch.bfloat16'):
+    with pytest.raises(ValueError, match='dtype is torch.int8, but must be one of torch.float32, torch.bfloat16'):
         dyreg_mmaction.fuse_for_inference(nn.Linear(1, 1), torch.int8)
 
 

@@ -216,12 +216,12 @@ def test_inputs_that_are_none_are_named(tmp_path):
     for entry, message in (
         ('nowhere.mp4', "'nowhere.mp4' does not exist; give a video"),
         (np.zeros((4, 3, 8, 8), np.uint8), r'an array of shape \(4, 3, 8, 8\) and uint8 is no clip'),
-        (np.zeros((4, 8, 8, 3)), 'float64 is no clip; give RGB frames'),
-        (str(tmp_path), 'has no frames; their names must end in a number'),
+        (np.zeros((4, 8, 8, 3)), 'float64 is no clip; pass RGB frames'),
+        (str(tmp_path), 'has no frames; name them with numbers'),
     ):
         with pytest.raises(ValueError, match=message):
             describe(entry)
     for number in (1, 2, 4):
         (tmp_path / f'{number:05}.jpg').touch()
-    with pytest.raises(ValueError, match='has 3 frames from 00001.jpg on, but no 00003.jpg'):
+    with pytest.raises(ValueError, match='has 3 frames from 00001.jpg on, but 00003.jpg is missing'):
         describe(str(tmp_path))

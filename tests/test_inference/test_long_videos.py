@@ -92,7 +92,7 @@ def test_what_comes_before_the_damage_is_predicted(predictor, video, tmp_path, m
 
 
 def test_options_are_checked(predictor, cfg):
-    with pytest.raises(ValueError, match='batch=0 must be at least 1'):
+    with pytest.raises(ValueError, match='batch is 0, but must be at least 1'):
         predictor(batch=0)
     plain = MODELS.build(Config.fromfile(CONFIG.parent / 'tsm_r18_sthv1.py').model)
     with pytest.raises(ValueError, match='no plugin with regions'):

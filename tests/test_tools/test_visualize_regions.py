@@ -110,7 +110,7 @@ def test_what_was_drawn_before_an_interrupt_is_kept(tmp_path):
         (['model.pth', 'a.webm', '--dataset', 'val'], 'pass either videos or --dataset'),
         (['no.pth', 'empty.webm'], "checkpoint 'no.pth' does not exist"),
         (['text.pth', '--dataset', 'val'], 'text.pth cannot be loaded as a checkpoint'),
-        (['other.pth', '--dataset', 'val'], 'other.pth holds nothing of this model'),
+        (['other.pth', '--dataset', 'val'], 'other.pth has no weights of this model'),
         (['plain.pth', '--dataset', 'val'], 'plain.pth has no weights of the plugins'),
         (['model.pth', 'empty.webm'], 'empty.webm cannot be read as a video'),
         (['model.pth', 'no.webm'], 'no.webm does not exist'),

@@ -221,12 +221,10 @@ WRAPPED = [*INIT, dict(type='PytorchVideoWrapper', op='RandAugment'), *PACK]
 def test_boxes_that_were_asked_for_are_never_left_out_silently(boxes, caplog, monkeypatch):
     logger = MMLogger.get_current_instance()
     monkeypatch.setattr(logger, 'handlers', [caplog.handler])
-    with pytest.raises(
-        ValueError, match='not known how the transform PytorchVideoWrapper of the pipeline moves pixels'
-    ):
+    with pytest.raises(ValueError, match='boxes cannot follow the transform PytorchVideoWrapper of the pipeline'):
         keep_source(WRAPPED, boxes)
     assert keep_source(WRAPPED, known=boxes) == WRAPPED  # of the dataset
-    assert 'boxes of objects are not drawn' in caplog.text
+    assert 'objects are not drawn because boxes cannot follow' in caplog.text
 
 
 def test_transforms_may_be_named_by_scope_or_class_and_have_neighbours(boxes):

@@ -128,7 +128,7 @@ def test_what_is_not_finite_is_left_out():
         colors = [(np.abs(frames[2].astype(int) - color).sum(-1) < 60).sum() for color in node_colors(4)]
         assert colors[0] == colors[1] == 0 and colors[2] > 10
     nameless = broken._replace(scores=[], truth_score=None)
-    assert clip_caption(nameless) == 'a clip: up; no prediction, as the scores are not finite'
+    assert clip_caption(nameless) == 'a clip: up; no prediction because the scores are not finite'
     assert contact_sheet([nameless], width=64).shape == (22 + 18 + 48, 256, 3)
     assert mean_regions(broken.nodes, broken.nodes).shape == (18 + 280, 568, 3)
 
@@ -174,7 +174,7 @@ def test_characters_that_the_own_font_lacks_come_from_another(tmp_path):
 
 def test_characters_that_no_font_has_are_said():
     with pytest.warns(
-        UserWarning, match='no installed font has characters .* install one that does, such as Noto Sans'
+        UserWarning, match='no installed font supports .* characters, .* install a font, such as Noto Sans'
     ):
         text_bar('\U0010e125', 60)
 
@@ -225,8 +225,8 @@ def test_nodes_are_chosen_by_effect_where_it_is_known():
     assert highlighted_nodes(explained(0.1, -2, 0, 0.3), 'layer1.0') == [3, 0]
     assert effective_nodes(np.array([1.0, 2, 4, 3])) == [2, 3, 1]
     caption = path_caption(explained(0.1, -2, 0, 0.3), 'layer1.0')
-    assert caption.endswith('bold: the nodes of largest effect (3 by 0.30, 0 by 0.10)')
-    assert path_caption(explained(0, 0, 0, 0), 'layer1.0').endswith('no node raises the score of the class')
+    assert caption.endswith('bold: nodes with the largest effect (3 by 0.30, 0 by 0.10)')
+    assert path_caption(explained(0, 0, 0, 0), 'layer1.0').endswith('no node increases the class score')
     assert 'bold: nodes 2 by 0.00 of the frame' in path_caption(explained(0, 0, 0, 1), 'layer1.0', [2])
     by_hand, by_effect = (
         draw_clip(one, 'layer1.0', 128, bold=nodes) for one, nodes in ((clip(), [3]), (explained(-1, -1, 0, 1), None))
@@ -259,7 +259,7 @@ def test_clips_are_chosen_once_each(length, num):
 
 
 def test_no_clips_are_refused():
-    with pytest.raises(ValueError, match='the number of clips to draw is 0; it must be at least 1'):
+    with pytest.raises(ValueError, match='the number of clips is 0, but must be at least 1'):
         choose_clips(4, 0)
 
 

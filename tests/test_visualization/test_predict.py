@@ -162,7 +162,7 @@ def test_folders_of_frames_are_read_as_the_config_says(tmp_path):
     source = sample['data_samples'].source
     assert source.shape == (1, 4, 48, 64, 3)
     np.testing.assert_allclose(source[0, :, 0, 0, 0], [20, 40, 60, 80], atol=2)
-    with pytest.raises(ValueError, match='it has no frames named like 00001.png'):
+    with pytest.raises(ValueError, match='it has no frames with names like 00001.png'):
         file_inputs(config(filename_tmpl='{:05}.png'), [str(tmp_path)])[0].load()
 
 
@@ -177,9 +177,9 @@ def test_names_of_classes(tmp_path):
 
 
 def test_boxes_are_not_left_out_silently(tmp_path):
-    """Where the pipeline has a transform of which it is not known how it moves pixels."""
+    """The pipeline has a transform that boxes cannot follow."""
     cfg = config(pipeline=[*PIPELINE[:2], dict(type='PytorchVideoWrapper', op='RandAugment'), *PIPELINE[2:]])
     objects = dict(type='LoadObjects', ann_file=str(tmp_path / 'boxes.json'))
     for make in (lambda: file_inputs(cfg, ['a'], objects), lambda: dataset_inputs(cfg, 'val', 1, objects)):
-        with pytest.raises(ValueError, match='not known how the transform PytorchVideoWrapper of the pipeline moves'):
+        with pytest.raises(ValueError, match='boxes cannot follow the transform PytorchVideoWrapper of the pipeline'):
             make()

@@ -129,7 +129,7 @@ def test_the_worst_clips_come_first_and_columns_sort(page):
 
     worst = [f'bad {EVIL}', 'middle.webm', 'good.webm']
     assert names() == worst
-    assert one(page, '#totals').text == '3 clips, 2 of 3 predicted correctly'
+    assert one(page, '#totals').text == '3 clips, 2 of 3 correct'
     heads = {head.text.rstrip(' ▲▼'): head for head in find(page, 'th button')}
     heads['clip'].click()
     assert names() == sorted(names())
@@ -298,7 +298,7 @@ def test_highlighting_by_effect_is_a_switch(effects_page):
     assert bold() == {'0'} and why.text == 'bold by motion: node 0'
     one(effects_page, '#by-effect').click()
     open_place(effects_page, '#clip-1')
-    assert find(effects_page, '.why')[0].text == 'no node raises the score of the class'
+    assert find(effects_page, '.why')[0].text == 'no node increases the class score'
 
 
 def test_mean_curves_are_on_the_summary_page(effects_page):
@@ -378,7 +378,7 @@ def test_what_is_not_finite_is_shown_as_such(page, tmp_path):
     nan.nodes['layer2.1'].half_size[:, 1] = np.inf
     write_report(tmp_path / 'nan.html', [nan._replace(scores=[], truth_score=None), CLIPS[0]])
     page.get((tmp_path / 'nan.html').as_uri())
-    assert one(page, '#totals').text == '2 clips, 1 of 2 predicted correctly'
+    assert one(page, '#totals').text == '2 clips, 1 of 2 correct'
     open_place(page, '#clip-0')
     assert one(page, '#no-scores').is_displayed()
     dots = find(page, '.panel[data-plugin="layer2.1"] .center')

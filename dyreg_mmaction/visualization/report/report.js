@@ -25,10 +25,10 @@ const effectsOf = clip => clip.plugins.flatMap(plugin => plugin.effects || []);
 const largestEffect = clip => effectsOf(clip).length ? Math.max(...effectsOf(clip)) : null;
 const COLUMNS = [
   {title: 'clip', value: clip => clip.name, text: true},
-  {title: 'score of the class', value: clip => clip.truthScore, worst: 1},
+  {title: 'p(true class)', value: clip => clip.truthScore, worst: 1},
   {title: 'object to node', value: clip => mean(clip, 'dist_r'), worst: -1},
   {title: 'acting object to node', value: clip => mean(clip, 'dist_acting'), worst: -1},
-  {title: 'objects hit', value: clip => mean(clip, 'inside'), worst: 1},
+  {title: 'objects with a node inside', value: clip => mean(clip, 'inside'), worst: 1},
   {title: 'switches', value: clip => mean(clip, 'switches'), worst: -1},
   {title: 'class', value: clip => clip.truth, text: true},
   {title: 'predicted', value: guess, text: true},
@@ -39,7 +39,7 @@ order.direction = order.column.worst || 1;
 
 function compare(a, b) {
   const [x, y] = [order.column.value(a), order.column.value(b)];
-  if (x === null || y === null) return (x === null) - (y === null);  // what is not known comes last
+  if (x === null || y === null) return (x === null) - (y === null);  // unknown values come last
   return order.direction * (order.column.text ? String(x).localeCompare(String(y)) : x - y);
 }
 function sorted() { return data.clips.filter(passes).sort(compare); }
@@ -88,7 +88,7 @@ function drawTotals() {
   const known = data.clips.filter(clip => clip.truth !== null);
   const right = known.filter(clip => clip.truth === guess(clip)).length;
   byId('totals').textContent = data.clips.length + (data.clips.length === 1 ? ' clip' : ' clips') +
-    (known.length ? ', ' + right + ' of ' + known.length + ' predicted correctly' : '');
+    (known.length ? ', ' + right + ' of ' + known.length + ' correct' : '');
 }
 
 function drawCurves() {
@@ -104,7 +104,7 @@ function drawCurves() {
       [width / 2, -4, 'middle', kind + ': probability of the class']]) {
       svg.append(make('svg:text', {x: px, y: py, 'text-anchor': anchor}, text));
     }
-    for (const curve of [...data.curves].reverse()) {  // that by effect lies above the others
+    for (const curve of [...data.curves].reverse()) {  // the curve by effect is drawn on top
       svg.append(make('svg:polyline', {class: 'curve ' + curve.order, points: points(curve[kind])}));
     }
     caption.append(...data.curves.map(curve =>
@@ -139,7 +139,7 @@ function soft(color, kernel) {  // the outer product of two tents, or an even ar
   return canvas.toDataURL();
 }
 function makePanel(plugin) {
-  const unit = clip.width / 240;  // lines are as thick in any clip
+  const unit = clip.width / 240;  // lines have the same width in all clips
   const panel = make('section', {class: 'panel', 'data-plugin': plugin.path});
   panel.append(make('h3', {}, plugin.path));
   const svg = make('svg:svg', {viewBox: `0 0 ${clip.width} ${clip.height}`, role: 'img', 'aria-label': 'frame with regions'});
@@ -180,11 +180,11 @@ function highlight({plugin, unit, svg, why, nodes}) {
   });
   for (const node of [...nodes].reverse()) if (!node.bold) svg.append(node.group);
   for (const node of nodes) if (node.bold) svg.append(node.group);
-  const none = byEffect ? 'no node raises the score of the class' : 'no node moves';
+  const none = byEffect ? 'no node increases the class score' : 'no node moves';
   why.textContent = !chosen.length ? none :
     `bold by ${byEffect ? 'effect' : 'motion'}: ${chosen.length > 1 ? 'nodes' : 'node'} ${chosen.join(', ')}`;
 }
-function effectBar(effect, color) {  // from the middle, as long as the largest effect of the clip allows
+function effectBar(effect, color) {  // starts at the middle, relative to the largest effect of the clip
   const largest = Math.max(...effectsOf(clip).map(Math.abs)) || 1, length = 50 * Math.abs(effect) / largest;
   const track = make('span', {class: 'track'}), bar = make('span', {class: 'bar'});
   Object.assign(bar.style, {left: `${effect < 0 ? 50 - length : 50}%`, width: `${length}%`, background: color});
@@ -193,7 +193,7 @@ function effectBar(effect, color) {  // from the middle, as long as the largest 
 }
 function distanceList(plugin) {
   const names = {dist_p: 'node to object', dist_r: 'object to node', dist_acting: 'acting object to node',
-    inside: 'objects hit', switches: 'switches'};
+    inside: 'objects with a node inside', switches: 'switches'};
   const list = make('ul', {class: 'numbers'});
   for (const [name, words] of Object.entries(names)) {
     if (typeof plugin.distances[name] === 'number') list.append(make('li', {}, `${words} ${show(plugin.distances[name])}`));
@@ -242,7 +242,7 @@ function drawFrame(t) {
     nodes.forEach(({way, kernel, region, dot, number, bold}, i) => {
       const [cx, cy] = plugin.center[frame][i];
       const known = ![...plugin.center[frame][i], ...plugin.halfSize[frame][i]].includes(null);  // a finite region
-      const soft = kernels && (bold || !some);  // where none is bold, the kernels of all nodes
+      const soft = kernels && (bold || !some);  // if none is bold, the kernels of all nodes
       display(kernel, known && soft);
       display(region, known && !soft);
       display(dot, known);
