@@ -20,23 +20,23 @@ from ..clip import RegionClip, effective_nodes, moving_nodes, node_motion
 from ..drawing import draw_heat, node_colors
 
 TEMPLATES = Environment(loader=FileSystemLoader(Path(__file__).parent), autoescape=True)
-REST = '<rest>'  # where clips and curves go
-WIDTH = 480  # of the frames in the report at most, in pixels
+REST = '<rest>'  # placeholder of clips and curves
+WIDTH = 480  # largest width of frames in the report, in pixels
 
 
 class ReportWriter:
-    """Writes a page for each clip and a summary of all, those with the worst numbers first, clip by clip.
+    """Write a page for each clip and a summary that lists the worst clips first, clip by clip.
 
-    Of clips with an explanation the summary has the mean curves, of clips with classes the accuracy of each class and
-    the confusion matrix.
+    The summary contains the mean curves of clips with an explanation, and the accuracy of each class and the confusion
+    matrix of clips with classes.
 
-    Names, labels and all else that comes from files are data to the page, never part of it. The file appears when the
-    writer is closed; until then a hidden one beside it grows.
+    Names, labels and other texts from files are data of the page, never markup. The file appears when the writer is
+    closed; until then a hidden file in the same folder grows.
 
     Args:
         path (Path): The file.
-        title (str): What to call it.
-        about (dict[str, str], optional): What the page was made with, such as the checkpoint.
+        title (str): Title of the report.
+        about (dict[str, str], optional): Details of how the page was made, such as the checkpoint.
         training (dict[str, list], optional): Curves of the training, see :func:`.read_curves`.
     """
 
@@ -66,7 +66,7 @@ class ReportWriter:
             self.explanations.append(clip.explanation._replace(regions={}, frame_effects={}))
 
     def close(self) -> bool:
-        """Complete the page; whether there is one, as without a clip there is none."""
+        """Complete the page and return whether it exists; it does not if no clip was added."""
         if self.num_clips:
             rest = dict(curves=_curves(self.explanations), about=self.about, training=self.training)
             self._append(f'], {_json(rest)[1:]}{self.tail}')
@@ -87,7 +87,7 @@ def write_report(path: Path, clips: Iterable[RegionClip], title: str = 'Regions'
 
 
 def clip_data(clip: RegionClip) -> dict[str, Any]:
-    """What the page knows of a clip; numbers in 0..1 of the frame, None where there is none."""
+    """Return the data of a clip for the page, in 0..1 of the frame; None for missing numbers."""
     height, width = clip.frames.shape[1:3]
     return dict(
         name=clip.name,
