@@ -1,4 +1,4 @@
-# C2D-R50 + RSTG to-map in stages 3 and 4 on V1, after their last blocks but one.
+# C2D-R50 + RSTG to-map in stages 3 and 4 on V1, after their second to last blocks.
 _base_ = './c2d_r50_sthv1.py'
 
 model = dict(

@@ -1,4 +1,4 @@
-# C2D-R50 + RSTG to-map in stage 3 on V1, after its last block but one.
+# C2D-R50 + RSTG to-map in stage 3 on V1, after its second to last block.
 _base_ = './c2d_r50_sthv1.py'
 
 model = dict(

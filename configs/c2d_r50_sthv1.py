@@ -1,4 +1,4 @@
-# C2D-R50 baseline on V1, as RSTG has it: 32 frames spread over the video, halved in time after layer1; from Kinetics.
+# C2D-R50 baseline of RSTG on V1: 32 frames over the whole video, time halved after layer1, pretrained on Kinetics.
 _base_ = [
     'mmaction::_base_/models/c2d_r50.py',
     './_base_/sthv1.py',
@@ -10,7 +10,7 @@ load_from = (
 )
 
 model = dict(
-    # batches are too small for statistics of their own
+    # batches are too small for batch statistics
     backbone=dict(pretrained=None, norm_eval=True),
     cls_head=dict(num_classes=174, dropout_ratio=0.3, average_clips='score'),
 )

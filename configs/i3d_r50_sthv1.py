@@ -1,4 +1,4 @@
-# I3D-R50 baseline on V1: 16 frames spread over the video as one clip.
+# I3D-R50 baseline on V1: one clip of 16 frames over the whole video.
 _base_ = [
     'mmaction::_base_/models/i3d_r50.py',
     './_base_/sthv1.py',
@@ -6,7 +6,7 @@ _base_ = [
 ]
 
 model = dict(
-    # 16 frames are few: time is halved once (pool2) instead of three times
+    # for 16 frames, time is halved once (pool2) instead of three times
     backbone=dict(conv1_stride_t=1, pool1_stride_t=1),
     cls_head=dict(num_classes=174, average_clips='score'),
 )

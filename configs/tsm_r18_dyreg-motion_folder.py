@@ -1,4 +1,4 @@
-# Your own videos: TSM-R18 with one module, 8 frames of 112 pixels, from scratch. For two CPU cores.
+# Your own videos on two CPU cores: TSM-R18 with one module, 8 frames of 112 pixels, trained from scratch.
 _base_ = ['mmaction::_base_/models/tsm_r50.py', './_base_/folder.py']
 
 model = dict(
@@ -44,7 +44,7 @@ val_pipeline = [
     dict(type='FormatShape', input_format='NCHW'),
     dict(type='PackActionInputs'),
 ]
-# 3 crops x 2 samplings
+# 3 crops x 2 clips
 test_pipeline = [
     dict(type='VideoInit', decoder=decoder),
     dict(type='SampleFrames', clip_len=1, frame_interval=1, num_clips=8, twice_sample=True, test_mode=True),
@@ -63,7 +63,7 @@ optim_wrapper = dict(
     paramwise_cfg=dict(
         norm_decay_mult=0,
         bias_decay_mult=0,
-        # what starts at zero has to get away from it within few steps
+        # parameters that start at zero need a higher rate, because there are few steps
         custom_keys={'predictor.alpha': dict(lr_mult=5), 'conv2-conv.norm.weight': dict(lr_mult=10, decay_mult=0)},
     ),
     clip_grad=dict(max_norm=20),

@@ -1,4 +1,4 @@
-# TSM-R18 + DyReg-GNN on MiniSomething, small enough for two CPU cores: the model of tools/quickstart.sh.
+# TSM-R18 + DyReg-GNN on MiniSomething, for two CPU cores.
 _base_ = ['mmaction::_base_/models/tsm_r50.py', 'mmaction::_base_/default_runtime.py']
 custom_imports = dict(imports=['dyreg_mmaction'], allow_failed_imports=False)
 data_root = 'data/mini_something'
@@ -23,7 +23,7 @@ model = dict(
 )
 
 decoder = 'decord'  # or 'pyav', 'torchcodec'
-# no flip: it would turn left into right
+# no flips, because they swap left and right
 train_pipeline = [
     dict(type='VideoInit', decoder=decoder),
     dict(type='SampleFrames', clip_len=1, frame_interval=1, num_clips=8),
@@ -46,7 +46,7 @@ val_pipeline = [
     dict(type='FormatShape', input_format='NCHW'),
     dict(type='PackActionInputs', algorithm_keys=('objects', 'acting')),
 ]
-# 3 crops x 2 samplings
+# 3 crops x 2 clips
 test_pipeline = [
     dict(type='VideoInit', decoder=decoder),
     dict(type='SampleFrames', clip_len=1, frame_interval=1, num_clips=8, twice_sample=True, test_mode=True),
@@ -79,7 +79,7 @@ test_dataloader = dict(
     sampler=dict(type='DefaultSampler', shuffle=False),
     dataset=dict(type='MiniSomething', data_root=data_root, split='val', pipeline=test_pipeline, test_mode=True),
 )
-# how far the regions are from the objects, at the start and after training
+# distance between regions and objects, before and after training
 val_evaluator = [dict(type='AccMetric'), dict(type='ObjectDistance')]
 custom_hooks = [
     dict(type='AttachRegionsHook'),
@@ -97,7 +97,7 @@ optim_wrapper = dict(
     paramwise_cfg=dict(
         norm_decay_mult=0,
         bias_decay_mult=0,
-        # what starts at zero has to get away from it within few steps
+        # parameters that start at zero need a higher rate, because there are few steps
         custom_keys={'predictor.alpha': dict(lr_mult=5), 'conv2-conv.norm.weight': dict(lr_mult=10, decay_mult=0)},
     ),
     clip_grad=dict(max_norm=20),

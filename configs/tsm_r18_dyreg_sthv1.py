@@ -1,4 +1,4 @@
-# TSM-R18 + DyReg-GNN in stages 3, 4 and 5 on V1, in the last block but one of each, as in R50.
+# TSM-R18 + DyReg-GNN in stages 3, 4 and 5 on V1, in the second to last block of each, as in R50.
 _base_ = './tsm_r18_sthv1.py'
 
 model = dict(

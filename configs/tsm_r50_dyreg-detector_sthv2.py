@@ -1,7 +1,7 @@
-# GNN + Detector in stages 3, 4 and 5: nodes are the 9 best boxes of an object detector, followed from frame to frame.
+# GNN + Detector in stages 3, 4 and 5: nodes are the 9 best boxes of an object detector, tracked over frames.
 _base_ = './tsm_r50_sthv2.py'
 
-# made by tools/data/extract_boxes.py, a file for each video. Elsewhere, or one file: --cfg-options boxes_root=PATH
+# made by tools/data/extract_boxes.py, one file per video. For another folder or one file: --cfg-options boxes_root=PATH
 boxes_root = 'data/sthv2/boxes'
 
 model = dict(

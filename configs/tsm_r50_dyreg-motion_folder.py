@@ -1,4 +1,4 @@
-# Your own videos: TSM-R50 with one module, 8 frames of 224 pixels. For a checkpoint of MMAction2's TSM, or ImageNet's.
+# Your own videos: TSM-R50 with one module, 8 frames of 224 pixels, from a checkpoint of MMAction2's TSM or ImageNet.
 _base_ = ['mmaction::_base_/models/tsm_r50.py', './_base_/folder.py']
 
 model = dict(
@@ -35,7 +35,7 @@ val_pipeline = [
     dict(type='FormatShape', input_format='NCHW'),
     dict(type='PackActionInputs'),
 ]
-# 3 crops x 2 samplings
+# 3 crops x 2 clips
 test_pipeline = [
     dict(type='VideoInit', decoder=decoder),
     dict(type='SampleFrames', clip_len=1, frame_interval=1, num_clips=8, twice_sample=True, test_mode=True),
@@ -54,7 +54,7 @@ optim_wrapper = dict(
     paramwise_cfg=dict(
         norm_decay_mult=0,
         bias_decay_mult=0,
-        # what is new learns faster
+        # new parameters have a higher learning rate
         custom_keys={
             'cls_head': dict(lr_mult=10),
             'plugins': dict(lr_mult=10),

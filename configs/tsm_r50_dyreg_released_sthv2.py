@@ -1,4 +1,4 @@
-# The released model, tested as its authors do: 3 crops of 256 x 256 times 2 samplings, logits averaged.
+# The released model, tested as by its authors: 3 crops of 256 x 256 x 2 clips, logits averaged.
 # python tools/deploy/convert_checkpoint.py RELEASED.pth.tar released.pth
 # python tools/test.py configs/tsm_r50_dyreg_released_sthv2.py released.pth
 _base_ = './tsm_r50_dyreg_sthv2.py'

@@ -1,4 +1,4 @@
-# The main model, whose regions learn for the first 10 % from three models with one module each (tools/train_multi.sh).
+# The main model, with regions distilled from three one-module models for the first 10 % (tools/train_multi.sh).
 _base_ = './tsm_r50_dyreg_sthv2.py'
 
 teachers = {

@@ -1,4 +1,4 @@
-# TSM-R50 baseline, 16 frames, in the recipe of the models it is compared with.
+# TSM-R50 baseline, 16 frames, with the same recipe as the other models.
 _base_ = [
     'mmaction::_base_/models/tsm_r50.py',
     './_base_/sthv2.py',

@@ -1,4 +1,4 @@
-# Your own videos as tools/train_folder.py lists them: a path and a label a line, separated by a tab.
+# Your own videos, as listed by tools/train_folder.py: a path and a label per line, separated by a tab.
 _base_ = 'mmaction::_base_/default_runtime.py'
 custom_imports = dict(imports=['dyreg_mmaction'], allow_failed_imports=False)
 data_root = 'data/my_videos'
@@ -39,7 +39,7 @@ val_cfg = dict(type='ValLoop')
 test_cfg = dict(type='TestLoop')
 param_scheduler = [
     dict(type='LinearLR', start_factor=0.1, begin=0, end=0.5, convert_to_iter_based=True),
-    dict(type='CosineAnnealingLR', begin=0.5, convert_to_iter_based=True),  # to the end
+    dict(type='CosineAnnealingLR', begin=0.5, convert_to_iter_based=True),  # until the end
 ]
 default_hooks = dict(checkpoint=dict(interval=1, max_keep_ckpts=2), logger=dict(interval=5))
 custom_hooks = [dict(type='WatchRegionsHook', interval=5)]

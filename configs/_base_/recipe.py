@@ -1,7 +1,7 @@
-# The paper's training recipe: SGD 0.001, 5 clips a GPU on 2 GPUs, lr / 10 three times when validation stops improving.
+# The training recipe of the paper: SGD 0.001, 5 clips per GPU on 2 GPUs, lr / 10 three times at validation plateaus.
 _base_ = 'mmaction::_base_/default_runtime.py'
 
-env_cfg = dict(cudnn_benchmark=True)  # all batches of a loop are of one size
+env_cfg = dict(cudnn_benchmark=True)  # all batches of a loop have the same size
 
 train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=60, val_begin=1, val_interval=1)
 val_cfg = dict(type='ValLoop')
@@ -30,5 +30,5 @@ sync_bn = 'torch'
 val_evaluator = dict(type='AccMetric')
 test_evaluator = dict(type='AccMetric')
 default_hooks = dict(checkpoint=dict(interval=1, max_keep_ckpts=3, save_best='acc/top1', rule='greater'))
-custom_hooks = [dict(type='WatchRegionsHook')]  # of models with regions
+custom_hooks = [dict(type='WatchRegionsHook')]  # for models with regions
 custom_imports = dict(imports=['dyreg_mmaction'], allow_failed_imports=False)

@@ -1,9 +1,9 @@
-# Something-Something V1: folders of frames, 16 of them. docs/guides/something_something.md says how to prepare it.
+# Something-Something V1: folders of frames, clips of 16 frames. See docs/guides/something_something.md for the preparation.
 data_root = 'data/sthv1/rawframes'
 ann_file_train = 'data/sthv1/sthv1_train_list_rawframes.txt'
 ann_file_val = 'data/sthv1/sthv1_val_list_rawframes.txt'
 
-# Flipping swaps the labels that say left and right. Off in the paper; to switch it on: --cfg-options flip_ratio=0.5
+# Flips swap labels with left and right. Disabled as in the paper; to enable them: --cfg-options flip_ratio=0.5
 flip_ratio = 0
 flip_label_map = {2: 4, 4: 2, 30: 41, 41: 30, 52: 66, 66: 52}
 
@@ -32,7 +32,7 @@ val_pipeline = [
     dict(type='FormatShape', input_format='NCHW'),
     dict(type='PackActionInputs'),
 ]
-# 3 crops x 2 samplings
+# 3 crops x 2 clips
 test_pipeline = [
     dict(type='SampleFrames', clip_len=1, frame_interval=1, num_clips=16, twice_sample=True, test_mode=True),
     dict(type='RawFrameDecode'),

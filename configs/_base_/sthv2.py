@@ -1,10 +1,10 @@
-# Something-Something V2: videos, 16 frames. docs/guides/something_something.md says how to prepare it.
+# Something-Something V2: videos, clips of 16 frames. See docs/guides/something_something.md for the preparation.
 data_root = 'data/sthv2/videos'
 ann_file_train = 'data/sthv2/sthv2_train_list_videos.txt'
 ann_file_val = 'data/sthv2/sthv2_val_list_videos.txt'
 decoder = 'decord'  # or 'pyav', 'torchcodec'
 
-# Flipping swaps the labels that say left and right. Off in the paper; to switch it on: --cfg-options flip_ratio=0.5
+# Flips swap labels with left and right. Disabled as in the paper; to enable them: --cfg-options flip_ratio=0.5
 flip_ratio = 0
 flip_label_map = {86: 87, 87: 86, 93: 94, 94: 93, 166: 167, 167: 166}
 
@@ -35,7 +35,7 @@ val_pipeline = [
     dict(type='FormatShape', input_format='NCHW'),
     dict(type='PackActionInputs'),
 ]
-# 3 crops x 2 samplings
+# 3 crops x 2 clips
 test_pipeline = [
     dict(type='VideoInit', decoder=decoder),
     dict(type='SampleFrames', clip_len=1, frame_interval=1, num_clips=16, twice_sample=True, test_mode=True),

@@ -1,4 +1,4 @@
-# The backbone alone: no time but the mean over frames.
+# The backbone alone, averaged over frames, without other temporal modeling.
 _base_ = [
     'mmaction::_base_/default_runtime.py',
     './_base_/r18.py',

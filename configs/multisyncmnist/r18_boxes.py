@@ -1,4 +1,4 @@
-# Oracle: the digits' own boxes, one node for each; the other nodes see the whole frame.
+# Oracle: one node per digit, at the digit's box; the other nodes cover the whole frame.
 _base_ = './r18.py'
 
 model = dict(

@@ -1,4 +1,4 @@
-# ConvLSTM in place of DyReg-GNN, with as many parameters; its encoder halves height and width.
+# ConvLSTM instead of DyReg-GNN, with as many parameters; its encoder halves height and width.
 _base_ = './r18.py'
 
 model = dict(

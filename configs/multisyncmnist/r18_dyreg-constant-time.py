@@ -1,4 +1,4 @@
-# Constant-Time: one set of regions for the clip.
+# Constant-Time: the same regions in all frames of a clip.
 _base_ = './r18.py'
 
 model = dict(

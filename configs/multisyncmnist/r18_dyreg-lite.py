@@ -1,4 +1,4 @@
-# DyReg-GNN-Lite: masked global pooling in place of f and its fully connected layers.
+# DyReg-GNN-Lite: masked global pooling instead of f and its fully connected layers.
 _base_ = './r18.py'
 
 model = dict(

@@ -1,4 +1,4 @@
-# No recurrence: each frame predicts its regions by itself.
+# No recurrence: the regions of each frame are predicted independently.
 _base_ = './r18.py'
 
 model = dict(

@@ -1,4 +1,4 @@
-# Position-Only: the sizes stay as they start.
+# Position-Only: sizes keep their initial values.
 _base_ = './r18.py'
 
 model = dict(

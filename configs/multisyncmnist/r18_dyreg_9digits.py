@@ -1,4 +1,4 @@
-# 9 digits in place of 5.
+# 9 digits instead of 5.
 _base_ = './r18_dyreg.py'
 
 train_dataloader = dict(dataset=dict(num_digits=9))

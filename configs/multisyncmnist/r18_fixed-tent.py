@@ -1,4 +1,4 @@
-# Fixed, with the tents that DyReg-GNN starts with, on a 3 x 3 grid.
+# Fixed on a 3 x 3 grid, with the initial tents of DyReg-GNN.
 _base_ = './r18.py'
 
 model = dict(

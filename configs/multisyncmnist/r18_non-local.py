@@ -1,4 +1,4 @@
-# Four Non-Local blocks in place of DyReg-GNN, with about as many parameters.
+# Four Non-Local blocks instead of DyReg-GNN, with about as many parameters.
 _base_ = './r18.py'
 
 model = dict(

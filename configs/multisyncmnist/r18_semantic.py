@@ -1,4 +1,4 @@
-# Semantic: an attention map over all positions for each node, no localisation.
+# Semantic: an attention map over all positions for each node, without localization.
 _base_ = './r18.py'
 
 model = dict(

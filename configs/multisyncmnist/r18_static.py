@@ -1,4 +1,4 @@
-# Static: learned regions that see nothing of the clip.
+# Static: learned regions that do not depend on the clip.
 _base_ = './r18.py'
 
 model = dict(

@@ -1,4 +1,4 @@
-# I3D: three stages of a ResNet-50 with convolutions in time, which halve it once.
+# I3D: three stages of a ResNet-50 with temporal convolutions; time is halved once.
 _base_ = [
     './_base_/syncmnist.py',
     './_base_/schedule.py',

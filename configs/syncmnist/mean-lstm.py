@@ -1,4 +1,4 @@
-# Mean+LSTM: the mean over each map, an LSTM over time.
+# Mean+LSTM: the mean over each map, and an LSTM over time.
 _base_ = './rstg_all-temp.py'
 
 model = dict(

@@ -1,4 +1,4 @@
-# Non-Local: I3D with five space-time Non-Local blocks, narrow ones, so that its size is comparable to RSTG's.
+# Non-Local: I3D with five space-time Non-Local blocks, which are narrow to match the size of RSTG.
 _base_ = './i3d.py'
 
 model = dict(

@@ -1,4 +1,4 @@
-# RSTG to-vec, 1-temp-stage: three space stages in a row, then one time stage.
+# RSTG to-vec, 1-temp-stage: three consecutive space stages, then one time stage.
 _base_ = './rstg_all-temp.py'
 
 model = dict(cls_head=dict(graph=dict(stages='1-temp')))

@@ -1,4 +1,4 @@
-# RSTG to-vec, All-temp-stages: a time stage before each of three space stages, and a last one.
+# RSTG to-vec, All-temp-stages: a time stage before each of three space stages, and a final one.
 _base_ = [
     './_base_/syncmnist.py',
     './_base_/conv_net.py',

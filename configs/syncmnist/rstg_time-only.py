@@ -1,4 +1,4 @@
-# RSTG to-vec, Time-Only: time stages, no messages.
+# RSTG to-vec, Time-Only: time stages without messages.
 _base_ = './rstg_all-temp.py'
 
 model = dict(cls_head=dict(graph=dict(stages='time-only')))

@@ -1,5 +1,5 @@
-# What region losses do with little data, in minutes on one core: a ResNet3d-18 of a quarter of the width, 8 frames of
-# 64 x 64. The other configs of this folder add a module and, some of them, a region loss.
+# Effect of region losses on little data, in minutes on one core: a ResNet3d-18 with a quarter of the width, 8 frames of
+# 64 x 64. The other configs of this folder add a module, and some also a region loss.
 _base_ = ['mmaction::_base_/default_runtime.py', '../../multisyncmnist/_base_/r18_quarter.py']
 data_root = 'data/mini_something'
 
@@ -15,7 +15,7 @@ pack = [
     dict(type='FormatShape', input_format='NCTHW'),
     dict(type='PackActionInputs', algorithm_keys=('objects', 'acting')),
 ]
-# no flip: it would turn left into right
+# no flips, because they swap left and right
 train_pipeline = [
     dict(type='VideoInit', decoder=decoder),
     dict(type='UniformSample', clip_len=8),

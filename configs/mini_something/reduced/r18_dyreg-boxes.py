@@ -1,4 +1,4 @@
-# Boxes of the objects in place of motion: for training only.
+# Supervision by object boxes instead of motion, in training only.
 _base_ = './r18_dyreg.py'
 
 model = dict(

@@ -1,4 +1,4 @@
-# The motion warm start: beside the class loss, for the first 40 % of the training, then no more.
+# Motion warm start: the motion loss is added to the class loss for the first 40 % of the training.
 _base_ = './r18_dyreg.py'
 
 model = dict(

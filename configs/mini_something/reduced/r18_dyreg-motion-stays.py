@@ -1,4 +1,4 @@
-# The motion warm start that stays: a third of its weight remains to the end.
+# Motion warm start with a third of its weight until the end.
 _base_ = './r18_dyreg.py'
 
 model = dict(

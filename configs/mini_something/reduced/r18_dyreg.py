@@ -1,4 +1,4 @@
-# DyReg-GNN after stage 1, on maps of 16 x 16: regions predicted from each frame, learned from the class alone.
+# DyReg-GNN after stage 1, on maps of 16 x 16: regions predicted from each frame, trained by the class loss only.
 _base_ = './r18.py'
 
 model = dict(

@@ -1,5 +1,5 @@
-# MultiSyncMNIST: 5 digits, 10 frames of 128 x 128, 600,000 clips to train on and 10,000 to test.
-data_root = None  # folder with MNIST's IDX files; None: the digits that scikit-learn ships
+# MultiSyncMNIST: 5 digits, 10 frames of 128 x 128, 600,000 training and 10,000 test clips.
+data_root = None  # folder with MNIST's IDX files; None: the digits of scikit-learn
 
 pipeline = [dict(type='FormatShape', input_format='NCHW'), dict(type='PackActionInputs')]
 

@@ -1,5 +1,5 @@
-# Three stages of a ResNet-18 of a quarter of the width on grey frames of 64 x 64. No kernel reaches over frames: it is
-# a ResNet3d only because MMAction2's ResNet has no choice of widths.
+# Three stages of a ResNet-18 with a quarter of the width on grey frames of 64 x 64. All kernels are spatial; it is a
+# ResNet3d only because the width of MMAction2's ResNet is fixed.
 custom_imports = dict(imports=['dyreg_mmaction'], allow_failed_imports=False)
 
 model = dict(

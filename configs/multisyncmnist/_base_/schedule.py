@@ -1,4 +1,4 @@
-# SGD as in the paper; batch, length and drops are ours: the paper does not give them.
+# SGD as in the paper. Batch size, length and learning rate drops are ours, because the paper does not specify them.
 train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=10, val_begin=1, val_interval=1)
 val_cfg = dict(type='ValLoop')
 test_cfg = dict(type='TestLoop')

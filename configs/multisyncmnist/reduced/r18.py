@@ -1,5 +1,5 @@
-# A comparison for some hours on one core: two digits of three classes, in step or not, six frames of 64 x 64, a
-# ResNet-18 of a quarter of the width.
+# A comparison in some hours on one core: two digits of three classes, in sync or not, six frames of 64 x 64, a
+# ResNet-18 with a quarter of the width.
 _base_ = [
     'mmaction::_base_/default_runtime.py',
     '../_base_/r18_quarter.py',

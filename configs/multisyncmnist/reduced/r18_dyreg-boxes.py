@@ -1,4 +1,4 @@
-# The digits' boxes in place of motion: for training only.
+# Supervision by the digits' boxes instead of motion, in training only.
 _base_ = './r18_dyreg.py'
 
 model = dict(

@@ -1,4 +1,4 @@
-# The motion warm start, which ends at 40 % of the training.
+# Motion warm start that ends after 40 % of the training.
 _base_ = './r18_dyreg.py'
 
 model = dict(

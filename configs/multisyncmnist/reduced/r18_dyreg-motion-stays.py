@@ -1,4 +1,4 @@
-# DyReg-GNN whose regions learn, beside the class loss, to be where something moves: more at first, a little to the end.
+# DyReg-GNN with the motion loss, whose weight decreases but stays above 0 until the end.
 _base_ = './r18_dyreg.py'
 
 model = dict(

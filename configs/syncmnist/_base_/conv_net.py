@@ -1,4 +1,4 @@
-# RSTG's backbone for SyncMNIST: three blocks of 512 channels, down to maps of 6 x 6.
+# RSTG's backbone for SyncMNIST: three blocks of 512 channels, with output maps of 6 x 6.
 custom_imports = dict(imports=['dyreg_mmaction'], allow_failed_imports=False)
 
 model = dict(

@@ -1,4 +1,4 @@
-# Ours: see docs/research/rstg.md for the released one.
+# Our schedule; docs/research/rstg.md describes the released one.
 _base_ = 'mmaction::_base_/default_runtime.py'
 
 train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=10, val_begin=1, val_interval=1)

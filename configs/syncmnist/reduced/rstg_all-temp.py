@@ -1,5 +1,5 @@
-# RSTG to-vec, small enough for an hour on one core: three digits of three classes, six frames, any steps, nodes of
-# 2 x 2 + 1 cells. Frozen backbone: the first half of multisyncmnist/reduced/r18_dyreg-motion-stays.py,
+# RSTG to-vec for an hour on one core: three digits of three classes, six frames, any steps, nodes of 2 x 2 + 1 cells.
+# Frozen backbone: the first half of multisyncmnist/reduced/r18_dyreg-motion-stays.py,
 # see docs/research/rstg.md.
 _base_ = ['../../multisyncmnist/_base_/r18_quarter.py', '../_base_/syncmnist.py', '../_base_/schedule.py']
 
@@ -11,7 +11,7 @@ digits = dict(
     num_frames=6,
     max_step=100,
     canvas_size=128,
-    overlap='max',  # else the digit in front, which is never one of the two, gives them away
+    overlap='max',  # with 'front', the occluding digit, which is never synchronous, reveals the other two
     pipeline=pipeline,
 )
 train_dataloader = dict(batch_size=32, num_workers=0, persistent_workers=False, dataset=digits)
