@@ -1,4 +1,4 @@
-# Something-Something V1: folders of frames, clips of 16 frames. See docs/guides/something_something.md for the preparation.
+# Something-Something V1: folders of frames, clips of 16 frames. See docs/guides/something_something.md to prepare it.
 data_root = 'data/sthv1/rawframes'
 ann_file_train = 'data/sthv1/sthv1_train_list_rawframes.txt'
 ann_file_val = 'data/sthv1/sthv1_val_list_rawframes.txt'

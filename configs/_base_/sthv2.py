@@ -1,4 +1,4 @@
-# Something-Something V2: videos, clips of 16 frames. See docs/guides/something_something.md for the preparation.
+# Something-Something V2: videos, clips of 16 frames. See docs/guides/something_something.md to prepare it.
 data_root = 'data/sthv2/videos'
 ann_file_train = 'data/sthv2/sthv2_train_list_videos.txt'
 ann_file_val = 'data/sthv2/sthv2_val_list_videos.txt'

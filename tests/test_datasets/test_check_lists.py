@@ -1,4 +1,4 @@
-"""Lists that would end or spoil a training are refused before it, with the line that is wrong."""
+"""Invalid lists raise an error with the line number before training."""
 
 import json
 
@@ -46,7 +46,7 @@ def test_no_name_leads_out_of_the_data_folder(tmp_path, name, kind, rest):
 
 @pytest.mark.parametrize('kind, key, rest', [('VideoDataset', 'video', '1'), ('RawframeDataset', 'img', '8 1')])
 def test_without_a_data_folder_paths_may_be_absolute(tmp_path, monkeypatch, kind, key, rest):
-    """As MMAction2 reads them: from anywhere, and relative ones from the folder in which it runs."""
+    """As in MMAction2: absolute paths, or paths relative to the working directory."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / 'list.txt').write_text(f'/videos/a.webm {rest}\n../b.webm {rest}\nc.webm {rest}\n')
     for prefix in ({}, dict(data_prefix={key: ''}), dict(data_root='', data_prefix={key: ''}), dict(data_root=None)):

@@ -1,4 +1,4 @@
-"""Names of classes from a config and the files around its list."""
+"""Class names from a config and from files next to its list."""
 
 import json
 
@@ -13,7 +13,7 @@ NAMES = ['Pushing something', 'Approaching something']
 
 @pytest.fixture
 def data(tmp_path):
-    """The config of a dataset whose list is in a folder."""
+    """Return the config of a dataset whose list is in a folder."""
     (tmp_path / 'list.txt').write_text('a.webm 0\n')
     return dict(type='VideoDataset', ann_file='list.txt', data_root=str(tmp_path))
 

@@ -32,7 +32,7 @@ def test_folders_import_only_from_folders_before_them():
         for file in (ROOT / folder).rglob('*.py'):
             wrong = imported(file) - {*ORDER[: place + 1], *SHARED}
             assert not wrong, f'{file} imports from {wrong}'
-    assert 'something' in imported(ROOT / 'boxes/with_boxes.py')  # relative imports are seen
+    assert 'something' in imported(ROOT / 'boxes/with_boxes.py')  # relative imports are found
 
 
 def test_datasets_import_from_no_other_package_of_ours():

@@ -1,4 +1,4 @@
-"""Datasets inside others, and their places in a config."""
+"""Nested datasets and their paths in a config."""
 
 from dyreg_mmaction.datasets.leaves import leaf_datasets
 

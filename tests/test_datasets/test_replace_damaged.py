@@ -24,7 +24,7 @@ def scope():
 
 
 def damage(content: bytes, rng: np.random.Generator) -> bytes:
-    """A file cut off, or with bytes changed, zeroed or lost, or with bits flipped in its head."""
+    """Truncate a file, change, zero or remove bytes, or flip bits of its header."""
     damaged, kind, place = bytearray(content), rng.integers(5), rng.integers(len(content))
     length = int(rng.integers(1, len(content) // 10))
     if kind == 0:
@@ -59,7 +59,7 @@ def dataset(folder, lines, decoder='decord', **settings):
 
 
 def loaded(dataset, index):
-    """A sample as a DataLoader gets it."""
+    """Return a sample as loaded by a DataLoader."""
     (batch,) = DataLoader(dataset, sampler=[index], collate_fn=list)
     return batch[0]
 
@@ -68,7 +68,7 @@ def loaded(dataset, index):
 @pytest.mark.parametrize('decoder', ['decord', 'pyav'])
 @pytest.mark.parametrize('codec', ['libvpx-vp9', 'mpeg4'])
 def test_no_worker_dies_or_hangs_on_damaged_files(tmp_path, decoder, codec):
-    """100 damaged files of each codec, and 50 whole ones between."""
+    """100 damaged files of each codec and 50 intact ones."""
     whole = write_codec(tmp_path / ('whole.webm' if codec == 'libvpx-vp9' else 'whole.mp4'), codec, noise_in_motion())
     rng = np.random.default_rng(0)
     lines = ''
@@ -82,7 +82,7 @@ def test_no_worker_dies_or_hangs_on_damaged_files(tmp_path, decoder, codec):
     samples = [sample for batch in loader for sample in batch['data_samples']]
     damaged = {path: reason for sample in samples for path, reason in (sample.get('damaged') or {}).items()}
     assert len(samples) == 150
-    assert 40 < len(damaged) <= 100  # a changed pixel is no fault that shows
+    assert 40 < len(damaged) <= 100  # a changed pixel is not detected
     assert all(int(Path(path).stem) % 3 and f'{Path(path).name} cannot be read' in r for path, r in damaged.items())
 
 
@@ -127,7 +127,7 @@ def test_folders_of_frames_with_gaps_are_replaced_too(tmp_path):
 
 
 class Fails:
-    """A transform with a fault of its own."""
+    """A transform that raises an error."""
 
     def __call__(self, results):
         return results['no such key']
@@ -145,7 +145,7 @@ def test_a_fault_of_a_transform_is_no_damage(webm, tmp_path):
 
 
 def nested(kind):
-    """Decoding and what follows it inside a transform, where a crop is larger than the frames."""
+    """Decoding and later transforms inside a transform, with a crop larger than the frames."""
     steps = [dict(type='VideoDecode'), dict(type='RandomCrop', size=500), dict(type='FormatShape', input_format='NCHW')]
     if kind == 'WithNeighbours':
         return dict(type=kind, transforms=steps)
@@ -159,7 +159,7 @@ def test_a_fault_of_a_transform_inside_another_is_no_damage_either(webm, tmp_pat
     videos.pipeline = Compose([dict(type='VideoInit'), PIPELINE[0], nested(kind), PIPELINE[-1]])
     with pytest.raises(AssertionError):
         loaded(videos, 1)
-    (videos.pipeline.transforms[2].transforms).transforms.insert(1, Fails())  # a callable of the user's
+    (videos.pipeline.transforms[2].transforms).transforms.insert(1, Fails())  # a user's callable
     with pytest.raises(KeyError, match='no such key'):
         loaded(videos, 1)
     (tmp_path / 'a.webm').unlink()
@@ -191,7 +191,7 @@ def test_the_label_of_a_test_is_kept_in_datasets_of_datasets(webm, tmp_path):
 
 
 class Own(Dataset):
-    """A dataset of a user's, which is not MMEngine's."""
+    """A user's dataset that is not MMEngine's."""
 
     def __init__(self, videos, key='data_samples'):
         self.videos, self.key = videos, key
@@ -242,4 +242,4 @@ def test_a_dataset_that_reads_batches_itself_still_does(webm, tmp_path):
     videos = Batches(dataset(tmp_path, 'no.webm 1\na.webm 0\n'))
     load_through(videos, replace_damaged)
     assert 'damaged' in loaded(videos, 0)['data_samples']
-    load_through([1, 2], replace_damaged)  # a list of samples, which nothing reads
+    load_through([1, 2], replace_damaged)  # a list of samples

@@ -1,4 +1,4 @@
-"""Which videos a run of a study sees."""
+"""Samplers of studies."""
 
 from itertools import islice
 
@@ -18,7 +18,7 @@ def test_stream_shows_each_video_once_an_epoch_and_can_start_anywhere():
 
 
 def test_a_choice_of_videos_is_always_the_same_and_goes_with_no_period_of_the_dataset():
-    """SyncMNIST's digits come in turn, so that every tenth clip would show few of them."""
+    """SyncMNIST iterates over digits, so every tenth clip would contain few different ones."""
     choice = StreamSampler(range(1000), seed=0, num_videos=100)
     assert list(choice) == list(choice) and len(choice) == len(set(choice)) == 100
     assert {index % 10 for index in choice} == set(range(10))

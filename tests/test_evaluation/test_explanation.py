@@ -1,4 +1,4 @@
-"""Effects of nodes on a prediction, where the right answer is known."""
+"""Effects of nodes on a prediction, for models whose dependence on nodes is known."""
 
 import copy
 from concurrent.futures import ThreadPoolExecutor
@@ -24,7 +24,7 @@ GRID = dict(type='FixedRegions', grids=[(3, 3)])
 
 @MODELS.register_module()
 class RefinementOnly(BaseModule):
-    """Gives what a plugin after ``place`` adds to a map, and nothing else, so that only nodes see the clip."""
+    """Returns only the residual of a plugin after ``place``, so that the output depends on nodes only."""
 
     num_segments = FRAMES
 
@@ -57,7 +57,7 @@ def recognizer(regions=GRID, **backbone):
 
 
 def of_case(name, average_clips='prob'):
-    """A recognizer of real backbones, whose residuals are not 0."""
+    """Return a recognizer with a real backbone and residuals that are not 0."""
     case = CASES[name]
     cfg = dict(
         type=case.recognizer,
@@ -74,7 +74,7 @@ def of_case(name, average_clips='prob'):
 
 
 def marked_clips(count, seed):
-    """Noise, with a white mark in the upper right corner in class 1."""
+    """Return noise; clips of class 1 have a white mark in the upper right corner."""
     rng = np.random.default_rng(seed)
     clips = rng.integers(0, 160, (count, FRAMES, 3, 24, 24)).astype(np.float32)
     labels = rng.integers(0, 2, count)
@@ -84,7 +84,7 @@ def marked_clips(count, seed):
 
 @pytest.fixture(scope='module')
 def shortcut():
-    """A recognizer that has learned the mark."""
+    """Return a recognizer that was trained to detect the mark."""
     model = recognizer().train()
     nn.init.ones_(model.backbone.plugins['place'].norm.weight)
     optimizer = torch.optim.Adam(model.parameters(), lr=0.01)

@@ -1,4 +1,4 @@
-"""Effects of nodes beside the objects of their clips."""
+"""Effects of nodes and the objects that they cover."""
 
 import numpy as np
 import pytest
@@ -14,7 +14,7 @@ from dyreg_mmaction.evaluation.node_effects import (
 )
 from dyreg_mmaction.ops import Regions
 
-BOXES = np.array([[0.1, 0.1, 0.3, 0.3], [0.6, 0.6, 0.9, 0.9]])  # the first acts
+BOXES = np.array([[0.1, 0.1, 0.3, 0.3], [0.6, 0.6, 0.9, 0.9]])  # the first is acting
 
 
 def explanation(effects=(2.0, 0.5, -0.5), centers=((0.2, 0.2), (0.7, 0.8), (0.5, 0.1)), frames=4):

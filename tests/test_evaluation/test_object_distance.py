@@ -1,4 +1,4 @@
-"""The distance between regions and objects, by hand and through whole runs."""
+"""Distance between regions and objects, for values computed by hand and in complete runs."""
 
 import json
 import subprocess
@@ -33,7 +33,7 @@ GONE = [np.nan] * 4
 
 
 def distances(centers, boxes, acting=None):
-    """Of one view; centres by frame, boxes by frame."""
+    """Return a sample of one view from centres and boxes by frame."""
     return video_distances(np.array([centers], float), np.array([boxes], float), acting)
 
 
@@ -197,17 +197,17 @@ def test_a_fixed_grid_in_a_run(tmp_path):
 
 @pytest.mark.parametrize('views', [None, FRAMES])
 def test_views_keep_their_own_boxes(tmp_path, views):
-    """Nodes are the boxes themselves, three crops a video: a mix-up of crops or videos would tear them apart."""
+    """Nodes are the boxes, with three crops per video, so mixing up crops or videos gives large distances."""
     crops = [dict(type='ThreeCrop', crop_size=(48, SIDE))]
     test_cfg = dict(max_testing_views=views) if views else None
     model = recognizer(dict(type='BoxRegions'), num_nodes=3, size=(SIDE, 48), test_cfg=test_cfg)
     given = run(tmp_path, model, digits(transforms=crops))
-    assert given['object/dist_r'] < 0.03 and given['object/inside'] > 0.9  # slivers at the border hold no cell
+    assert given['object/dist_r'] < 0.03 and given['object/inside'] > 0.9  # very thin boxes at the border cover no cell
     assert given['object/frames'] == 5 * 3 * FRAMES
 
 
 def test_a_damaged_video_in_a_run(tmp_path):
-    """It counts as damaged; the video that replaces it is measured once, not twice."""
+    """The video counts as damaged; its replacement is measured once, not twice."""
     frames = np.random.default_rng(0).integers(0, 255, (8, SIDE, SIDE, 3), dtype=np.uint8)
     for name in ('0', '1', '2'):
         write_video(tmp_path / f'{name}.webm', frames, fps=12)
@@ -258,7 +258,7 @@ def test_validation_measures_too_and_training_keeps_nothing(tmp_path):
 
 @pytest.mark.slow
 def test_two_processes_give_the_numbers_of_one(tmp_path):
-    """Of five videos each has three: one is there twice and must count once."""
+    """Each process gets three of five videos: one is repeated and must count once."""
     model = recognizer(dict(type='DynamicRegions', hidden_channels=8, reference='grid'), GRID)
     cfg = config(tmp_path, model, digits(), env_cfg=dict(dist_cfg=dict(backend='gloo')))
     torch.manual_seed(0)
@@ -284,7 +284,7 @@ def test_two_processes_give_the_numbers_of_one(tmp_path):
 
 @pytest.mark.parametrize('halved', [False, True])
 def test_clips_of_3d_recognisers(tmp_path, halved):
-    """Crops of a 3D recogniser, and a backbone that halves time: its nodes are the boxes of the middle frames."""
+    """Crops of a 3D recognizer with a backbone that halves time: its nodes are the boxes of the middle frames."""
     dataset = digits(transforms=[dict(type='ThreeCrop', crop_size=(48, SIDE))])
     dataset['pipeline'][-2] = dict(type='FormatShape', input_format='NCTHW')
     plugin = dict(type='DyRegGNN', after='layer1.0', node_channels=8, num_nodes=3, regions=dict(type='BoxRegions'))

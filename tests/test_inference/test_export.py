@@ -1,4 +1,4 @@
-"""A recogniser as one file: the same logits for any number of clips, and all that is needed to feed it."""
+"""Exported recognizers: equal logits for any number of clips, and a complete description of the input."""
 
 import json
 import runpy
@@ -24,7 +24,7 @@ MINI = ROOT / 'configs/tsm_r18_dyreg_mini.py'
 
 
 def recognizer(name, **plugin):
-    """A small model whose plugins do something."""
+    """Return a small model with residuals that are not 0."""
     cfg = Config.fromfile(MINI)
     if name == 'I3D':
         cfg = Config.fromfile(ROOT / 'configs/i3d_r50_dyreg_sthv1.py')
@@ -64,7 +64,7 @@ def run_tool(tool, *arguments, cwd):
 def test_the_same_logits_for_any_number_of_clips(name, size, suffix, tmp_path):
     if suffix == '.onnx':
         needs_onnx()
-    model = recognizer(name, node_channels=32)  # fewer than the map has: nodes are projected back
+    model = recognizer(name, node_channels=32)  # fewer than the map, so nodes are projected back
     description = describe_input(model.cfg, size)
     assert export(model, description, tmp_path / f'model{suffix}') < 1e-4
     clips = torch.randn(3, description['frames'], 3, size, size)
@@ -78,7 +78,7 @@ def test_the_same_logits_for_any_number_of_clips(name, size, suffix, tmp_path):
 
 @pytest.fixture(scope='module')
 def exported(tmp_path_factory):
-    """A checkpoint, its ONNX file, that in int8, and a video."""
+    """Return a checkpoint, its ONNX file, its int8 ONNX file, and a video."""
     needs_onnx()
     folder = tmp_path_factory.mktemp('exported')
     torch.save(dict(state_dict=recognizer('TSM').state_dict(), meta=dict()), folder / 'checkpoint.pth')
@@ -147,7 +147,7 @@ def test_the_example_runs_a_stretch_of_a_video_through_i3d_of_torch_export(tmp_p
     assert done.returncode == 0, done.stderr
     reader = cv2.VideoCapture(str(tmp_path / 'video.mp4'))
     frames = np.stack([reader.read()[1] for _ in range(40)])
-    frames = frames[12:27:2, 4:68, 16:80, ::-1]  # the stretch in the middle, the crop in the middle
+    frames = frames[12:27:2, 4:68, 16:80, ::-1]  # the middle frames and the middle crop
     clip = (torch.from_numpy(frames.copy()) - torch.tensor(description['mean'])) / torch.tensor(description['std'])
     with torch.no_grad():
         scores = ClipClassifier(model)(clip.permute(0, 3, 1, 2)[None]).softmax(-1)[0]

@@ -1,4 +1,4 @@
-"""The same network, faster: `fuse_for_inference`."""
+"""`fuse_for_inference`: an equivalent, faster network."""
 
 import copy
 import os
@@ -21,12 +21,12 @@ from dyreg_mmaction.registry import MODELS
 
 
 def awake(name, **kwargs):
-    """A recogniser whose norms have seen something and whose plugins do something."""
+    """Return a recognizer with non-trivial norm statistics and residuals that are not 0."""
     return waken(build(name, **kwargs))
 
 
 def backbone(name, plugins, **kwargs):
-    """The backbone of a recogniser, with other plugins."""
+    """Return the backbone of a recognizer with other plugins."""
     torch.manual_seed(0)
     with DefaultScope.overwrite_default_scope('mmaction'):
         model = MODELS.build({**backbone_config(name), 'plugins': plugins, **kwargs})
@@ -133,7 +133,7 @@ def test_hooks_see_what_they_saw(path, kind):
 
 @pytest.mark.parametrize('kind', ['before', 'after', 'input'])
 def test_features_that_a_hook_keeps_are_not_overwritten(kind):
-    """Hooked before the model is fused, or after it, or as the next block's input."""
+    """The hook is added before or after the fusion, or to the next block's input."""
     model, x, found = small(), inputs('TSM-R18')[0], []
     places = ['layer1.0', 'layer2.0', 'layer2.1', 'layer3.0'] if kind != 'input' else ['layer1.1', 'layer2.1.conv1']
 
@@ -170,7 +170,7 @@ def test_other_activations_stay():
 @pytest.mark.parametrize('depth, name', [(18, 'TSM-R18'), (50, 'SlowOnly')])
 @pytest.mark.parametrize('dtype, similarity', [(torch.float32, 0.999), (torch.bfloat16, 0.95)])
 def test_gradients_of_input_and_features_are_those_of_the_model(depth, name, dtype, similarity):
-    """What Grad-CAM asks for."""
+    """Grad-CAM needs these gradients."""
     model, found = small(depth), []
     for each in (model, dyreg_mmaction.fuse_for_inference(model, dtype)):
         features = []

@@ -24,7 +24,7 @@ def cfg():
 
 @pytest.fixture(scope='module')
 def model(cfg):
-    """With scores that differ from video to video."""
+    """Return a recognizer with scores that differ between videos."""
     init_default_scope('mmaction')
     torch.manual_seed(0)
     model = MODELS.build(cfg.model).eval()

@@ -1,4 +1,4 @@
-"""Which frames are in which window."""
+"""Windows of a video and their frames."""
 
 import numpy as np
 import pytest

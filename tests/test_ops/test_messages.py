@@ -21,7 +21,7 @@ def with_softmax(function):
     return lambda received, sent, logits: function(received, sent, logits.softmax(-1))
 
 
-@pytest.mark.parametrize('block', [1, 8, 40, 100, 10**6])  # a receiver, parts of a frame, frames, everything at a time
+@pytest.mark.parametrize('block', [1, 8, 40, 100, 10**6])  # one receiver, several receivers, frames, everything at once
 @pytest.mark.parametrize('frames', [(), (3,), (2, 2)])
 def test_values_and_gradients_are_those_of_every_pair(block, frames, monkeypatch):
     monkeypatch.setattr(messages, 'BLOCK', block)
@@ -54,7 +54,7 @@ def test_half_precision_is_normalised_in_float32():
 
 
 class Largest(TorchDispatchMode):
-    """Number of values of the largest tensor that is made."""
+    """Return the number of values of the largest tensor that is created."""
 
     values = 0
 

@@ -1,4 +1,4 @@
-"""Where oneDNN's operators are called, and where not."""
+"""When oneDNN's operators are called."""
 
 import pytest
 import torch

@@ -59,7 +59,7 @@ def test_normalized_nodes_unpool_to_the_normalized_map():
 
 @pytest.mark.parametrize('level', [0, 100])
 def test_normalized_nodes_are_exact_in_float32(level):
-    """Also where the mean of a map is far above what it varies by."""
+    """Also if the mean of a map is much larger than its standard deviation."""
     torch.manual_seed(0)
     nodes, maps = level + torch.randn(1, 9, 64, dtype=torch.float64), torch.rand(1, 9, 14, 14, dtype=torch.float64)
     maps = maps / maps.sum((1), keepdim=True)

@@ -1,4 +1,4 @@
-"""A region put on a known object covers it in the drawn picture, whatever the pipeline does to the frames."""
+"""A region at a known object covers it in the drawn picture, for any pipeline."""
 
 import json
 
@@ -52,7 +52,7 @@ def boxes(tmp_path):
 
 
 def loaded(moves, boxes):
-    """A clip with a white object at TRACK, through a pipeline."""
+    """Return a clip with a white object at TRACK after a pipeline."""
     video = np.zeros((FRAMES, HEIGHT, WIDTH, 3), np.uint8)
     for frame, (x1, y1, x2, y2) in zip(video, TRACK.astype(int), strict=True):
         frame[y1:y2, x1:x2] = 255
@@ -73,7 +73,7 @@ def loaded(moves, boxes):
 
 
 def drawn_points(picture):
-    """Mean (x, y) of what is drawn in each frame, in pixels from the corner of the picture, weighted by brightness."""
+    """Return the mean position (x, y) in each frame, in pixels from the corner, weighted by brightness."""
     weight = picture.astype(float).sum(-1)  # (T,H,W)
     rows, columns = (np.arange(side) + 0.5 for side in weight.shape[1:])
     total = weight.sum((1, 2))
@@ -86,7 +86,7 @@ def test_centres_and_boxes_are_drawn_where_the_object_is(moves, boxes, width):
     sample = loaded(MOVES[moves], boxes)
     data = sample['data_samples']
     data.set_field(torch.tensor([1.0, 0.0]), 'pred_score')
-    seen = torch.from_numpy(data.objects)[:, :, [0]]  # (V,T,1,4): the network looks exactly at the object
+    seen = torch.from_numpy(data.objects)[:, :, [0]]  # (V,T,1,4): the region is exactly the object
     half = seen[..., 2:] - seen[..., :2]  # a box ends at half of the tent's weight
     data.set_field({'a': Regions(seen[..., :2] + half / 2, half, (1, 1))}, 'regions')
     for view in range(len(seen)):
@@ -99,7 +99,7 @@ def test_centres_and_boxes_are_drawn_where_the_object_is(moves, boxes, width):
         np.testing.assert_allclose(
             drawn_points(draw_clip(black, 'a', width, bold=[], numbers=False)), centers, atol=0.3
         )
-        for t, box in enumerate(TRACK):  # frame by frame: there is no way behind the node
+        for t, box in enumerate(TRACK):  # frame by frame, so that no trajectory is drawn
             nodes = {'a': Nodes(*(part[t : t + 1] for part in clip.nodes['a'][:2]))}
             alone = black._replace(frames=black.frames[t : t + 1], objects=black.objects[t : t + 1], nodes=nodes)
             rows, columns = np.nonzero(draw_clip(alone, 'a', width, bold=[0], numbers=False)[0].max(-1) > 127)
@@ -159,7 +159,7 @@ def test_heat_lies_on_the_object(moves, boxes):
 
 @pytest.mark.parametrize('moves', ['resized and cropped', 'three crops'])
 def test_through_a_model_whose_nodes_are_the_boxes(moves, boxes):
-    """From the file of boxes over the model's regions to the picture."""
+    """From the box file through the model's regions to the picture."""
     config = dict(
         type='RegionRecognizer2D',
         backbone=dict(

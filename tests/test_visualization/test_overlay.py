@@ -9,7 +9,7 @@ from dyreg_mmaction.visualization.overlay import draw_over, nodes_at
 
 @pytest.fixture
 def clip():
-    """A node moves from left to right between the seconds 10 and 11, one rests; the frames are not in order."""
+    """Return a clip in which one node moves right between 10 s and 11 s and one rests; frames are not in order."""
     center = np.array([[[0.8, 0.5], [0.5, 0.2]], [[0.2, 0.5], [0.5, 0.2]]])
     nodes = dict(one=Nodes(center, np.full((2, 2, 2), 0.1)))
     empty = np.empty((2, 0, 4))

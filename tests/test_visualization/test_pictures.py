@@ -1,4 +1,4 @@
-"""Sheets, videos and what is chosen to be seen in them."""
+"""Sheets, videos and the choice of highlighted nodes."""
 
 import numpy as np
 import pytest
@@ -59,7 +59,7 @@ def test_the_nodes_that_move_most_matter():
     assert moving_nodes(np.full((4, 9, 2), 0.5)) == []
     together = np.concatenate(
         [center, center[:, :1] * [0.95, 1] + [0.05, 0.02]], axis=1
-    )  # a fifth goes where the first goes
+    )  # a fifth node moves with the first
     assert moving_nodes(together) == [0, 1] and moving_nodes(together, apart=0.01) == [0, 4, 1]
 
 
@@ -148,7 +148,9 @@ def test_a_model_that_has_diverged_is_drawn():
 def test_characters_that_the_own_font_lacks_come_from_another(tmp_path):
     font = FontBuilder(1000)
     font.setupGlyphOrder(['.notdef', 'square'])
-    font.setupCharacterMap({0x10E123: 'square', 0x10E124: 'square'})  # for private use: no font of the system has them
+    font.setupCharacterMap(
+        {0x10E123: 'square', 0x10E124: 'square'}
+    )  # private use characters, which no installed font supports
     pen = TTGlyphPen(None)
     for i, point in enumerate([(0, 0), (0, 700), (900, 700), (900, 0)]):
         pen.lineTo(point) if i else pen.moveTo(point)
@@ -215,7 +217,7 @@ def test_captions_say_by_which_number_nodes_were_chosen():
 
 
 def explained(*effects):
-    """The clip with effects of its nodes."""
+    """Return the clip with effects of its nodes."""
     explanation = Explanation(0, 0.7, 0.8, {'layer1.0': np.array(effects)}, {}, {}, {}, {}, {})
     return clip()._replace(explanation=explanation, explained='down')
 

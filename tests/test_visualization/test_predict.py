@@ -1,4 +1,4 @@
-"""Where clips, their boxes and names of classes come from."""
+"""Sources of clips, boxes and class names."""
 
 import json
 import weakref
@@ -44,7 +44,7 @@ def write_boxes(path, *names):
 
 
 def with_step(step):
-    """The pipeline with a transform after its decoding."""
+    """Return the pipeline with a transform after the decoding."""
     return config(pipeline=[*PIPELINE[:2], step, *PIPELINE[2:]])
 
 
@@ -67,7 +67,7 @@ def test_a_file_has_no_boxes_of_the_dataset_whatever_its_name(tmp_path):
 
 
 def test_a_dataset_that_declares_no_boxes_has_none(tmp_path, monkeypatch):
-    """MiniSomething's folder lies where its tools put it, and another dataset has a video of the same number."""
+    """MiniSomething is in its default folder, and another dataset has a video of the same number."""
     write_boxes(tmp_path / 'data/mini_something/bounding_box_annotations.json', '3')
     monkeypatch.chdir(tmp_path)
     dataset = frame_list(tmp_path / 'mine', '3')

@@ -86,7 +86,7 @@ def center(page, node=0):
 
 
 def until(page, condition):
-    """Waits: the browser tells the page of a new place a moment later."""
+    """Wait, because the browser reports a new location to the page with a delay."""
     from selenium.webdriver.support.wait import WebDriverWait
 
     WebDriverWait(page, 10, poll_frequency=0.05).until(lambda _: condition())
@@ -112,7 +112,7 @@ def test_the_file_needs_nothing_else(report):
         'http://www.w3.org/2000/svg', ''
     )
     assert "default-src 'none'" in text
-    assert text.count('</script>') == 2  # names from files end none
+    assert text.count('</script>') == 2  # names from files do not close a script
     data = json.loads(text.partition('id="data">')[2].partition('</script>')[0])
     assert data['clips'][1]['name'] == f'bad {EVIL}' and data['clips'][0]['objects'][1][1] == [None] * 4
 
@@ -172,7 +172,7 @@ def test_the_slider_moves_the_regions(page):
 
 
 def test_what_is_drawn_lies_over_the_frame(page):
-    """The centre on the screen, against the picture on the screen."""
+    """Return the centre of an element relative to the picture."""
     open_clip(page, 0)
     image = one(page, '.panel[data-plugin="layer2.1"] svg').rect
     dot = one(page, '.panel[data-plugin="layer2.1"] .node[data-node="0"] .center').rect
@@ -447,7 +447,7 @@ def test_it_fits_phones_and_desks(page, width):
             overflow = page.execute_script('return document.documentElement.scrollWidth - window.innerWidth')
             assert overflow <= 0, place
         panels = [panel.rect for panel in find(page, '.panel')]
-        assert (panels[0]['y'] == panels[1]['y']) == (width >= 768)  # beside each other where there is room
+        assert (panels[0]['y'] == panels[1]['y']) == (width >= 768)  # side by side if the page is wide enough
         assert all(panel['x'] + panel['width'] <= width for panel in panels)
         assert one(page, '#time').rect['width'] > 150
     finally:

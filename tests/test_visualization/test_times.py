@@ -1,4 +1,4 @@
-"""Frames in a report have the times at which a player shows them."""
+"""Frames in a report have the times at which a player displays them."""
 
 import numpy as np
 import pytest
@@ -15,7 +15,7 @@ DECODERS = {'ours': ('VideoInit', 'VideoDecode'), "MMAction2's": ('DecordInit', 
 
 
 def clip_of(path, decoder, num_frames):
-    """A clip of frames from all over the video, whose regions are anywhere."""
+    """Return a clip of frames of the whole video with arbitrary regions."""
     init_default_scope('mmaction')
     init, decode = DECODERS[decoder]
     sample_frames = dict(type='SampleFrames', clip_len=1, num_clips=num_frames, test_mode=True)

@@ -1,4 +1,4 @@
-"""RegionVisualizer in place of MMAction2's."""
+"""RegionVisualizer as a replacement for MMAction2's visualizer."""
 
 import cv2
 import numpy as np

@@ -1,4 +1,4 @@
-"""Boxes of many videos are read and followed once, for all pipelines, processes and epochs."""
+"""Boxes of many videos are read and tracked once, for all pipelines, processes and epochs."""
 
 import copy
 import errno
@@ -87,7 +87,7 @@ def test_a_changed_source_is_read_anew_and_its_old_table_goes(source):
     os.utime(source, ns=(times.st_atime_ns, times.st_mtime_ns))  # same size, same time
     assert BoxTable(str(source), 3).read(Path('v0'), SIZE).boxes[0, 0, 0] == pytest.approx(0.03)
     assert len(kept(source)) == 1
-    assert old.read(Path('v0'), SIZE).boxes[0, 0, 0] == 0  # whoever has it open keeps it
+    assert old.read(Path('v0'), SIZE).boxes[0, 0, 0] == 0  # an open table stays valid
 
 
 def test_other_numbers_of_nodes_and_other_parts_have_tables_of_their_own(source, tmp_path):

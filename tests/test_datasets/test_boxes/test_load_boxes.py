@@ -1,4 +1,4 @@
-"""Boxes from annotations to the model: drawn boxes go through MMAction2's pipelines with the numbers that name them."""
+"""Boxes from annotations to the model: drawn boxes and their coordinates go through MMAction2's pipelines."""
 
 import json
 import warnings
@@ -13,7 +13,7 @@ from dyreg_mmaction.datasets.boxes.tracks import iou, match_boxes
 from dyreg_mmaction.registry import MODELS, TRANSFORMS
 
 HEIGHT, WIDTH, FRAMES = 60, 96, 8
-# pixels, moving by (3, 1) a frame; the box leaves most crops at one side
+# pixels, moves by (3, 1) per frame; the box leaves most crops at one side
 TRACK = np.array([[20 + 3 * t, 11 + t, 44 + 3 * t, 35 + t] for t in range(FRAMES)])
 
 
@@ -36,7 +36,7 @@ def ann_file(tmp_path):
 
 
 def decoded(frame_inds, **others):
-    """A clip as decoding leaves it, its box drawn in white."""
+    """Return a decoded clip with its box drawn in white."""
     video = np.zeros((FRAMES, HEIGHT, WIDTH, 3), np.uint8)
     for frame, (x1, y1, x2, y2) in zip(video, TRACK, strict=True):
         frame[y1:y2, x1:x2] = 255
@@ -58,13 +58,13 @@ def decoded(frame_inds, **others):
 
 
 def seen(img):
-    """The drawn box in a frame, in pixels; None where it is out of sight."""
+    """Return the box drawn in a frame, in pixels; None if it is not visible."""
     rows, columns = np.nonzero(img[..., 0] > 127)
     return (columns.min(), rows.min(), columns.max() + 1, rows.max() + 1) if len(rows) else None
 
 
 def assert_drawn(imgs, boxes, tolerance):
-    """Boxes (frames, 4) are those seen in the frames."""
+    """Check that boxes (frames, 4) are those drawn in the frames."""
     assert len(imgs) == len(boxes)
     for img, box in zip(imgs, boxes, strict=True):
         height, width = img.shape[:2]
@@ -121,14 +121,14 @@ def test_boxes_follow_multi_crop_tests_of_two_samplings(ann_file, crop, num_crop
     transforms = [dict(type='Resize', scale=(-1, 45)), crop]
     clip = decoded([1, 3, 5, 7, 0, 2, 4, 6], num_clips=4)
     with warnings.catch_warnings():
-        warnings.simplefilter('error')  # these crops warn where they leave boxes behind
+        warnings.simplefilter('error')  # these crops warn if they lose boxes
         results = Compose([LoadBoxes(1, ann_file), WithBoxes(transforms)])(clip)
     assert results['boxes'].shape == (2 * num_crops, 4, 1, 4)
     assert_drawn(results['imgs'], results['boxes'].reshape(-1, 4), tolerance=1)
 
 
 def test_boxes_reach_the_model_in_the_order_of_its_clips(ann_file):
-    """Boxes and frames of each clip agree after packing, collating and the recogniser's own reshaping."""
+    """Boxes and frames of each clip agree after packing, collating and the recognizer's reshaping."""
     from dyreg_mmaction.models.with_boxes import clip_boxes
 
     pipeline = Compose(
@@ -216,7 +216,7 @@ def test_boxes_in_another_scale_than_the_video_ask_for_its_height(tmp_path):
 
 
 def many(path, height, frames=None):
-    """Annotations of the clip and 7 other videos, in which boxes reach down to ``height``."""
+    """Return annotations of the clip and 7 other videos, whose boxes extend down to ``height``."""
     frames = frames or [dict(annotation([(0, 0, 20, height - 1)]), name='0001.jpg')]
     videos = {'clip': frames, **{str(i): frames for i in range(7)}}
     videos['3'] = [dict(annotation([(0, 0, 20, height)]), name='0001.jpg')]
@@ -265,7 +265,7 @@ def test_two_pixels_out_of_the_frame_are_still_in_scale(tmp_path, box, fits):
 
 
 def test_where_the_file_says_the_frame_size_boxes_may_reach_out_of_it(tmp_path):
-    """As those of a detector may."""
+    """A detector may return such boxes."""
     path = write(tmp_path / 'boxes.json', {1: annotation([(0, 0, 120, 90)], width=WIDTH, height=HEIGHT)})
     assert LoadBoxes(1, path)(decoded([0]))['boxes'][0, 0, 0].tolist() == [0, 0, 1.25, 1.5]
 
@@ -295,7 +295,7 @@ def test_parts_are_read_as_one_and_the_last_counts(tmp_path):
 
 
 def test_frames_may_stand_in_any_order(tmp_path):
-    """Where nothing is found, the box is that of the frame before, not of the line before."""
+    """Without a detection, the box is that of the previous frame, not of the previous line."""
     found = {t + 1: annotation([] if t in (2, 5) else [TRACK[t]]) for t in (4, 0, 7, 6, 5, 3, 2, 1)}
     boxes = LoadBoxes(1, write(tmp_path / 'boxes.json', found))(decoded(range(FRAMES)))['boxes'][0, :, 0]
     np.testing.assert_allclose(boxes[:, 0] * WIDTH, TRACK[[0, 1, 1, 3, 4, 4, 6, 7], 0])
@@ -347,7 +347,7 @@ def test_nodes_follow_their_objects_through_any_order():
 
 
 def test_matching_is_the_best_of_all_not_the_next_best_of_each():
-    """Greedy matching would give node 0 the box that only node 1 can have."""
+    """Greedy matching would assign to node 0 the only box for node 1."""
     first = np.array([[0.0, 0, 0.4, 1], [0.2, 0, 0.6, 1]])
     second = np.array([[0.15, 0, 0.55, 1], [-0.3, 0, 0.1, 1]])
     assert iou(first, second)[0, 0] > iou(first, second)[0, 1] > 0
@@ -397,7 +397,7 @@ def test_what_appears_takes_the_node_of_a_lost_object_if_near_and_a_free_one_if_
 
 
 def test_an_object_in_sight_is_not_moved_to_a_jump():
-    """b is found where it was; c, nearer to b than to the lost a, is a."""
+    """b is found at its position; c, which is closer to b than to the lost a, is assigned to a."""
     a, b, c = square(0.3, 0.5), square(0.6, 0.5), square(0.5, 0.5)
     tracks = follow([np.concatenate([a, b]), np.concatenate([c, b])], 3)
     np.testing.assert_array_equal(tracks[1, :2], np.concatenate([c, b]))

@@ -1,4 +1,4 @@
-"""Annotated objects of the sampled frames: nothing is filled in, and each keeps its place."""
+"""Annotated objects of the sampled frames: missing boxes are not filled in, and each object keeps its index."""
 
 import json
 from pathlib import Path
@@ -11,7 +11,7 @@ from mmengine.registry import DefaultScope
 from dyreg_mmaction.datasets import LoadObjects, MiniSomething
 from dyreg_mmaction.datasets.synthetic.mini_something.generator import generate_mini_something
 
-SIZE = 100  # pixels, a side of the frames
+SIZE = 100  # side of the frames in pixels
 
 
 @pytest.fixture(autouse=True)

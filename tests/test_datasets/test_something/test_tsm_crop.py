@@ -5,7 +5,7 @@ from dyreg_mmaction.datasets.something.tsm_crop import TSMCrop
 
 
 def numbered(height, width, frames=2):
-    """Frames whose pixels tell where they are: (y, x, frame)."""
+    """Return frames whose pixels contain their position: (y, x, frame)."""
     y, x, t = np.meshgrid(np.arange(height), np.arange(width), np.arange(frames), indexing='ij')
     return list(np.stack([y, x, t], -1).transpose(2, 0, 1, 3))
 
@@ -28,7 +28,7 @@ def test_three_crops_of_high_frames_lie_side_by_side_in_the_middle_of_the_height
     assert corners(results) == [(0, 0, 2), (0, 4, 2), (0, 2, 2)]
 
 
-# half a pixel goes to the even number, as Python rounds: 115.5 -> 116, 58.5 -> 58
+# half pixels are rounded to even, as in Python: 115.5 -> 116, 58.5 -> 58
 @pytest.mark.parametrize('width, x', [(455, 116), (341, 58), (340, 58), (224, 0)])
 def test_the_centre_crop_rounds_to_even(width, x):
     results = TSMCrop(224).transform(dict(imgs=numbered(256, width, 1)))

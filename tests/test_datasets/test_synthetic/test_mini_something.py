@@ -315,7 +315,7 @@ def test_stopped_it_leaves_whole_files_and_no_process_and_goes_on_later(tmp_path
     )
     while run.poll() is None and len(list(out.glob('videos/[1-9]*.webm'))) < 10:
         time.sleep(0.05)
-    os.killpg(run.pid, stop)  # the whole group, as Ctrl-C and schedulers do
+    os.killpg(run.pid, stop)  # the process group, like Ctrl-C and schedulers
     _, errors = run.communicate(timeout=120)
     assert run.returncode == 1 and b'run the same command to continue' in errors and b'Traceback' not in errors
     with pytest.raises(ProcessLookupError):
@@ -353,6 +353,6 @@ def test_a_folder_knows_the_camera_of_its_clips_and_boxes_end_at_the_frame(tmp_p
     frames = json.loads((tmp_path / 'pan/bounding_box_annotations.json').read_text())['1']
     corners = np.array([list(label['box2d'].values()) for frame in frames for label in frame['labels']])
     assert (corners >= 0).all() and (corners[:, 3] <= HEIGHT).all()
-    assert np.ptp(corners.reshape(len(frames), -1, 4)[:, -1], axis=0).max() > 20  # one that looks on
+    assert np.ptp(corners.reshape(len(frames), -1, 4)[:, -1], axis=0).max() > 20  # an object that does not act
     with pytest.raises(ValueError, match='pan must be 0 to 32 pixels, not 33'):
         generate_mini_something(tmp_path / 'far', pan=33)

@@ -36,7 +36,7 @@ def same(first, second):
 
 
 def write_idx(path, array):
-    """An IDX file of bytes, zipped if its name says so."""
+    """Write an IDX file of bytes, compressed if its name ends in .gz."""
     data = bytes((0, 0, 8, array.ndim)) + np.array(array.shape, '>u4').tobytes() + array.tobytes()
     path.write_bytes(gzip.compress(data) if path.suffix == '.gz' else data)
 
@@ -103,7 +103,7 @@ def test_seed_split_and_index_all_change_the_sample(dataset):
 
 
 def test_pinned_sample(tmp_path):
-    """A sample stays what it is from version to version, or trained models were trained on something else."""
+    """Samples do not change between versions, so that trained models stay comparable."""
     root = write_mnist(tmp_path)
     found = []
     for cls in DATASETS:
@@ -120,7 +120,7 @@ def test_ink_lies_within_the_boxes_and_in_each_of_them(dataset):
         covered = np.zeros(sample['imgs'].shape[:3], bool)
         for frame, boxes in enumerate(sample['gt_bboxes']):
             for x1, y1, x2, y2 in boxes:
-                # a pixel's margin: the bilinear filter reaches beyond the pixel it is for
+                # a margin of one pixel: the bilinear filter extends over neighbouring pixels
                 box = frame, slice(max(0, int(y1) - 1), int(y2) + 2), slice(max(0, int(x1) - 1), int(x2) + 2)
                 covered[box] = True
                 assert sample['imgs'][box].max() > 50
@@ -212,7 +212,7 @@ def test_synchronous_digits_start_close_together():
 
 
 def released_walk(start, synchronous, uniforms, max_position, max_step):
-    """The released generator, number for number: ranges intersected over the synchronous digits."""
+    """Equal numbers to the released generator: ranges are intersected over the synchronous digits."""
     position, path = start.astype(int), []
     for uniform in uniforms:
         low = np.clip(-position, -max_step, max_step)
@@ -275,7 +275,7 @@ def test_area_is_the_mean_over_each_pixel_of_each_frame():
         mean = clip.reshape(3, size, 12 // size, size, 12 // size).mean((2, 4))
         assert np.abs(shrink(clip, size) - mean).max() <= 0.5
     uneven = np.zeros((2, 100, 100), np.uint8)
-    uneven[0] = 255  # nothing of it may leak into the next frame
+    uneven[0] = 255  # it must not leak into the next frame
     assert shrink(uneven, 64)[0].min() == 255 and shrink(uneven, 64)[1].max() == 0
 
 

@@ -1,4 +1,4 @@
-"""Frames of any aspect ratio in the pipelines of our configs, and boxes that go with them."""
+"""Frames of any aspect ratio and their boxes in the pipelines of our configs."""
 
 import json
 from pathlib import Path
@@ -27,7 +27,7 @@ def scope():
 
 
 def box(width, height):
-    """In the middle of the frame, half as wide and high as its shorter side."""
+    """Return a centred box with half the side of the shorter side of the frame."""
     side = min(width, height) // 4
     return [width // 2 - side, height // 2 - side, width // 2 + side, height // 2 + side]
 
@@ -39,7 +39,7 @@ def drawn(width, height):
     return frame
 
 
-# the configs whose files have pipelines that decode; all others inherit theirs
+# configs with their own decoding pipelines; all others inherit theirs
 DECODING = sorted(path for path in CONFIGS.rglob('*.py') if 'Decode' in path.read_text())
 
 
@@ -94,7 +94,7 @@ def test_every_pipeline_of_our_configs_takes_any_aspect_ratio(path, clips):
 
 
 def assert_drawn(inputs, boxes):
-    """The first of boxes (clips, T, K, 4) is the one drawn in frames (clips * T, C, H, W) or (clips, C, T, H, W)."""
+    """Check that the first box of (clips, T, K, 4) is drawn in frames (clips * T, C, H, W) or (clips, C, T, H, W)."""
     frames = inputs if inputs.ndim == 4 else inputs.swapaxes(1, 2).reshape(-1, *np.array(inputs.shape)[[1, 3, 4]])
     boxes = boxes[:, :, 0].reshape(-1, 4)
     assert len(frames) == len(boxes)

@@ -1,4 +1,4 @@
-"""WithNeighbours: the frame beside each sampled one, through the same decoding, crops and flips."""
+"""WithNeighbours: the adjacent video frame of each sampled frame, with the same decoding, crops and flips."""
 
 import cv2
 import numpy as np
@@ -19,7 +19,7 @@ PIXELS = [
 
 
 def moving():
-    """Every frame has its number as its brightness on the left, and something that tells sides apart on the right."""
+    """Write frames whose left half has the frame number as brightness; the right half differs, to detect flips."""
     frames = np.zeros((FRAMES, HEIGHT, WIDTH, 3), np.uint8)
     frames[:, :, : WIDTH // 2] = 10 * np.arange(FRAMES)[:, None, None, None] + 20
     return frames
@@ -41,7 +41,7 @@ def scope():
 def run(
     given, numbers, layout='NCHW', wrap=True, opening=({'type': 'VideoInit'},), decode=DECODE, pixels=PIXELS, **options
 ):
-    """A pipeline on frames of these numbers: one clip (NCTHW), or clips of one frame (NCHW)."""
+    """Run a pipeline on frames of these numbers: one clip (NCTHW), or clips of one frame (NCHW)."""
     np.random.seed(3)
     steps = [decode, *pixels, dict(type='FormatShape', input_format=layout)]
     if wrap:

@@ -23,7 +23,7 @@ def scope():
 
 @pytest.fixture(scope='module')
 def video(tmp_path_factory):
-    """A video of this name; each is made once."""
+    """Return the video of this name; each is generated once."""
     made: dict[str, Path] = {}
 
     def make(name: str) -> Path:
@@ -41,7 +41,7 @@ def read(path, decoder, numbers=None):
 
 
 def read_by_opencv(path):
-    """All frames from the start on, which needs no index: what a player would show."""
+    """Decode all frames from the start without an index, like a player."""
     capture, frames = cv2.VideoCapture(str(path)), []
     while (found := capture.read())[0]:
         frames.append(found[1][..., ::-1])
@@ -49,10 +49,10 @@ def read_by_opencv(path):
 
 
 def read_by_ffmpeg(path):
-    """All frames: where OpenCV does not show what a player would, as it mirrors none and converts by field."""
+    """Decode all frames by ffmpeg, because OpenCV, unlike players, ignores mirroring and converts by field."""
     output = run_ffmpeg('-i', path, *'-fps_mode passthrough -sws_flags bicubic -f image2pipe -c:v ppm -'.split())
     frames = []
-    while output:  # each begins as in "P6\n64 48\n255\n"
+    while output:  # each starts with a header like "P6\n64 48\n255\n"
         *_, size, _, output = output.split(b'\n', 3)
         width, height = map(int, size.split())
         frames.append(np.frombuffer(output[: 3 * width * height], np.uint8).reshape(height, width, 3))
@@ -133,7 +133,7 @@ def test_a_held_last_frame_lasts_until_the_end(video, name):
 
 
 def test_a_complete_webm_may_declare_a_longer_duration_than_its_frames(tmp_path):
-    """Encoders need not write how long the last frame is shown; a file that is cut off lacks frames."""
+    """Encoders may omit the duration of the last frame; a truncated file has missing frames."""
     content = encode(tmp_path / 'a.webm', 'libvpx-vp9').read_bytes()
     content = re.sub(rb'00:00:02(?=\.0)', b'00:00:07', content)
     path = tmp_path / 'held.webm'

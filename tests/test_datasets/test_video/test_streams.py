@@ -1,4 +1,4 @@
-"""Frames one after another are those that a pipeline reads by their numbers."""
+"""Sequentially read frames equal those that a pipeline reads by number."""
 
 import os
 import shutil
@@ -32,7 +32,7 @@ def test_frames_and_times_are_those_of_the_readers(name, tmp_path):
 
 @pytest.fixture
 def decoded(monkeypatch):
-    """Numbers of all frames that are decoded."""
+    """Return the numbers of all decoded frames."""
     numbers: list[int] = []
     stock = streams._numbered
 

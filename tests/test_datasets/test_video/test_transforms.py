@@ -68,7 +68,7 @@ def test_a_wrong_extension_does_not_matter(webm, tmp_path, decoder):
 @pytest.mark.parametrize('name', ['vfr.webm', 'vfr.mp4'])
 def test_a_variable_frame_rate_is_no_truncation(tmp_path, decoder, name):
     codec = 'libvpx-vp9' if name.endswith('webm') else 'mpeg4'
-    times = [*range(10), 14, 15, 30, 31, 50, 51, 52, 53, 54, 70]  # the last frame may be seen for long
+    times = [*range(10), 14, 15, 30, 31, 50, 51, 52, 53, 54, 70]  # the last frame may be displayed for long
     path = write_codec(tmp_path / name, codec, noise_in_motion(), times=times)
     assert check_video(path) == (20, '')
     assert len(read(path, decoder)['imgs']) == 5

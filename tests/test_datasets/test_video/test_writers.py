@@ -1,4 +1,4 @@
-"""Videos and GIFs that are written show the frames given, as long as asked for."""
+"""Written videos and GIFs contain the given frames with the given durations."""
 
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from dyreg_mmaction.datasets.video.writers import hold_frames, write_gif
 
 
 def stripes(num_frames: int = 12, height: int = 48, width: int = 64) -> np.ndarray:
-    """A white column that moves 4 pixels a frame."""
+    """Return frames with a white column that moves by 4 pixels per frame."""
     frames = np.zeros((num_frames, height, width, 3), np.uint8)
     for t, frame in enumerate(frames):
         frame[:, 4 * t : 4 * t + 4] = 255
@@ -56,7 +56,7 @@ def test_other_extensions_are_refused(tmp_path):
 
 def test_an_encoder_that_fails_leaves_the_file_that_exists(tmp_path):
     (tmp_path / 'a.webm').write_bytes(b'before')
-    frames = np.zeros((4, 240, 320, 3), np.float64)  # no encoder takes it
+    frames = np.zeros((4, 240, 320, 3), np.float64)  # no encoder accepts it
     with pytest.raises(ValueError):
         write_video(tmp_path / 'a.webm', frames, fps=12)
     assert [(path.name, path.read_bytes()) for path in tmp_path.iterdir()] == [('a.webm', b'before')]
