@@ -33,7 +33,7 @@ GONE = [np.nan] * 4
 
 
 def distances(centers, boxes, acting=None):
-    """Return a sample of one view from centres and boxes by frame."""
+    """Return the distances of one view from centres and boxes by frame."""
     return video_distances(np.array([centers], float), np.array([boxes], float), acting)
 
 

@@ -9,7 +9,7 @@ from dyreg_mmaction.models.backbones import ABSENT
 
 EXPENSIVE = {'compile', 'ONNX'}  # recomputed in the suite for one backbone of each kind of layout
 OF_EACH_KIND = {'ResNetTSM', 'ResNet3d', 'SwinTransformer3D', 'VisionTransformer'}
-PARTS = {'ResNet3dLayer'}  # of other backbones, without a recognizer
+PARTS = {'ResNet3dLayer'}  # building blocks of other backbones, without a recognizer
 
 
 def test_the_docs_show_the_results():

@@ -1,4 +1,4 @@
-"""Every backbone with plugins: its parent to the bit at the start, and a model like any other afterwards."""
+"""Every backbone with plugins: bit-identical to its parent at the start, and a normal model afterwards."""
 
 import copy
 import pickle
@@ -87,7 +87,7 @@ def test_a_checkpoint_of_the_parent_loads_whole(name, plain, plugged, tmp_path):
         for value in trained.state_dict().values():
             if value.is_floating_point():
                 value.mul_(1.01).add_(1e-4)
-            elif not value.ndim:  # not the indices of Swin's windows
+            elif not value.ndim:  # excludes the indices of Swin's windows
                 value.add_(1)
     save_checkpoint({'state_dict': trained.state_dict(), 'meta': {}}, str(tmp_path / 'plain.pth'))
     load_checkpoint(plugged, str(tmp_path / 'plain.pth'), map_location='cpu')

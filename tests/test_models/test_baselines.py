@@ -1,4 +1,4 @@
-"""ConvLSTM and Non-Local: plugins in the place of DyReg-GNN."""
+"""ConvLSTM and Non-Local: plugins that replace DyReg-GNN."""
 
 import pytest
 import torch
@@ -15,7 +15,7 @@ def test_starts_as_the_identity_and_then_learns(name):
     module, x = cls(8, **options), torch.randn(2, 8, 3, 5, 6)
     assert torch.equal(module(x), x)
     optimizer = torch.optim.SGD(module.parameters(), lr=0.1)
-    for _ in range(2):  # the first step wakes the last layer, the second all others
+    for _ in range(2):  # the first step changes the zero-initialized layer, the second all others
         optimizer.zero_grad()
         (module(x) - x.flip(1)).square().sum().backward()
         optimizer.step()
@@ -46,7 +46,7 @@ def test_conv_lstm_is_a_residual_of_an_lstm_at_each_position():
 
 @pytest.mark.parametrize('size', [(8, 8), (5, 7)])
 def test_the_encoder_of_conv_lstm_may_reduce_the_map(size):
-    """E.7 of the paper: the LSTM then sees a quarter of the positions."""
+    """E.7 of the paper: the LSTM runs on a quarter of the positions."""
     module, plain = ConvLSTM(4, hidden_channels=6, stride=2), ConvLSTM(4, hidden_channels=6)
     plain.load_state_dict(module.state_dict())
     torch.nn.init.ones_(module.norm.weight)

@@ -1,4 +1,4 @@
-"""Closed nodes send nothing and are not written back."""
+"""Closed nodes send no messages and are not written back."""
 
 import pytest
 import torch
@@ -15,7 +15,7 @@ from dyreg_mmaction.models.rstg import RSTG
 
 
 def module(cls=DyRegGNN, **kwargs):
-    """A module whose residual is not 0."""
+    """Return a module with a residual that is not 0."""
     torch.manual_seed(0)
     built = cls(8, 6, **kwargs).eval()
     for parameter in built.parameters():

@@ -1,4 +1,4 @@
-"""Whole recognisers, backbone and head, as one graph of torch.compile."""
+"""Recognizers, backbone and head, as one graph of torch.compile."""
 
 import shutil
 
@@ -18,7 +18,7 @@ NAMES = {
 
 
 def awake(name, training, monkeypatch):
-    """A recogniser whose plugins do something, and nothing of which is random."""
+    """Return a deterministic recognizer with residuals that are not 0."""
     monkeypatch.setitem(CASES, name, CASES[name]._replace(recognizer=NAMES[name]))
     model = build(name, **(dict(num_segments='batch') if name == 'ResNet' else {})).train(training)
     wake(model.backbone.plugins)

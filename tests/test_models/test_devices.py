@@ -1,4 +1,4 @@
-"""Modules on any device and in any precision: nothing is computed on the host, regions keep float32."""
+"""Modules on any device and in any precision: nothing is computed on the host, and regions stay in float32."""
 
 import copy
 from contextlib import nullcontext
@@ -61,14 +61,14 @@ def clips(size=7):
 
 
 def run(module, x, watch=None):
-    """Output, with boxes at hand for those who want them."""
+    """Return the output, with boxes for modules that need them."""
     corners = torch.rand(2, 3, 4, 2, 2, generator=torch.Generator().manual_seed(2)).sort(dim=-2).values
     with use_boxes(corners.flatten(-2).to(x.device)), watch or nullcontext():
         return module(x)
 
 
 class OnDevice(TorchDispatchMode):
-    """Fails where a tensor is made on another device, or a number is turned into a tensor on the host first."""
+    """Fails if a tensor is created on another device, or a number is converted to a tensor on the host."""
 
     def __init__(self, device):
         super().__init__()
@@ -86,14 +86,14 @@ class OnDevice(TorchDispatchMode):
 @pytest.mark.parametrize('size', [7, 9])
 @pytest.mark.parametrize('case', CASES)
 def test_no_constant_is_sent_to_the_device(case, size):
-    """On CUDA the host would wait for the device at each, and no graph could be captured."""
+    """On CUDA each of these would synchronize, and no graph could be captured."""
     module, x = build(case).to('meta'), clips(size).to('meta')
     assert run(module, x, OnDevice('meta')).shape == x.shape
     run(build(case), clips(size), OnDevice('cpu'))
 
 
 class Operators(TorchDispatchMode):
-    """Counts the operators that run inside, forward and backward."""
+    """Count the operators that run inside, in forward and backward."""
 
     def __init__(self):
         super().__init__()
@@ -111,7 +111,7 @@ def count_operators(run):
 
 
 def test_a_gpu_runs_no_more_operators_for_a_larger_batch():
-    """Tensors without data take the path of a GPU, where a batch in blocks would be hundreds of small kernels."""
+    """Meta tensors use the GPU's code path, where small blocks would need hundreds of kernels."""
     graph = MODELS.build(dict(type='SpaceTimeGraph', channels=256)).to('meta')
     counts = [
         count_operators(lambda clips=clips: graph.space(torch.empty(16, clips, 9, 256, device='meta')).sum().backward())
@@ -136,7 +136,7 @@ def test_the_watch_sees_what_is_sent():
 
 @pytest.mark.parametrize('case', CASES)
 def test_built_without_memory_and_loaded_it_computes_the_same(case):
-    """Nothing of the geometry is kept in the module, where ``to_empty`` would leave it undefined."""
+    """The module stores no geometry, because ``to_empty`` would leave it undefined."""
     module = build(case).eval()
     with torch.device('meta'):
         empty = copy.deepcopy(module).to('meta')
@@ -167,7 +167,7 @@ def test_weights_in_half_precision_leave_regions_in_float32(case, dtype):
 
 @pytest.mark.parametrize('device, in_autocast', [('cpu', False), ('meta', True)])
 def test_recurrent_nets_leave_autocast_on_cpus_alone(device, in_autocast, monkeypatch):
-    """cuDNN's know half precision; the meta device stands for all that is no CPU."""
+    """cuDNN's kernels support half precision; the meta device represents all devices other than CPUs."""
     holder = node_rnn if device == 'cpu' else torch
     seen, kernel = [], holder.gru
 
@@ -187,7 +187,7 @@ def test_on_cuda_a_forward_neither_waits_nor_leaves_half_precision():
     kinds = []
     module.graph.time.register_forward_hook(lambda _, __, out: kinds.append(out.dtype))
     with torch.autocast('cuda', torch.bfloat16):
-        module(x)  # the first call may set up libraries
+        module(x)  # the first call may initialize libraries
         torch.cuda.set_sync_debug_mode('error')
         try:
             module(x)

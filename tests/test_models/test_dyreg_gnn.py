@@ -17,7 +17,7 @@ SMALL = dict(type='DynamicRegions', hidden_channels=8)
 
 
 def build(in_channels=8, feature_size=7, num_nodes=4, regions=SMALL, awake=True, **kwargs):
-    """A small module; ``awake`` with every zero of the initialisation replaced."""
+    """Return a small module; ``awake``: with random values for all parameters that start at zero."""
     torch.manual_seed(0)
     module = DyRegGNN(in_channels, feature_size, num_nodes, regions=regions, **kwargs)
     if awake:
@@ -166,7 +166,7 @@ def test_bf16_autocast_keeps_the_region_arithmetic_in_float32(kernel, heads):
 
 
 def tensors_of(module):
-    """Every tensor that can be reached from a module."""
+    """Yield every tensor that can be reached from a module."""
     buffer = io.BytesIO()
     found = []
 

@@ -1,4 +1,4 @@
-"""Numbers on every device that there is: ``pytest -k cuda`` are those of a GPU."""
+"""Results on all available devices: ``pytest -k cuda`` runs those of a GPU."""
 
 import copy
 
@@ -33,7 +33,7 @@ def backbone(name, **options):
 
 
 def check_against_float64(module, x, device, call=lambda module, x: module(x)):
-    """Output and gradients in float32 on the device are those in float64 on a CPU."""
+    """Output and gradients in float32 on the device equal those in float64 on a CPU."""
     found = []
     for m, at in ((module.double(), torch.device('cpu')), (copy.deepcopy(module).float(), device)):
         m = m.to(at)

@@ -1,4 +1,4 @@
-"""Regions and what is made with them stay finite, and on the map, for whatever comes in: property-based."""
+"""Property-based tests: regions and results stay finite and on the map for any input."""
 
 import functools
 
@@ -48,7 +48,7 @@ def assert_on_map(regions, size):
     nodes=st.sampled_from([1, 2, 9]),
     kind=st.sampled_from(sorted(INPUTS)),
     parts=st.sampled_from([('fc', 'gru'), ('pool', 'lstm')]),
-    # a float16 ends at 6.5e4, and a sum over cells and channels must not reach it
+    # the largest float16 is 6.5e4, which a sum over cells and channels must not reach
     number=st.sampled_from(
         [(torch.float32, 1e15), (torch.float32, 1e-30), (torch.float16, 1e3), (torch.bfloat16, 1e15)]
     ),

@@ -26,7 +26,7 @@ def randomized(module):
 
 
 def plain_stage(stage, v):
-    """One frame (N, C), as the released code computes it: a message for each pair."""
+    """Compute one frame (N, C) as in the released code: a message for each pair."""
     nodes, channels = v.shape
     messages = v.new_zeros(nodes, nodes, channels)
     for i in range(nodes):

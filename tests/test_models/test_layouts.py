@@ -1,4 +1,4 @@
-"""What a sub-module gives, as a map and back."""
+"""Conversion of a sub-module's output to a map and back."""
 
 import pytest
 import torch
@@ -26,7 +26,7 @@ FORWARD = Forward(B, SIZE)
 
 
 def tokens(order, extra=0):
-    """Tokens of the map, after others that belong to no cell."""
+    """Return the tokens of the map after class tokens."""
     flat = MAP.permute(0, *order, 1).flatten(1, 3)
     return torch.cat((-torch.ones(B, extra, C), flat), 1)
 

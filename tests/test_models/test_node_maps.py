@@ -1,4 +1,4 @@
-"""Both kernels of all region sources: one convention for where a cell lies."""
+"""Both kernels of all region sources: one convention for cell positions."""
 
 import pytest
 import torch
@@ -41,7 +41,7 @@ def test_a_node_is_a_mean_around_the_centre_of_its_region(source, kernel):
 
 
 def test_raw_tents_are_those_of_the_equations():
-    """K(p) = max(0, w - |c_x - p_x|) max(0, h - |c_y - p_y|), for pooling and unpooling alike."""
+    """K(p) = max(0, w - |c_x - p_x|) max(0, h - |c_y - p_y|), for pooling and unpooling."""
     regions = Regions(torch.tensor([[[[3.3, 2.0]]]]), torch.tensor([[[[2.5, 1.5]]]]), (8, 6))
     pool_maps, unpool_maps = KERNELS['raw_tent'](regions, (6, 8))
     x, y = (torch.arange(n) for n in (8, 6))

@@ -119,7 +119,7 @@ def test_clips_of_a_model_of_frames_do_not_see_one_another():
 
 def test_a_layout_can_be_given():
     class Turned(nn.Module):
-        """A transformer whose tokens are in an order of its own: columns, rows, frames."""
+        """A transformer with an unusual token order: columns, rows, frames."""
 
         def __init__(self):
             super().__init__()
@@ -198,7 +198,7 @@ def test_a_model_is_plugged_once():
 
 def test_a_users_class_gets_plugins_under_a_free_name():
     class MViT(ConvNet):
-        """Of the same name as a class of MMAction2."""
+        """Has the same name as a class of MMAction2."""
 
     with pytest.raises(ValueError, match="'DyRegMViT' is registered for mmaction.*MViT; give add_plugins another name"):
         add_plugins(MViT, takes_clips=True)

@@ -1,4 +1,4 @@
-"""Every plugin runs exactly once and at its place, whatever has been done to the backbone since it was built."""
+"""Every plugin runs exactly once at its position, after any conversion of the backbone."""
 
 import copy
 import warnings
@@ -173,7 +173,7 @@ def test_c2d_blocks_that_run_again_in_backward_know_their_clips():
 
 
 class Places(nn.Module):
-    """A place for a plugin."""
+    """A sub-module for a plugin."""
 
     def __init__(self):
         super().__init__()
@@ -187,7 +187,7 @@ FORMATS = {4: (torch.contiguous_format, torch.channels_last), 5: (torch.contiguo
 @pytest.mark.parametrize('clips, frames', [(2, 3), (2, 1), (1, 1)])
 @pytest.mark.parametrize('axes', FORMATS)
 def test_the_output_of_a_plugin_lies_in_memory_as_its_input(kind, clips, frames, axes):
-    """Axes of one element have strides too, which the next convolution looks at."""
+    """Axes with one element also have strides, which the next convolution reads."""
     torch.manual_seed(0)
     cfg = PLUGIN if kind == 'DyRegGNN' else dict(type=kind)
     plugin = build_part(cfg, 'plugin', in_channels=8, feature_size=(6, 6))
@@ -204,7 +204,7 @@ def test_the_output_of_a_plugin_lies_in_memory_as_its_input(kind, clips, frames,
 
 
 class ClipNet(nn.Module):
-    """A 1x1 convolution after a place that sees one frame, as in the last stage of I3D."""
+    """A 1x1 convolution after a sub-module with one frame, as in the last stage of I3D."""
 
     def __init__(self):
         super().__init__()

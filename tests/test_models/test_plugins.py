@@ -425,7 +425,7 @@ def test_channels_last_frames_give_the_same_and_stay_so():
     model, x, layouts = awake('layer2.0', 'layer3.1.conv2.conv'), torch.randn(4, 3, 64, 64), []
     expected = model(x)
     model.to(memory_format=torch.channels_last)
-    for path in ('layer2.0', 'layer3.1.conv2.conv'):  # behind the plugins' own hooks
+    for path in ('layer2.0', 'layer3.1.conv2.conv'):  # after the plugins' own hooks
         model.get_submodule(path).register_forward_hook(
             lambda _, __, y: layouts.append(y.is_contiguous(memory_format=torch.channels_last))
         )

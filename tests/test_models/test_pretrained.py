@@ -1,4 +1,4 @@
-"""Weights that a backbone loads by itself: ImageNet's in torchvision's names, inflated ones, its own."""
+"""Pretrained weights of backbones: ImageNet's with torchvision's names, inflated ones, and the backbone's own."""
 
 import copy
 import re

@@ -1,4 +1,4 @@
-"""Recognisers with region losses: they teach the regions while their phase lasts, and nothing else changes."""
+"""Recognizers with region losses, which train the regions during their phase and change nothing else."""
 
 import copy
 
@@ -17,14 +17,14 @@ from dyreg_mmaction.models import RegionRecognizer2D, RegionRecognizer3D
 from dyreg_mmaction.models.losses import RegionLoss, clip_frames
 from dyreg_mmaction.registry import MODELS
 
-# frames of noise hold no motion but for steady=False
+# frames of noise have no motion except with steady=False
 MOTION = dict(type='MotionLikelihood', weight=0.3, until=0.4, steady=False)
 NAMES = ('TSM-R18', 'TSM-R18 with temporal pooling', 'I3D-R50', 'SlowFast', 'C2D')
 
 
 @pytest.fixture(autouse=True)
 def hub(monkeypatch):
-    """A message hub of each test's own, at the start of a training of 100 iterations."""
+    """Use a separate message hub per test, at the start of a training of 100 iterations."""
     own = MessageHub('test_recognizers')
     own.update_info_dict(dict(iter=0, max_iters=100))
     monkeypatch.setattr(MessageHub, 'get_current_instance', lambda: own)
@@ -78,7 +78,7 @@ def test_the_class_loss_stays_and_so_do_the_weights():
 
 
 class Operators(TorchDispatchMode):
-    """Names of all that torch computes."""
+    """Return the names of all operators that torch runs."""
 
     def __init__(self):
         super().__init__()
@@ -90,7 +90,7 @@ class Operators(TorchDispatchMode):
 
 
 def operators(model, mode, name='TSM-R18'):
-    """Of a forward, and of the backward where there are losses."""
+    """Return the operators of a forward, and of the backward if there are losses."""
     frames, samples = batch(name)
     model.train(mode == 'loss')
     with Operators() as seen:

@@ -50,7 +50,7 @@ def runner(work_dir, iterations=ITERATIONS, **kwargs):
 
 
 class Outputs(Hook):
-    """Keeps all that the model gives the log."""
+    """Stores all values that the model logs."""
 
     def before_train(self, runner):
         self.given = []
@@ -104,14 +104,14 @@ def test_resumed_in_the_middle_of_its_phase_it_goes_on(trained, tmp_path):
 
 
 def frozen(kind):
-    """A model whose losses are of single clips: norms take what they have, and its regions are awake."""
+    """Return a model with losses of single clips (norms in eval mode) and regions that do not start at zero."""
     cfg = model(type=kind, until=0.5, ending='step')
     cfg['backbone']['norm_eval'] = True
     return cfg
 
 
 def train(work_dir, kind='MotionLikelihood', batch_size=2, lr=0.05, **optim_wrapper):
-    """The weights after the training, and its runner."""
+    """Return the weights after the training and its runner."""
     done = runner(
         work_dir,
         16 // batch_size,
@@ -149,7 +149,7 @@ def test_accumulated_gradients_are_those_of_the_whole_batch(tmp_path, kind):
 
 
 def test_a_training_in_mixed_precision_goes_the_way_of_the_full_one(tmp_path):
-    enable_policies()  # of which one lets a CPU train in mixed precision
+    enable_policies()  # one of them enables mixed precision training on CPUs
     _, full = train(tmp_path / 'full', lr=2e-4)
     _, mixed = train(tmp_path / 'mixed', lr=2e-4, type='AmpOptimWrapper', dtype='bfloat16')
     for key in ('motion_likelihood/weight', 'loss_motion_likelihood', 'loss_cls'):
@@ -163,7 +163,7 @@ def test_a_training_in_mixed_precision_goes_the_way_of_the_full_one(tmp_path):
 
 @pytest.fixture
 def built(monkeypatch):
-    """A recogniser in the middle of its phase, in eval mode so that clips do not see each other, and a batch."""
+    """Return a recognizer in the middle of the phase, in eval mode so that clips are independent, and a batch."""
     hub = MessageHub('test_region_loss_training')
     hub.update_info_dict(dict(iter=0, max_iters=100))
     monkeypatch.setattr(MessageHub, 'get_current_instance', lambda: hub)
@@ -180,7 +180,7 @@ def built(monkeypatch):
 
 
 def test_a_batch_is_the_mean_of_its_parts(built):
-    """So that accumulated gradients, and those of several processes, are those of the whole batch."""
+    """Therefore accumulated gradients and those of several processes equal those of the whole batch."""
     given, frames, samples = built
     whole, *parts = (
         given(frames[a:b], samples[a:b], mode='loss')['loss_motion_likelihood'] for a, b in ((0, 4), (0, 2), (2, 4))

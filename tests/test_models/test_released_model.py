@@ -1,4 +1,4 @@
-"""The released model, weights to logits, beside an independent float64 evaluation of the released arithmetic."""
+"""The released model, from weights to logits, against an independent float64 implementation of its arithmetic."""
 
 from pathlib import Path
 
@@ -31,7 +31,7 @@ def released():
 
 
 def build_recognizer(released, num_frames):
-    """The model of the config with converted weights, for clips of ``num_frames``."""
+    """Return the model of the config with converted weights, for clips of ``num_frames``."""
     cfg = Config.fromfile(CONFIGS / 'tsm_r50_dyreg_released_sthv2.py')
     cfg.merge_from_dict(
         {
@@ -49,7 +49,7 @@ def relative_error(given, expected):
     return float((given - expected).abs().max() / expected.abs().max())
 
 
-# 16 frames are the released number; two are enough to see both sizes
+# 16 frames as in the released model; two are sufficient to compare both sizes
 @pytest.mark.parametrize(
     'num_frames, size',
     [
@@ -64,7 +64,7 @@ def test_logits(num_frames, size, released):
     frames = torch.randn(1, num_frames, 3, size, size, generator=torch.Generator().manual_seed(size))
     with torch.no_grad(), record_regions(model) as record:
         logits, _ = model.extract_feat(frames, stage='head')
-    for path, (regions,) in record.items():  # the comparison is of regions that look about
+    for path, (regions,) in record.items():  # the compared regions move
         assert regions.normalized().center.std((1, 2)).min() > 0.02, path
         assert regions.normalized().half_size.std((1, 2)).min() > 0.005, path
     expected = reference_tsm.logits(released, frames)
@@ -76,10 +76,10 @@ def test_logits(num_frames, size, released):
 
 
 def test_six_views_from_bytes_to_the_mean_of_their_logits(released):
-    from mmaction.structures import ActionDataSample  # once the package has mended MMAction2
+    from mmaction.structures import ActionDataSample  # after the package has patched MMAction2
 
     model = build_recognizer(released, 2)
-    frames = np.random.default_rng(0).integers(0, 256, (12, 64, 64, 3), dtype=np.uint8)  # as FormatShape has them
+    frames = np.random.default_rng(0).integers(0, 256, (12, 64, 64, 3), dtype=np.uint8)  # layout of FormatShape
     inputs = [torch.from_numpy(frames).permute(0, 3, 1, 2)]
     with torch.no_grad():
         (predicted,) = model.test_step(dict(inputs=inputs, data_samples=[ActionDataSample()]))
@@ -99,7 +99,7 @@ def test_the_test_pipeline_takes_the_authors_frames_and_crops(name, size, corner
         tick = total / 16
         middles, starts = [int(tick / 2 + tick * k) for k in range(16)], [int(tick * k) for k in range(16)]
         assert sampled['frame_inds'].tolist() == (middles + starts)[: 16 * samplings]
-    # every pixel tells its column, and which of the sampled frames it is of
+    # every pixel contains its column and the index of its sampled frame
     columns = np.broadcast_to(np.arange(455, dtype=np.float32)[:, None], (256, 455, 3))
     imgs = [columns + 1000 * i for i in range(16 * samplings)]
     given = Compose([steps[kind] for kind in ('Resize', 'TSMCrop', 'FormatShape')])(
@@ -148,5 +148,5 @@ def test_published_modules(name):
     assert expected['region_centre'].std((0, 1)).min() > 0.05 * side
     with torch.no_grad():
         output = module(torch.from_numpy(x).transpose(1, 2)).transpose(1, 2)[0]
-    added = torch.from_numpy(expected['output'] - x[0])  # what the module does, without what it hands through
+    added = torch.from_numpy(expected['output'] - x[0])  # the residual only
     assert relative_error(output - torch.from_numpy(x[0]), added) < 1e-4

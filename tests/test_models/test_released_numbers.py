@@ -1,4 +1,4 @@
-"""Parity with numbers of the unchanged released code, where they are at hand beside the repository."""
+"""Parity with results of the unchanged released code, if they are available next to the repository."""
 
 import json
 
@@ -81,7 +81,7 @@ def test_gradients_in_float32(name):
     assert expected.keys() == dict(module.named_parameters()).keys()
     largest = max(value.abs().max() for value in expected.values())
     for key, parameter in module.named_parameters():
-        # the gradient of a bias in front of a softmax or a norm is 0 but for rounding
+        # the gradient of a bias before a softmax or a norm is 0 up to rounding
         scale = max(expected[key].abs().max(), 1e-3 * largest)
         assert (parameter.grad - expected[key]).abs().max() < 1e-4 * scale, key
 

@@ -32,7 +32,7 @@ def for_reference(options):
 
 
 def in_cells(regions):
-    """Regions of a map of 5 x 5 cells that lie there in 0..1 of the map."""
+    """Return regions of a map of 5 x 5 cells from positions in 0..1 of the map."""
     return Regions(regions.center * 5 - 0.5, regions.half_size * 5, (5, 5))
 
 
@@ -44,7 +44,7 @@ def grid(rectangles=None, batch=1, time=1):
 
 
 def moving(batch, time, num_nodes):
-    """Small random regions, other ones in each frame."""
+    """Return small random regions that differ in each frame."""
     generator = torch.Generator().manual_seed(1)
     low = torch.rand(batch, time, num_nodes, 2, dtype=torch.float64, generator=generator) * 0.7
     half_size = 0.02 + 0.13 * torch.rand(batch, time, num_nodes, 2, dtype=torch.float64, generator=generator)
@@ -64,7 +64,7 @@ def test_module_agrees_with_a_plain_evaluation(options):
             )
         )
     )
-    assert all(parameter.all() for parameter in module.parameters())  # a zero would hide what it is for
+    assert all(parameter.all() for parameter in module.parameters())  # zeros would hide the effect of a parameter
     x = torch.randn(2, 6, 3, 5, 7, dtype=torch.float64)
     expected = reference.to_map(state(module), x.numpy(), reference.grid_rectangles(), **for_reference(options))
     assert np.abs(expected - x.numpy()).max() > 0.1
@@ -93,7 +93,7 @@ def test_area_filters_are_the_analytic_overlaps(cells, length):
     expected = np.stack([reference.overlap_weights(i / cells, (i + 1) / cells, length) for i in range(cells)])
     assert np.abs(kernel.numpy() - expected).max() < 1e-12
     assert np.abs(normalize(kernel).numpy() - expected * cells / length).max() < 1e-12
-    assert torch.allclose(kernel.sum(0), torch.ones(length, dtype=torch.float64))  # the way back is a mix of cells
+    assert torch.allclose(kernel.sum(0), torch.ones(length, dtype=torch.float64))  # unpooling averages cells
 
 
 def test_links_of_the_grids_are_the_released_adjacency():
@@ -114,12 +114,12 @@ def test_links_of_the_grids_survive_rounding_at_any_size(size):
     'other, linked',
     [
         ((0.5, 0.0, 1.0, 0.5), True),  # common edge
-        ((0.5, 0.4, 1.0, 0.9), True),  # part of an edge
-        ((0.5, 0.5, 1.0, 1.0), False),  # a corner alone
+        ((0.5, 0.4, 1.0, 0.9), True),  # a section of an edge
+        ((0.5, 0.5, 1.0, 1.0), False),  # only a corner
         ((0.4, 0.4, 0.9, 0.9), True),  # overlap
-        ((0.1, 0.1, 0.2, 0.2), True),  # one in the other
+        ((0.1, 0.1, 0.2, 0.2), True),  # one inside the other
         ((0.6, 0.0, 1.0, 0.5), False),  # apart
-        ((0.0, 0.0, 0.5, 0.5), True),  # the same place, another node
+        ((0.0, 0.0, 0.5, 0.5), True),  # the same rectangle, another node
     ],
 )
 def test_links_between_two_rectangles(other, linked):
@@ -169,13 +169,13 @@ def test_order_of_the_nodes_plays_no_part(stages):
 
 
 def fresh(*args, **kwargs):
-    """A graph as it is initialised, whose softmaxes are far from saturated."""
+    """Return an initialized graph whose softmaxes are not saturated."""
     torch.manual_seed(0)
     return MultiScaleGraph(*args, **kwargs).double().eval()
 
 
 def influence(graph, nodes, regions, frame, node):
-    """Which inputs (T, N) the output of a node depends on."""
+    """Return the inputs (T, N) that the output of a node depends on."""
     nodes = nodes.clone().requires_grad_()
     graph(nodes, regions)[0, frame, node].sum().backward()
     return nodes.grad[0].abs().sum(-1) > 0
@@ -201,7 +201,7 @@ def test_homogenous_stages_reach_as_many_frames_as_cells(rounds):
     seen = influence(graph, torch.randn(1, 7, 16, 32, dtype=torch.float64), in_cells(grid(rectangles, time=7)), 3, 5)
     links = np.array([[reference._meet(a, b, 1e-9) for b in rectangles] for a in rectangles])
     for frame in range(7):
-        near = abs(frame - 3) <= rounds  # a step may go to a neighbour in another frame
+        near = abs(frame - 3) <= rounds  # a message may come from a neighbour in another frame
         reached = (np.linalg.matrix_power(links.astype(int), rounds)[5] > 0) & near
         assert np.array_equal(seen[frame].numpy(), reached)
 

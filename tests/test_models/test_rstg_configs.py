@@ -1,4 +1,4 @@
-"""RSTG's configs: each builds, and its data fits its model."""
+"""RSTG's configs can be built, and their data match their models."""
 
 import re
 from pathlib import Path
@@ -45,7 +45,7 @@ def shorten(cfg: Config) -> None:
 
 
 def losses(cfg: Config, data: dict, steps: int) -> list[float]:
-    """Losses of one batch, seen again and again."""
+    """Return the losses of repeated steps on one batch."""
     torch.manual_seed(0)
     model = MODELS.build(cfg.model)
     model.init_weights()
@@ -148,7 +148,7 @@ def test_loss_of_reduced_config_falls_on_a_few_clips(name):
 @pytest.mark.parametrize('name', FIVE_DIGITS)
 def test_loss_of_syncmnist_config_falls_on_two_small_clips(name):
     cfg = load(f'syncmnist/{name}')
-    cfg.optim_wrapper.optimizer.lr = 5e-4  # what four steps can show
+    cfg.optim_wrapper.optimizer.lr = 5e-4  # large enough for four steps
     cfg.train_dataloader.dataset.frame_size = 48
     shorten(cfg)
     course = losses(cfg, batch(cfg, 'train', 2), steps=4)
@@ -157,7 +157,7 @@ def test_loss_of_syncmnist_config_falls_on_two_small_clips(name):
 
 @pytest.fixture(scope='module')
 def something(tmp_path_factory) -> Path:
-    """Two videos of noise as folders of frames, with a list."""
+    """Write two videos of noise as folders of frames, and a list."""
     folder = tmp_path_factory.mktemp('something')
     rng = np.random.default_rng(0)
     for name in ('1', '2'):

@@ -47,7 +47,7 @@ def test_what_compilers_get_is_the_same(frames, monkeypatch):
 
 @pytest.mark.slow
 def test_a_compiled_backbone_takes_a_second_batch_size_soon():
-    """In a process of its own, which can be stopped where it hangs."""
+    """Runs in a separate process, which can be stopped if it hangs."""
     run = [sys.executable, '-c', COMPILED]
     done = subprocess.run(run, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr[-2000:]

@@ -72,7 +72,7 @@ def test_rounds_share_their_weights():
 
 
 def test_one_round_is_time_space_time():
-    graph, nodes = build(num_rounds=1), torch.randn(3, 2, 4, 6)  # (T,B,N,C) for the parts
+    graph, nodes = build(num_rounds=1), torch.randn(3, 2, 4, 6)  # (T,B,N,C)
     expected = graph.final_time(graph.space(graph.time(graph.norm(nodes))))
     torch.testing.assert_close(graph(nodes.transpose(0, 1)), expected.transpose(0, 1))
 

@@ -1,4 +1,4 @@
-"""Backbones that are told the frames of a clip by each batch."""
+"""Backbones with num_segments='batch', whose recognizers report the clip length of each batch."""
 
 import pytest
 import torch
@@ -12,7 +12,7 @@ from dyreg_mmaction.registry import MODELS
 
 
 class Recognizer(TakesFrames, Recognizer2D):
-    """As RegionRecognizer2D, without its boxes and losses."""
+    """RegionRecognizer2D without boxes and losses."""
 
 
 def tsn(kind=Recognizer):

@@ -20,7 +20,7 @@ THREADS = 8
 
 @MODELS.register_module()
 class ClipMean(nn.Module):
-    """A plugin that only its clips decide: each map and the mean over the frames."""
+    """A plugin whose output depends on the clips: each map and the mean over the frames."""
 
     def __init__(self, in_channels, feature_size):
         super().__init__()
@@ -52,7 +52,7 @@ def at_once(run, arguments):
 
 
 def c2d(**kwargs):
-    """A backbone whose maps (B*T,C,H,W) do not tell B: C2D's."""
+    """A backbone whose maps (B*T,C,H,W) do not determine B: C2D."""
     torch.manual_seed(0)
     stage = dict(num_stages=1, strides=(1,), dilations=(1,), out_indices=(0,))
     plugins = [dict(type='ClipMean', after='layer1.1.conv2')]
@@ -61,7 +61,7 @@ def c2d(**kwargs):
 
 
 REGIONS = dict(type='DyRegGNN', after='layer1.1.conv2', num_nodes=2, node_channels=8)
-SHAPES = [(1, 12), (2, 6), (3, 4), (6, 2)]  # clips and frames: as many maps in all of them
+SHAPES = [(1, 12), (2, 6), (3, 4), (6, 2)]  # clips and frames with the same number of maps
 
 
 def clips(index):
@@ -173,13 +173,13 @@ def test_a_module_that_was_replaced_is_hooked_once():
 
 
 def gradients(outputs, inputs):
-    """Of inputs alone, as threads that run at once would add up those of the weights."""
+    """Only of the inputs, because concurrent threads accumulate those of the weights."""
     sum(y.square().mean() for y in outputs).backward()
     return [x.grad for x in inputs]
 
 
 def learn(model, *indices):
-    """Gradients of batches whose forwards all come before the backward."""
+    """Return the gradients of batches whose forwards all precede the backward."""
     inputs = [clips(index).requires_grad_() for index in indices]
     return gradients([model(x) for x in inputs], inputs)
 
@@ -197,7 +197,7 @@ def test_checkpointed_blocks_in_eight_threads():
 
 
 def test_backward_in_another_thread_knows_the_clips():
-    """As on a GPU, where it has threads of its own."""
+    """As on a GPU, where backward runs in its own threads."""
     model = c2d(with_cp=True).requires_grad_(False)
     inputs = [clips(index).requires_grad_() for index in range(2)]
     outputs = [model(x) for x in inputs]

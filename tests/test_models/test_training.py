@@ -84,7 +84,7 @@ def logits(model, frames):
 def test_training_moves_everything_from_the_start_but_what_waits_for_the_regions(trained):
     done, start = trained
     still = {key for key, value in done.model.named_parameters() if torch.equal(value, start[key])}
-    # nodes that look at the same region are alike, whatever their attention
+    # nodes of equal regions are equal for any attention
     waiting = ('.graph.space.query.', '.graph.space.key.', '.regions.')
     assert not [key for key in still if not any(part in key for part in waiting)]
     assert f'backbone.plugins.{PLACE}.regions.predictor.alpha' not in still

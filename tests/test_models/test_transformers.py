@@ -1,4 +1,4 @@
-"""DyReg transformers: configs of the model zoo, and what is particular to tokens."""
+"""DyReg transformers: configs of the model zoo, and details of tokens."""
 
 import pytest
 import torch

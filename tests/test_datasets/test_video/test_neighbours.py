@@ -19,7 +19,7 @@ PIXELS = [
 
 
 def moving():
-    """Write frames whose left half has the frame number as brightness; the right half differs, to detect flips."""
+    """Return frames whose left half has the frame number as brightness; the right half differs, to detect flips."""
     frames = np.zeros((FRAMES, HEIGHT, WIDTH, 3), np.uint8)
     frames[:, :, : WIDTH // 2] = 10 * np.arange(FRAMES)[:, None, None, None] + 20
     return frames

@@ -1,4 +1,4 @@
-"""BoxLikelihood: boxes in place of motion."""
+"""BoxLikelihood: boxes instead of motion."""
 
 import numpy as np
 import pytest
@@ -14,7 +14,7 @@ NONE = [np.nan] * 4
 
 
 def sample(*boxes):
-    """A video of one clip of four frames with these boxes."""
+    """Return a video of one clip of four frames with these boxes."""
     given = ActionDataSample()
     given.set_field(np.array(boxes, np.float32).reshape(1, 1, -1, 4).repeat(4, axis=1), 'objects')
     return given

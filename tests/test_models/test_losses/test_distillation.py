@@ -1,4 +1,4 @@
-"""RegionDistillation: teachers of one plugin each, the same frames, gone when the phase ends."""
+"""RegionDistillation: teachers with one plugin each, the same frames, released when the phase ends."""
 
 import copy
 import gc
@@ -58,7 +58,7 @@ def hub(monkeypatch):
 
 
 def write(folder, after, nodes=4):
-    """Files of a teacher of the plugin ``after``, and the teacher."""
+    """Return the files of a teacher of the plugin ``after``, and the teacher."""
     torch.manual_seed(len(after) + nodes)
     model = build((), after)
     config, checkpoint = folder / f'{after}{nodes}.py', folder / f'{after}{nodes}.pth'
@@ -127,7 +127,7 @@ def test_a_teacher_runs_no_further_than_its_module(teachers):
     model = student({FIRST: teachers[FIRST]}, FIRST)
     model(*batch(), mode='loss')
     (teacher,) = model.region_losses['region_distillation'].loss.models.values()
-    teacher.layer3 = None  # which comes later
+    teacher.layer3 = None  # it is after the plugin
     model(*batch(), mode='loss')
     assert not teacher.training
 
@@ -162,7 +162,7 @@ def test_a_teacher_with_another_temporal_stride_is_named_before_the_training(tmp
         (
             dict(with_pool2=False, conv1_stride_t=1, pool1_stride_t=1),
             r'is missing in .*teacher.pth',
-        ),  # fits, but has no weights
+        ),  # matches, but has no weights
     ):
         cfg = dict(type='RegionRecognizer3D', backbone=clips(**strides), cls_head=head, region_losses=losses)
         with DefaultScope.overwrite_default_scope('mmaction'):
@@ -221,7 +221,7 @@ def test_a_teacher_of_other_normalisation_is_named_before_the_training(teachers,
 
 
 def test_a_copy_of_the_student_holds_no_teacher(teachers):
-    """An average of the weights is such a copy, made before the training."""
+    """For example, a weight average is copied before the training."""
     model = student(teachers, FIRST, SECOND)
     model.init_weights()
     assert not copy.deepcopy(model).region_losses['region_distillation'].loss.models

@@ -18,14 +18,14 @@ T, SIZE, CELLS = 5, 64, 8
 
 
 def textured(size=2 * SIZE, seed=0):
-    """A background (3, size, size) with detail of several sizes."""
+    """Return a background (3, size, size) with details of several sizes."""
     generator = torch.Generator().manual_seed(seed)
     fields = [torch.rand(1, 3, size // k, size // k, generator=generator) for k in (2, 4, 8, 16)]
     return sum(torch.nn.functional.interpolate(field, size=(size, size), mode='nearest') for field in fields)[0]
 
 
 def clip(camera=(0, 0), path=None, background=None):
-    """A square of 12 pixels on its path (top left corners, T of them) in front of a camera that moves."""
+    """Return frames of a square of 12 pixels on a path (T top left corners) and a moving camera."""
     background = textured() if background is None else background
     frames = []
     for t in range(T):
@@ -99,7 +99,7 @@ def test_descent_brings_a_region_to_what_moves_and_says_which():
 
 
 def inside(frames, **options):
-    """Part of the target within the square's places of a frame and its neighbours, in each frame."""
+    """Return the fraction of the target within the square's positions in each frame and its neighbours."""
     target = target_of(frames, **options)
     places = torch.zeros(T, SIZE, SIZE)
     for t in range(T):
@@ -134,7 +134,7 @@ def test_nothing_is_learned_from_what_the_whole_frame_does(name):
     given = regions()
     lose(given, frames)[0].backward()
     assert not given.center.grad.any()
-    assert target_of(frames, steady=False).any()  # which is what had to be left out
+    assert target_of(frames, steady=False).any()  # the compensated motion
 
 
 @pytest.mark.parametrize('camera', [(5, 0), (-3, 4), (0, -2)])
@@ -157,7 +157,7 @@ def test_a_cut_is_left_out_and_the_motion_beside_it_is_not():
 
 
 def test_under_parallax_the_larger_layer_rests():
-    """The lower third is nearer to a camera that moves sideways, hence faster."""
+    """The lower third is closer to a camera that moves sideways, so it moves faster."""
     frames, near = clip(camera=(3, 0)), clip(camera=(6, 0), background=textured(seed=5))
     frames[..., 42:, :] = near[..., 42:, :]
     far = target_of(frames)[0, :, :5]
@@ -184,7 +184,7 @@ def test_one_frame_is_refused():
 
 
 def with_neighbours(frames, layout='NCHW'):
-    """Data samples as the pipeline packs them, uint8 in the layout of a recogniser's input."""
+    """Return data samples as packed by the pipeline: uint8 in the layout of a recognizer's input."""
     samples = [ActionDataSample() for _ in frames]
     for sample, each in zip(samples, frames, strict=True):
         each = each.transpose(0, 1)[None] if layout == 'NCTHW' else each
@@ -195,7 +195,7 @@ def with_neighbours(frames, layout='NCHW'):
 @pytest.mark.parametrize('layout', ['NCHW', 'NCTHW'])
 @pytest.mark.parametrize('time', [1, T])
 def test_neighbours_say_what_moves_even_in_a_single_frame(layout, time):
-    """They come as they are decoded, and are normalised like the frames."""
+    """Neighbours are not normalised by the pipeline, and are normalised like the frames."""
     raw = (60 * clip(path=PATH)).byte()
     beside = (60 * clip(path=[(left + 2, top) for left, top in PATH])).byte()
     preprocessor = ActionDataPreprocessor([100, 110, 120], [50, 60, 70], format_shape=layout)
@@ -212,7 +212,7 @@ def test_neighbours_say_what_moves_even_in_a_single_frame(layout, time):
 
 
 def test_between_neighbours_the_energy_is_where_the_mover_is_now():
-    """Between sampled frames it is also where the mover was and will be."""
+    """Differences of sampled frames also include the previous and the next position of the object."""
     frames, beside = clip(path=PATH), clip(path=[(left + 1, top) for left, top in PATH])
     places = torch.zeros(T, SIZE, SIZE)
     for t, (left, top) in enumerate(PATH):
@@ -225,7 +225,7 @@ def test_between_neighbours_the_energy_is_where_the_mover_is_now():
 def test_neighbours_of_a_camera_that_moves():
     frames, beside = clip((5, 0), PATH), clip((5, 0), [(left + 2, top) for left, top in PATH]).roll(-3, -1)
     target = motion_target(motion_energy(frames, neighbours=beside), regions())
-    assert target[0, :, 4:7].sum() > 0.9 * T  # the rows of the mover
+    assert target[0, :, 4:7].sum() > 0.9 * T  # the rows of the moving object
 
 
 def test_a_pipeline_without_neighbours_is_named():
@@ -253,7 +253,7 @@ def test_targets_are_computed_in_float32_under_autocast(options):
 
 
 def soft(seed):
-    """A blurred background (3, 128, 128) without any detail."""
+    """Return a blurred background (3, 128, 128) without details."""
     detail, kernel = textured(seed=seed)[None], torch.exp(-0.5 * (torch.arange(-12.0, 13) / 4) ** 2)
     kernel = (kernel / kernel.sum()).expand(3, 1, 1, -1)
     for weight in (kernel, kernel.transpose(2, 3)):
@@ -264,7 +264,7 @@ def soft(seed):
 
 @pytest.mark.parametrize('camera', [(1, 0), (0, -2), (2, 2), (-3, 0), (0, 0)])
 def test_a_camera_is_taken_out_over_a_soft_background_too(camera):
-    """There the highest peak of the phase correlation is that of the window, which stays where it is."""
+    """There the highest peak of the phase correlation is that of the window, which does not move."""
     correct, target = [], []
     for seed in range(4):
         frames = clip(camera, PATH, soft(seed))

@@ -1,4 +1,4 @@
-"""When a region loss counts, and how much."""
+"""Weight of a region loss over the training."""
 
 import pytest
 from mmengine.logging import MessageHub
@@ -12,7 +12,7 @@ SOURCES = {'a': StaticRegions(), 'b': StaticRegions(), 'grid': FixedRegions()}
 
 @pytest.fixture
 def hub(monkeypatch):
-    """A message hub of this test's own."""
+    """Use a separate message hub."""
     own = MessageHub('test_phase')
     monkeypatch.setattr(MessageHub, 'get_current_instance', lambda: own)
     return own

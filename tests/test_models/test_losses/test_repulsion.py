@@ -1,4 +1,4 @@
-"""CenterRepulsion: nodes on one another part."""
+"""CenterRepulsion: nodes at the same position separate."""
 
 import pytest
 import torch

@@ -1,4 +1,4 @@
-"""BoxRegions: boxes come with the batch, in one forward, and stay nowhere."""
+"""BoxRegions: boxes are set for one forward and not stored."""
 
 import copy
 import pickle
@@ -113,7 +113,7 @@ def test_copies_read_the_boxes_of_their_own_forward():
     moved = batch()
     for sample in moved['data_samples']:
         sample.set_field(1 - sample.boxes[..., [2, 3, 0, 1]], 'boxes')
-    with use_boxes(torch.zeros(2, FRAMES, NODES, 4)):  # an outer forward's are hidden, and back afterwards
+    with use_boxes(torch.zeros(2, FRAMES, NODES, 4)):  # boxes of an outer forward are hidden and restored afterwards
         assert not torch.equal(copied(**moved, mode='tensor'), model(**data, mode='tensor'))
         assert torch.equal(
             model.backbone.plugins['layer2-1'].regions(torch.zeros(2, FRAMES, 1, 4, 4)).center[0, 0, 0], torch.zeros(2)

@@ -28,7 +28,7 @@ def test_areas_are_rstgs_overlap_weights():
 
 @pytest.mark.parametrize('size', [(14, 14), (7, 28), (3, 16)])
 def test_areas_are_to_the_bit_what_they_are_from_edges_at_whole_numbers(size):
-    """As released; in regions, edges lie at p - 1/2."""
+    """As in the released code; in regions, edges are at p - 1/2."""
     source = FixedRegions(num_nodes=14, grids=[(3, 3), (2, 2), (1, 1)])
     center, half_size = grid_regions(source.grids, torch.float32)
     kx, ky = (area(center[:, a] * size[1 - a], half_size[:, a] * size[1 - a], size[1 - a]) for a in (0, 1))
@@ -61,7 +61,7 @@ def test_tents_stand_on_the_grid_with_the_given_half_size():
 @pytest.mark.parametrize('options', [{}, dict(half_size=0.01)])
 @pytest.mark.parametrize('side', [4, 7, 9])
 def test_tents_of_a_fine_grid_hold_a_cell(side, options):
-    """A tent with the half size of one cell, 0.5, in between two cells has no weight at all."""
+    """A tent with half size 0.5 between two cells has no weight."""
     regions = FixedRegions(num_nodes=49, **options)(torch.zeros(1, 1, 1, side, side))
     maps, _ = KERNELS['tent'](regions, (side, side))
     torch.testing.assert_close(maps.sum((-1, -2)), torch.ones(1, 49))

@@ -7,7 +7,7 @@ from dyreg_mmaction.models.regions import KeypointRegions
 
 
 class Heat(torch.nn.Module):
-    """The input itself as the maps."""
+    """Returns the input as maps."""
 
     def forward(self, x):
         return x.flatten(2).softmax(-1).unflatten(2, x.shape[-2:])
@@ -33,7 +33,7 @@ def test_gradient_reaches_all_parameters():
     source = KeypointRegions(4, num_nodes=2)
     source(torch.randn(1, 2, 4, 6, 6)).center.mul(1000).pow(2).sum().backward()
     for name, parameter in source.named_parameters():
-        if name != 'heat_maps.maps.bias':  # softmax does not see it
+        if name != 'heat_maps.maps.bias':  # softmax cancels it
             assert parameter.grad.abs().max() > 1e-6, name
 
 

@@ -1,4 +1,4 @@
-"""SemanticMaps: attention maps in place of regions."""
+"""SemanticMaps: attention maps instead of regions."""
 
 import pytest
 import torch
@@ -21,7 +21,7 @@ def test_parameters_are_those_of_the_older_release():
 
 
 def test_nodes_are_weighted_means_of_the_whole_map():
-    """With the heat of node 0 on one position only, the node holds the features of that position."""
+    """If the map of node 0 has one non-zero position, the node has the features of that position."""
     module = DyRegGNN(4, (6, 6), num_nodes=2, regions=dict(type='SemanticMaps'), position=False)
     seen = []
     module.graph.register_forward_hook(lambda _, args, __: seen.append(args[0]))
@@ -36,7 +36,7 @@ def test_nodes_are_weighted_means_of_the_whole_map():
 
 
 class Constant(torch.nn.Module):
-    """Gives the same whatever comes in."""
+    """Returns a constant."""
 
     def __init__(self, value):
         super().__init__()
@@ -70,7 +70,7 @@ def test_moments_give_the_region_back_from_its_tent():
 
 
 def test_maps_on_one_cell_are_regions_of_one_cell_that_can_move():
-    """The root of a variance of 0 has no gradient."""
+    """The square root of a variance of 0 has no finite gradient."""
     maps = torch.zeros(1, 1, 2, 4, 5)
     maps[..., 0, 1, 2] = maps[..., 1, 3, 4] = 1
     maps.requires_grad_()

@@ -1,4 +1,4 @@
-"""StaticRegions: learned, but blind."""
+"""StaticRegions: learned, independent of the input."""
 
 import torch
 
