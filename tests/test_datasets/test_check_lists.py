@@ -104,7 +104,7 @@ def test_two_videos_with_the_same_boxes_are_found_before_training_starts(tmp_pat
     (tmp_path / 'boxes.json').write_text(json.dumps({'3': [], 'b/3': []}))
     check(tmp_path, 'a/3.webm 0\nb/3.webm 1\na/3.webm 0\n', pipeline=pipeline)
     (tmp_path / 'boxes.json').write_text(json.dumps({'3': []}))
-    with pytest.raises(ValueError, match="has boxes of '3', which may be a/3.webm or b/3.webm; name"):
+    with pytest.raises(ValueError, match="has boxes of '3', which matches a/3.webm and b/3.webm; add"):
         check(tmp_path, 'a/3.webm 0\nb/3.webm 1\n', pipeline=pipeline)
 
 

@@ -208,13 +208,13 @@ def test_nodes_at_boxes_of_a_file_get_those_of_the_inputs(clip, tmp_path):
     center = np.array(prediction['regions'][PLUGIN]['center'])[..., 0, 0]
     np.testing.assert_allclose(center, (36 - 16) / 64, atol=1e-6)  # the middle crop begins at x = 16
     (tmp_path / 'video.mp4').write_bytes(clip['video'].read_bytes())
-    with pytest.raises(ValueError, match="has boxes of 'video', which may be"):
+    with pytest.raises(ValueError, match="has boxes of 'video', which matches"):
         inferencer([clip['video'], tmp_path / 'video.mp4'])
 
 
 def test_inputs_that_are_none_are_named(tmp_path):
     for entry, message in (
-        ('nowhere.mp4', "'nowhere.mp4' does not exist; give a video"),
+        ('nowhere.mp4', "'nowhere.mp4' does not exist; pass a video"),
         (np.zeros((4, 3, 8, 8), np.uint8), r'an array of shape \(4, 3, 8, 8\) and uint8 is no clip'),
         (np.zeros((4, 8, 8, 3)), 'float64 is no clip; pass RGB frames'),
         (str(tmp_path), 'has no frames; name them with numbers'),

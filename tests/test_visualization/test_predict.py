@@ -101,7 +101,7 @@ def test_files_of_the_same_name_in_two_folders_are_two_videos(tmp_path):
 
 def test_a_dataset_with_two_videos_of_one_name_is_given_no_boxes_of_one(tmp_path):
     cfg = Config(dict(val_dataloader=dict(dataset=frame_list(tmp_path / 'mine', 'a/3', 'b/3'))))
-    with pytest.raises(ValueError, match="has boxes of '3', which may be .*a/3 or .*b/3"):
+    with pytest.raises(ValueError, match="has boxes of '3', which matches .*a/3 and .*b/3"):
         dataset_inputs(cfg, 'val', 1, write_boxes(tmp_path / 'boxes.json', '3'))
 
 
