@@ -1,4 +1,4 @@
-"""MMAction2's backbones, each with a ``plugins`` argument: ``DyReg`` + the name of the parent."""
+"""MMAction2's backbones with a ``plugins`` argument, named ``DyReg`` + the name of the parent."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -12,7 +12,7 @@ from .layouts import ANY, ChannelsLast, Clips, Frames, FrameTokens, Layout, Size
 from .plugging import plugged_class
 
 MAPS = (Clips(), Frames())
-# What their forward takes: frames (B*T,C,H,W), or clips (B,C,T,H,W); and what their sub-modules give
+# Backbones by input, frames (B*T,C,H,W) or clips (B,C,T,H,W), and the layouts of transformers' sub-modules
 FRAME_BACKBONES = ('ResNet', 'ResNetTSM', 'TANet', 'MobileNetV2', 'MobileNetV2TSM', 'MobileOneTSM')
 CLIP_BACKBONES = (
     'C2D', 'C3D', 'X3D', 'ResNet3d', 'ResNet3dLayer', 'ResNet3dSlowOnly', 'ResNet3dSlowFast', 'ResNet3dCSN',
@@ -27,12 +27,12 @@ TRANSFORMERS: dict[str, tuple[Layout, ...]] = {
     'TimeSformer': (Tokens(time_last=True), FrameTokens(), Frames()),
 }
 ABSENT = {
-    'ResNetTIN': 'its shift is an operator of full mmcv that runs on GPUs only, so that its maps cannot be worked out',
-    'MobileOneTSM': 'MMAction2 has MobileOneTSM only where mmpretrain is installed',
-    'RGBPoseConv3D': 'its forward takes heatmaps of poses beside the frames; DyRegResNet3dSlowOnly takes frames alone',
-    'ResNetAudio': 'it sees spectrograms, which have no frames',
-    'AAGCN': 'it sees skeletons, which have no map',
-    'STGCN': 'it sees skeletons, which have no map',
+    'ResNetTIN': 'its shift is an operator of full mmcv that requires a GPU, so the sizes of its maps are unknown',
+    'MobileOneTSM': 'MMAction2 provides MobileOneTSM only if mmpretrain is installed',
+    'RGBPoseConv3D': 'its input includes pose heatmaps; DyRegResNet3dSlowOnly takes frames only',
+    'ResNetAudio': 'its input is a spectrogram, which has no frames',
+    'AAGCN': 'its input is a skeleton, which has no feature map',
+    'STGCN': 'its input is a skeleton, which has no feature map',
 }
 
 
@@ -42,16 +42,19 @@ def add_plugins(
     layouts: Sequence[Layout] = ANY,
     name: str | None = None,
 ) -> type[nn.Module]:
-    """The class of a backbone that is its parent with a ``plugins`` argument, registered; see :class:`.Plugged`.
+    """Create and register a subclass of a backbone with a ``plugins`` argument, see :class:`.Plugged`.
 
     Args:
         parent (type): A backbone.
         takes_clips (bool): Whether its forward takes clips (B, C, T, H, W) or frames (B*T, C, H, W).
-        layouts (Sequence[Layout]): What its sub-modules give; of several that fit an output the first.
-        name (str, optional): Name to register it by; None: ``DyReg`` + the parent's.
+        layouts (Sequence[Layout]): Possible layouts of its sub-modules; the first match is used.
+        name (str, optional): Registered name. Defaults to ``DyReg`` + the parent's name.
+
+    Returns:
+        type: The class.
 
     Raises:
-        ValueError: If the name is that of another backbone with plugins.
+        ValueError: If the name is registered for another backbone with plugins.
     """
     name = name or f'DyReg{parent.__name__}'
     registered: Any = MODELS.module_dict.get(name)
@@ -60,19 +63,19 @@ def add_plugins(
         if other is parent:
             return registered
         raise ValueError(
-            f'{name!r} is registered for {other.__module__}.{other.__qualname__}; give add_plugins another name, like '
-            f"name='My{name}'"
+            f'{name!r} is registered for {other.__module__}.{other.__qualname__}; pass another name to add_plugins, '
+            f"like name='My{name}'"
         )
     cls = plugged_class(parent, takes_clips, tuple(layouts), name)  # type: ignore[arg-type]
-    return MODELS.register_module(name=name, module=cls, force=registered is not None)  # in place of an explanation
+    return MODELS.register_module(name=name, module=cls, force=registered is not None)  # may replace an explanation
 
 
 def _explain_absence(parent: str) -> None:
-    """Registers, under the name that one would try, why a backbone takes no plugins."""
+    """Register, under the expected name, a function that raises the reason why a backbone has no plugins."""
 
     def build(**kwargs):
         """Raises ValueError."""
-        reason = ABSENT.get(parent, 'it is not among the backbones of feature maps that plugins refine')
+        reason = ABSENT.get(parent, 'it does not compute feature maps that plugins can refine')
         raise ValueError(f'there is no DyReg{parent}: {reason}; choose one of {[f"DyReg{name}" for name in THERE]}')
 
     MODELS.register_module(name=f'DyReg{parent}', module=build)

@@ -1,4 +1,4 @@
-"""What a sub-module gives: layouts of the features of clips, and views of them as maps (B, C, T, H, W)."""
+"""Layouts of sub-modules' outputs, and conversions to maps (B, C, T, H, W)."""
 
 import inspect
 import math
@@ -10,16 +10,16 @@ from typing import Any, NamedTuple, get_args
 import torch
 from torch import Tensor
 
-MAX_CLASS_TOKENS = 8  # one, and registers or a distillation token beside it
+MAX_CLASS_TOKENS = 8  # a class token, and registers or a distillation token
 
 
 class Example(NamedTuple):
-    """What is known about a sub-module from a forward of an example.
+    """Facts about a sub-module from the forward of an example.
 
     Args:
-        num_clips (int): Clips of the example.
-        size (tuple[int, int, int]): T, H, W of a clip.
-        grids (Sequence[tuple[int, int, int]]): T, H, W of the maps of convolutions that ran before, the last one last.
+        num_clips (int): Number of clips of the example.
+        size (tuple[int, int, int]): (T, H, W) of a clip.
+        grids (Sequence[tuple[int, int, int]]): (T, H, W) of the maps of all previous convolutions, in order.
     """
 
     num_clips: int
@@ -29,7 +29,7 @@ class Example(NamedTuple):
 
 @dataclass(frozen=True)
 class Clips:
-    """(B, C, T, H, W); images of a backbone that takes both are clips of one frame."""
+    """(B, C, T, H, W); images are clips of one frame."""
 
     needs_forward = False
 
@@ -110,12 +110,12 @@ class ChannelsLast:
 
 @dataclass(frozen=True)
 class Tokens:
-    """(B, K + T*H*W, C), with K class tokens, which pass through unchanged.
+    """(B, K + T*H*W, C), with K class tokens, which are unchanged.
 
     Args:
-        stride (tuple[float, float, float], optional): Frames and pixels between two tokens, in T, H, W; None: that of
-            the last convolution before with as many cells.
-        class_tokens (int, optional): K; None: as many as there are beside T*H*W.
+        stride (tuple[float, float, float], optional): Stride of the tokens in T, H, W, in frames and pixels. Defaults
+            to that of the last previous convolution with the same number of cells.
+        class_tokens (int, optional): K. Defaults to the number of tokens minus T*H*W.
         time_last (bool): Whether tokens are in the order H, W, T.
         batch_first (bool): False: (K + T*H*W, B, C).
     """
@@ -146,17 +146,17 @@ class Tokens:
     def from_map(self, x: Tensor, output: Tensor) -> Tensor:
         """See :class:`Layout`."""
         tokens = (x.permute(0, 3, 4, 2, 1) if self.time_last else x.permute(0, 2, 3, 4, 1)).flatten(1, 3)
-        return _beside_class_tokens(tokens, output, self.class_tokens, self.batch_first)
+        return _with_class_tokens(tokens, output, self.class_tokens, self.batch_first)
 
 
 @dataclass(frozen=True)
 class FrameTokens:
-    """(B*T, K + H*W, C), with K class tokens in each frame, which pass through unchanged.
+    """(B*T, K + H*W, C), with K class tokens in each frame, which are unchanged.
 
     Args:
-        stride (tuple[float, float], optional): Pixels between two tokens, in H, W; None: that of the last convolution
-            before with as many cells.
-        class_tokens (int, optional): K; None: as many as there are beside H*W.
+        stride (tuple[float, float], optional): Stride of the tokens in H, W, in pixels. Defaults to that of the last
+            previous convolution with the same number of cells.
+        class_tokens (int, optional): K. Defaults to the number of tokens minus H*W.
         batch_first (bool): False: (K + H*W, B*T, C).
         num_frames (int, optional): T of the maps; None: each forward reports its clips.
     """
@@ -185,7 +185,7 @@ class FrameTokens:
     def from_map(self, x: Tensor, output: Tensor) -> Tensor:
         """See :class:`Layout`."""
         tokens = x.permute(0, 2, 3, 4, 1).flatten(2, 3).flatten(0, 1)
-        return _beside_class_tokens(tokens, output, self.class_tokens, self.batch_first)
+        return _with_class_tokens(tokens, output, self.class_tokens, self.batch_first)
 
 
 @dataclass(frozen=True)
@@ -229,17 +229,17 @@ class SizedTokens:
         tokens, size = output
         cells = x.permute(0, 2, 3, 4, 1).flatten(2, 3)  # (B,T,H*W,C)
         cells = cells.flatten(1, 2) if len(size) == 3 else cells.flatten(0, 1)
-        pair = _beside_class_tokens(cells, tokens, tokens.shape[1] - math.prod(size), True), size
+        pair = _with_class_tokens(cells, tokens, tokens.shape[1] - math.prod(size), True), size
         return pair if isinstance(output, tuple) else list(pair)
 
 
 Layout = Clips | Frames | ChannelsLast | Tokens | FrameTokens | SizedTokens
 """Methods of each:
 
-- ``fitted(output, example)``: the layout with what the :class:`Example` tells about it; ValueError where it is another.
-- ``to_map(output, forward)``: the map (B, C, T, H, W), a view where strides allow, in a :class:`.Forward`, which may be
+- ``fitted(output, example)``: the layout completed from the :class:`Example`; ValueError if the output does not match.
+- ``to_map(output, forward)``: the map (B, C, T, H, W), a view if strides allow it, in a :class:`.Forward`, which may be
   None unless ``needs_forward``.
-- ``from_map(x, output)``: what the sub-module would have given with the map ``x``.
+- ``from_map(x, output)``: the map ``x`` in the layout of ``output``.
 """
 LAYOUTS: dict[str, Any] = {kind.__name__: kind for kind in get_args(Layout)}
 ANY: tuple[Layout, ...] = (
@@ -255,10 +255,10 @@ ANY: tuple[Layout, ...] = (
 
 
 def build_layout(cfg: Any) -> Layout:
-    """The layout of a plugin's ``layout=``: its name, a dict with ``type``, or itself.
+    """Build the layout of a plugin's ``layout``: a name, a dict with ``type``, or a layout.
 
     Raises:
-        ValueError: If there is none of that name, or it has no such argument.
+        ValueError: If the name or an argument is unknown.
     """
     if isinstance(cfg, Layout):
         return cfg
@@ -268,12 +268,12 @@ def build_layout(cfg: Any) -> Layout:
         raise ValueError(f'layout={cfg!r} is unknown; choose one of {list(LAYOUTS)}')
     names = [name for name in inspect.signature(LAYOUTS[kind]).parameters]
     if unknown := arguments.keys() - set(names):
-        raise ValueError(f'layout {kind} has no argument {min(unknown)!r}; it takes {names or "none"}')
+        raise ValueError(f'layout {kind} has no argument {min(unknown)!r}; it accepts {names or "none"}')
     return LAYOUTS[kind](**arguments)
 
 
 def find_layout(output: Any, example: Example, candidates: Sequence[Layout]) -> Layout | None:
-    """The first layout that fits an output; None if none does."""
+    """Return the first layout that matches an output, or None."""
     for layout in candidates:
         try:
             return layout.fitted(output, example)
@@ -283,7 +283,7 @@ def find_layout(output: Any, example: Example, candidates: Sequence[Layout]) -> 
 
 
 def with_num_frames(layout: Layout, num_frames: int) -> Layout:
-    """A layout of maps of T frames in every batch."""
+    """Set the number of frames T of the maps of a layout."""
     if isinstance(layout, Clips | Tokens):
         return layout
     return replace(layout, num_frames=num_frames)
@@ -297,18 +297,18 @@ def _check_axes(output: Any, *counts: int) -> None:
 
 
 def _check_cells(num_clips: int, cells: Sequence[int], example: Example) -> None:
-    """See that T, H, W may be those of a map: of as many clips, no larger than they are, and of their aspect."""
+    """Check that a map has the number of clips of the input, at most its size, and its aspect ratio."""
     (_, height, width), (_, rows, columns) = example.size, cells
     if num_clips != example.num_clips:
         raise ValueError(f'{num_clips} rows for {example.num_clips} clips')
     if any(cell > pixel for cell, pixel in zip(cells, example.size, strict=True)):
         raise ValueError(f'T, H, W = {tuple(cells)}, more than the {example.size} of the input')
-    if abs(rows * width - columns * height) > max(height, width):  # by more than a cell
+    if abs(rows * width - columns * height) > max(height, width):  # differs by more than a cell
         raise ValueError(f'H x W = {rows} x {columns} in an input of {height} x {width}')
 
 
 def _frames(rows: int, cells: Sequence[int], example: Example) -> tuple[int, tuple[int, ...]]:
-    """Clips, and T, H, W, of frames in the batch axis."""
+    """Return the number of clips and (T, H, W) of frames in the batch axis."""
     time, rest = divmod(rows, example.num_clips)
     if rest or not 0 < time <= example.size[0]:
         raise ValueError(f'{rows} rows for {example.num_clips} clips of {example.size[0]} frames')
@@ -322,21 +322,21 @@ def _stride(
     size: Sequence[int],
     grids: Sequence[Sequence[int]],
 ) -> tuple[tuple[float, ...], int]:
-    """Stride and class tokens that give ``num_tokens`` in an input of ``size``."""
+    """Return the stride and the number of class tokens that result in ``num_tokens`` for an input of ``size``."""
     if stride is not None:
         grids = [[math.ceil(pixel / step) for pixel, step in zip(size, stride, strict=True)]]
         grids += [[int(pixel // step) for pixel, step in zip(size, stride, strict=True)]]
     for grid in reversed(grids):
-        beside = num_tokens - math.prod(grid)
-        if beside == class_tokens if class_tokens is not None else 0 <= beside <= MAX_CLASS_TOKENS:
-            return tuple(pixel / cell for pixel, cell in zip(size, grid, strict=True)), beside
+        others = num_tokens - math.prod(grid)
+        if others == class_tokens if class_tokens is not None else 0 <= others <= MAX_CLASS_TOKENS:
+            return tuple(pixel / cell for pixel, cell in zip(size, grid, strict=True)), others
     axes = 'T x H x W' if len(size) == 3 else 'H x W'
     extra = 'class tokens' if class_tokens is None else f'{class_tokens} class tokens'
     raise ValueError(f'{num_tokens} tokens, which are not {axes} + {extra} of an input of {tuple(size)}')
 
 
 def _cells(num_tokens: int, stride: Any, size: Sequence[int]) -> tuple[int, ...]:
-    """Numbers of cells of an input of ``size``, whose product is the number of tokens."""
+    """Return the numbers of cells of an input of ``size`` whose product is the number of tokens."""
     axes = [sorted({int(pixel / step), math.ceil(pixel / step)}) for pixel, step in zip(size, stride, strict=True)]
     for cells in product(*axes):
         if math.prod(cells) == num_tokens:
@@ -348,12 +348,12 @@ def _cells(num_tokens: int, stride: Any, size: Sequence[int]) -> tuple[int, ...]
 
 
 def _clips(x: Tensor, num_frames: int | None, forward: Any) -> Tensor:
-    """(B*T, ...) -> (B, T, ...), a view."""
+    """Return a view of (B*T, ...) as (B, T, ...)."""
     return x.unflatten(0, (-1, num_frames) if num_frames is not None else (forward.num_clips, -1))
 
 
-def _beside_class_tokens(tokens: Tensor, output: Tensor, class_tokens: int | None, batch_first: bool) -> Tensor:
-    """The class tokens of ``output`` and ``tokens`` (B, N, C), in the order of axes of ``output``."""
+def _with_class_tokens(tokens: Tensor, output: Tensor, class_tokens: int | None, batch_first: bool) -> Tensor:
+    """Concatenate the class tokens of ``output`` and ``tokens`` (B, N, C), in the axis order of ``output``."""
     tokens = tokens if batch_first else tokens.transpose(0, 1)
     if not class_tokens:
         return tokens

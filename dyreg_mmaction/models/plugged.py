@@ -1,4 +1,4 @@
-"""A backbone whose forward runs through plugins."""
+"""Backbones with plugins."""
 
 import functools
 import inspect
@@ -23,31 +23,33 @@ FRAMES = ('num_frames', 'temporal_size', 't_size')
 
 
 class Plugged(nn.Module):
-    """Mixin in front of a backbone: builds its plugins and lets its forward run through them.
+    """Mixin before a backbone that builds plugins and passes the features of sub-modules through them.
 
-    Plugins live under ``plugins``; no key of the parent's state dict changes. With none it is its parent in everything.
+    Plugins are stored under ``plugins``, and the keys of the parent's state dict do not change. Without plugins the
+    backbone behaves exactly like its parent.
 
     Args:
+        *args: Arguments of the parent.
         plugins (Sequence[dict]): Modules to insert, each ``dict(type=..., after=<path of a sub-module>, ...)``.
-            ``layout`` says what the sub-module gives where that does not follow, see :mod:`.layouts`.
-        input_size (int | tuple[int, int], optional): Height and width of the frames in training, in pixels, from which
-            the maps' sizes follow; None: the parent's ``img_size`` (or what it calls it), else 224.
-        num_frames (int, optional): Frames of a clip in training, for backbones that take clips; None: the parent's
-            ``num_frames`` (or what it calls it), else 32.
-        num_segments (int | str, optional): Frames per clip, for backbones that take frames; 'batch': as many as each
-            batch has, which a :class:`TakesFrames` recogniser tells (TSN trains on 3 and is tested on 25).
-        channels_last (bool): Whether weights and features lie channels last in memory, which is faster on CPUs and,
-            in half precision, on GPUs.
-        **kwargs: Of the parent.
+            ``layout`` is the layout of the sub-module's output if it cannot be derived, see :mod:`.layouts`.
+        input_size (int | tuple[int, int], optional): Height and width of the frames in training, in pixels, which
+            determine the sizes of the maps. Defaults to the parent's ``img_size`` (or its equivalent), else 224.
+        num_frames (int, optional): Clip length in training, for backbones that take clips. Defaults to the parent's
+            ``num_frames`` (or its equivalent), else 32.
+        num_segments (int | str, optional): Clip length for backbones that take frames. 'batch': read from each batch;
+            requires :class:`.RegionRecognizer2D` (TSN trains on 3 frames and is tested on 25).
+        channels_last (bool): Whether weights and features are channels last in memory, which is faster on CPUs and, in
+            half precision, on GPUs.
+        **kwargs: Arguments of the parent.
 
     Raises:
-        ValueError: If a plugin does not fit, or ``num_segments`` is missing.
-        RuntimeError: In a forward in which a plugin has not run exactly once, or if a norm is folded over one.
+        ValueError: If a plugin is incompatible, or ``num_segments`` is missing.
+        RuntimeError: In the forward, if a plugin did not run exactly once, or a norm is folded across one.
     """
 
     takes_clips: bool
     num_segments: int | None
-    _layouts: Sequence[Layout] = ANY  # of sub-modules, the first that fits
+    _layouts: Sequence[Layout] = ANY  # of sub-modules; the first match is used
     plugins: Any  # an nn.ModuleDict, or an empty dict
     _channels_last = False
     _plugin_hooks: Sequence[PluginHook] = ()
@@ -74,11 +76,11 @@ class Plugged(nn.Module):
         if plugins and not self.takes_clips and not of_parent:
             if num_segments is None:
                 raise ValueError(
-                    f'{type(self).__name__} sees frames, not clips: give it num_segments, the frames of a clip '
-                    "(num_clips of SampleFrames), beside its plugins, or 'batch'"
+                    f'{type(self).__name__} takes frames and does not know the clip length; set its num_segments to '
+                    "num_clips of SampleFrames, or to 'batch'"
                 )
             self.num_segments = None if isinstance(num_segments, str) else num_segments
-        self.plugins = {}  # an empty module would have a training flag of its own
+        self.plugins = {}  # an empty module would have its own training flag
         if plugins:
             given = signature.bind_partial(*args, **kwargs)
             given.apply_defaults()
@@ -93,18 +95,18 @@ class Plugged(nn.Module):
                 parameter.data = _channels_last(parameter.data)
 
     def _insert(self, plugins: Sequence[dict], probe: Probe, clips_alike: bool) -> None:
-        """Build the plugins and put them in their places, see :func:`.insert_plugins`."""
+        """Build and insert the plugins, see :func:`.insert_plugins`."""
         self.plugins, self._plugin_hooks = insert_plugins(self, plugins, probe, clips_alike, self._layouts)
 
     def _probe(self, size: tuple[int, int, int]) -> Probe:
-        """Two clips on the meta device, of T, H, W."""
+        """Return two clips of size (T, H, W) on the meta device."""
         channels = next(m.in_channels for m in self.modules() if isinstance(m, nn.Conv2d | nn.Conv3d))
         time = size[0] if self.takes_clips else self.num_segments or 8
         shape = (2, channels, time) if self.takes_clips else (2 * time, channels)
         return Probe(torch.empty(*shape, *size[1:], device='meta'), (time, *size[1:]))
 
     def forward(self, x: Tensor, *args, **kwargs):
-        """The parent's forward, through each plugin once."""
+        """Run the parent's forward and each plugin once."""
         if self._channels_last:
             x = _channels_last(x)
         if not self._plugin_hooks:
@@ -124,23 +126,23 @@ class Plugged(nn.Module):
         frames = self.num_segments or frames_of_batch(self)
         if frames is None:
             raise ValueError(
-                f"{type(self).__name__} has num_segments='batch', and nobody tells it the frames of a clip; make the "
-                'recogniser a RegionRecognizer2D, or give num_segments as a number'
+                f"{type(self).__name__} has num_segments='batch', but the recognizer does not report the clip length; "
+                'use RegionRecognizer2D, or set num_segments to a number'
             )
         if num_frames % frames:
             raise ValueError(
-                f'{num_frames} frames are no whole number of clips of num_segments={frames}; make num_clips of '
-                'SampleFrames and num_segments of the backbone agree'
+                f'{num_frames} frames are not a multiple of num_segments={frames}; set num_segments of the backbone to '
+                'num_clips of SampleFrames'
             )
         return num_frames // frames
 
     def train(self, mode: bool = True):
-        """The parent's switch, whose ``norm_eval`` and the like are not about the plugins' norms."""
+        """Set the training mode; ``norm_eval`` and similar options of the parent do not apply to plugins."""
         with self._without_plugins() as plugins:
             super().train(mode)
         if plugins is not None:
             plugins.train(mode)
-        for hook in self._plugin_hooks:  # whatever has been replaced since, before anything is compiled
+        for hook in self._plugin_hooks:  # modules may have been replaced; attach before they are compiled
             hook.attach(self)
         if mode:
             self._unloaded = 0
@@ -149,12 +151,12 @@ class Plugged(nn.Module):
         return self
 
     def init_weights(self, *args) -> None:
-        """The parent's initialisation, which must not reach the plugins: it would undo their zero scales.
+        """Initialize the parent without plugins, because that would overwrite their zero scales.
 
-        A checkpoint that the parent loads on the way does reach them.
+        A checkpoint that the parent loads is also loaded into the plugins.
         """
         with self._without_plugins() as plugins:
-            if plugins is None:  # or not yet: some parents initialise in their constructor
+            if plugins is None:  # also during construction: some parents initialize in their constructor
                 return super().init_weights(*args)  # type: ignore[misc]
             loading = self.register_load_state_dict_pre_hook(functools.partial(load_plugins, plugins))
             try:
@@ -164,7 +166,7 @@ class Plugged(nn.Module):
 
     @contextmanager
     def _without_plugins(self) -> Iterator[nn.Module | None]:
-        """Takes the plugins out of the tree of modules."""
+        """Remove the plugins from the module tree inside the context."""
         plugins = self._modules.pop('plugins', None)
         try:
             yield plugins
@@ -173,10 +175,10 @@ class Plugged(nn.Module):
                 self._modules['plugins'] = plugins
 
     def _load_from_state_dict(self, state_dict: dict, prefix: str, *args) -> None:
-        """Refuse a checkpoint of other shapes, which MMEngine would only log and leave random."""
+        """Raise an error for a checkpoint with other shapes, which MMEngine only logs, leaving random weights."""
         if self._plugin_hooks:
             check_shapes(self, state_dict, prefix)
-        if 'plugins' in self._modules:  # which they are not while the parent loads weights of its own
+        if 'plugins' in self._modules:  # they are not while the parent loads its own weights
             self._unloaded = count_missing(self.plugins, state_dict, prefix)
             if self._unloaded and not self.training:
                 warn_missing(self._unloaded, len(self.plugins))
@@ -184,17 +186,17 @@ class Plugged(nn.Module):
 
 
 def _first(arguments: Mapping[str, Any], names: Sequence[str]) -> Any:
-    """The first of several arguments that is given."""
+    """Return the first of several arguments that is not None."""
     return next((arguments[name] for name in names if arguments.get(name) is not None), None)
 
 
 def _check_num_segments(num_segments: int | str | None, of_parent: bool) -> None:
     if isinstance(num_segments, int) and num_segments < 1:
-        raise ValueError(f'num_segments={num_segments} must be at least 1')
+        raise ValueError(f'num_segments is {num_segments}, but must be at least 1')
     if isinstance(num_segments, str) and (of_parent or num_segments != 'batch'):
         raise ValueError(
-            f'num_segments={num_segments!r} must be a number'
-            + ('' if of_parent else ", or 'batch' where each batch may have clips of another length")
+            f'num_segments is {num_segments!r}, but must be a number'
+            + ('' if of_parent else ", or 'batch' if the clip length differs between batches")
         )
 
 

@@ -1,4 +1,4 @@
-"""Plugins in models that were built elsewhere: timm's, torchvision's, or one's own."""
+"""Plugins in any model, for example of timm or torchvision."""
 
 import functools
 from collections.abc import Sequence
@@ -19,35 +19,35 @@ def plug(model: nn.Module, plugins: Sequence[dict], example: Tensor) -> nn.Modul
 
         model = timm.create_model('vit_base_patch16_224', pretrained=True)
         plug(model, [dict(type='DyRegGNN', after='blocks.7')], example=torch.zeros(8, 3, 224, 224))
-        model(frames)  # of any number of clips of 8 frames
+        model(frames)  # any number of clips of 8 frames
 
-    The model keeps its parameters, their names and its outputs, as plugins start as the identity.
+    The model keeps its parameters and their names, and initially its outputs, because plugins start as the identity.
 
     Args:
         model (nn.Module): The model.
         plugins (Sequence[dict]): Modules to insert, each ``dict(type=..., after=<path of a sub-module>, ...)``, see
             :class:`.Plugged`.
-        example (Tensor): One clip as the model takes it: (1, C, T, H, W), or its frames (T, C, H, W). Models that take
-            frames get clips of T frames from then on, flattened into the batch axis.
+        example (Tensor): One clip in the model's input format: (1, C, T, H, W), or its frames (T, C, H, W). Models that
+            take frames then expect clips of T frames, flattened into the batch axis.
 
     Returns:
         nn.Module: The model.
 
     Raises:
-        ValueError: If the model or the example is of another kind, or a plugin does not fit.
+        ValueError: If the model or the example is not supported, or a plugin is incompatible.
     """
     name = type(model).__name__
     if isinstance(model, torch.jit.ScriptModule | Plugged) or hasattr(model, 'plugins'):
         what = 'is scripted' if isinstance(model, torch.jit.ScriptModule) else "has plugins, or a sub-module 'plugins'"
-        raise ValueError(f'{name} {what}; plug a model that is not, and all plugins at once')
+        raise ValueError(f'{name} {what}; use the original model, and insert all plugins at once')
     if not isinstance(example, Tensor) or example.ndim not in (4, 5) or example.ndim == 5 and len(example) != 1:
         shape = tuple(example.shape) if isinstance(example, Tensor) else type(example).__name__
-        raise ValueError(f'example={shape} must be one clip (1, C, T, H, W), or its frames (T, C, H, W)')
+        raise ValueError(f'example is {shape}, but must be one clip (1, C, T, H, W), or its frames (T, C, H, W)')
     takes_clips = example.ndim == 5
     time = example.shape[2] if takes_clips else len(example)
     if not takes_clips and getattr(model, 'num_segments', time) != time:
         raise ValueError(
-            f'example has {time} frames, and num_segments of {name} is {model.num_segments}; make them agree'
+            f'example has {time} frames, but num_segments of {name} is {model.num_segments}; use the same number'
         )
     inputs = torch.empty(2 * len(example), *example.shape[1:], dtype=example.dtype, device='meta')
     plain: Any = type(model)
@@ -64,7 +64,7 @@ def plug(model: nn.Module, plugins: Sequence[dict], example: Tensor) -> nn.Modul
 
 @functools.cache
 def plugged_class(parent: Any, takes_clips: bool, layouts: Sequence[Layout], name: str | None) -> type[nn.Module]:
-    """The class of a module with plugins, which is pickled by its arguments."""
+    """Return the class of a module with plugins, whose instances are pickled through these arguments."""
     doc = (
         f'{parent.__name__} with ``plugins``, see :class:`Plugged`; without plugins it behaves exactly like its parent.'
     )
@@ -81,7 +81,7 @@ def plugged_class(parent: Any, takes_clips: bool, layouts: Sequence[Layout], nam
 
 
 class _Sequence:
-    """Mixin in front of an nn.Sequential, which runs all of its sub-modules: plugins are none of them."""
+    """Mixin before an nn.Sequential that excludes plugins from the sub-modules that it runs."""
 
     _modules: dict[str, nn.Module]
 

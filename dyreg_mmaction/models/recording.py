@@ -1,4 +1,4 @@
-"""Reading the regions of a model from outside; modules keep no tensors on themselves."""
+"""Recording of a model's regions; modules do not store tensors."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,9 +21,8 @@ def record_regions(model: nn.Module) -> Iterator[dict[str, list[Regions]]]:
             model(x)
         record['layer3.4.conv2.conv'][-1].normalized().center  # (B,T,N,2)
 
-    The regions are part of the autograd graph wherever the forward is. Of a source that gives maps, regions
-    with the maps' means and variances are recorded. Nothing that torch.compile has compiled runs compiled while a
-    context is open, in any thread.
+    The regions are attached to the autograd graph of the forward. For sources that return maps, regions with the means
+    and variances of the maps are recorded. Compiled code runs in eager mode in all threads inside the context.
 
     Args:
         model (nn.Module): Anything that holds plugged backbones or region necks.
@@ -39,10 +38,10 @@ def record_regions(model: nn.Module) -> Iterator[dict[str, list[Regions]]]:
     for path, source in region_sources(model).items():
         record[path] = []
 
-        def hear(_: nn.Module, __: tuple, output: Regions | Tensor, path: str = path) -> None:
+        def append(_: nn.Module, __: tuple, output: Regions | Tensor, path: str = path) -> None:
             record[path].append(_regions(output))
 
-        hooks.append(listen(source, hear))
+        hooks.append(listen(source, append))
     if not record:
         raise ValueError(
             f'{type(model).__name__} has no plugin with regions; give its backbone plugins=[...], or the '

@@ -113,7 +113,7 @@ def test_clips_of_a_model_of_frames_do_not_see_one_another():
     wake(model.plugins)
     x = torch.randn(8, 3, 32, 32)
     torch.testing.assert_close(model(x)[4:], model(x[4:]))
-    with pytest.raises(ValueError, match='6 frames are no whole number of clips of num_segments=4'):
+    with pytest.raises(ValueError, match='6 frames are not a multiple of num_segments=4'):
         model(x[:6])
 
 
@@ -200,7 +200,9 @@ def test_a_users_class_gets_plugins_under_a_free_name():
     class MViT(ConvNet):
         """Has the same name as a class of MMAction2."""
 
-    with pytest.raises(ValueError, match="'DyRegMViT' is registered for mmaction.*MViT; give add_plugins another name"):
+    with pytest.raises(
+        ValueError, match="'DyRegMViT' is registered for mmaction.*MViT; pass another name to add_plugins"
+    ):
         add_plugins(MViT, takes_clips=True)
     kind = add_plugins(MViT, takes_clips=True, name='OwnMViT')
     assert issubclass(kind, Plugged) and add_plugins(MViT, takes_clips=True, name='OwnMViT') is kind
@@ -246,5 +248,7 @@ def test_names_of_the_model_are_not_taken():
     assert model(torch.randn(4, 3, 32, 32)).min() == 0 and len(model) == 3
     model = nn.Sequential(nn.Conv2d(3, 8, 3, 2, 1))
     model.num_segments = 8
-    with pytest.raises(ValueError, match='example has 4 frames, and num_segments of Sequential is 8; make them agree'):
+    with pytest.raises(
+        ValueError, match='example has 4 frames, but num_segments of Sequential is 8; use the same number'
+    ):
         plug(model, after('0'), FRAMES)

@@ -75,9 +75,9 @@ WRONG = {
     'frames without a number': (
         after('layer3'),
         dict(type='DyRegResNet'),
-        'DyRegResNet sees frames, not clips: give it num_segments',
+        'DyRegResNet takes frames and does not know the clip length; set its num_segments',
     ),
-    'a number of frames that is none': (after('layer3'), dict(type='DyRegResNet', num_segments=0), 'num_segments=0'),
+    'a number of frames that is none': (after('layer3'), dict(type='DyRegResNet', num_segments=0), 'num_segments is 0'),
     'a frame size of three numbers': (after('layer3'), dict(input_size=(3, 64, 64)), 'input_size=.3, 64, 64.'),
     'frames that are too small to run at all': (
         after('layer3'),
@@ -118,7 +118,7 @@ def test_a_place_gives_one_map_once(path, said):
 def test_frames_must_be_whole_clips():
     model = toy('second')
     assert model(torch.randn(8, 3, 32, 32)).shape == (8, 8)
-    with pytest.raises(ValueError, match='6 frames are no whole number of clips of num_segments=4'):
+    with pytest.raises(ValueError, match='6 frames are not a multiple of num_segments=4'):
         model(torch.randn(6, 3, 32, 32))
 
 
@@ -331,8 +331,8 @@ def test_a_plain_checkpoint_is_named_when_it_is_tested(tmp_path, recwarn):
 @pytest.mark.parametrize(
     'parent, why',
     [
-        ('RGBPoseConv3D', 'heatmaps of poses beside the frames'),
-        ('STGCN', 'skeletons, which have no map'),
+        ('RGBPoseConv3D', 'its input includes pose heatmaps'),
+        ('STGCN', 'a skeleton, which has no feature map'),
         ('ResNetAudio', 'spectrograms'),
         ('ResNetTIN', 'an operator of full mmcv'),
     ],

@@ -45,9 +45,9 @@ def test_tsn_trains_on_3_frames_and_is_tested_on_25():
 def test_frames_that_nobody_tells_are_not_guessed():
     with pytest.raises(ValueError, match=r"meta_keys=\('num_clips', 'clip_len'\)"):
         tsn()(torch.randn(1, 6, 3, 64, 64), samples(1), mode='predict')
-    with pytest.raises(ValueError, match="num_segments='batch', and nobody tells it"):
+    with pytest.raises(ValueError, match="num_segments='batch', but the recognizer does not report"):
         tsn(Recognizer2D)(torch.randn(1, 6, 3, 64, 64))
     with pytest.raises(ValueError, match="num_segments='batch' must be a number"):
         MODELS.build(dict(type='DyRegResNetTSM', depth=18, num_segments='batch'))
-    with pytest.raises(ValueError, match="num_segments='many' must be a number, or 'batch'"):
+    with pytest.raises(ValueError, match="num_segments is 'many', but must be a number, or 'batch'"):
         MODELS.build(dict(type='DyRegResNet', depth=18, num_segments='many'))
