@@ -24,7 +24,7 @@ PLUGIN = 'layer1.1.conv2.conv'
 
 @pytest.fixture(scope='module')
 def clip(tmp_path_factory):
-    """Noise that changes over time: as an array, as frames and as a (lossy) video."""
+    """Return noise that changes over time as an array, as frames and as a (lossy) video."""
     folder = tmp_path_factory.mktemp('clip')
     array = np.random.default_rng(0).integers(0, 255, (20, 9, 12, 3), np.uint8).repeat(8, 1).repeat(8, 2)
     (folder / 'frames').mkdir()
@@ -130,7 +130,7 @@ FORMAT = dict(type='FormatShape', input_format='NCHW')
 
 
 def single_view(entry, sampling, *steps):
-    """What a model gets of an input."""
+    """Return the model's input for an inferencer's input."""
     kind, results = describe(entry)
     steps = [dict(type='VideoInit'), sampling, *steps, dict(type='PackActionInputs')]
     return Compose(read_pipeline(one_view(steps), kind))(results)['inputs']
@@ -184,7 +184,7 @@ def test_boxes_of_an_array_are_a_clear_error(clip, tmp_path):
 
 
 def test_nodes_at_boxes_of_a_file_get_those_of_the_inputs(clip, tmp_path):
-    """Those of the config's file are of other videos, although one may have the same name."""
+    """The boxes of the config's file are of other videos, although one may have the same name."""
     own, given = tmp_path / 'own.json', tmp_path / 'boxes.json'
     for path, x in ((own, 0), (given, 24)):
         sides = dict(x1=x, y1=0, x2=x + 24, y2=36)

@@ -333,7 +333,7 @@ def test_a_plain_checkpoint_is_named_when_it_is_tested(tmp_path, recwarn):
     [
         ('RGBPoseConv3D', 'its input includes pose heatmaps'),
         ('STGCN', 'a skeleton, which has no feature map'),
-        ('ResNetAudio', 'spectrograms'),
+        ('ResNetAudio', 'a spectrogram'),
         ('ResNetTIN', 'an operator of full mmcv'),
     ],
 )
