@@ -218,7 +218,7 @@ def test_the_best_checkpoint_is_preferred_and_plain_weights_need_a_config(run, r
         (['none.pth', '{videos}'], 'checkpoint none.pth does not exist'),
         (['{empty}', '{videos}'], 'has no checkpoint; pass the work dir of a training'),
         (['{run}', '{videos}', '--stride', '1'], '--stride 1.0 needs --window'),
-        (['{run}', '{videos}', '--window', '-1'], 'window=-1.0 must be above 0 seconds'),
+        (['{run}', '{videos}', '--window', '-1'], 'window is -1.0, but must be above 0 seconds'),
         (['{run}', '{videos}', '--draw'], 'need --out'),
     ],
 )

@@ -20,7 +20,7 @@ def check(tmp_path, text, kind='VideoDataset', unlabelled=False, **options):
 @pytest.mark.parametrize(
     'text, fault',
     [
-        ('', 'list.txt names no videos; set train_dataloader.dataset.dataset.ann_file'),
+        ('', 'list.txt lists no videos; set train_dataloader.dataset.dataset.ann_file'),
         ('a.webm 0\nb.webm 2\nc.webm 3\n', 'list.txt, line 3: ' + LABEL.format(3)),
         ('a.webm 0\nc.webm -1\n', 'line 2: ' + LABEL.format(-1)),
         ('a.webm 0\nb.webm\n', "line 2 is 'b.webm', which has too few fields; write .name label.$"),

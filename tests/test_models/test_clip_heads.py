@@ -94,9 +94,9 @@ def test_classifier_starts_small():
     'options, message',
     [
         (dict(readout='first'), "readout='first' is unknown"),
-        (dict(num_nodes=9), 'set num_nodes=14, not 9'),
+        (dict(num_nodes=9), 'num_nodes is 9; set num_nodes=14'),
         (dict(kernel='box'), "kernel='box' is unknown"),
-        (dict(node_channels=0), 'node_channels is 0, but must be at least 1'),
+        (dict(node_channels=0), 'node_channels is 0, but must be an integer of at least 1'),
     ],
 )
 def test_to_vec_refuses_what_it_does_not_know(options, message):

@@ -226,7 +226,7 @@ def test_area_kernels_average_and_fill_their_rectangles():
 @pytest.mark.parametrize(
     'options, said',
     [
-        (dict(num_nodes=0), 'num_nodes=0'),
+        (dict(num_nodes=0), 'num_nodes is 0'),
         (dict(num_nodes='9'), "num_nodes is '9', but must be an integer of at least 1"),
         (dict(node_channels=8.0), 'node_channels is 8.0, but must be an integer of at least 1'),
         (
@@ -246,7 +246,7 @@ def test_area_kernels_average_and_fill_their_rectangles():
             "regions DynamicRegions has no argument 'hidden'; did you mean 'hidden_c",
         ),
         (dict(regions=dict(type='BoxRegions', boxes=4)), "regions BoxRegions has no argument 'boxes'; it accepts none"),
-        (dict(node_channels=0), 'node_channels=0'),
+        (dict(node_channels=0), 'node_channels is 0'),
         (dict(kernel='cone'), "kernel='cone'.*'area', 'raw_tent', 'tent'"),
         (dict(regions=dict(type='Nope')), "regions type='Nope'"),
         (dict(graph=dict(type='Nope')), "graph type='Nope'"),
@@ -266,8 +266,8 @@ def test_area_kernels_average_and_fill_their_rectangles():
         (dict(graph=dict(type='SpaceTimeGraph', num_rounds=0)), 'num_rounds is 0, but'),
         (dict(regions=dict(SMALL, reference='corner')), "reference is 'corner'.*'center', 'grid' or"),
         (dict(regions=dict(SMALL, half_size=0.3)), 'half_size=0.3.*predict_size=False'),
-        (dict(regions=dict(SMALL, predict_size=False, half_size=1.5)), 'half_size=1.5'),
-        (dict(regions=dict(SMALL, hidden_channels=0)), 'hidden_channels=0'),
+        (dict(regions=dict(SMALL, predict_size=False, half_size=1.5)), 'half_size is 1.5'),
+        (dict(regions=dict(SMALL, hidden_channels=0)), 'hidden_channels is 0'),
     ],
 )
 def test_a_wrong_option_is_one_clear_sentence(options, said):

@@ -160,7 +160,7 @@ WRONG = {
         '17 tokens, which are not H x W . 1 class tokens',
     ),
     'an unknown layout': (after('blocks.1', layout='Tokens2'), 0.0, "layout='Tokens2' is unknown; choose one of"),
-    'a vector': (after('head'), 0.0, r'gives shape \(8, 5\), not a feature map of 2 clips of \(4, 32, 32\)'),
+    'a vector': (after('head'), 0.0, r'returns shape \(8, 5\), which is not a feature map of 2 clips of \(4, 32, 32\)'),
 }
 
 

@@ -65,7 +65,7 @@ WRONG = {
     'a width that is no multiple of 4': (
         after('layer3', node_channels=30, regions=dict(REGIONS, heads='pool')),
         {},
-        'node_channels is 30, but must be a multiple of 4.*use 28 or 32',
+        'node_channels is 30, but must be a multiple of 4.*set it to 28 or 32',
     ),
     'a size that is predicted and fixed': (
         after('layer3', regions=dict(REGIONS, half_size=0.3)),
@@ -78,11 +78,11 @@ WRONG = {
         'DyRegResNet takes frames and does not know the clip length; set its num_segments',
     ),
     'a number of frames that is none': (after('layer3'), dict(type='DyRegResNet', num_segments=0), 'num_segments is 0'),
-    'a frame size of three numbers': (after('layer3'), dict(input_size=(3, 64, 64)), 'input_size=.3, 64, 64.'),
+    'a frame size of three numbers': (after('layer3'), dict(input_size=(3, 64, 64)), 'input_size is .3, 64, 64.'),
     'frames that are too small to run at all': (
         after('layer3'),
         dict(input_size=0),
-        'input_size=0',
+        'input_size is 0',
     ),
 }
 
@@ -105,8 +105,8 @@ def test_a_place_holds_one_plugin():
     [
         ('relu', "after='relu' runs 2 times in one forward of DyRegToyNet"),
         ('idle', "after='idle' runs 0 times"),
-        ('pair', "after='pair' of DyRegToyNet gives tuple, not a feature map"),
-        ('vector', r"after='vector' of DyRegToyNet gives shape \(8, 8\), not a feature map"),
+        ('pair', "after='pair' of DyRegToyNet returns tuple, which is not a feature map"),
+        ('vector', r"after='vector' of DyRegToyNet returns shape \(8, 8\), which is not a feature map"),
         ('pool', 'has 1 x 1 cells, but'),
     ],
 )
@@ -143,7 +143,9 @@ def test_a_checkpoint_of_another_backbone_is_refused(tmp_path):
     path = str(tmp_path / 'wide.pth')
     model = nn.Sequential(OrderedDict(backbone=toy('second', width=16)))
     save_checkpoint({'state_dict': model.state_dict(), 'meta': {}}, path)
-    with pytest.raises(ValueError, match=r'backbone.first.weight of shape \(16, 3, 3, 3\), DyRegToyNet of \(8, 3'):
+    with pytest.raises(
+        ValueError, match=r'backbone.first.weight has shape \(16, 3, 3, 3\) in the checkpoint, but \(8, 3'
+    ):
         load_checkpoint(nn.Sequential(OrderedDict(backbone=toy('second'))), path)
 
 

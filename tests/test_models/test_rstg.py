@@ -341,7 +341,7 @@ def test_graph_refuses_what_it_does_not_know(options, message):
 
 
 def test_grids_and_num_nodes_must_agree():
-    with pytest.raises(ValueError, match='set num_nodes=14, not 9'):
+    with pytest.raises(ValueError, match='num_nodes is 9; set num_nodes=14'):
         MODELS.build(dict(type='RSTG', in_channels=4, feature_size=6, num_nodes=9))
 
 

@@ -116,8 +116,8 @@ def test_a_branch_that_stochastic_depth_skips_takes_no_plugin():
         ('VideoMAE', 'blocks.1.attn.attn_drop', r"inside the attention 'blocks.1.attn', where channels"),
         ('MViT', 'blocks.1.attn.pool_q', r"inside the attention 'blocks.1.attn', where channels"),
         ('Swin', 'layers.1.blocks.1.attn.qkv', 'tokens match none of the previous maps'),
-        ('VideoMAE', 'patch_embed', 'gives tuple, not a feature map'),
-        ('VideoMAE', 'fc_norm', r'gives shape \(2, 32\), not a feature map'),
+        ('VideoMAE', 'patch_embed', 'returns tuple, which is not a feature map'),
+        ('VideoMAE', 'fc_norm', r'returns shape \(2, 32\), which is not a feature map'),
     ],
 )
 def test_the_inside_of_attention_takes_no_plugin(name, after, message):

@@ -365,7 +365,7 @@ def test_options_out_of_range_are_named(cls, options, message):
 
 
 def test_too_few_classes_for_different_digits_are_named():
-    with pytest.raises(ValueError, match=r'digit_classes is \[0, 1\], but must be at least 3 classes'):
+    with pytest.raises(ValueError, match=r'digit_classes is \[0, 1\], but must have at least 3 classes'):
         SyncMNIST(num_digits=3, digit_classes=(1, 0))
 
 

@@ -33,5 +33,5 @@ def test_nodes_on_one_another_part_and_one_alone_stays():
 
 
 def test_a_radius_of_nothing_is_refused():
-    with pytest.raises(ValueError, match='radius is 0, but must be above 0'):
+    with pytest.raises(ValueError, match='radius is 0, but must be a fraction'):
         CenterRepulsion(radius=0)

@@ -100,7 +100,7 @@ def test_checkpointing_of_activations_is_named_inside_a_block_and_works_after_it
         model(**data, mode='loss')['loss_cls'].backward()
         return model.backbone.plugins[options['after'].replace('.', '-')].norm.weight.grad
 
-    with pytest.raises(ValueError, match='set with_cp=False, or put the plugin after the whole block'):
+    with pytest.raises(ValueError, match='set with_cp=False or put the plugin after the whole block'):
         gradient(after='layer2.1.conv2.conv', with_cp=True)
     plain, checkpointed = (gradient(after='layer2.1', with_cp=with_cp) for with_cp in (False, True))
     torch.testing.assert_close(checkpointed, plain)

@@ -113,7 +113,7 @@ def test_v1_lists_have_the_number_of_frames_and_mmaction2_reads_them(v1):
 def test_missing_empty_truncated_and_undecodable_videos_are_named_and_no_list_is_written(v2):
     break_videos(v2)
     counts = r'4 of 5 videos cannot be used \(1 \w+, 1 \w+, 1 \w+, 1 \w+\)'
-    with pytest.raises(ValueError, match=rf'{counts}, .*listed in .*sthv2_broken.txt; .*--drop-broken'):
+    with pytest.raises(ValueError, match=rf'{counts}; they are listed in .*sthv2_broken.txt; .*--drop-broken'):
         prepare(V2, v2)
     report = dict(line.split('\t') for line in (v2 / 'sthv2_broken.txt').read_text().splitlines())
     assert list(report) == ['10.webm', '11.webm', '12.webm', '20.webm']
@@ -163,7 +163,7 @@ def test_frames_of_other_names_are_said(v1):
             '[{"id": "10", "label": "x"}]',
             """train.json contains {'id': .* without "id" or "template"; download""",
         ),
-        ('train', '{"10": "Moving something up"}', 'train.json should be a list of videos'),
+        ('train', '{"10": "Moving something up"}', 'train.json is not a list of videos'),
         (
             'train',
             '[{"id": "a b", "template": "Moving something up"}]',
