@@ -516,4 +516,4 @@ def test_a_warning_says_that_the_default_digits_are_not_mnists(capsys, tmp_path)
     load_digits('train')
     load_digits('test')
     log = (tmp_path / 'log').read_text()
-    assert log.count("The digits are scikit-learn's, 1,797 of 8 x 8 pixels, not MNIST's") == 1 and 'data_root' in log
+    assert log.count("The digits are scikit-learn's (1,797 of 8 x 8 pixels), not MNIST's") == 1 and 'data_root' in log
