@@ -13,9 +13,9 @@ def find_plugins(model: nn.Module) -> dict[str, nn.Module]:
     """Find every plugin of a model.
 
     Returns:
-        dict[str, nn.Module]: By path. That of a backbone's plugin is its ``after``, behind the path of its backbone
-            where the model has several; that of a :class:`.RegionNeck` is 'neck', or the neck's own where there are
-            several.
+        dict[str, nn.Module]: Plugins by path. The path of a backbone's plugin is its ``after``, with the backbone's
+            path as prefix if the model has several backbones. That of a :class:`.RegionNeck`'s plugin is 'neck', or
+            the neck's path if there are several necks.
     """
     modules = {path.replace('_orig_mod.', ''): module for path, module in model.named_modules()}
     backbones = {path: module for path, module in modules.items() if isinstance(module, Plugged)}
@@ -30,24 +30,24 @@ def find_plugins(model: nn.Module) -> dict[str, nn.Module]:
 
 
 def region_plugins(model: nn.Module) -> dict[str, nn.Module]:
-    """Every plugin that has a region source, by path as in :func:`find_plugins`."""
+    """Return every plugin with a region source, by path as in :func:`find_plugins`."""
     plugins = find_plugins(model)
     return {path: plugin for path, plugin in plugins.items() if isinstance(getattr(plugin, 'regions', None), nn.Module)}
 
 
 def region_sources(model: nn.Module) -> dict[str, nn.Module]:
-    """Region source of every plugin, by path as in :func:`find_plugins`."""
+    """Return the region source of every plugin, by path as in :func:`find_plugins`."""
     return {path: plugin.get_submodule('regions') for path, plugin in region_plugins(model).items()}
 
 
 def region_graphs(model: nn.Module) -> dict[str, RegionGraph]:
-    """Every region graph of a model, by path as in :func:`find_plugins`; those in heads by the path of the module."""
+    """Return every region graph of a model, by path as in :func:`find_plugins`, or by module path in heads."""
     paths = {id(plugin): path for path, plugin in find_plugins(model).items()}
     graphs = {name: module for name, module in model.named_modules() if isinstance(module, RegionGraph)}
     return {paths.get(id(graph), name): graph for name, graph in graphs.items()}
 
 
 def box_sources(model: nn.Module) -> list[Any]:
-    """Every region source, also those in heads, that declares with ``takes_boxes = True`` that it takes boxes."""
+    """Return every region source with ``takes_boxes = True``, including those in heads."""
     sources = [getattr(module, 'regions', None) for module in model.modules()]
     return [source for source in sources if isinstance(source, nn.Module) and getattr(source, 'takes_boxes', False)]

@@ -1,4 +1,4 @@
-"""A forward hook that stays in its place in a model when the module there is replaced."""
+"""A forward hook that keeps its position in a model when the module there is replaced."""
 
 import threading
 from contextlib import nullcontext
@@ -14,10 +14,10 @@ _moving = threading.Lock()
 
 
 class PlacedHook:
-    """Forward hook of the sub-module that is at a path now, as conversions put others in its place.
+    """Forward hook of the sub-module that is currently at a path, because conversions replace modules.
 
-    An object and not a closure: deepcopy and pickle follow its attributes, so that the copy of a model calls copies of
-    the modules that the hook uses.
+    It is an object, not a closure, because deepcopy and pickle follow its attributes: the copy of a model calls copies
+    of the modules that the hook uses.
 
     Args:
         path (str): Dotted path of the sub-module; '' for the model itself.
@@ -30,11 +30,11 @@ class PlacedHook:
         self.path = path
 
     def __call__(self, module: nn.Module, args: tuple, output: Any) -> Any:
-        """The output to put in place of the sub-module's."""
+        """Return the output that replaces that of the sub-module."""
         raise NotImplementedError
 
     def attach(self, model: nn.Module) -> None:
-        """Hook the sub-module of ``model`` that is in the place now."""
+        """Register the hook at the sub-module of ``model`` that is currently at the path."""
         module = model.get_submodule(self.path)
         if module is self.module:
             return
@@ -44,14 +44,14 @@ class PlacedHook:
             if self.handle is not None:
                 self.handle.remove()
             self.handle = module.register_forward_hook(self)
-            self.module = module  # last, as other threads look at it
+            self.module = module  # last, because other threads read it
 
 
 def laid_out_like(x: Tensor, y: Tensor) -> Tensor:
-    """y in the memory format of x, contiguous or channels last.
+    """Return y in the memory format of x, contiguous or channels last.
 
-    The next convolution reads the format from the strides, also from those of axes of one element, and so do the
-    gradients of its weights, which DistributedDataParallel copies where their strides are not the weights'.
+    The next convolution derives the format from the strides, including those of axes with one element. So do the
+    gradients of its weights, which DistributedDataParallel copies if their strides differ from those of the weights.
     """
     if is_traced() or y.shape != x.shape or y.stride() == x.stride():  # compilers choose formats themselves
         return y
