@@ -227,7 +227,7 @@ def many(path, height, frames=None):
 def test_boxes_of_videos_enlarged_since_are_refused_with_the_height_that_they_suggest(tmp_path):
     path = many(tmp_path / 'boxes.json', 30)
     with pytest.raises(
-        ValueError, match='below y = 30, but frames are assumed to be 60 pixels high; .* the boxes suggest 30'
+        ValueError, match='below y = 30, but frames are assumed to be 60 pixels high; .*the boxes suggest 30'
     ):
         LoadBoxes(1, path)(decoded([0]))
     np.testing.assert_allclose(LoadBoxes(1, path, ann_height=30)(decoded([0]))['boxes'][0, 0, 0, 3], 29 / 30)
