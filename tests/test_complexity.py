@@ -52,7 +52,7 @@ def test_a_clip_is_one_view_of_the_pipeline():
     assert clip_shape(Config(dict(test_dataloader=loader))) == (16, 3, 256, 256)
 
 
-def test_the_clip_of_a_3d_recogniser_has_time_beside_the_frame():
+def test_the_clip_of_a_3d_recognizer_has_a_time_axis():
     assert clip_shape(Config.fromfile(CONFIGS / 'i3d_r50_dyreg_sthv1.py')) == (1, 3, 16, 224, 224)
 
 

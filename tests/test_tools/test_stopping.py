@@ -105,5 +105,5 @@ def test_sigterm_and_two_at_once_end_like_one_that_was_left_alone(config, tmp_pa
 def test_no_validate_with_a_plateau_is_refused(config, tmp_path):
     training = start(sys.executable, 'tools/train.py', config, '--work-dir', str(tmp_path / 'run'), '--no-validate')
     output = training.communicate()[0]
-    assert training.returncode == 1 and 'the learning rate would never drop' in output.splitlines()[-1]
+    assert training.returncode == 1 and 'of the validation, which is disabled' in output.splitlines()[-1]
     assert 'Traceback' not in output
