@@ -79,7 +79,7 @@ def commands(page: Path) -> list[str]:
 def _sources(path: Path) -> str:
     """Text of a tool and of the modules whose options it has."""
     text = path.read_text(encoding='utf-8')
-    modules = {*re.findall(r'from dyreg_mmaction\.(cli\.\w+) import', text), 'cli.clips', 'cli.launch'}
+    modules = {*re.findall(r'from dyreg_mmaction\.(cli\.\w+) import', text), 'cli.clips', 'cli.launch', 'cli.options'}
     return text + ''.join((ROOT / f'dyreg_mmaction/{name.replace(".", "/")}.py').read_text() for name in modules)
 
 
@@ -93,8 +93,8 @@ def test_commands_name_tools_configs_and_options(page):
         tools = [path for path in paths if 'tools/' in path and path.endswith('.py')]
         if len(tools) == 1:
             source = _sources(ROOT / re.sub(r'^(\.\./)+', '', tools[0]))
-            for option in re.findall(r'(?<!\S)--[a-z][a-z-]+', line):
-                assert option in source, f'{option} of {line}'
+            for option in re.findall(r'(?<!\S)--[a-z][a-z0-9-]+', line):
+                assert f"'{option}'" in source, f'{option} of {line}'
 
 
 @pytest.mark.parametrize('page', PAGES, ids=lambda page: str(page.relative_to(ROOT)))
