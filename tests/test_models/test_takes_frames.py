@@ -47,7 +47,7 @@ def test_frames_that_nobody_tells_are_not_guessed():
         tsn()(torch.randn(1, 6, 3, 64, 64), samples(1), mode='predict')
     with pytest.raises(ValueError, match="num_segments='batch', but the recognizer does not report"):
         tsn(Recognizer2D)(torch.randn(1, 6, 3, 64, 64))
-    with pytest.raises(ValueError, match="num_segments='batch' must be a number"):
+    with pytest.raises(ValueError, match="num_segments is 'batch', but must be a number"):
         MODELS.build(dict(type='DyRegResNetTSM', depth=18, num_segments='batch'))
     with pytest.raises(ValueError, match="num_segments is 'many', but must be a number, or 'batch'"):
         MODELS.build(dict(type='DyRegResNet', depth=18, num_segments='many'))
