@@ -20,9 +20,10 @@ def draw_over(
     path: str | None = None,
     width: int = 640,
 ) -> np.ndarray:
-    """A frame under a line of text, with the regions of a plugin as they are at its time.
+    """Draw the regions of a plugin at the time of a frame, and a line of text above the frame.
 
-    Between two sampled frames, regions move at a constant speed.
+    Only the nodes that move are drawn, or all if none moves. Between two sampled frames, regions move at a constant
+    speed.
 
     Args:
         frame (ndarray[H, W, 3]): RGB, uint8.
@@ -41,7 +42,8 @@ def draw_over(
     else:
         path = next(iter(clip.nodes)) if path is None else path
         now = clip._replace(frames=frame[None], nodes={path: nodes_at(clip, path, time)})
-        drawn = draw_clip(now, path, width, bold=moving_nodes(clip.nodes[path].center) or None)[0]
+        moving = moving_nodes(clip.nodes[path].center)
+        drawn = draw_clip(now, path, width, bold=moving or None, others=not moving)[0]
     return drawn if caption is None else np.concatenate([cached_bar(caption, width, True), drawn])
 
 
