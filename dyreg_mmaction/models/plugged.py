@@ -57,13 +57,13 @@ class Plugged(nn.Module):
 
     def __init__(
         self,
-        *args,
+        *args: Any,
         plugins: Sequence[dict] = (),
         input_size: int | tuple[int, int] | None = None,
         num_frames: int | None = None,
         num_segments: int | str | None = None,
         channels_last: bool = False,
-        **kwargs,
+        **kwargs: Any,
     ) -> None:
         signature = inspect.signature(super().__init__)
         of_parent = 'num_segments' in signature.parameters
