@@ -19,7 +19,7 @@ COLUMNS = dict(  # names of columns; of several, the first
 
 
 def read_tables(paths: Sequence[Path], videos: Path | None = None) -> Listing:
-    """Read tables, whose order of classes is that of a classes.txt beside the first.
+    """Read tables, whose order of classes is that of a classes.txt next to the first.
 
     Files that end in .csv or .tsv are CSV, with or without a header, separated by commas, semicolons or tabs. All
     others are MMAction2's lists: a path, white space, a label. Of several files, each is the split that its name says.
