@@ -128,7 +128,9 @@ def test_something_something_to_vec_config_classifies_the_graph():
 
 
 def test_parameters_are_those_of_the_docs():
-    rows = re.findall(r'^\| `([\w-]+)` \| ([\d.]+) \|$', (ROOT.parent / 'docs' / 'rstg.md').read_text(), re.MULTILINE)
+    rows = re.findall(
+        r'^\| `([\w-]+)` \| ([\d.]+) \|$', (ROOT.parent / 'docs' / 'research' / 'rstg.md').read_text(), re.MULTILINE
+    )
     models = {name: MODELS.build(load(f'syncmnist/{name}').model) for name in FIVE_DIGITS}
     counts = {name: sum(p.numel() for p in model.parameters()) for name, model in models.items()}
     assert dict(rows) == {name: f'{count / 1e6:.2f}' for name, count in counts.items()}

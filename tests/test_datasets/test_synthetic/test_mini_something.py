@@ -348,11 +348,11 @@ def test_a_moving_camera_moves_background_and_objects_alike_and_nothing_else():
 
 def test_a_folder_knows_the_camera_of_its_clips_and_boxes_end_at_the_frame(tmp_path):
     generate_mini_something(tmp_path / 'pan', num_train=2, num_val=1, pan=32, shake=5)
-    with pytest.raises(ValueError, match="'pan': 32, 'shake': 5}, not of"):
+    with pytest.raises(ValueError, match="'pan': 32, 'shake': 5}, but"):
         generate_mini_something(tmp_path / 'pan', num_train=2, num_val=1)
     frames = json.loads((tmp_path / 'pan/bounding_box_annotations.json').read_text())['1']
     corners = np.array([list(label['box2d'].values()) for frame in frames for label in frame['labels']])
     assert (corners >= 0).all() and (corners[:, 3] <= HEIGHT).all()
     assert np.ptp(corners.reshape(len(frames), -1, 4)[:, -1], axis=0).max() > 20  # an object that does not act
-    with pytest.raises(ValueError, match='pan must be 0 to 32 pixels, not 33'):
+    with pytest.raises(ValueError, match='pan is 33, but must be 0 to 32 pixels'):
         generate_mini_something(tmp_path / 'far', pan=33)
