@@ -71,7 +71,8 @@ def test_killed_in_the_middle_of_each_step_it_goes_on(folder, tmp_path):
     (tmp_path / 'mv').chmod(0o755)
     printed, code = run(folder, first_on_path=str(tmp_path))
     assert code == -signal.SIGKILL, printed[-4000:]
-    assert 'Epoch(train) [1][' not in printed and 'Epoch(train) [2][' in printed  # the teacher was resumed
+    resumed = 'Epoch(train) [1][' not in printed and 'Epoch(train) [2][' in printed
+    assert resumed, printed[-9000:]  # the teacher
     assert (teacher / 'teacher.pth.part').is_file() and not (teacher / 'teacher.pth').exists() and not student.exists()
     (teacher / 'teacher.pth.part').write_bytes(b'half')
 
