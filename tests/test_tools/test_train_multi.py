@@ -1,5 +1,6 @@
 """tools/train_multi.sh trains the teachers, then the student. Finished trainings are not repeated."""
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -45,6 +46,20 @@ def environment():
     return {**os.environ, 'PATH': f'{Path(sys.executable).parent}:{os.environ["PATH"]}', 'PYTHONPATH': str(ROOT)}
 
 
+def kill_tree(pid):
+    """Kill a process and its descendants at once, also those in sessions of their own, as torchrun starts them."""
+    listed = subprocess.run(['ps', '-eo', 'pid=,ppid='], capture_output=True, text=True).stdout.split()
+    children = {}
+    for child, parent in zip(map(int, listed[::2]), map(int, listed[1::2]), strict=True):
+        children.setdefault(parent, []).append(child)
+    pids = [pid]
+    for each in pids:
+        pids += children.get(each, [])
+    for each in reversed(pids):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(each, signal.SIGKILL)
+
+
 def run(folder, at=None, first_on_path=''):
     """Return output and exit code of the script. Its processes are killed at the line that contains ``at``."""
     env = environment()
@@ -55,7 +70,7 @@ def run(folder, at=None, first_on_path=''):
     for line in script.stdout:
         printed += line
         if at is not None and at in line:
-            os.killpg(script.pid, signal.SIGKILL)
+            kill_tree(script.pid)
             at = None
     assert at is None, printed[-4000:]
     return printed, script.wait()
