@@ -63,6 +63,15 @@ def test_a_clip_is_generated_predicted_correctly_and_drawn(clip, run, tmp_path):
     assert (tmp_path / 'out/demo.jpg').stat().st_size > 10_000
 
 
+def test_what_is_no_video_is_named(run, tmp_path, capsys):
+    with pytest.raises(SystemExit):
+        run(tmp_path / 'none.mp4')
+    assert 'none.mp4 is not a file; pass a video file' in capsys.readouterr().err
+    (tmp_path / 'text.mp4').write_text('no video')
+    with pytest.raises(SystemExit, match=r'text\.mp4 cannot be read as a video'):
+        run(tmp_path / 'text.mp4')
+
+
 def test_a_long_video_is_cut(run, tmp_path):
     lines = run(encode(tmp_path / 'my video.mp4', size='96x72', frames=70))
     assert [line.rpartition(': ')[2] for line in lines if line.endswith(' s')] == [

@@ -36,6 +36,8 @@ def parse_args() -> argparse.Namespace:
     args = parser.parse_args()
     if min(args.clips) < 0:
         parser.error(f'--clips {min(args.clips)} must be at least 0')
+    if args.video and not Path(args.video).is_file():
+        parser.error(f'{args.video} is not a file; pass a video file, or leave it out for a generated clip')
     return args
 
 
@@ -61,7 +63,10 @@ def sheet(video: Path, prediction: WindowPrediction, caption: str) -> np.ndarray
 def draw(video: Path, out: Path) -> np.ndarray:
     """Write the video with predictions. Return an image of the window with the highest score."""
     cfg, checkpoint, classes = find_model(CHECKPOINT)
-    long = read_timeline(video).times[-1] > LONGEST
+    try:
+        long = read_timeline(video).times[-1] > LONGEST
+    except (OSError, ValueError) as error:
+        raise SystemExit(f'{video} cannot be read as a video ({error}); pass another file') from error
     predict = WindowPredictor(
         load_model(cfg, str(checkpoint), 'cpu'),
         cfg.test_dataloader.dataset.pipeline,
