@@ -11,6 +11,7 @@ from .explanation import Curves, Explanation
 from .object_distance import objects_of_frames
 
 PLACES = ('acting', 'resting', 'background')
+NOISE_DIGITS = 5  # effects are differences of float32 scores, so smaller ones are noise
 
 
 class NodeEffect(NamedTuple):
@@ -122,16 +123,15 @@ def distance_correlation(rows: Sequence[NodeEffect]) -> float:
 
     Returns:
         float: Spearman's coefficient over the nodes of a clip, averaged over the clips with acting objects; negative if
-        nodes near acting objects have larger effects; nan if no clip has acting objects or all its effects are equal.
+        nodes near acting objects have larger effects; nan if no clip has acting objects or if all effects of each clip
+        are equal to five digits. Nodes whose effect is not finite are left out.
     """
-    clips: dict[str, list[NodeEffect]] = {}
+    clips: dict[str, list[tuple[float, float]]] = {}
     for row in rows:
-        if np.isfinite(row.distance):
-            clips.setdefault(row.clip, []).append(row)
-    pairs = [np.array([(row.effect, row.distance) for row in nodes]).T for nodes in clips.values()]
-    found = [
-        spearmanr(effects, distances).statistic for effects, distances in pairs if np.ptp(effects) * np.ptp(distances)
-    ]
+        if np.isfinite(row.distance) and np.isfinite(row.effect):
+            clips.setdefault(row.clip, []).append((round(row.effect, NOISE_DIGITS), row.distance))
+    pairs = [np.array(nodes).T for nodes in clips.values()]
+    found = [spearmanr(*pair).statistic for pair in pairs if np.ptp(pair, axis=1).all()]
     return mean(float(np.sum(found)), len(found))
 
 

@@ -75,6 +75,9 @@ def test_correlation_of_effect_and_distance_is_within_clips():
     assert distance_correlation(rows) == pytest.approx((-0.5 + 0.5) / 2)
     equal = node_effects('c', explanation(effects=(1.0, 1.0, 1.0)), objects(), np.array([True, False]))
     assert distance_correlation(rows + equal) == pytest.approx(0)
+    noise = node_effects('e', explanation(effects=(1.0, 1.0000002, 1.0)), objects(), np.array([True, False]))
+    nan = node_effects('f', explanation(effects=(np.nan, np.nan, 1.0)), objects(), np.array([True, False]))
+    assert distance_correlation(rows + noise + nan) == pytest.approx(0)
     assert np.isnan(distance_correlation(equal)) and np.isnan(distance_correlation(node_effects('d', explanation())))
 
 
