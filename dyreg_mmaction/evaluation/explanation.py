@@ -95,12 +95,15 @@ def explain(
         Explanation: The effects of all nodes.
 
     Raises:
-        ValueError: If the model has no region graph or is in training mode, or the class does not exist.
+        ValueError: If the model has no region graph or is in training mode, the class does not exist, or the
+            scores are nan.
     """
     scores = ClosedScores(model, clip, target, max_clips)
     size = scores.num_nodes
     every, alone = np.zeros((1, size), bool), np.eye(size, dtype=bool)
     found = scores.close(np.concatenate([every, alone]))
+    if np.isnan(found.probability[0]):
+        raise ValueError('the scores of the clip are nan; check that its frames and the weights are finite')
     effects = found.score[0] - found.score[1:]  # (M,)
     motion = np.concatenate([_motion(scores.regions[path]) for path in scores.shapes])
     rng = np.random.default_rng(0)

@@ -190,6 +190,8 @@ def test_wrong_use_raises():
         explain(model.train(), clip)
     with pytest.raises(ValueError, match='class 7 .* 0 to 1'):
         explain(model.eval(), clip, target=7)
+    with pytest.raises(ValueError, match='the scores of the clip are nan'):
+        explain(model, torch.full_like(clip, float('nan')))
     with pytest.raises(ValueError, match='no region graph'):
         explain(nn.Linear(2, 2).eval(), clip)
 
