@@ -1,4 +1,4 @@
-# The released model with one view per video: 16 frames, centre crop of 224 x 224.
+# The released model with one view per video: 16 frames, center crop of 224 x 224.
 _base_ = './tsm_r50_dyreg_released_sthv2.py'
 
 test_pipeline = [

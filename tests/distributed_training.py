@@ -58,7 +58,7 @@ def write_first_weights(path: Path) -> None:
 def tsm_settings(work_dir: Path, processes: int = 1, norms: str = 'frozen', **changes) -> dict:
     """Return the config of a training of 6 iterations with a total batch size of 4 clips.
 
-    Norms are 'frozen' or 'synchronised'. A region loss ends after 3 iterations. One plugin is between a convolution and
+    Norms are 'frozen' or 'synchronized'. A region loss ends after 3 iterations. One plugin is between a convolution and
     its norm, one after a norm.
     """
     plugin = dict(type='DyRegGNN', num_nodes=2, node_channels=8, regions=dict(type='DynamicRegions', hidden_channels=8))

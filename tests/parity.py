@@ -117,7 +117,7 @@ def run(module, x):
         remapped = module.project_back(remapped)
     return dict(
         region_half_size=half_size,
-        region_centre=center,
+        region_center=center,
         kernel=kernel,
         nodes_no_position=nodes - seen['position'][1].unflatten(0, x.shape[:2]).transpose(2, 3),
         nodes_position=nodes,

@@ -24,7 +24,7 @@ def dynamic_graph_wrapper(state, x, train_size=None, anchors='center'):
         anchors: 'center' or 'grid'.
 
     Returns:
-        All intermediate values: 'offsets_raw' (B*T, N, 4), 'region_half_size' and 'region_centre' (B*T, N, 2) as (row,
+        All intermediate values: 'offsets_raw' (B*T, N, 4), 'region_half_size' and 'region_center' (B*T, N, 2) as (row,
         column), 'kernel', 'nodes_no_position', 'nodes_position', 'nodes_out', 'remapped' (B, T, C, H, W), 'output'
         (B*T, C, H, W).
     """
@@ -41,8 +41,8 @@ def dynamic_graph_wrapper(state, x, train_size=None, anchors='center'):
         z = map_norm(own, 'dynamic_graph_projection', z)
 
     offsets = raw_offsets(own, z, (batch, time), train_size)
-    half_size, centre = decode(offsets, size, anchors)
-    kernel = kernels(half_size, centre, size)
+    half_size, center = decode(offsets, size, anchors)
+    kernel = kernels(half_size, center, size)
 
     nodes = np.einsum('bnhw,bchw->bnc', kernel, z)
     small = adaptive_avg_pool(kernel, train_size)
@@ -59,7 +59,7 @@ def dynamic_graph_wrapper(state, x, train_size=None, anchors='center'):
     return dict(
         offsets_raw=offsets,
         region_half_size=half_size,
-        region_centre=centre,
+        region_center=center,
         kernel=kernel,
         nodes_no_position=per_video(nodes),
         nodes_position=per_video(positioned),
@@ -138,7 +138,7 @@ def sinusoids(shape):
 def decode(offsets, size, anchors):
     """Return half sizes and centers, each (B*T, N, 2) as (row, column), in cells."""
     num_nodes = offsets.shape[1]
-    half_size, centre = np.zeros((2, len(offsets), num_nodes, 2))
+    half_size, center = np.zeros((2, len(offsets), num_nodes, 2))
     rows = max(r for r in range(1, num_nodes + 1) if num_nodes % r == 0 and r * r <= num_nodes)
     parts = (rows, num_nodes // rows)
     for n in range(num_nodes):
@@ -148,14 +148,14 @@ def decode(offsets, size, anchors):
             start = np.arctanh(np.clip(2 * anchor / length - 1, -1 + 1e-7, 1 - 1e-7))
             half_size[:, n, axis] = np.exp(offsets[:, n, axis]) * (length / 6 + 1) + 1
             shifted = length / 2 * (1 + np.tanh(offsets[:, n, 2 + axis] + start))
-            centre[:, n, axis] = np.clip(shifted, 0, length - 1)
-    return half_size, centre
+            center[:, n, axis] = np.clip(shifted, 0, length - 1)
+    return half_size, center
 
 
-def kernels(half_size, centre, size):
+def kernels(half_size, center, size):
     """Return normalized kernels (B*T, N, H, W)."""
     rows, columns = (
-        np.maximum(half_size[..., axis, None] - np.abs(np.arange(length) - centre[..., axis, None]), 0)
+        np.maximum(half_size[..., axis, None] - np.abs(np.arange(length) - center[..., axis, None]), 0)
         for axis, length in enumerate(size)
     )
     kernel = rows[..., :, None] * columns[..., None, :]

@@ -1,4 +1,4 @@
-# Regions start on a 3 x 3 grid instead of the centre.
+# Regions start on a 3 x 3 grid instead of the center.
 _base_ = './r18.py'
 
 model = dict(

@@ -1,4 +1,4 @@
-# RSTG to-vec, Homogenous: one kind of stage for neighbours in space and time, averaged over time.
+# RSTG to-vec, Homogenous: one kind of stage for neighbors in space and time, averaged over time.
 _base_ = './rstg_all-temp.py'
 
 model = dict(cls_head=dict(graph=dict(stages='homogenous')))

@@ -91,7 +91,7 @@ def check_data(cfg: Config, *loaders: str) -> None:
             for where, dataset in leaf_datasets(cfg[loader].dataset, f'{loader}.dataset'):
                 _check_dataset(dataset, where)
             classes = (cfg.model.get('cls_head') or {}).get('num_classes')
-            check_lists(cfg[loader].dataset, f'{loader}.dataset', classes, unlabelled=loader == 'test_dataloader')
+            check_lists(cfg[loader].dataset, f'{loader}.dataset', classes, unlabeled=loader == 'test_dataloader')
 
 
 def _check_dataset(dataset: dict, where: str) -> None:

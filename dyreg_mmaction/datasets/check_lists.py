@@ -13,24 +13,24 @@ FIELDS = dict(VideoDataset=('name',), RawframeDataset=('folder', 'frames'))
 PREFIX = dict(VideoDataset='video', RawframeDataset='img')  # key of the data folder in data_prefix
 
 
-def check_lists(dataset: dict, where: str, num_classes: int | None = None, unlabelled: bool = False) -> None:
+def check_lists(dataset: dict, where: str, num_classes: int | None = None, unlabeled: bool = False) -> None:
     """Check the list of a VideoDataset or RawframeDataset, also inside RepeatDataset and ConcatDataset.
 
     Args:
         dataset (dict): The config of the dataset.
         where (str): Its path in the config.
         num_classes (int, optional): Number of classes of the model.
-        unlabelled (bool): Whether a list without labels is valid, as for a test whose predictions are dumped.
+        unlabeled (bool): Whether a list without labels is valid, as for a test whose predictions are dumped.
 
     Raises:
         ValueError: If the list is empty, a line is malformed or points outside the data folder, a label is not one of
             the classes, ``LoadBoxes`` of the pipeline has no boxes of a video, or two videos match the same boxes.
     """
     for place, leaf in leaf_datasets(dataset, where):
-        _check_list(leaf, place, num_classes, unlabelled)
+        _check_list(leaf, place, num_classes, unlabeled)
 
 
-def _check_list(dataset: dict, where: str, num_classes: int | None, unlabelled: bool) -> None:
+def _check_list(dataset: dict, where: str, num_classes: int | None, unlabeled: bool) -> None:
     kind = str(dataset.get('dataset_type', dataset.get('type'))).rpartition('.')[2]
     if kind in FIELDS:
         path = osp.join(dataset.get('data_root') or '', dataset['ann_file'])
@@ -39,10 +39,10 @@ def _check_list(dataset: dict, where: str, num_classes: int | None, unlabelled: 
             raise ValueError(f'{path} lists no videos; set {where}.ann_file to a list of videos')
         delimiter = dataset.get('delimiter', ' ') if kind == 'VideoDataset' else None
         form = (*FIELDS[kind][:1], 'offset', 'frames') if dataset.get('with_offset') else FIELDS[kind]
-        unlabelled &= all(len(line.split(delimiter)) == len(form) for line in lines)
+        unlabeled &= all(len(line.split(delimiter)) == len(form) for line in lines)
         many = bool(dataset.get('multi_class'))
         names = [
-            _check_line(line.split(delimiter), form, f'{path}, line {number}', num_classes, unlabelled, many)
+            _check_line(line.split(delimiter), form, f'{path}, line {number}', num_classes, unlabeled, many)
             for number, line in enumerate(lines, start=1)
         ]
         folder = osp.join(dataset.get('data_root') or '', (dataset.get('data_prefix') or {}).get(PREFIX[kind]) or '')
@@ -70,13 +70,13 @@ def leaves_folder(name: str, folder: str) -> bool:
 
 
 def _check_line(
-    fields: list[str], form: tuple[str, ...], place: str, num_classes: int | None, unlabelled: bool, many: bool
+    fields: list[str], form: tuple[str, ...], place: str, num_classes: int | None, unlabeled: bool, many: bool
 ) -> str:
     """Check a line of a list and return the name of the video."""
     line, labels = ' '.join(fields), fields[len(form) :]
     if not line:
         raise ValueError(f'{place} is blank; remove it')
-    if len(fields) < len(form) or not (labels or unlabelled):
+    if len(fields) < len(form) or not (labels or unlabeled):
         raise ValueError(f'{place} is {line!r}, which has too few fields; write "{" ".join(form)} label"')
     numbers = [*fields[1 : len(form)], *labels]
     if (len(labels) > 1 and not many) or not all(field.removeprefix('-').isdecimal() for field in numbers):

@@ -1,4 +1,4 @@
-"""Distances between regions and objects of a video: pure functions of centres and boxes, in 0..1 of the frame."""
+"""Distances between regions and objects of a video: pure functions of centers and boxes, in 0..1 of the frame."""
 
 import numpy as np
 
@@ -9,18 +9,18 @@ def frame_distances(centers: np.ndarray, boxes: np.ndarray, acting: np.ndarray |
     .. math::
         d_{ti} = \min_k |c_{ti} - b_{tk}|, \quad d_{tk} = \min_i |c_{ti} - b_{tk}|
 
-    with the centres c of the nodes i and b of the boxes k, averaged over the nodes or boxes of a frame. Boxes are
+    with the centers c of the nodes i and b of the boxes k, averaged over the nodes or boxes of a frame. Boxes are
     clipped to the frame; boxes outside the frame are ignored.
 
     Args:
-        centers (ndarray[V, T, N, 2]): Centres (x, y) of the regions in V views of the video.
+        centers (ndarray[V, T, N, 2]): Centers (x, y) of the regions in V views of the video.
         boxes (ndarray[V, T, K, 4]): Boxes (x1, y1, x2, y2), with the same index for an object in all frames; nan if the
             object is not visible.
         acting (ndarray[K], optional): Mask of the acting objects.
 
     Returns:
         dict[str, ndarray[F]]: Values of the F frames with boxes. ``dist_p``: distance of a node to the nearest box;
-        ``dist_r``: distance of a box to the nearest node; ``inside``: fraction of boxes that contain a centre (pointing
+        ``dist_r``: distance of a box to the nearest node; ``inside``: fraction of boxes that contain a center (pointing
         game); ``dist_acting``: ``dist_r`` of acting objects, for frames with acting objects; ``switches``: whether the
         nearest node of an object has changed, for each object that is visible in a frame and the previous one.
 

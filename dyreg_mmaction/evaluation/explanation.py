@@ -41,7 +41,7 @@ class Explanation(NamedTuple):
         effects (dict[str, ndarray[N]]): Effect of each node, by plugin path.
         without (dict[str, ndarray[N]]): Probability of the class without the node.
         frame_effects (dict[str, ndarray[T, N]]): Effect of each node in each single frame; {} unless requested.
-        motion (dict[str, ndarray[N]]): Standard deviation of each centre over the frames, in 0..1 of the crop.
+        motion (dict[str, ndarray[N]]): Standard deviation of each center over the frames, in 0..1 of the crop.
         regions (dict[str, Regions]): Regions of the nodes, (V, T, N, 2), in 0..1 of the crop.
         curves (dict[str, Curves]): Curves by node order: 'effect' (largest first), 'motion' (largest first), 'random'
             (mean over random orders).
@@ -126,7 +126,7 @@ def explain(
 
 
 def _motion(regions: Regions) -> np.ndarray:
-    """Return the standard deviation of each centre over the frames, (N,), averaged over the views."""
+    """Return the standard deviation of each center over the frames, (N,), averaged over the views."""
     return regions.center.double().cpu().var(1, correction=0).sum(-1).sqrt().mean(0).numpy()
 
 

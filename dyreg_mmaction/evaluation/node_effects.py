@@ -23,11 +23,11 @@ class NodeEffect(NamedTuple):
         node (int): Index of the node.
         effect (float): Effect of the node, see :class:`.Explanation`.
         without (float): Probability of the class without the node.
-        motion (float): Standard deviation of the centre over the frames, in 0..1 of the crop.
-        x, y (float): Mean centre, in 0..1 of the crop.
-        place (str): Position of the centre in most frames: in an 'acting' object, in a 'resting' object, or on
+        motion (float): Standard deviation of the center over the frames, in 0..1 of the crop.
+        x, y (float): Mean center, in 0..1 of the crop.
+        place (str): Position of the center in most frames: in an 'acting' object, in a 'resting' object, or on
             'background'; '' if the clip has no objects.
-        distance (float): Mean distance between the centre and that of the nearest acting object, nan without one.
+        distance (float): Mean distance between the center and that of the nearest acting object, nan without one.
     """
 
     clip: str
@@ -72,7 +72,7 @@ def node_effects(
 
 
 def _places(centers: np.ndarray, boxes: np.ndarray, acting: np.ndarray) -> list[str]:
-    """Return the place of each node in most frames, from centres (V, T, N, 2) and boxes (V, T, K, 4)."""
+    """Return the place of each node in most frames, from centers (V, T, N, 2) and boxes (V, T, K, 4)."""
     points = centers[..., None, :]  # (V,T,N,1,2)
     low, high = boxes[..., None, :, :2], boxes[..., None, :, 2:]  # (V,T,1,K,2)
     inside = np.all((points >= low) & (points <= high), axis=-1)  # (V,T,N,K); nan compares as outside
@@ -83,7 +83,7 @@ def _places(centers: np.ndarray, boxes: np.ndarray, acting: np.ndarray) -> list[
 
 
 def _distances(centers: np.ndarray, boxes: np.ndarray) -> np.ndarray:
-    """Return the mean distance (N,) of centres (V, T, N, 2) to the nearest of the boxes (V, T, K, 4)."""
+    """Return the mean distance (N,) of centers (V, T, N, 2) to the nearest of the boxes (V, T, K, 4)."""
     middle = (boxes[..., :2] + boxes[..., 2:]) / 2
     distance = np.linalg.norm(centers[..., None, :] - middle[..., None, :, :], axis=-1)  # (V,T,N,K)
     nearest = np.where(np.isnan(distance), np.inf, distance).min(-1, initial=np.inf)  # (V,T,N)

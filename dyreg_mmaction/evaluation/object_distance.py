@@ -18,7 +18,7 @@ AVERAGES = ('frames', 'videos')
 
 @METRICS.register_module()
 class ObjectDistance(BaseMetric):
-    """Distance between the centres of regions and of objects, for all nodes of every plugin.
+    """Distance between the centers of regions and of objects, for all nodes of every plugin.
 
     As in the paper, values of a frame are averaged over its nodes or boxes, then over all frames of the dataset that
     have boxes. Boxes are clipped to the crop: for objects at its edge the visible rectangle is used, and objects
@@ -26,7 +26,7 @@ class ObjectDistance(BaseMetric):
     requires ``LoadObjects``, ``WithBoxes`` and ``PackActionInputs(algorithm_keys=('objects', 'acting'))``.
 
     - ``dist_p``, ``dist_r``, ``dist``: node to nearest box, box to nearest node, and their harmonic mean;
-    - ``inside``: fraction of boxes that contain a centre (pointing game);
+    - ``inside``: fraction of boxes that contain a center (pointing game);
     - ``switches``: fraction of frames in which the nearest node of an object changes;
     - ``dist_acting``: ``dist_r`` of the acting objects, if the dataset provides them;
     - ``videos``, ``videos_without_boxes``, ``frames``, ``frames_without_boxes``: numbers of videos and frames with and

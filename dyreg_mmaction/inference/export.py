@@ -25,7 +25,7 @@ class ClipClassifier(nn.Module):
         recognizer (nn.Module): A Recognizer2D or Recognizer3D, or a subclass.
 
     Shapes:
-        normalised RGB clips (B, T, 3, H, W) -> logits (B, classes)
+        normalized RGB clips (B, T, 3, H, W) -> logits (B, classes)
 
     Raises:
         ValueError: If it is another recognizer, or needs boxes as additional input.
@@ -124,7 +124,7 @@ def quantize(path: str | Path, clips: Iterable[Tensor], out: str | Path) -> None
 
     Args:
         path (str | Path): The file; its description is copied.
-        clips (Iterable[Tensor]): Normalised clips (B, T, 3, H, W) for the calibration of value ranges.
+        clips (Iterable[Tensor]): Normalized clips (B, T, 3, H, W) for the calibration of value ranges.
         out (str | Path): The file to write.
     """
     import onnx

@@ -15,7 +15,7 @@ class ConvLSTM(nn.Module):
     .. math::
         out = X + norm(decode(resize(LSTM(relu(encode(X))))))
 
-    The convolutions are 3x3. If the first one reduces the map, it is resized by nearest neighbours before the second.
+    The convolutions are 3x3. If the first one reduces the map, it is resized by nearest neighbors before the second.
     The scale of the joint layer norm starts at 0, so the module starts as the identity.
 
     Source: the baseline of DyReg-GNN (NeurIPS 2021) on MultiSyncMNIST.

@@ -21,7 +21,7 @@ class DyRegGNN(RegionGraph):
         v_i = \sum_p K_i(p) z(p) + P K_i + b, \quad \hat v = graph(v), \quad
         y(p) = \sum_i K_i(p) \hat v_i, \quad out = X + norm(y)
 
-    z is the map, projected to the node width if that differs, and K_i is the normalised kernel of node i. The norm's
+    z is the map, projected to the node width if that differs, and K_i is the normalized kernel of node i. The norm's
     scale starts at 0, so the module starts as the identity.
 
     Source: DyReg-GNN (NeurIPS 2021), with the arithmetic of the released model.
@@ -36,7 +36,7 @@ class DyRegGNN(RegionGraph):
         regions (dict): Region source, see :mod:`dyreg_mmaction.models.regions`. A source may also return the maps of
             the nodes, (B, T, N, H, W), which replace the kernels.
         graph (dict): Graph, see :mod:`dyreg_mmaction.models.graphs`.
-        kernel (str): 'tent': divided by its sum; 'raw_tent': unnormalised, as in eq. 6 and 7; 'area': average over the
+        kernel (str): 'tent': divided by its sum; 'raw_tent': unnormalized, as in eq. 6 and 7; 'area': average over the
             region's rectangle.
         position (bool): Whether to add a linear embedding P of the kernel to each node.
 

@@ -8,9 +8,9 @@ from dyreg_mmaction.ops import Regions, area, normalize, outer, tent
 
 
 def tent_maps(regions: Regions, size: tuple[int, int]) -> tuple[Tensor, Tensor]:
-    """Return normalised tents for pooling and unpooling.
+    """Return normalized tents for pooling and unpooling.
 
-    Half sizes are clamped to one cell, so that a tent always covers a cell centre.
+    Half sizes are clamped to one cell, so that a tent always covers a cell center.
 
     Args:
         regions (Regions): Regions (B, T, N, 2).

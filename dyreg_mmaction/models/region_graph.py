@@ -17,7 +17,7 @@ class RegionGraph(nn.Module):
     .. math::
         v_i = \sum_p K_i(p) z(p) + P K_i + b, \quad \hat v = graph(v)
 
-    z is the map, projected to the node width if that differs, and K_i is the normalised kernel of node i.
+    z is the map, projected to the node width if that differs, and K_i is the normalized kernel of node i.
 
     Args: see :class:`.DyRegGNN`.
 

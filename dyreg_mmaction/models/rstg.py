@@ -12,7 +12,7 @@ GRAPH = dict(type='dyreg_mmaction.MultiScaleGraph')
 class RSTG(DyRegGNN):
     """:class:`DyRegGNN` with the nodes and the graph of RSTG.
 
-    Nodes are averages over the cells of a 3 x 3, a 2 x 2 and a 1 x 1 grid, 14 in total. The graph links neighbouring
+    Nodes are averages over the cells of a 3 x 3, a 2 x 2 and a 1 x 1 grid, 14 in total. The graph links neighboring
     cells of all scales. Region sources and graphs of both modules are interchangeable.
 
     Source: Recurrent Space-time Graph Neural Networks (NeurIPS 2019). docs/research/rstg.md lists the differences

@@ -25,7 +25,7 @@ def neighbours(boxes: Tensor, others: Tensor) -> Tensor:
 
 
 def space_links(boxes: Tensor) -> Tensor:
-    """Return the links of each node to its neighbours in the same frame, without self-links.
+    """Return the links of each node to its neighbors in the same frame, without self-links.
 
     Args:
         boxes (Tensor[..., N, 4]): Corners (x1, y1, x2, y2), in 0..1 of the map.
@@ -39,7 +39,7 @@ def space_links(boxes: Tensor) -> Tensor:
 def space_time_links(boxes: Tensor) -> Tensor:
     """Return the links of each node within its frame and to the previous and the next frame.
 
-    Within the frame, a node is linked to its neighbours; in the previous and the next frame, also to itself.
+    Within the frame, a node is linked to its neighbors; in the previous and the next frame, also to itself.
 
     Args:
         boxes (Tensor[T, ..., N, 4]): Corners (x1, y1, x2, y2), in 0..1 of the map.

@@ -14,7 +14,7 @@ def tent(center: Tensor, half_size: Tensor, length: int) -> Tensor:
         length (int): Number of cells of the axis.
 
     Returns:
-        Tensor[..., length]: Unnormalised weights.
+        Tensor[..., length]: Unnormalized weights.
     """
     position = torch.arange(length, dtype=center.dtype, device=center.device)
     return (half_size[..., None] - (position - center[..., None]).abs()).relu()

@@ -18,12 +18,12 @@ BLOCK_ON_GPU = 2**26  # 256 MiB: small kernels on a GPU are dominated by their l
 def gather_messages(
     received: Tensor, sent: Tensor, attention: Tensor, eps: float = 1e-5, closed: Tensor | None = None
 ) -> Tensor:
-    r"""Aggregate the messages to each node after a joint normalisation of all messages of a frame.
+    r"""Aggregate the messages to each node after a joint normalization of all messages of a frame.
 
     .. math::
         g_i = \sum_j a_{ij} \frac{m_{ij} - \mu}{\sqrt{\sigma^2 + \epsilon}}, \quad m_{ij} = relu(p_i + q_j)
 
-    The N x N x C messages are never stored as a whole: because sum_j a_ij = 1, the normalisation can be applied after
+    The N x N x C messages are never stored as a whole: because sum_j a_ij = 1, the normalization can be applied after
     the sum, and backward recomputes the messages.
 
     Args:

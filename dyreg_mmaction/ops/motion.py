@@ -117,7 +117,7 @@ def _median_after(first: Tensor, second: Tensor, shifts: Tensor) -> Tensor:
 
 
 def phase_correlation(first: Tensor, second: Tensor) -> Tensor:
-    """Return the highest peaks of the phase correlation of grey frames.
+    """Return the highest peaks of the phase correlation of gray frames.
 
     Frames are faded out over the outer 5 % of each side because the Fourier transform is periodic. High frequencies are
     weighted down: the sharp outline of one object has more of them than a smooth background of the whole frame. Several

@@ -55,7 +55,7 @@ def normalize_unpooled(
 ) -> tuple[Tensor, Tensor]:
     """Return nodes and maps such that :func:`unpool` gives the layer norm over (C, H, W) of ``unpool(nodes, maps)``.
 
-    The mean and variance follow from N x N products, so the unnormalised map is never computed. With v = m + d, where m
+    The mean and variance follow from N x N products, so the unnormalized map is never computed. With v = m + d, where m
     is the mean of a node over its channels,
     ``var = var_p(sum_i m_i K_i(p)) + sum_ij (d_i . d_j) (K_i . K_j) / (C H W)``. The bias becomes an extra node whose
     map is 1 everywhere.

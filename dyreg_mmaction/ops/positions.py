@@ -11,7 +11,7 @@ STD = 2.0  # cells
 
 
 def gaussian_maps(regions: Regions) -> Tensor:
-    """Return a Gaussian around each region's centre on a map of 6 x 6 cells, zero outside the region.
+    """Return a Gaussian around each region's center on a map of 6 x 6 cells, zero outside the region.
 
     Cells at the region's edges are weighted by the fraction that the region covers, so the maps change smoothly when
     regions move. For the grids of RSTG they equal those of the released code.

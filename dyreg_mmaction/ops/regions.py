@@ -13,7 +13,7 @@ class Regions(NamedTuple):
     """Rectangles in a feature map, one per node and frame.
 
     Attributes:
-        center (Tensor[B, T, N, 2]): Centres as (x, y), in feature cells: cell p of the map has the coordinate p and
+        center (Tensor[B, T, N, 2]): Centers as (x, y), in feature cells: cell p of the map has the coordinate p and
             covers p - 1/2 to p + 1/2.
         half_size (Tensor[B, T, N, 2]): Half sizes as (x, y), in feature cells.
         map_size (tuple[int, int]): Width and height (W, H) of the feature map, in cells.
@@ -26,7 +26,7 @@ class Regions(NamedTuple):
     def normalized(self) -> 'Regions':
         """Return the regions in frame coordinates 0..1, with a map of size (1, 1).
 
-        Cell p of a strided convolution is centred at the fraction p / W of the frame, so no half cell is added.
+        Cell p of a strided convolution is centered at the fraction p / W of the frame, so no half cell is added.
         """
         center, half_size = (each_axis(truediv, value, self.map_size) for value in (self.center, self.half_size))
         return Regions(center, half_size, (1, 1))
@@ -115,7 +115,7 @@ def reference_points(
 
     Args:
         kind (str | Sequence[tuple[float, float]]): 'center': the middle of the map for all nodes; 'grid': the cell
-            centres of the most square grid; or N points (x, y).
+            centers of the most square grid; or N points (x, y).
         num_nodes (int): Number of nodes N.
         dtype (torch.dtype): Dtype of the points.
         device (torch.device, optional): Device of the points.
@@ -141,7 +141,7 @@ def most_square_grid(num_cells: int) -> tuple[int, int]:
 def grid_regions(
     grids: Iterable[tuple[int, int]], dtype: torch.dtype = torch.float64, device: torch.device | None = None
 ) -> tuple[Tensor, Tensor]:
-    """Return the centres and half sizes of the cells of several grids, concatenated, row by row.
+    """Return the centers and half sizes of the cells of several grids, concatenated, row by row.
 
     Args:
         grids (Iterable[tuple[int, int]]): Rows and columns of each grid.

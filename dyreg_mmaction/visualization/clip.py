@@ -135,7 +135,7 @@ def make_clip(
 
 
 def node_motion(center: np.ndarray) -> np.ndarray:
-    """Return the motion of each node, (N,): the standard deviation of its centre (T, N, 2) over the frames."""
+    """Return the motion of each node, (N,): the standard deviation of its center (T, N, 2) over the frames."""
     return np.sqrt(center.var(0).sum(-1))
 
 
@@ -143,7 +143,7 @@ def moving_nodes(center: np.ndarray, most: int = 3, least: float = 0.01, apart: 
     """Return the nodes with the largest :func:`node_motion` that stay apart from each other.
 
     Args:
-        center (ndarray[T, N, 2]): Centres, in 0..1 of the frame.
+        center (ndarray[T, N, 2]): Centers, in 0..1 of the frame.
         most (int): Largest number of nodes.
         least (float): Smallest motion.
         apart (float): Smallest mean distance between two nodes over the frames.

@@ -22,7 +22,7 @@ def draw_clip(
     numbers: bool = True,
     others: bool = True,
 ) -> np.ndarray:
-    """Draw the centre and number of every node in its own colour, and box and trajectory of highlighted nodes.
+    """Draw the center and number of every node in its own color, and box and trajectory of highlighted nodes.
 
     The box of a tent ends at half of its maximum, see :attr:`.Nodes.box_scale`. If no node is highlighted, the boxes of
     all nodes are drawn with thin lines. Regions that are not finite are omitted. Objects have a white outline, acting
@@ -121,7 +121,7 @@ class _Canvas:
         cv2.polylines(self.frames[t], [path], False, color, 2, cv2.LINE_AA, SHIFT)
 
     def number(self, t: int, center: np.ndarray, number: int) -> None:
-        """Draw a number to the upper right of the centre, moved into the frame if necessary."""
+        """Draw a number to the upper right of the center, moved into the frame if necessary."""
         mark = number_mark(number, int(np.clip(self.size[0] // 22, 9, 14)))
         height, width = mark.shape[:2]
         corner = np.round(np.clip(center, -9, 9) * self.size + [3, -3 - height]).astype(int)
@@ -149,7 +149,7 @@ class _Canvas:
 
 
 def node_colors(num_nodes: int) -> list[tuple[int, int, int]]:
-    """Return RGB colours that differ clearly, also between consecutive nodes."""
+    """Return RGB colors that differ clearly, also between consecutive nodes."""
     hues = np.arange(num_nodes) * 0.618034 % 1
     shades = (colorsys.hsv_to_rgb(hue, 0.75 if i % 2 else 0.95, 1) for i, hue in enumerate(hues))
     return [(round(255 * r), round(255 * g), round(255 * b)) for r, g, b in shades]

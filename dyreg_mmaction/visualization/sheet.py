@@ -91,7 +91,7 @@ def side_by_side(clip: RegionClip, width: int = 320, style: str = 'box', bold: l
 def mean_regions(start: dict[str, Nodes], trained: dict[str, Nodes], width: int = 280) -> np.ndarray:
     """Draw the mean region of each node before and after training (Figure 5 of DyReg-GNN), for each plugin.
 
-    The mean over all frames is drawn, with a cross of one standard deviation of the centre.
+    The mean over all frames is drawn, with a cross of one standard deviation of the center.
 
     Args:
         start (dict[str, Nodes]): Regions before training by plugin path, in 0..1 of the view.

@@ -33,7 +33,7 @@ def read_curves(run: Path) -> dict[str, list[tuple[float, float]]]:
 
 
 def _thin(points: list[tuple[float, float]]) -> list[tuple[float, float]]:
-    """At most so many points: means of equally many neighbours."""
+    """At most so many points: means of equally many neighbors."""
     size = -(-len(points) // MOST)
     groups = [points[start : start + size] for start in range(0, len(points), size)]
     return [(group[-1][0], sum(value for _, value in group) / len(group)) for group in groups]

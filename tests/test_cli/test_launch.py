@@ -195,7 +195,7 @@ def test_workers_persist_only_where_there_are_some(workers, tmp_path):
     assert cfg.train_dataloader.persistent_workers == (workers > 0)
 
 
-def test_what_cannot_synchronise_norms_is_refused(monkeypatch):
+def test_what_cannot_synchronize_norms_is_refused(monkeypatch):
     monkeypatch.setattr(torch.cuda, 'is_available', lambda: False)
     for kind in (None, 'torch'):
         check_sync_bn(Config(dict(sync_bn=kind)))

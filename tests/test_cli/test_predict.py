@@ -151,7 +151,7 @@ def test_a_video_is_drawn_with_as_many_frames(options, run, run_dir, videos, tmp
             frames = [frame.to_ndarray(format='rgb24') for frame in container.decode(video=0)]
         assert len(frames) == pytest.approx(10 * duration, abs=2.5)
         assert frames[0].shape == (94, 96, 3)  # with a line of text
-        assert np.ptp(frames[0][30:].astype(int), axis=-1).max() > 100  # colored boxes on grey
+        assert np.ptp(frames[0][30:].astype(int), axis=-1).max() > 100  # colored boxes on gray
 
 
 def test_a_stream_is_predicted_and_drawn_while_it_runs(run, run_dir, videos, tmp_path, monkeypatch):

@@ -11,10 +11,10 @@ from dyreg_mmaction.datasets.check_lists import check_lists
 LABEL = 'video .c.webm. has label {}, but labels of 3 classes are 0 to 2'
 
 
-def check(tmp_path, text, kind='VideoDataset', unlabelled=False, **options):
+def check(tmp_path, text, kind='VideoDataset', unlabeled=False, **options):
     (tmp_path / 'list.txt').write_text(text)
     dataset = dict(type=kind, ann_file='list.txt', data_root=str(tmp_path), **options)
-    check_lists(dict(type='RepeatDataset', dataset=dataset), 'train_dataloader.dataset', 3, unlabelled)
+    check_lists(dict(type='RepeatDataset', dataset=dataset), 'train_dataloader.dataset', 3, unlabeled)
 
 
 @pytest.mark.parametrize(
@@ -85,9 +85,9 @@ def test_what_mmaction2_reads_passes(tmp_path):
     check(tmp_path, 'a.webm 0 1\nb.webm 2\n', multi_class=True)
     check(tmp_path, 'a 12 0\nb 13 2\n', 'RawframeDataset')
     check(tmp_path, 'a 4 12 0\n', 'mmaction.RawframeDataset', with_offset=True)
-    check(tmp_path, 'a.webm\nb.webm\n', unlabelled=True)
+    check(tmp_path, 'a.webm\nb.webm\n', unlabeled=True)
     with pytest.raises(ValueError, match='line 2 is .b.webm., which has too few fields'):
-        check(tmp_path, 'a.webm 0\nb.webm\n', unlabelled=True)
+        check(tmp_path, 'a.webm 0\nb.webm\n', unlabeled=True)
 
 
 def test_a_video_without_boxes_is_found_before_training_starts(tmp_path):

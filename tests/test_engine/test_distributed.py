@@ -53,9 +53,9 @@ def fork(folder: Path, work_dir: Path, processes: int, **changes) -> None:
 @pytest.fixture(scope='module')
 def alone(folder) -> dict[str, dict]:
     """Results of one process with full batches, by mode of the norms."""
-    for norms in ('frozen', 'synchronised'):
+    for norms in ('frozen', 'synchronized'):
         fork(folder, folder / norms, 1, norms=norms)
-    return {norms: torch.load(folder / norms / 'rank0.pth') for norms in ('frozen', 'synchronised')}
+    return {norms: torch.load(folder / norms / 'rank0.pth') for norms in ('frozen', 'synchronized')}
 
 
 def check(work_dir: Path, expected: dict, folder: Path) -> None:
@@ -76,16 +76,16 @@ def check(work_dir: Path, expected: dict, folder: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize('device', ['cpu', 'cuda'])
 def test_two_processes_with_half_the_batch_learn_like_one(device, alone, folder, tmp_path):
-    expected, env = alone['synchronised'], dict(CUDA_VISIBLE_DEVICES='')
+    expected, env = alone['synchronized'], dict(CUDA_VISIBLE_DEVICES='')
     if device == 'cuda':
         if torch.cuda.device_count() < 2:
             pytest.skip('SyncBatchNorm over NCCL needs two GPUs')
         env = dict(NVIDIA_TF32_OVERRIDE='0')
-        cfg = config_file(folder, 1, norms='synchronised')
+        cfg = config_file(folder, 1, norms='synchronized')
         process = dist_train(cfg, tmp_path, processes=1, **env)
         assert process.wait() == 0, process.stdout.read()
         expected = torch.load(tmp_path / 'rank0.pth', map_location='cpu')
-    process = dist_train(config_file(folder, 2, norms='synchronised'), tmp_path, **env)
+    process = dist_train(config_file(folder, 2, norms='synchronized'), tmp_path, **env)
     output = process.communicate(timeout=300)[0]
     assert process.returncode == 0, output[-4000:]
     check(tmp_path, expected, folder)
@@ -106,7 +106,7 @@ def test_two_machines_learn_like_one_process(alone, folder, tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize('norms', ['frozen', 'synchronised'])
+@pytest.mark.parametrize('norms', ['frozen', 'synchronized'])
 def test_the_flexible_runner_with_ddp_learns_alike(norms, alone, folder, tmp_path):
     strategy = dict(type='DDPStrategy', sync_bn='torch')
     fork(folder, tmp_path, 2, norms=norms, runner_type='FlexibleRunner', strategy=strategy)

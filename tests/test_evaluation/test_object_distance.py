@@ -33,7 +33,7 @@ GONE = [np.nan] * 4
 
 
 def distances(centers, boxes, acting=None):
-    """Return the distances of one view from centres and boxes by frame."""
+    """Return the distances of one view from centers and boxes by frame."""
     return video_distances(np.array([centers], float), np.array([boxes], float), acting)
 
 
@@ -283,7 +283,7 @@ def test_two_processes_give_the_numbers_of_one(tmp_path):
 
 
 @pytest.mark.parametrize('halved', [False, True])
-def test_clips_of_3d_recognisers(tmp_path, halved):
+def test_clips_of_3d_recognizers(tmp_path, halved):
     """Crops of a 3D recognizer with a backbone that halves time: its nodes are the boxes of the middle frames."""
     dataset = digits(transforms=[dict(type='ThreeCrop', crop_size=(48, SIDE))])
     dataset['pipeline'][-2] = dict(type='FormatShape', input_format='NCTHW')

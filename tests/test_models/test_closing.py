@@ -50,8 +50,8 @@ def test_a_closed_node_is_not_written_back():
     x = torch.randn(2, 8, 3, 6, 6)
     with close_nodes({plugin: closed(4)}):
         change = (plugin(x) - x).sub(plugin.norm.bias[:, None, None, None])
-    centre = change[..., 2:4, 2:4].flatten(-2)
-    assert torch.allclose(centre, centre[..., :1].expand_as(centre), atol=1e-5) and change.std() > 0.1
+    center = change[..., 2:4, 2:4].flatten(-2)
+    assert torch.allclose(center, center[..., :1].expand_as(center), atol=1e-5) and change.std() > 0.1
 
 
 class PassOn(nn.Module):

@@ -27,7 +27,7 @@ SOURCES = dict(
 @pytest.mark.parametrize('kernel', KERNELS)
 @pytest.mark.parametrize('source', SOURCES)
 def test_a_node_is_a_mean_around_the_centre_of_its_region(source, kernel):
-    """Regions that do not reach the border are symmetric about their centre."""
+    """Regions that do not reach the border are symmetric about their center."""
     torch.manual_seed(0)
     low = 0.1 + 0.5 * torch.rand(1, 2, 6, 2)
     with torch.no_grad(), use_boxes(torch.cat((low, low + 0.25), dim=-1)):

@@ -111,7 +111,7 @@ def test_the_test_pipeline_takes_the_authors_frames_and_crops(name, size, corner
     assert (np.diff(views, axis=1) == 1000).all() and (np.diff(views, axis=4) == 1).all()
 
 
-def test_the_model_averages_logits_and_normalises_as_the_release():
+def test_the_model_averages_logits_and_normalizes_as_the_release():
     model = Config.fromfile(CONFIGS / 'tsm_r50_dyreg_released_sthv2.py').model
     assert model.cls_head.average_clips == 'score'
     np.testing.assert_allclose(model.data_preprocessor.mean, 255 * MEAN)
@@ -145,7 +145,7 @@ def test_published_modules(name):
     module.load_state_dict(converted)
     x = np.random.default_rng(1).standard_normal((1, 3, in_channels, side, side)).astype(np.float32)
     expected = reference_dyreg.dynamic_graph_wrapper(state, x, (trained, trained), anchors)
-    assert expected['region_centre'].std((0, 1)).min() > 0.05 * side
+    assert expected['region_center'].std((0, 1)).min() > 0.05 * side
     with torch.no_grad():
         output = module(torch.from_numpy(x).transpose(1, 2)).transpose(1, 2)[0]
     added = torch.from_numpy(expected['output'] - x[0])  # the residual only

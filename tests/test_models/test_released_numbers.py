@@ -63,7 +63,7 @@ def test_everything_on_the_way_in_float32(name):
     with torch.no_grad():
         given = run(fixture.module(), torch.from_numpy(fixture.arrays['input']))
     compared = [key for key in given if key in fixture.arrays]
-    assert {'output', 'kernel', 'region_centre', 'region_half_size'} <= set(compared)
+    assert {'output', 'kernel', 'region_center', 'region_half_size'} <= set(compared)
     for key in compared:
         assert_relative(given[key], fixture.arrays[key], 1e-4)
 

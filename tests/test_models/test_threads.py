@@ -98,7 +98,7 @@ def recognizer(**plugin):
         return RegionRecognizer2D(backbone, head).eval()
 
 
-def test_eight_threads_of_frames_told_by_the_recogniser():
+def test_eight_threads_of_frames_told_by_the_recognizer():
     model = recognizer(type='ClipMean')
 
     def run(index):

@@ -47,7 +47,7 @@ def test_large_means_cost_no_precision():
     torch.testing.assert_close(given.double(), line_by_line(*values), rtol=0, atol=1e-3)
 
 
-def test_half_precision_is_normalised_in_float32():
+def test_half_precision_is_normalized_in_float32():
     values = [value.bfloat16() for value in inputs((2,), 3, 4)]
     with torch.autocast('cpu', torch.bfloat16):
         assert gather_messages(*values).dtype == torch.float32

@@ -27,9 +27,9 @@ def decode(offsets, size, kind='center', **kwargs):
 def test_regions_are_the_released_ones(size, kind, num_nodes):
     offsets = torch.randn(2, 3, num_nodes, 4, dtype=torch.float64)
     released = offsets.flip(-1).flatten(0, 1).numpy()  # (row size, column size, row shift, column shift)
-    half_size, centre = reference_dyreg.decode(released, size, kind)
+    half_size, center = reference_dyreg.decode(released, size, kind)
     regions = decode(offsets, size, kind)
-    np.testing.assert_allclose(regions.center.flatten(0, 1).flip(-1), centre, rtol=0, atol=1e-12)
+    np.testing.assert_allclose(regions.center.flatten(0, 1).flip(-1), center, rtol=0, atol=1e-12)
     np.testing.assert_allclose(regions.half_size.flatten(0, 1).flip(-1), half_size, rtol=1e-12)
     assert regions.map_size == (size[1], size[0])
 

@@ -90,10 +90,10 @@ def test_schedules_hooks_and_progress_are_those_of_one_long_training(tmp_path, s
     assert not [name for name in MessageHub._instance_dict if name.startswith('dynamic_seed0')]
 
 
-def test_loop_and_optimiser_wrapper_are_those_of_the_config(tmp_path):
+def test_loop_and_optimizer_wrapper_are_those_of_the_config(tmp_path):
     loop = dict(_delete_=True, type='LoopOfTheConfig', max_iters=3, gain=7)
-    optimiser = {'optim_wrapper.type': 'OptimWrapper', 'optim_wrapper.accumulative_counts': 2}
-    run = study_run(tmp_path, videos=None, train_cfg=loop, **optimiser)
+    optimizer = {'optim_wrapper.type': 'OptimWrapper', 'optim_wrapper.accumulative_counts': 2}
+    run = study_run(tmp_path, videos=None, train_cfg=loop, **optimizer)
     finish(run)
     assert seen == [7] * 3 and run.videos == 9
     assert checkpoint(run)['optimizer']['state'][0]['step'] == 2  # once after two iterations, once at the end

@@ -172,7 +172,7 @@ def test_the_slider_moves_the_regions(page):
 
 
 def test_what_is_drawn_lies_over_the_frame(page):
-    """The centre on the screen is compared with the position of the picture on the screen."""
+    """The center on the screen is compared with the position of the picture on the screen."""
     open_clip(page, 0)
     image = one(page, '.panel[data-plugin="layer2.1"] svg').rect
     dot = one(page, '.panel[data-plugin="layer2.1"] .node[data-node="0"] .center').rect

@@ -1,4 +1,4 @@
-# The paper's 2D backbone: three stages of a ResNet-18 on grey frames of 128 x 128, logits averaged over the frames.
+# The paper's 2D backbone: three stages of a ResNet-18 on gray frames of 128 x 128, logits averaged over the frames.
 custom_imports = dict(imports=['dyreg_mmaction'], allow_failed_imports=False)
 
 model = dict(

@@ -1,4 +1,4 @@
-# Three stages of a ResNet-18 with a quarter of the width on grey frames of 64 x 64. All kernels are spatial; it is a
+# Three stages of a ResNet-18 with a quarter of the width on gray frames of 64 x 64. All kernels are spatial; it is a
 # ResNet3d only because the width of MMAction2's ResNet is fixed.
 custom_imports = dict(imports=['dyreg_mmaction'], allow_failed_imports=False)
 

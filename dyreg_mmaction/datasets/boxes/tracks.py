@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
-REACH = 0.3  # fraction of the frame by which the centre may move between boxes that do not overlap
+REACH = 0.3  # fraction of the frame by which the center may move between boxes that do not overlap
 MOVED, FREE, TAKEN_OVER = 1e-3, 1e-6, 1e-9  # gains without overlap; one match of a kind outweighs many of the next
 
 
@@ -15,7 +15,7 @@ def match_boxes(
     """Assign the boxes of each frame to nodes such that the total overlap with the nodes' last boxes is maximal.
 
     A box without overlap is assigned to the nearest node that had a box in the previous frame and has none in this one,
-    if their centres are less than ``REACH`` apart; else to a free node; else to the nearest node without a box in this
+    if their centers are less than ``REACH`` apart; else to a free node; else to the nearest node without a box in this
     frame. All videos are processed in parallel, frame by frame.
 
     Args:

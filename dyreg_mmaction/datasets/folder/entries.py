@@ -1,4 +1,4 @@
-"""Labelled videos as a folder or a table names them, before any is read."""
+"""Labeled videos as a folder or a table names them, before any is read."""
 
 import os
 import re
@@ -15,7 +15,7 @@ SPLITS = {
 
 
 class Entry(NamedTuple):
-    """A labelled video.
+    """A labeled video.
 
     Attributes:
         name: Path from the listing's folder, or absolute where the listing has no folder.

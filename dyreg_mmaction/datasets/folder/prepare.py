@@ -42,7 +42,7 @@ def read_source(paths: Sequence[Path], videos: Path | None = None) -> Listing:
 
     Raises:
         FileNotFoundError: If a path does not exist.
-        ValueError: If the source has no labelled videos, or is of another form.
+        ValueError: If the source has no labeled videos, or is of another form.
     """
     for path in [*paths, *([videos] if videos else [])]:
         if not path.exists():

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 
 class Sample(NamedTuple):
-    """A labelled video: the name of its file or folder of frames, and its class."""
+    """A labeled video: the name of its file or folder of frames, and its class."""
 
     name: str
     label: int

@@ -8,10 +8,10 @@ from dyreg_mmaction.registry import TRANSFORMS
 
 @TRANSFORMS.register_module()
 class TSMCrop(BaseTransform):
-    """Take one centre crop of every frame, or three crops: left, right, centre.
+    """Take one center crop of every frame, or three crops: left, right, center.
 
     MMAction2's CenterCrop rounds half pixels down, TSM's rounds to even. MMAction2's ThreeCrop moves by (W - S) // 2,
-    TSM's by 2 * ((W - S) // 4), always horizontally and vertically centred.
+    TSM's by 2 * ((W - S) // 4), always horizontally and vertically centered.
 
     Args:
         crop_size (int): Side S of the crops, in pixels.

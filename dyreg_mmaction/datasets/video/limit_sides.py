@@ -7,7 +7,7 @@ from dyreg_mmaction.registry import TRANSFORMS
 
 @TRANSFORMS.register_module()
 class LimitSides(CenterCrop):
-    """Crop the centre of frames to at most ``short_side`` x ``long_side``, in landscape or portrait like the frame.
+    """Crop the center of frames to at most ``short_side`` x ``long_side``, in landscape or portrait like the frame.
 
     MMAction2's CenterCrop has a fixed width and height, and returns few or no pixels if a frame is smaller.
 

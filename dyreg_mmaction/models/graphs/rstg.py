@@ -1,4 +1,4 @@
-"""RSTG's graph: alternating recurrence in time and messages between neighbouring regions."""
+"""RSTG's graph: alternating recurrence in time and messages between neighboring regions."""
 
 from collections.abc import Sequence
 
@@ -39,7 +39,7 @@ class MultiScaleGraph(nn.Module):
         num_rounds (int): Number of rounds K, at least 1.
         stages (str): 'all-temp', or an ablation: '1-temp': only the final time stage; 'time-only': no space stages;
             'space-only': no time stages, nodes are averaged over time; 'homogenous': a single kind of stage with
-            messages from neighbours in space and time, nodes are averaged over time at the end.
+            messages from neighbors in space and time, nodes are averaged over time at the end.
         attention (str): 'dot' or 'simple', see :class:`.NeighbourStage`.
         positional (bool): Whether messages depend on the positions of sender and receiver, as Gaussian maps.
         norm (str, optional): 'LN': joint layer norms of the nodes before the graph, of the aggregated messages and of

@@ -138,7 +138,7 @@ class SpaceStage(nn.Module):
         return logits.softmax(-1)
 
     def _gather(self, nodes: Tensor, attention: Tensor, closed: Tensor | None) -> Tensor:
-        """Aggregate the normalised messages. Their first layer needs N projections, not N * N."""
+        """Aggregate the normalized messages. Their first layer needs N projections, not N * N."""
         if self.combine_by_sum:
             received = sent = linear(nodes, self.send.weight)
         else:

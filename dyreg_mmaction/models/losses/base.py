@@ -24,7 +24,7 @@ class RegionLoss(ABC):
 
         Args:
             sources (Mapping[str, nn.Module]): The supervised region sources, by plugin path.
-            preprocessor (nn.Module): The model's data preprocessor, which normalises the frames.
+            preprocessor (nn.Module): The model's data preprocessor, which normalizes the frames.
 
         Raises:
             ValueError: If the loss cannot be applied to them.

@@ -26,7 +26,7 @@ class RegionDistillation(RegionLoss):
     .. math::
         L = |c - c'|^2 + |\log s - \log s'|^2
 
-    averaged over clips, frames and nodes, summed over plugins, with centres c and half sizes s in 0..1 of the frame.
+    averaged over clips, frames and nodes, summed over plugins, with centers c and half sizes s in 0..1 of the frame.
     Teachers are checked before the training and loaded with the first batch. They run without gradients, in eval mode,
     and only up to the regions of their plugin. They are not saved in checkpoints, and are released when the phase ends.
 
@@ -38,7 +38,7 @@ class RegionDistillation(RegionLoss):
 
     Raises:
         ValueError: If a plugin of the student has no teacher; before the training, if a teacher lacks the plugin,
-            differs in the number of nodes or frames or in normalisation, or has a checkpoint of another model; when
+            differs in the number of nodes or frames or in normalization, or has a checkpoint of another model; when
             called, if its regions have another shape.
         FileNotFoundError: Before the training, if a file of a teacher does not exist.
     """
@@ -82,7 +82,7 @@ class RegionDistillation(RegionLoss):
         own = _normalization(MODELS.build({**PREPROCESSOR, **(model.get('data_preprocessor') or {})}))
         if own != self.normalization:
             raise ValueError(
-                f'{name} normalises frames by {own}, but the student by {self.normalization}; use the same '
+                f'{name} normalizes frames by {own}, but the student by {self.normalization}; use the same '
                 'data_preprocessor'
             )
         built = _build(teacher)  # not stored: copies of the student, such as an average, would keep it
@@ -164,7 +164,7 @@ def _stop(*_: object) -> None:
 
 
 def _normalization(preprocessor: nn.Module) -> dict:
-    """Return the normalisation of frames by a data preprocessor."""
+    """Return the normalization of frames by a data preprocessor."""
     mean, std = (getattr(preprocessor, name, None) for name in ('mean', 'std'))
     return dict(
         mean=None if mean is None else mean.flatten().tolist(),

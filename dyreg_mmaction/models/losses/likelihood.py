@@ -19,7 +19,7 @@ def likelihood_loss(regions: Mapping[str, Regions], targets: Mapping[str, Tensor
         L = - \sum_p S(p) \log\left(\frac1N \sum_i G_i(p) + e^{-2}\right)
 
     averaged over clips and frames, summed over plugins. p is in 0..1 of the frame. G_i is the density of a Gaussian at
-    the region's centre with a standard deviation of 0.8 / sqrt(6) times the half size along each axis.
+    the region's center with a standard deviation of 0.8 / sqrt(6) times the half size along each axis.
 
     Args:
         regions (Mapping[str, Regions]): Regions (B, T, N, 2), by plugin path.

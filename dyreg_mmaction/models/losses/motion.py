@@ -47,7 +47,7 @@ class MotionLikelihood(RegionLoss):
         self.preprocessor: nn.Module | None = None
 
     def check(self, sources: Mapping[str, nn.Module], preprocessor: nn.Module) -> None:
-        """Store the preprocessor, which normalises neighbours in the same way as frames."""
+        """Store the preprocessor, which normalizes neighbours in the same way as frames."""
         self.preprocessor = preprocessor
 
     def __call__(
@@ -71,7 +71,7 @@ class MotionLikelihood(RegionLoss):
         return motion_energy(frames, self.steady)
 
     def _neighbours(self, frames: Tensor, data_samples: list) -> Tensor:
-        """Return the neighbours of all frames, Tensor[B, T, C, H, W], normalised in the same way."""
+        """Return the neighbours of all frames, Tensor[B, T, C, H, W], normalized in the same way."""
         given = [torch.as_tensor(sample.neighbours) for sample in data_samples if 'neighbours' in sample]
         if len(given) < len(data_samples):
             raise ValueError(

@@ -1,4 +1,4 @@
-"""Repulsion between the centres of a frame's regions."""
+"""Repulsion between the centers of a frame's regions."""
 
 from collections.abc import Mapping
 
@@ -13,12 +13,12 @@ from .base import RegionLoss
 
 @MODELS.register_module()
 class CenterRepulsion(RegionLoss):
-    r"""Penalize close centres of the nodes of a frame.
+    r"""Penalize close centers of the nodes of a frame.
 
     .. math::
         L = \frac{1}{N (N - 1)} \sum_{i \ne j} \exp\left(-\frac{|c_i - c_j|^2}{2 r^2}\right)
 
-    averaged over clips and frames, summed over plugins, with the centres c in 0..1 of the frame.
+    averaged over clips and frames, summed over plugins, with the centers c in 0..1 of the frame.
 
     Args:
         radius (float): Range r of the repulsion, as a fraction of the frame.

@@ -39,7 +39,7 @@ class DynamicRegions(nn.Module):
         predict_size (bool): Whether to predict sizes.
         half_size (float, optional): Fixed half size as a fraction of the map's side, with ``predict_size=False``.
         time (str): 'varying': regions of each frame; 'constant': regions of the clip, from the mean of z over time.
-        reference (str | Sequence[tuple[float, float]]): Initial centres: 'center': the middle of the map; 'grid': the
+        reference (str | Sequence[tuple[float, float]]): Initial centers: 'center': the middle of the map; 'grid': the
             most square grid; or one point (x, y) in 0..1 of the map per node, eq. 6 and 13.
         initial_half_size (float, optional): Initial value of predicted half sizes as a fraction of the map's side:
             e^h h_init as in eq. 12; None: e^h (H/6 + 1) + 1 as in the released code.

@@ -17,7 +17,7 @@ class FixedRegions(nn.Module):
     """The cells of one or several grids, equal in every frame.
 
     With ``kernel='area'`` each node is the average over its cell (the Fixed model of DyReg-GNN, the nodes of RSTG).
-    With 'tent' each node has a tent around the cell's centre with a range of ``half_size``.
+    With 'tent' each node has a tent around the cell's center with a range of ``half_size``.
 
     Args:
         num_nodes (int): Number of nodes N.

@@ -22,7 +22,7 @@ class StaticRegions(nn.Module):
         hidden_channels (int): Width L of the vectors.
         predict_size (bool): Whether sizes are learned.
         half_size (float, optional): Fixed half size as a fraction of the map's side, with ``predict_size=False``.
-        reference (str | Sequence[tuple[float, float]]): Initial centres: 'center': the middle of the map; 'grid': the
+        reference (str | Sequence[tuple[float, float]]): Initial centers: 'center': the middle of the map; 'grid': the
             most square grid; or one point (x, y) in 0..1 of the map per node, eq. 6 and 13.
         initial_half_size (float, optional): Initial value of learned half sizes as a fraction of the map's side:
             e^h h_init as in eq. 12; None: e^h (H/6 + 1) + 1 as in the released code.

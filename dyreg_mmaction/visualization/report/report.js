@@ -122,7 +122,7 @@ const x = value => value * clip.width, y = value => value * clip.height;
 function rect(box) {
   return {x: x(box[0]), y: y(box[1]), width: x(box[2] - box[0]), height: y(box[3] - box[1])};
 }
-function boxOf(plugin, i, t, scale) {  // the region, scaled around its centre
+function boxOf(plugin, i, t, scale) {  // the region, scaled around its center
   const [cx, cy] = plugin.center[t][i], [hx, hy] = plugin.halfSize[t][i].map(half => scale * half);
   return rect([cx - hx, cy - hy, cx + hx, cy + hy]);
 }

@@ -27,7 +27,7 @@ def scope():
 
 
 def box(width, height):
-    """Return a centred box with half the side of the shorter side of the frame."""
+    """Return a centered box with half the side of the shorter side of the frame."""
     side = min(width, height) // 4
     return [width // 2 - side, height // 2 - side, width // 2 + side, height // 2 + side]
 

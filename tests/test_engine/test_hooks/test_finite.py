@@ -109,7 +109,7 @@ def equal(a, b):
 
 
 @pytest.mark.parametrize('fault', FAULTS)
-def test_the_first_fault_stops_before_the_optimiser_steps(fault, tmp_path):
+def test_the_first_fault_stops_before_the_optimizer_steps(fault, tmp_path):
     sample, message = FAULTS[fault]
     *stopped, error = train(tmp_path / 'bad', [GOOD[0], sample, GOOD[1]])
     assert re.search(message, error) and '\n' not in error and 'the weights are unchanged' in error

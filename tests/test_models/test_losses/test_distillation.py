@@ -206,14 +206,14 @@ def test_a_checkpoint_of_another_model_is_named_before_the_training(teachers, tm
 
 
 @pytest.mark.parametrize('own', [dict(mean=[127.5] * 3, std=[127.5] * 3), dict(to_rgb=True)])
-def test_a_teacher_of_other_normalisation_is_named_before_the_training(teachers, tmp_path, own):
+def test_a_teacher_of_other_normalization_is_named_before_the_training(teachers, tmp_path, own):
     files, _ = teachers[FIRST]
     text = Path(files['config']).read_text()
     preprocessor = dict(type='ActionDataPreprocessor', format_shape='NCHW', **own)
     (tmp_path / 'other.py').write_text(f'{text}\nmodel.update(data_preprocessor={preprocessor})\n')
     teacher = {FIRST: (dict(files, config=str(tmp_path / 'other.py')), None)}
     with pytest.raises(
-        ValueError, match=r'normalises frames by .*, but the student by .*; use the same data_preprocessor'
+        ValueError, match=r'normalizes frames by .*, but the student by .*; use the same data_preprocessor'
     ):
         student(teacher, FIRST).init_weights()
     alike = student(teacher, FIRST, preprocessor=preprocessor)

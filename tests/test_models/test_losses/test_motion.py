@@ -195,7 +195,7 @@ def with_neighbours(frames, layout='NCHW'):
 @pytest.mark.parametrize('layout', ['NCHW', 'NCTHW'])
 @pytest.mark.parametrize('time', [1, T])
 def test_neighbours_say_what_moves_even_in_a_single_frame(layout, time):
-    """Neighbours are not normalised by the pipeline, and are normalised like the frames."""
+    """Neighbours are not normalized by the pipeline, and are normalized like the frames."""
     raw = (60 * clip(path=PATH)).byte()
     beside = (60 * clip(path=[(left + 2, top) for left, top in PATH])).byte()
     preprocessor = ActionDataPreprocessor([100, 110, 120], [50, 60, 70], format_shape=layout)

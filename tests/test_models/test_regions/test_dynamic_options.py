@@ -24,7 +24,7 @@ def test_half_size_is_h_over_lambda(lam):
 
 
 def test_lambda_16_is_the_bilinear_kernel():
-    """Pooling with a tent of half size 1 interpolates between the four cells around the centre."""
+    """Pooling with a tent of half size 1 interpolates between the four cells around the center."""
     x = torch.randn(1, 2, 4, 16, 16)
     regions = build(predict_size=False, half_size=1 / 16)(x)
     maps, _ = KERNELS['tent'](regions, (16, 16))

@@ -1,7 +1,7 @@
 """Drawing the scenes of `MiniSomething`: light textured objects over a dark textured background.
 
 Objects are lighter than the background, so the sign of their edges indicates the direction of motion. With random
-colours a network needs many times more clips to learn the motion.
+colors a network needs many times more clips to learn the motion.
 """
 
 from typing import NamedTuple
@@ -35,7 +35,7 @@ def _sample_sprite(rng: np.random.Generator, texture: str, shape: str) -> Sprite
     pattern = _pattern(rng, texture, SPRITE_SIZE, SPRITE_SIZE, cell=rng.uniform(25, 45))
     outline = _outline(rng, shape)
     alpha = np.zeros((SPRITE_SIZE, SPRITE_SIZE, 1), np.uint8)
-    corners = (outline + 1) * SPRITE_SIZE / 2 - 0.5  # pixel centres lie at whole numbers
+    corners = (outline + 1) * SPRITE_SIZE / 2 - 0.5  # pixel centers lie at whole numbers
     cv2.fillPoly(alpha, [np.round(corners * 256).astype(np.int32)], 255, cv2.LINE_AA, shift=8)
     image = np.concatenate([_blend(colors[0], colors[1], pattern), alpha], axis=-1)
     return Sprite(f'{texture} {shape}', image, np.abs(outline).max(axis=0))
@@ -51,7 +51,7 @@ def sample_background(rng: np.random.Generator, width: int, margin: int = 0) -> 
 
 
 def _blend(first: np.ndarray, second: np.ndarray, pattern: np.ndarray) -> np.ndarray:
-    """Interpolate between two colours by a pattern in -1..1: an image (H, W, 3) uint8."""
+    """Interpolate between two colors by a pattern in -1..1: an image (H, W, 3) uint8."""
     fraction = (pattern[..., None] + 1) / 2
     return (first + fraction * (second - first)).round().astype(np.uint8)
 
@@ -71,7 +71,7 @@ def _pattern(rng: np.random.Generator, texture: str, height: int, width: int, ce
 
 
 def _outline(rng: np.random.Generator, shape: str) -> np.ndarray:
-    """Sample a closed outline (M, 2) whose box is centred at the origin and has a longer side of 2."""
+    """Sample a closed outline (M, 2) whose box is centered at the origin and has a longer side of 2."""
     if shape == 'polygon':
         num_corners = int(rng.integers(3, 8))
         turns = (np.arange(num_corners) + rng.uniform(-0.2, 0.2, num_corners)) / num_corners + rng.random()
@@ -91,7 +91,7 @@ def draw(background: np.ndarray, sprites: list[Sprite], track: Track, camera: np
     Args:
         background: uint8 image with a margin on each side for the camera motion.
         sprites: N objects.
-        track: Centres (T, N, 2) and half sizes (T, N) of the objects, in pixels of the frames.
+        track: Centers (T, N, 2) and half sizes (T, N) of the objects, in pixels of the frames.
         camera: Camera offsets (T, 2) as (x, y), in whole pixels; None: the camera does not move.
 
     Returns:
@@ -108,11 +108,11 @@ def draw(background: np.ndarray, sprites: list[Sprite], track: Track, camera: np
 
 
 def _paint(frame: np.ndarray, image: np.ndarray, center: np.ndarray, half_size: float) -> None:
-    """Blend an RGBA image, scaled to 2 * half_size pixels, into the frame around the centre."""
+    """Blend an RGBA image, scaled to 2 * half_size pixels, into the frame around the center."""
     low = np.floor(center - half_size).astype(int).clip(0)
     high = np.ceil(center + half_size).astype(int).clip(None, frame.shape[1::-1])
     scale = 2 * half_size / SPRITE_SIZE
-    shift = center - half_size - low + (scale - 1) / 2  # between pixel centres
+    shift = center - half_size - low + (scale - 1) / 2  # between pixel centers
     matrix = np.array([[scale, 0, shift[0]], [0, scale, shift[1]]])
     patch = cv2.warpAffine(image, matrix, tuple((high - low).tolist())).astype(np.float32)
     region = frame[low[1] : high[1], low[0] : high[0]]

@@ -57,7 +57,7 @@ class Scene(NamedTuple):
     Attributes:
         width: Width of the frames.
         num_frames: Number of frames, odd.
-        center: Centres of the objects as (x, y), shape (N, 2).
+        center: Centers of the objects as (x, y), shape (N, 2).
         half_size: Half the longer side of each object's box, shape (N,).
         tilt: Angle in radians between a straight path and the horizontal or the vertical.
     """
@@ -83,7 +83,7 @@ def sample_scene(rng: np.random.Generator) -> Scene:
     half_size = rng.uniform(*HALF_SIZES, NUM_OBJECTS)
     tilt = float(rng.uniform(-MAX_TILT, MAX_TILT))
     reach = np.array([HEIGHT / 2] * 2 + [width / 2] * (NUM_OBJECTS - 2)) - half_size
-    reach = np.stack([reach, HEIGHT / 2 - half_size], axis=-1)  # (N, 2), on either side of the frame's centre
+    reach = np.stack([reach, HEIGHT / 2 - half_size], axis=-1)  # (N, 2), on either side of the frame's center
     reach[:2] -= TRAVEL
     apart = half_size[:, None] + half_size  # (N, N)
     apart[0, 1] = apart[1, 0] = apart[0, 1] + 2 * PAIR_TRAVEL
