@@ -119,7 +119,7 @@ def test_the_commands_of_the_docs_prepare_a_training(documented):
     'arguments, message',
     [
         (['nowhere'], 'nowhere does not exist; give a folder of videos'),
-        (['.'], 'holds no videos; it must have a sub-folder for each class'),
+        (['.'], 'has no videos; it must have a sub-folder for each class'),
         (['.', '--out', './inside'], 'which is never changed; choose another folder'),
     ],
 )

@@ -1,4 +1,4 @@
-"""Your own videos: reading a folder or a table, checking every file, splitting, and writing the lists."""
+"""Prepare your own videos: read a folder or a table, check every file, split, and write the lists."""
 
 from .directions import sided_classes
 from .overview import imbalance, overview

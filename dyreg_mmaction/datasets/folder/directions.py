@@ -1,4 +1,4 @@
-"""Classes that a mirrored video would leave."""
+"""Classes whose videos change class when they are mirrored."""
 
 import re
 from collections.abc import Sequence
@@ -9,7 +9,7 @@ SIDES = {'left', 'right', 'leftward', 'rightward', 'leftwards', 'rightwards', 'c
 
 
 def sided_classes(classes: Sequence[str]) -> list[str]:
-    """Class names with words that a horizontal flip makes wrong, such as 'turn left' and 'TurnRight'."""
+    """Return the class names that a horizontal flip makes wrong, such as 'turn left' and 'TurnRight'."""
     return [name for name in classes if SIDES.intersection(_words(name))]
 
 

@@ -1,4 +1,4 @@
-"""Labeled videos as a folder or a table names them, before any is read."""
+"""Labeled videos as listed by a folder or a table, before any file is read."""
 
 import os
 import re
@@ -18,10 +18,10 @@ class Entry(NamedTuple):
     """A labeled video.
 
     Attributes:
-        name: Path from the listing's folder, or absolute where the listing has no folder.
-        label: Its class, as text.
-        split: 'train', 'val', 'test', or '' where the source does not say.
-        recording: Path of the folder that holds it, below that of its class.
+        name: Path relative to the listing's folder, or absolute if the listing has none.
+        label: Class, as text.
+        split: 'train', 'val', 'test', or '' if the source has no splits.
+        recording: Path of the video's folder, relative to the folder of its class.
     """
 
     name: str
@@ -34,10 +34,10 @@ class Listing(NamedTuple):
     """The videos of a source.
 
     Attributes:
-        folder: What their names start from; None where they are absolute.
+        folder: Folder that the names are relative to; None if they are absolute.
         entries: The videos, each once.
-        classes: Names of the classes in order, where the source has them.
-        remarks: What was left out, and why; a sentence each.
+        classes: Class names in order, if the source has them.
+        remarks: One sentence for each kind of ignored entry.
     """
 
     folder: Path | None
@@ -46,27 +46,27 @@ class Listing(NamedTuple):
     remarks: tuple[str, ...] = ()
 
     def path(self, name: str) -> Path:
-        """Where a video of this listing is."""
+        """Return the path of a video of this listing."""
         return Path(name) if self.folder is None else self.folder / name
 
 
 def is_video(name: str) -> bool:
-    """Whether a file's name ends as those of videos do, in any case."""
+    """Return whether a file has the extension of a video, in any case."""
     return os.path.splitext(name)[1][1:].lower() in EXTENSIONS
 
 
 def natural_key(text: str) -> list[tuple[int, int, str]]:
-    """Sorts 'class 2' before 'class 10'."""
+    """Return a sorting key that puts 'class 2' before 'class 10'."""
     return [(0, int(part), '') if part.isdecimal() else (1, 0, part) for part in re.split(r'(\d+)', text.casefold())]
 
 
 def clean_label(text: str) -> str:
-    """A class name: composed characters, no white space around it or but single spaces in it."""
+    """Return a class name with composed characters, single spaces, and no surrounding white space."""
     return ' '.join(unicodedata.normalize('NFC', text).split())
 
 
 def check_names(entries: list[Entry]) -> None:
-    """Check that a list can hold the names.
+    """Check that the names can be written to a list.
 
     Raises:
         ValueError: If a name has a tab or a line break, or is not UTF-8.
@@ -74,6 +74,6 @@ def check_names(entries: list[Entry]) -> None:
     for name in (entry.name for entry in entries):
         if re.search(r'[\t\r\n]', name) or any('\ud800' <= character <= '\udfff' for character in name):
             raise ValueError(
-                f'{name!r} has a tab, a line break or bytes that are not UTF-8 in its name, which a list cannot hold; '
-                'rename it'
+                f'{name!r} has a tab, a line break or bytes that are not UTF-8 in its name, which a list cannot '
+                'contain; rename the file'
             )

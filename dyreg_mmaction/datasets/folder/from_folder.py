@@ -1,4 +1,4 @@
-"""A folder with a sub-folder for each class."""
+"""Folders with a sub-folder for each class."""
 
 import os
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ from .entries import SPLITS, Entry, Listing, check_names, clean_label, is_video,
 def read_folder(root: Path) -> Listing:
     """List the videos of a folder: root/class/.../video, or root/{train,val,test}/class/.../video.
 
-    Hidden files and files without a video's extension are left out.
+    Hidden files and files without the extension of a video are ignored.
 
     Raises:
         ValueError: If the folder has no such videos.
@@ -23,9 +23,9 @@ def read_folder(root: Path) -> Listing:
     if len(loose) == len(videos):
         tables = sorted(name for name in files if name.lower().endswith(('.csv', '.txt')))
         instead = (
-            f'give the table that names their classes, such as {root / tables[0]}'
+            f'pass the table that names their classes, such as {root / tables[0]}'
             if tables
-            else ('move them, or write a CSV file of lines "path,class" and give that')
+            else 'move them, or write a CSV file with lines "path,class" and pass it'
         )
         raise ValueError(
             f'{root} has {len(videos)} videos but no sub-folder for each class with videos in it; {instead}'
@@ -36,8 +36,8 @@ def read_folder(root: Path) -> Listing:
     shallow = ['/'.join(path) for path in parts if len(path) <= depth]
     if shallow:
         raise ValueError(
-            f'{root / shallow[0]} is in no class folder: where the top folders are {", ".join(sorted(tops))}, videos '
-            'must be in class folders below them'
+            f'{root / shallow[0]} is in no class folder, but the top folders are {", ".join(sorted(tops))}; move '
+            'it to a class folder inside one of these'
         )
     entries = [
         Entry(
@@ -53,7 +53,7 @@ def read_folder(root: Path) -> Listing:
 
 
 def _walk(root: Path, seen: set[str]) -> Iterator[str]:
-    """Paths of the files below a folder, in natural order; links are followed, each folder is entered once."""
+    """Yield the paths of all files in a folder in natural order; follow links, but enter each folder once."""
     real = os.path.realpath(root)
     if real in seen:
         return
@@ -70,19 +70,19 @@ def _nothing(root: Path, files: list[str]) -> str:
     pictures = sum(name.lower().endswith(('.jpg', '.jpeg', '.png')) for name in files)
     if pictures:
         return (
-            f'{root} holds {pictures} pictures and no videos; make each folder of frames a video first (ffmpeg -i '
+            f'{root} has {pictures} pictures and no videos; convert each folder of frames to a video (ffmpeg -i '
             'FOLDER/%05d.jpg VIDEO.mp4), or use a RawframeDataset'
         )
-    return f'{root} holds no videos; it must have a sub-folder for each class with videos (.mp4, .mkv, .avi, ...) in it'
+    return f'{root} has no videos; it must have a sub-folder for each class with videos (.mp4, .mkv, .avi, ...) in it'
 
 
 def _remarks(root: Path, files: list[str], loose: list[str]) -> Iterator[str]:
     others = [name for name in files if not is_video(name)]
     if others:
-        yield f'{len(others)} files are no videos and left out, such as {others[0]}'
+        yield f'{len(others)} files are not videos and are ignored, such as {others[0]}'
     if loose:
-        yield f'{len(loose)} videos are in no class folder and left out, such as {loose[0]}'
+        yield f'{len(loose)} videos are in no class folder and are ignored, such as {loose[0]}'
     for entry in sorted(os.scandir(root), key=lambda entry: natural_key(entry.name)):
         if entry.is_dir() and not entry.name.startswith('.'):
             if not any(is_video(name) for name in files if name.startswith(f'{entry.name}/')):
-                yield f'{entry.name}/ has no videos and is left out'
+                yield f'{entry.name}/ has no videos and is ignored'

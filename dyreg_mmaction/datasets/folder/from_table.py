@@ -11,7 +11,7 @@ from pathlib import Path
 from .entries import SPLITS, Entry, Listing, check_names, clean_label, is_video, natural_key
 
 DELIMITERS = ',;\t'
-COLUMNS = dict(  # names of columns; of several, the first
+COLUMNS = dict(  # accepted column names, by priority
     name=('path', 'video_path', 'file', 'filename', 'file_name', 'video', 'video_name', 'name', 'clip', 'id'),
     label=('class', 'class_name', 'classname', 'label_name', 'action', 'category', 'label', 'class_id', 'target'),
     split=('split', 'subset', 'set', 'partition'),
@@ -19,17 +19,17 @@ COLUMNS = dict(  # names of columns; of several, the first
 
 
 def read_tables(paths: Sequence[Path], videos: Path | None = None) -> Listing:
-    """Read tables, whose order of classes is that of a classes.txt next to the first.
+    """Read the videos of tables; a classes.txt next to the first table gives the order of the classes.
 
-    Files that end in .csv or .tsv are CSV, with or without a header, separated by commas, semicolons or tabs. All
-    others are MMAction2's lists: a path, white space, a label. Of several files, each is the split that its name says.
+    Files ending in .csv or .tsv are CSV, with or without a header, separated by commas, semicolons or tabs. All other
+    files are MMAction2's lists: a path, white space, a label. Each of several files is the split in its name.
 
     Args:
         paths: The tables.
-        videos: What the paths in them start from, by default the folder of the first.
+        videos: Folder that the paths are relative to, by default the folder of the first table.
 
     Raises:
-        ValueError: If a table cannot be read, names no videos, has a line of another form, or two classes for a video.
+        ValueError: If a table cannot be read, lists no videos, has a malformed line, or two classes for a video.
     """
     folder = Path(os.path.abspath(videos or paths[0].parent))
     rows = [row for path in paths for row in _read(path, folder, _split_of(path) if len(paths) > 1 else '')]
@@ -41,12 +41,12 @@ def read_tables(paths: Sequence[Path], videos: Path | None = None) -> Listing:
         row = row._replace(name=name, recording=os.path.dirname(name))
         if found.setdefault(name, row) != row:
             raise ValueError(
-                f'{name} is listed as {_what(found[name])} and as {_what(row)}; a video has one class and one split'
+                f'{name} is listed as {_what(found[name])} and as {_what(row)}; list it with one class and one split'
             )
     entries = list(found.values())
     check_names(entries)
-    twice = len(rows) - len(entries)
-    remarks = (f'{twice} lines name a video again and are left out',) if twice else ()
+    repeated = len(rows) - len(entries)
+    remarks = (f'{repeated} lines repeat a video and are ignored',) if repeated else ()
     return Listing(folder if inside else None, *_name_classes(entries, paths[0].parent / 'classes.txt'), remarks)
 
 
@@ -58,7 +58,7 @@ def _split_of(path: Path) -> str:
     found = {SPLITS[word] for word in re.split('[^a-z]+', path.stem.lower()) if word in SPLITS}
     if len(found) != 1:
         raise ValueError(
-            f'{path.name} does not say its split; of several lists, each name must have train, val or test'
+            f'{path.name} does not name its split; rename the lists so that each name contains train, val or test'
         )
     return found.pop()
 
@@ -71,25 +71,25 @@ def _read(path: Path, folder: Path, split: str) -> list[Entry]:
     rows = _read_csv(path, text, folder) if path.suffix.lower() in ('.csv', '.tsv') else _read_list(path, text)
     entries = [_entry(fields, f'{path}, line {number}', folder, split) for number, fields in rows]
     if not entries:
-        raise ValueError(f'{path} names no videos; give lines of a path and a class')
+        raise ValueError(f'{path} lists no videos; write a path and a class on each line')
     return entries
 
 
 def _entry(fields: Sequence[str], place: str, folder: Path, split: str) -> Entry:
     name, label, own = (*fields, '', '')[:3]
     if not name or not clean_label(label):
-        raise ValueError(f'{place}: {" ".join(fields)!r} lacks a path or a class')
+        raise ValueError(f'{place}: {" ".join(fields)!r} lacks a path or a class; write both')
     own = own.strip()
     if own and own.lower() not in SPLITS:
-        raise ValueError(f'{place}: split {own!r} is none of train, val and test')
+        raise ValueError(f'{place}: the split is {own!r}, but must be train, val or test')
     path = _resolve(name, folder)
     if os.path.isdir(path):
-        raise ValueError(f'{place}: {name} is a folder; only video files can be read here, not folders of frames')
+        raise ValueError(f'{place}: {name} is a folder; list video files, not folders of frames')
     return Entry(path, clean_label(label), SPLITS[own.lower()] if own else split)
 
 
 def _resolve(name: str, folder: Path) -> str:
-    """Absolute path of a file, which may be written in Windows's way or with composed or decomposed characters."""
+    """Return the absolute path of a file; accept backslashes, and composed or decomposed characters."""
     options = [form for text in (name, name.strip(), name.replace('\\', '/')) for form in (text, *_forms(text))]
     paths = [os.path.abspath(os.path.join(folder, option)) for option in options]
     return next((path for path in paths if os.path.exists(path)), paths[0])
@@ -105,13 +105,13 @@ def _read_list(path: Path, text: str) -> list[tuple[int, list[str]]]:
         if line.strip():
             fields = line.strip().rsplit('\t' if '\t' in line.strip() else None, 1)
             if len(fields) < 2:
-                raise ValueError(f'{path}, line {number}: {line.strip()!r} should be a path and a label')
+                raise ValueError(f'{path}, line {number} is {line.strip()!r}, but should be a path and a label')
             rows.append((number, fields))
     return rows
 
 
 def _read_csv(path: Path, text: str, folder: Path) -> list[tuple[int, list[str]]]:
-    """Line numbers and fields (path, class[, split])."""
+    """Return the line number and the fields (path, class[, split]) of each row."""
     tables = [_parse(text, delimiter) for delimiter in DELIMITERS]
     rows = max(tables, key=lambda rows: (_count_files(rows, folder), -_raggedness(rows)))
     if not rows:
@@ -126,13 +126,13 @@ def _read_csv(path: Path, text: str, folder: Path) -> list[tuple[int, list[str]]
         wide = next(((number, row) for number, row in rows if not 2 <= len(row) <= 3), None)
         if wide:
             raise ValueError(
-                f'{path}, line {wide[0]}: {len(wide[1])} columns where there should be a path, a class and perhaps a '
+                f'{path}, line {wide[0]} has {len(wide[1])} columns, but should have a path, a class and optionally a '
                 'split; quote fields that contain the separator, or name the columns in a first line: path,class,split'
             )
         return rows
     short = next((number for number, row in rows if len(row) <= max(filter(None, columns[:2]), default=0)), None)
     if short:
-        raise ValueError(f'{path}, line {short} has fewer columns than the first line')
+        raise ValueError(f'{path}, line {short} has fewer columns than the first line; write all columns on each line')
     return [(n, [row[c] if c is not None and c < len(row) else '' for c in columns]) for n, row in rows]
 
 
@@ -146,13 +146,13 @@ def _count_files(rows: list[tuple[int, list[str]]], folder: Path) -> int:
 
 
 def _raggedness(rows: list[tuple[int, list[str]]]) -> int:
-    """0 where all rows have the same two or more columns."""
+    """Return 0 if all rows have the same number of columns, at least two; else a positive number."""
     widths = {len(row) for _, row in rows}
     return len(widths) + 2 * (min(widths, default=1) < 2)
 
 
 def _name_classes(entries: list[Entry], file: Path) -> tuple[list[Entry], list[str] | None]:
-    """Names of a classes.txt for labels that are numbers, from 0 or 1 on, or the order of labels that are names."""
+    """Replace numeric labels, counted from 0 or 1, by the names in classes.txt, and return the names in its order."""
     if not file.is_file():
         return entries, None
     classes = [clean_label(line) for line in file.read_text(encoding='utf-8-sig').split('\n') if line.strip()]
@@ -165,4 +165,4 @@ def _name_classes(entries: list[Entry], file: Path) -> tuple[list[Entry], list[s
         if largest - first < len(classes):
             return [entry._replace(label=classes[int(entry.label) - first]) for entry in entries], classes
     unknown = max(labels - set(classes), key=natural_key)
-    raise ValueError(f'class {unknown!r} is none of the {len(classes)} of {file}; correct that file, or move it away')
+    raise ValueError(f'class {unknown!r} is not one of the {len(classes)} classes in {file}; fix or remove that file')

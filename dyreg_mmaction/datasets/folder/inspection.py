@@ -1,4 +1,4 @@
-"""What there is to know of a video file before training on it."""
+"""Properties of a video file that are checked before training."""
 
 from pathlib import Path
 from typing import NamedTuple
@@ -15,11 +15,11 @@ class VideoFacts(NamedTuple):
 
     Attributes:
         num_frames: Number of frames.
-        seconds: How long it lasts.
-        width, height: Of a frame as it is shown, in pixels.
+        seconds: Duration.
+        width, height: Size of a displayed frame, in pixels.
         codec: Name of the codec.
-        decoder: What decodes it: 'decord', or 'pyav' where decord cannot.
-        problem: Why it cannot be used, in a few words; '' if nothing is wrong.
+        decoder: 'decord', or 'pyav' if decord cannot decode the file.
+        problem: Short description of why the file cannot be used, '' if it can.
     """
 
     num_frames: int = 0
@@ -32,7 +32,7 @@ class VideoFacts(NamedTuple):
 
 
 def describe_video(path: Path) -> VideoFacts:
-    """Decode a video from end to end and describe it."""
+    """Decode a video completely and return its properties."""
     try:
         found = check_video(path)
     except OSError as error:
@@ -48,6 +48,6 @@ def describe_video(path: Path) -> VideoFacts:
         try:
             height, width = open_video(content, decoder)[0].read(np.array([0]))[0].shape[:2]
             break
-        except ValueError:  # a codec that decord does not know
+        except ValueError:  # decord does not support the codec
             continue
     return VideoFacts(found.num_frames, float(timeline.times[-1]), width, height, timeline.codec, decoder)

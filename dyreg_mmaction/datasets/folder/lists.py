@@ -1,4 +1,4 @@
-"""Writing the lists, the class names and the table of videos that a training reads."""
+"""Write the lists, the class names and the table of videos for training."""
 
 import csv
 import io
@@ -10,12 +10,12 @@ from dyreg_mmaction.files import atomic_write
 from .entries import Entry, Listing
 from .inspection import VideoFacts
 
-DELIMITER = '\t'  # of the lists: names may have spaces
+DELIMITER = '\t'  # of the lists, because names may contain spaces
 COLUMNS = ('path', 'class', 'split', 'frames', 'seconds', 'width', 'height', 'problem')
 
 
 def write_lists(out: Path, entries: Sequence[Entry], splits: Mapping[str, str], classes: Sequence[str]) -> None:
-    """Write classes.txt, and for each split a list of a path and a label a line, separated by a tab."""
+    """Write classes.txt, and a list for each split: a path, a tab and a label per line."""
     _write(out / 'classes.txt', ''.join(f'{name}\n' for name in classes))
     numbers = {name: number for number, name in enumerate(classes)}
     for split in ('train', 'val', 'test'):
@@ -33,12 +33,12 @@ def _write(path: Path, text: str) -> None:
 
 
 def _keep_start(name: str) -> str:
-    """The path with a start that MMAction2 does not strip."""
+    """Return the path with './' before leading white space, which MMAction2 would strip."""
     return name if name == name.lstrip() else f'./{name}'
 
 
 def write_table(path: Path, listing: Listing, facts: Mapping[str, VideoFacts], splits: Mapping[str, str]) -> None:
-    """Write a CSV file of all videos, unreadable ones included; their splits can be read back."""
+    """Write a CSV file of all videos, including unreadable ones, with their splits."""
     file = io.StringIO()
     writer = csv.writer(file, lineterminator='\n')
     writer.writerow(COLUMNS)
@@ -50,7 +50,7 @@ def write_table(path: Path, listing: Listing, facts: Mapping[str, VideoFacts], s
 
 
 def read_splits(path: Path) -> dict[str, str]:
-    """Splits of the videos of an earlier table; {} if there is none."""
+    """Read the splits of the videos from an earlier table; {} if the file does not exist."""
     if not path.is_file():
         return {}
     with path.open(encoding='utf-8', newline='') as file:

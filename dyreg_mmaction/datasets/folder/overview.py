@@ -1,4 +1,4 @@
-"""A table of the videos to print: classes, durations, sizes, and what cannot be read."""
+"""Printable table of the videos: classes, durations, sizes, and unreadable files."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -8,13 +8,13 @@ import numpy as np
 from .entries import Entry
 from .inspection import VideoFacts
 
-SHOWN = 10  # unreadable videos, sizes and rates at most
+SHOWN = 10  # maximum number of unreadable videos, sizes and rates
 
 
 def overview(
     entries: Sequence[Entry], facts: Mapping[str, VideoFacts], splits: Mapping[str, str], classes: Sequence[str]
 ) -> str:
-    """A line for each class, one for all, then sizes, frame rates and the unreadable videos."""
+    """Return a line for each class, one for all videos, then sizes, frame rates and unreadable videos."""
     kinds = [split for split in ('train', 'val', 'test') if split in splits.values()]
     rows = [['class', 'videos', *kinds, 'seconds (min - median - max)', 'unreadable']]
     for label, members in [*((name, [e for e in entries if e.label == name]) for name in classes), ('all', entries)]:
@@ -36,7 +36,7 @@ def overview(
     lines.append(f'frames per second: {_count(f"{found.num_frames / found.seconds:.3g}" for found in used)}')
     broken = [(entry.name, facts[entry.name].problem) for entry in entries if entry.name not in splits]
     if broken:
-        lines.append(f'unreadable, left out: {len(broken)}')
+        lines.append(f'unreadable, ignored: {len(broken)}')
         lines += [f'  {name}: {problem}' for name, problem in broken[:SHOWN]]
         lines += [f'  and {len(broken) - SHOWN} more'] if len(broken) > SHOWN else []
     return '\n'.join(lines)
@@ -49,7 +49,7 @@ def _count(values: Iterable[str]) -> str:
 
 
 def imbalance(entries: Sequence[Entry], splits: Mapping[str, str], classes: Sequence[str]) -> tuple[float, list[int]]:
-    """How many times as many training videos the largest class has as the smallest, and the numbers of all."""
+    """Return the ratio of training videos between the largest and the smallest class, and the number of each class."""
     counts = Counter(entry.label for entry in entries if splits.get(entry.name) == 'train')
     numbers = [counts[name] for name in classes]
     return max(numbers) / max(min(numbers), 1), numbers

@@ -1,4 +1,4 @@
-"""From a source of videos to checked lists."""
+"""Conversion of a source of videos to checked lists."""
 
 import os
 from collections.abc import Sequence
@@ -19,10 +19,10 @@ class Prepared(NamedTuple):
 
     Attributes:
         listing: All videos of the source.
-        facts: What was found in each, by name.
-        splits: 'train', 'val' or 'test' of those that can be used, by name.
-        classes: Names of the classes, in the order of the labels.
-        num_new: How many of those that can be used an earlier call did not have.
+        facts: Properties of each video, by name.
+        splits: 'train', 'val' or 'test' of each usable video, by name.
+        classes: Class names, in the order of the labels.
+        num_new: Number of usable videos that were added since the last call.
     """
 
     listing: Listing
@@ -33,7 +33,7 @@ class Prepared(NamedTuple):
 
     @property
     def entries(self) -> list[Entry]:
-        """The videos that can be used."""
+        """The usable videos."""
         return [entry for entry in self.listing.entries if entry.name in self.splits]
 
 
@@ -42,14 +42,14 @@ def read_source(paths: Sequence[Path], videos: Path | None = None) -> Listing:
 
     Raises:
         FileNotFoundError: If a path does not exist.
-        ValueError: If the source has no labeled videos, or is of another form.
+        ValueError: If the source has no labeled videos or another form.
     """
     for path in [*paths, *([videos] if videos else [])]:
         if not path.exists():
-            raise FileNotFoundError(f'{path} does not exist; give a folder of videos or a file that lists them')
+            raise FileNotFoundError(f'{path} does not exist; pass a folder of videos or a file that lists them')
     folders = [path for path in paths if path.is_dir()]
     if folders and (len(paths) > 1 or videos):
-        raise ValueError(f'{folders[0]} is a folder; give one folder alone, or files that list videos')
+        raise ValueError(f'{folders[0]} is a folder; pass one folder alone, or files that list videos')
     return read_folder(Path(os.path.abspath(folders[0]))) if folders else read_tables(paths, videos)
 
 
@@ -58,10 +58,10 @@ def prepare_videos(
 ) -> Prepared:
     """Check every video, split them, and write the lists, the class names and a table into a folder.
 
-    Called again, it checks only what is new or has changed, and videos keep their splits.
+    Further calls check only new and changed files, and videos keep their splits.
 
     Raises:
-        ValueError: If fewer than two classes have videos that can be read, or none can be held out.
+        ValueError: If fewer than two classes have readable videos, or no video can be held out.
     """
     out.mkdir(parents=True, exist_ok=True)
     paths = {entry.name: listing.path(entry.name) for entry in listing.entries}
@@ -81,6 +81,6 @@ def prepare_videos(
 
 def _too_few(listing: Listing, facts: dict[str, VideoFacts], whole: list[Entry]) -> str:
     broken = [entry.name for entry in listing.entries if facts[entry.name].problem]
-    found = f'videos that can be read are all of class {whole[0].label!r}' if whole else 'no video can be read'
-    example = f' ({len(broken)} cannot, such as {broken[0]}: {facts[broken[0]].problem})' if broken else ''
-    return f'{found}{example}; a training needs at least two classes'
+    found = f'all readable videos are of class {whole[0].label!r}' if whole else 'no video can be read'
+    example = f' ({len(broken)} unreadable, such as {broken[0]}: {facts[broken[0]].problem})' if broken else ''
+    return f'{found}{example}, but training needs at least two classes; add videos of another class'

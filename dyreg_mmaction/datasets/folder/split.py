@@ -1,4 +1,4 @@
-"""Which videos are held out: the same each time, some of each class, recordings whole."""
+"""Reproducible split of videos, with some of each class held out and each recording in one split."""
 
 import hashlib
 import os
@@ -12,12 +12,12 @@ SPLIT_BY = ('video', 'folder', 'prefix')
 
 
 def recording_of(entry: Entry, split_by: str) -> str:
-    """What must not be in two splits.
+    """Return the key of the recording that a video belongs to; a recording must be in one split.
 
     Args:
         entry: A video.
-        split_by: 'video': the video itself; 'folder': all in a folder, and in folders of its name in other classes;
-            'prefix': all whose file names are equal up to the last ``_``, ``-``, ``.`` or space.
+        split_by: 'video': each video is a recording; 'folder': all videos of a folder, and of folders of the same name
+            in other classes; 'prefix': all whose file names are equal up to the last ``_``, ``-``, ``.`` or space.
     """
     if split_by == 'folder':
         return entry.recording
@@ -30,32 +30,32 @@ def recording_of(entry: Entry, split_by: str) -> str:
 def split_videos(
     entries: Sequence[Entry], fraction: float, split_by: str = 'video', earlier: Mapping[str, str] | None = None
 ) -> dict[str, str]:
-    """Give every video a split.
+    """Assign a split to every video.
 
-    Splits of the source stay where it holds out any (as 'test', if it has no 'val'), then those of an earlier call, and
-    other videos of the same recordings join them. If the source holds out none, the other recordings are held out in an
-    order that depends only on their names, until each class has its fraction of videos in 'val'. A class with a single
-    recording is in 'train'.
+    Splits of the source have priority ('test' becomes 'val' if there is no 'val'; 'train' alone is ignored), then those
+    of an earlier call. Other videos of these recordings get the same split. If the source has no 'val', recordings are
+    added to it in an order that depends only on their names, until it has the fraction of each class. A class with a
+    single recording is in 'train'.
 
     Args:
         entries: The videos.
-        fraction: How many of the videos of each class to hold out, between 0 and 1.
+        fraction: Fraction of the videos of each class to hold out, between 0 and 1.
         split_by: See :func:`recording_of`.
-        earlier: Splits that were given before, by name.
+        earlier: Splits of an earlier call, by name.
 
     Returns:
         'train', 'val' or 'test' by name.
 
     Raises:
-        ValueError: If ``fraction`` or ``split_by`` is wrong, a recording is in two splits of the source, or no video
+        ValueError: If ``fraction`` or ``split_by`` is invalid, a recording is in two splits of the source, or no video
             can be held out.
     """
     if not 0 < fraction < 1:
-        raise ValueError(f'the fraction of videos to hold out is {fraction}; it must be between 0 and 1')
+        raise ValueError(f'the fraction of videos to hold out is {fraction}, but must be between 0 and 1')
     if split_by not in SPLIT_BY:
-        raise ValueError(f'split_by={split_by!r} is none of {", ".join(SPLIT_BY)}')
+        raise ValueError(f'split_by is {split_by!r}, but must be one of {", ".join(SPLIT_BY)}')
     given = {entry.split for entry in entries}
-    if 'val' not in given:  # a test split serves as one, and a train split alone holds nothing out
+    if 'val' not in given:  # a test split becomes val; a train split alone is no split
         new = dict(train='train', test='val') if 'test' in given else {}
         entries = [entry._replace(split=new.get(entry.split, '')) for entry in entries]
     recordings: dict[str, list[Entry]] = defaultdict(list)
@@ -64,7 +64,7 @@ def split_videos(
     if len(recordings) == 1 and len(entries) > 1:
         raise ValueError(
             f'--split-by {split_by}: all {len(entries)} videos are of one recording, {next(iter(recordings))!r}; '
-            'choose another --split-by, or give a CSV file with a column "split"'
+            'choose another --split-by, or pass a CSV file with a column "split"'
         )
     splits = _known(recordings, split_by, earlier or {})
     if not any(entry.split == 'val' for entry in entries):
@@ -78,18 +78,19 @@ def split_videos(
 
 
 def _known(recordings: dict[str, list[Entry]], split_by: str, earlier: Mapping[str, str]) -> dict[str, str]:
-    """Splits of recordings that the source or an earlier call knows."""
+    """Return the splits of recordings that have one from the source or an earlier call."""
     splits = {}
     for key, members in recordings.items():
         given = {entry.split for entry in members if entry.split}
         if len(given) > 1 and split_by != 'video':
             raise ValueError(
                 f'--split-by {split_by}: recording {key!r} is in the splits {" and ".join(sorted(given))} of the '
-                'source; put it into one, or leave --split-by out'
+                'source; put it into one, or omit --split-by'
             )
         given = given or {earlier[entry.name] for entry in members if entry.name in earlier}
         if given:
-            splits[key] = min(given)  # of a changed --split-by: train before val, so that nothing seen is tested
+            # after a change of --split-by a recording may be in both; 'train', so that no training video is tested
+            splits[key] = min(given)
     return splits
 
 
@@ -100,7 +101,7 @@ def _hold_out(
     recordings: dict[str, list[Entry]],
     fraction: float,
 ) -> None:
-    """Add recordings to 'val' where that brings classes nearer to their fraction and leaves them videos to train on."""
+    """Add recordings to 'val' that bring classes closer to their fraction and leave them videos to train on."""
     total = Counter(entry.label for entry in entries)
     held = Counter(entry.label for key, split in splits.items() if split == 'val' for entry in recordings[key])
     kept = total - Counter(
@@ -122,7 +123,7 @@ def _hold_out(
         missing = {label: wanted[label] - held[label] for label in labels[key]}
         if sum(abs(missing[label]) - abs(missing[label] - n) for label, n in labels[key].items()) > 0:
             hold(key)
-    for label in total:  # of large recordings, the smallest
+    for label in total:  # classes with large recordings only: hold out the smallest
         if not held[label]:
             any(hold(key) for key in sorted(free, key=lambda key: labels[key].total()) if labels[key][label])
 
@@ -132,6 +133,6 @@ def _check(splits: Mapping[str, str], num_recordings: int, split_by: str) -> Non
         if split not in splits.values():
             what = 'videos' if split_by == 'video' else f'recordings (--split-by {split_by})'
             raise ValueError(
-                f'no video is left for {split}: there are {num_recordings} {what}, and a class needs two to have one '
-                'held out; add videos, or give a CSV file with a column "split"'
+                f'no video is left for {split}: there are {num_recordings} {what}, but a class needs two to hold one '
+                'out; add videos, or pass a CSV file with a column "split"'
             )

@@ -37,7 +37,7 @@ def snapshot(folder):
     }
 
 
-def test_broken_files_are_named_and_all_others_can_be_used(prepared):
+def test_broken_files_are_reported_and_others_are_used(prepared):
     result, _ = prepared
     problems = {name: facts.problem for name, facts in result.facts.items() if facts.problem}
     assert problems.keys() == BROKEN.keys()
@@ -45,7 +45,7 @@ def test_broken_files_are_named_and_all_others_can_be_used(prepared):
     assert len(result.splits) == 11
 
 
-def test_sizes_are_those_that_are_shown_and_the_decoder_is_one_that_can(prepared):
+def test_displayed_size_and_working_decoder(prepared):
     facts = prepared[0].facts
     assert facts['Drehen (ü, 日本)/rotated.mp4'][2:4] == (48, 64)
     assert facts['turn left/portrait.mov'][:4] == (20, 2.0, 48, 64)
@@ -53,7 +53,7 @@ def test_sizes_are_those_that_are_shown_and_the_decoder_is_one_that_can(prepared
     assert facts['Drehen (ü, 日本)/source.mp4'].decoder == 'decord'
 
 
-def test_the_table_shows_classes_and_what_is_unreadable(prepared):
+def test_table_shows_classes_and_unreadable_files(prepared):
     result, _ = prepared
     lines = overview(result.listing.entries, result.facts, result.splits, result.classes).split('\n')
     assert lines[2].split() == ['single', '1', '1', '0', '2.0', '-', '2.0', '-', '2.0']
@@ -61,7 +61,7 @@ def test_the_table_shows_classes_and_what_is_unreadable(prepared):
     assert '  turn left/empty.mp4: empty' in lines
 
 
-def test_mmaction_reads_the_lists(prepared, source):
+def test_mmaction2_reads_the_lists(prepared, source):
     result, out = prepared
     for split in ('train', 'val'):
         settings = dict(type='VideoDataset', ann_file=f'{out}/{split}.txt', data_prefix=dict(video=str(source)))
@@ -71,7 +71,7 @@ def test_mmaction_reads_the_lists(prepared, source):
         assert all(f'/{result.classes[info["label"]]}/' in info['filename'] for info in infos)
 
 
-def test_only_what_is_new_is_checked(tmp_path, capsys):
+def test_only_new_files_are_checked(tmp_path, capsys):
     for label in ('cut', 'pour'):
         for number in range(3):
             (tmp_path / 'v' / label).mkdir(parents=True, exist_ok=True)
@@ -85,27 +85,27 @@ def test_only_what_is_new_is_checked(tmp_path, capsys):
     assert result.num_new == 1 and before.items() <= result.splits.items()
 
 
-def test_one_class_that_can_be_read_is_an_error(tmp_path):
+def test_single_readable_class_raises_an_error(tmp_path):
     for label in ('cut', 'pour'):
         (tmp_path / 'v' / label).mkdir(parents=True)
         encode(tmp_path / 'v' / label / 'a.mp4')
     (tmp_path / 'v/pour/a.mp4').write_text('broken')
     with pytest.raises(
-        ValueError, match=r"all of class 'cut' \(1 cannot, such as pour/a.mp4: undecodable.*two classes"
+        ValueError, match=r"are of class 'cut' \(1 unreadable, such as pour/a.mp4: undecodable.*two classes"
     ):
         prepare_videos(read_source([tmp_path / 'v']), tmp_path / 'out')
 
 
 @pytest.mark.parametrize('paths', [['nothing'], ['.', 'x.csv'], ['x.csv', '--videos']])
-def test_a_source_that_is_none_is_an_error(tmp_path, paths):
+def test_invalid_source_raises_an_error(tmp_path, paths):
     (tmp_path / 'x.csv').touch()
     videos = tmp_path / 'nowhere' if '--videos' in paths else None
-    with pytest.raises((ValueError, FileNotFoundError), match='does not exist|give one folder alone'):
+    with pytest.raises((ValueError, FileNotFoundError), match='does not exist|pass one folder alone'):
         read_source([tmp_path / path for path in paths if path != '--videos'], videos)
 
 
 @pytest.mark.slow
-def test_mini_something_as_h264_with_sound_by_its_lists(tmp_path):
+def test_lists_of_h264_videos_with_sound(tmp_path):
     made, videos = tmp_path / 'mini', tmp_path / 'mp4'
     run(sys.executable, 'tools/data/make_mini_something.py', str(made), '--train', '8', '--val', '8')
     videos.mkdir()
@@ -125,7 +125,7 @@ def test_mini_something_as_h264_with_sound_by_its_lists(tmp_path):
 
 
 def encode_again(path, source):
-    """The same video as H.264, which needs even sides."""
+    """Encode a video as H.264, which needs even sides."""
     even = 'scale=trunc(iw/2)*2:trunc(ih/2)*2'
     run_ffmpeg('-i', source, '-vf', even, '-c:v', 'libx264', '-pix_fmt', 'yuv420p', path)
     return path

@@ -1,4 +1,4 @@
-"""Which videos are held out."""
+"""Split of videos."""
 
 from collections import Counter
 
@@ -17,14 +17,14 @@ def held(splits):
     return Counter(name.split('/')[0] for name, split in splits.items() if split == 'val')
 
 
-def test_each_class_has_its_fraction_held_out_and_the_same_each_time():
+def test_fraction_of_each_class_is_held_out_reproducibly():
     entries = videos(cut=20, pour=10, stir=2, single=1)
     splits = split_videos(entries, 0.2)
     assert held(splits) == dict(cut=4, pour=2, stir=1)
     assert split_videos(entries[::-1], 0.2) == splits
 
 
-def test_videos_keep_their_splits_when_others_are_added():
+def test_videos_keep_their_split_when_videos_are_added():
     before = split_videos(videos(cut=10, pour=10), 0.2)
     after = split_videos(videos(cut=20, pour=10, stir=5), 0.2, earlier=before)
     assert before.items() <= after.items()
@@ -32,7 +32,7 @@ def test_videos_keep_their_splits_when_others_are_added():
 
 
 @pytest.mark.parametrize('split_by', ['folder', 'prefix'])
-def test_a_recording_is_in_one_split(split_by):
+def test_recording_is_in_one_split(split_by):
     entries = [
         Entry(f'{label}/day {day}/d{day}_{part}.mp4', label, recording=f'day {day}')
         for label in ('cut', 'pour')
@@ -45,14 +45,14 @@ def test_a_recording_is_in_one_split(split_by):
     assert set(held(splits)) == {'cut', 'pour'}
 
 
-def test_of_large_recordings_the_smallest_is_held_out():
+def test_smallest_of_large_recordings_is_held_out():
     sizes = dict(a=10, b=8, c=9)
     entries = [Entry(f'{key}_{part}.mp4', 'cut') for key, size in sizes.items() for part in range(size)]
     splits = split_videos(entries, 0.1, 'prefix')
     assert {name[0] for name, split in splits.items() if split == 'val'} == {'b'}
 
 
-def test_a_new_video_of_a_held_out_recording_is_held_out():
+def test_new_video_of_held_out_recording_is_held_out():
     entries = videos(cut=4, pour=4)
     entries = [entry._replace(recording=entry.name[-5]) for entry in entries]
     before = split_videos(entries, 0.25, 'folder')
@@ -61,12 +61,12 @@ def test_a_new_video_of_a_held_out_recording_is_held_out():
     assert split_videos([*entries, new], 0.25, 'folder', before)['cut/new.mp4'] == 'val'
 
 
-def test_splits_of_the_source_stay():
+def test_splits_of_the_source_are_kept():
     entries = [entry._replace(split='val' if entry.name.endswith('3.mp4') else '') for entry in videos(cut=6, pour=6)]
     assert held(split_videos(entries, 0.5)) == dict(cut=1, pour=1)
 
 
-def test_a_test_split_serves_as_validation_and_a_train_split_alone_holds_nothing_out():
+def test_test_split_becomes_val_and_train_split_alone_is_ignored():
     entries = videos(cut=5, pour=5)
     tested = [entry._replace(split='test' if '_04' in entry.name else 'train') for entry in entries]
     assert held(split_videos(tested, 0.2)) == dict(cut=1, pour=1)
@@ -80,7 +80,7 @@ def test_a_test_split_serves_as_validation_and_a_train_split_alone_holds_nothing
         (videos(cut=4, pour=4), dict(split_by='folder'), "are of one recording, ''"),
         ([e._replace(split='val') for e in videos(cut=2, pour=2)], {}, 'no video is left for train'),
         (videos(cut=4), dict(fraction=1), 'must be between 0 and 1'),
-        (videos(cut=4), dict(split_by='color'), "'color' is none of"),
+        (videos(cut=4), dict(split_by='color'), "'color', but must be one of"),
         (
             [Entry('a_1.mp4', 'cut', 'train'), Entry('a_2.mp4', 'cut', 'val'), Entry('b_1.mp4', 'cut', 'val')],
             dict(split_by='prefix'),
@@ -88,7 +88,7 @@ def test_a_test_split_serves_as_validation_and_a_train_split_alone_holds_nothing
         ),
     ],
 )
-def test_what_cannot_be_split_raises_an_error(entries, options, message):
+def test_impossible_splits_raise_errors(entries, options, message):
     with pytest.raises(ValueError, match=message):
         split_videos(entries, **{'fraction': 0.2, **options})
 
