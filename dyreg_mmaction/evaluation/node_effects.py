@@ -119,12 +119,12 @@ def effects_by_place(rows: Sequence[NodeEffect]) -> dict[str, dict[str, float]]:
 
 
 def distance_correlation(rows: Sequence[NodeEffect]) -> float:
-    """Rank correlation between the effect of a node and its distance from the nearest acting object.
+    """Return the rank correlation between the effect of a node and its distance from the nearest acting object.
 
     Returns:
         float: Spearman's coefficient over the nodes of a clip, averaged over the clips with acting objects; negative if
         nodes near acting objects have larger effects; nan if no clip has acting objects or if all effects of each clip
-        are equal to five digits. Nodes whose effect is not finite are left out.
+        are equal to five digits. Nodes whose effect is not finite are ignored.
     """
     clips: dict[str, list[tuple[float, float]]] = {}
     for row in rows:

@@ -118,7 +118,7 @@ def describe(entry: Any) -> tuple[str, dict]:
     if isinstance(entry, np.ndarray):
         if entry.ndim != 4 or entry.shape[-1] != 3 or entry.dtype != np.uint8 or not len(entry):
             raise ValueError(
-                f'an array of shape {entry.shape} and {entry.dtype} is no clip; pass RGB frames (T, H, W, 3) of uint8'
+                f'an array of shape {entry.shape} and {entry.dtype} is not a clip; pass frames (T, H, W, 3), RGB, uint8'
             )
         return 'array', dict(results, array=entry, total_frames=len(entry))
     if not isinstance(entry, str) or not os.path.exists(entry):

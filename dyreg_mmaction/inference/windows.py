@@ -15,11 +15,11 @@ from dyreg_mmaction.registry import TRANSFORMS
 from .pipelines import one_view, read_pipeline, with_boxes, without_objects
 from .spans import Cutter, Span, cut
 
-WRAPPERS = ('WithBoxes', 'WithNeighbours')  # there are no boxes, and neighbours are for training
+WRAPPERS = ('WithBoxes', 'WithNeighbours')  # there are no boxes, and neighbours are only for training
 
 
 class Window(NamedTuple):
-    """A window: from ``start`` to ``end`` in seconds after the first frame, and its sample of the pipeline."""
+    """A window from ``start`` to ``end``, in seconds after the first frame, and its sample."""
 
     start: float
     end: float
@@ -27,7 +27,7 @@ class Window(NamedTuple):
 
 
 class VideoWindows:
-    """Cuts videos into windows and runs a test pipeline on each, as if it were a file of its own.
+    """Cut videos into windows and run a test pipeline on each, as on a separate file.
 
     .. code:: python
 
@@ -37,10 +37,10 @@ class VideoWindows:
 
     Args:
         pipeline (Sequence[dict]): Test pipeline of a config; it may decode videos or frames.
-        length (float, optional): Of a window, in seconds; None: the whole video is one window.
-        stride (float, optional): From the start of a window to that of the next one; default: ``length``.
-        test_views (bool): Whether to keep all crops and samplings of the pipeline, or to look at the middle once.
-        adapt (Callable, optional): Changes the transforms after decoding.
+        length (float, optional): Length of a window, in seconds. None: the whole video is one window.
+        stride (float, optional): Seconds between the starts of consecutive windows. Defaults to ``length``.
+        test_views (bool): Whether to keep all crops and clips of the pipeline; else only the middle crop of one clip.
+        adapt (Callable, optional): Function that changes the transforms after decoding.
 
     Raises:
         ValueError: If ``length`` or ``stride`` is not positive, or the pipeline does not decode.
@@ -54,7 +54,7 @@ class VideoWindows:
         test_views: bool = True,
         adapt: Callable[[list[dict]], list[dict]] | None = None,
     ) -> None:
-        Cutter(length, stride)  # checks them
+        Cutter(length, stride)  # checks the arguments
         self.length, self.stride = length, stride
         steps = with_boxes(without_objects(pipeline), None)
         steps = _unwrapped(read_pipeline(steps if test_views else one_view(steps), 'array'))
@@ -63,22 +63,22 @@ class VideoWindows:
         while after < len(steps) and _is_resize(steps[after]):
             after += 1
         self.sampling = Compose(steps[:decoding])
-        self.shared = Compose(steps[decoding + 1 : after])  # of each frame on its own
+        self.shared = Compose(steps[decoding + 1 : after])  # run once per frame
         self.rest = Compose(steps[after:] if adapt is None else adapt(steps[after:]))
 
     def __call__(self, source: str | os.PathLike, on_frame: Callable[[Frame], Any] | None = None) -> Iterator[Window]:
-        """The windows of a video file, or of a camera, stream or pipe while it runs (see :func:`.is_live`).
+        """Yield the windows of a video file, or of a live camera, stream or pipe (see :func:`.is_live`).
 
-        Of a file only frames that are sampled are converted and kept. Of what runs it is not known how many frames will
-        come: all of a window are kept, resized.
+        Only the sampled frames of a file are converted and kept. The number of frames of a live source is unknown, so
+        all frames of a window are kept, resized.
 
         Args:
             source (str | PathLike): The video.
-            on_frame (Callable, optional): Gets every frame of what runs.
+            on_frame (Callable, optional): Called with every frame of a live source.
 
         Raises:
-            FileNotFoundError: If there is no such file.
-            ValueError: If the video cannot be read, after the windows before.
+            FileNotFoundError: If the file does not exist.
+            ValueError: If the video cannot be read; the windows before the error are yielded first.
         """
         name = os.fspath(source)
         if is_live(name):
@@ -129,7 +129,7 @@ class VideoWindows:
         yield from finish(cutter.close(time + max(step, 1e-3)), time + max(step, 1e-3))
 
     def _sample(self, source: str, span: Span, times: np.ndarray) -> dict:
-        """What the pipeline has before decoding; ``times`` are those of the frames of ``span`` and of the next one."""
+        """Sample frame numbers of a window; ``times`` are those of all frames, the last one is the end."""
         times = times[span.first : span.last + 1]
         number, duration = span.last - span.first, max(float(times[-1] - times[0]), 1e-3)
         return self.sampling(
@@ -145,24 +145,24 @@ class VideoWindows:
         )
 
     def _share(self, frame: Frame) -> dict:
-        """A decoded frame, resized."""
+        """Return a decoded frame, resized."""
         pixels = frame.to_rgb()
         shape = pixels.shape[:2]
         return self.shared(dict(imgs=[pixels], original_shape=shape, img_shape=shape, modality='RGB'))
 
     def _finish(self, span: Span, results: dict, frames: list[dict]) -> Window:
-        """The sample of a window from its frames."""
+        """Run the remaining transforms on the frames of a window."""
         imgs = [frame['imgs'][0] for frame in frames]
         return Window(span.start, float(span.end), self.rest({**results, **frames[0], 'imgs': imgs}))
 
 
 def _numbers(span: Span, results: dict) -> np.ndarray:
-    """Numbers, in the video, of the frames that are sampled of a window."""
+    """Return the numbers of a window's sampled frames in the video."""
     return span.first + np.asarray(results['frame_inds']).reshape(-1)
 
 
 def _unwrapped(steps: Sequence[dict]) -> list[dict]:
-    """The steps without what wraps others for boxes or neighbours, of which there are none."""
+    """Replace wrappers for boxes and neighbours by the transforms inside."""
     return [
         inner for step in steps for inner in (_unwrapped(step['transforms']) if _name(step) in WRAPPERS else [step])
     ]

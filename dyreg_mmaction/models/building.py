@@ -45,9 +45,9 @@ def build(cfg: dict, what: str, **offered: object) -> nn.Module:
 
 @contextmanager
 def apart_from_seed() -> Iterator[None]:
-    """Draws random numbers that follow from the seed and leave it alone.
+    """Draw random numbers that depend on the seed without changing the random state.
 
-    The seed of the plain model then gives the plain model's weights to all but the plugins.
+    With the same seed, all weights except those of plugins are then those of the plain model.
     """
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(int(torch.randint(2**31, (), device='cpu')))

@@ -1,4 +1,4 @@
-"""Predictions of windows drawn over each frame of a video."""
+"""Drawing of predictions over each frame of a video."""
 
 from functools import lru_cache
 
@@ -22,16 +22,15 @@ def draw_over(
 ) -> np.ndarray:
     """Draw the regions of a plugin at the time of a frame, and a line of text above the frame.
 
-    Only the nodes that move are drawn, or all if none moves. Between two sampled frames, regions move at a constant
-    speed.
+    Only the nodes that move are drawn, or all if none moves. Regions are interpolated linearly between sampled frames.
 
     Args:
         frame (ndarray[H, W, 3]): RGB, uint8.
-        time (float): Of the frame, on the clock of ``clip.times``.
-        caption (str, optional): The text; None: there is no line.
-        clip (RegionClip, optional): Whose regions to draw; its frames are not used.
-        path (str, optional): Path of the plugin; default: the first one.
-        width (int): Width of the picture in pixels; smaller frames keep theirs.
+        time (float): Time of the frame, in the units of ``clip.times``.
+        caption (str, optional): The text; None: no line is drawn.
+        clip (RegionClip, optional): The regions; its frames are not used.
+        path (str, optional): Path of the plugin. Defaults to the first one.
+        width (int): Largest width of the picture, in pixels.
 
     Returns:
         ndarray[H', W', 3]: RGB, uint8.
@@ -48,13 +47,13 @@ def draw_over(
 
 
 def nodes_at(clip: RegionClip, path: str, time: float) -> Nodes:
-    """Regions of a plugin at a time, of shape (1, N, 2)."""
+    """Return the regions of a plugin at a time, with shape (1, N, 2)."""
     order = np.argsort(clip.times, kind='stable')
     times, nodes = clip.times[order], clip.nodes[path]
     after = int(np.clip(np.searchsorted(times, time), 1, max(len(times) - 1, 1)))
     pair = order[[after - 1, min(after, len(times) - 1)]]
     first, last = clip.times[pair]
-    share = float(np.clip((time - first) / max(last - first, 1e-9), 0, 1))
-    weights = np.array([1 - share, share])
-    center, half_size = (np.tensordot(weights, part[pair], 1)[None] for part in (nodes.center, nodes.half_size))
+    fraction = float(np.clip((time - first) / max(last - first, 1e-9), 0, 1))
+    weights = np.array([1 - fraction, fraction])
+    center, half_size = (np.tensordot(weights, values[pair], 1)[None] for values in (nodes.center, nodes.half_size))
     return nodes._replace(center=center, half_size=half_size)

@@ -1,23 +1,24 @@
-"""Loss and accuracy of a run over its steps, from the scalars.json that MMEngine writes."""
+"""Loss and accuracy of a run by step, from MMEngine's scalars.json."""
 
 import json
 import math
 from pathlib import Path
 
 LOSS, ACCURACY = 'loss', 'acc/top1'
-MOST = 400  # points of a curve
+MAX_POINTS = 400  # per curve
 
 
 def read_curves(run: Path) -> dict[str, list[tuple[float, float]]]:
-    """Curves (step, value) of a work dir: the loss by iteration and top-1 accuracy of validation, of all its restarts.
+    """Read the curves (step, value) of a work dir, including all restarts: loss and top-1 accuracy of validation.
 
-    A step that was repeated after a restart counts as it was the last time. What is broken or not finite is left out.
+    For steps that were repeated after a restart, the last value counts. Invalid lines and values that are not finite
+    are ignored.
 
     Args:
         run (Path): The work dir.
 
     Returns:
-        dict[str, list]: 'loss' and 'acc/top1'; those that the run has.
+        dict[str, list]: The curves 'loss' and 'acc/top1', if the run has them.
     """
     curves: dict[str, dict[float, float]] = {LOSS: {}, ACCURACY: {}}
     for file in sorted(run.glob('*/vis_data/scalars.json')):
@@ -27,13 +28,13 @@ def read_curves(run: Path) -> dict[str, list[tuple[float, float]]]:
                 for name in curves.keys() & row.keys():
                     if math.isfinite(row[name]):
                         curves[name][row['step']] = float(row[name])
-            except (ValueError, TypeError, KeyError, AttributeError):  # cut short by a kill
+            except (ValueError, TypeError, KeyError, AttributeError):  # truncated when the process was killed
                 continue
     return {name: _thin(sorted(curve.items())) for name, curve in curves.items() if curve}
 
 
 def _thin(points: list[tuple[float, float]]) -> list[tuple[float, float]]:
-    """At most so many points: means of equally many neighbors."""
-    size = -(-len(points) // MOST)
+    """Reduce a curve to at most ``MAX_POINTS`` points by averaging groups of consecutive points."""
+    size = -(-len(points) // MAX_POINTS)
     groups = [points[start : start + size] for start in range(0, len(points), size)]
     return [(group[-1][0], sum(value for _, value in group) / len(group)) for group in groups]

@@ -215,8 +215,8 @@ def test_nodes_at_boxes_of_a_file_get_those_of_the_inputs(clip, tmp_path):
 def test_inputs_that_are_none_are_named(tmp_path):
     for entry, message in (
         ('nowhere.mp4', "'nowhere.mp4' does not exist; pass a video"),
-        (np.zeros((4, 3, 8, 8), np.uint8), r'an array of shape \(4, 3, 8, 8\) and uint8 is no clip'),
-        (np.zeros((4, 8, 8, 3)), 'float64 is no clip; pass RGB frames'),
+        (np.zeros((4, 3, 8, 8), np.uint8), r'an array of shape \(4, 3, 8, 8\) and uint8 is not a clip'),
+        (np.zeros((4, 8, 8, 3)), 'float64 is not a clip; pass frames'),
         (str(tmp_path), 'has no frames; name them with numbers'),
     ):
         with pytest.raises(ValueError, match=message):

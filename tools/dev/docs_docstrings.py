@@ -1,4 +1,4 @@
-"""Griffe extension: docstrings, whose markup is reStructuredText, as Markdown for the site."""
+"""Griffe extension that converts docstrings from reStructuredText to Markdown for the site."""
 
 import re
 import textwrap
@@ -8,16 +8,16 @@ import griffe
 
 
 class Markdown(griffe.Extension):
-    """Rewrites roles, equations and code blocks of every docstring."""
+    """Rewrite roles, equations and code blocks of every docstring."""
 
     def on_object(self, *, obj: griffe.Object, **kwargs: Any) -> None:
-        """Called for every object that was read."""
+        """Convert the docstring of an object."""
         if obj.docstring:
             obj.docstring.value = to_markdown(obj.docstring.value)
 
 
 def to_markdown(text: str) -> str:
-    """A docstring with equations between $ and names in backticks."""
+    """Return a docstring with equations between $ and names in backticks."""
     text = re.sub(r':math:`([^`]*)`', r'\\(\1\\)', text)
     text = re.sub(r':\w+:`[~.]?([^`]*)`', r'`\1`', text)
     text = text.replace('``', '`').replace('    **kwargs:', '    **kwargs (Any):')
@@ -26,7 +26,7 @@ def to_markdown(text: str) -> str:
 
 
 def _arguments(match: re.Match) -> str:
-    """Arguments that share a description: one line for each, of which the last has it."""
+    """Split arguments that share a description into lines; the last line has the description."""
     *others, last = match[1].split(', ')
     kind = match[2] or ' (Any)'
     lines = [*(f'    {name}{kind}: See `{last}`.' for name in others), f'    {last}{kind}: ']

@@ -18,7 +18,7 @@ EQUATION = re.compile(r'<(span|div) class="arithmatex">\\[(\[](.*?)\\[)\]]</\1>'
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
-    """Add the pages of the repository's root that belong to the site too, and the colors of code."""
+    """Add pages from the root of the repository, and the colors of code."""
     files.append(File.generated(config, 'pygments.css', content=HtmlFormatter().get_style_defs('.highlight')))
     for source, page in COPIED.items():
         text = (ROOT / source).read_text(encoding='utf-8')
@@ -27,7 +27,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
-    """Show links to files outside docs/, which the site does not have, as text."""
+    """Replace links to files outside docs/, which are not on the site, by text."""
     folder = (ROOT / 'docs' / page.file.src_uri).parent
     return _links(markdown, folder, folder)
 

@@ -28,7 +28,7 @@ class _Parsed(Exception):
 
 
 def read_parser(path: Path) -> argparse.ArgumentParser:
-    """The parser of a tool, as it is when it would parse the command line."""
+    """Return the parser of a tool as it is before the command line is parsed."""
     source = path.read_text(encoding='utf-8')
     imported = re.search(r'from (dyreg_mmaction\.cli\.\w+) import main', source)
     if imported:
@@ -52,7 +52,7 @@ def read_parser(path: Path) -> argparse.ArgumentParser:
 
 
 def describe(path: Path) -> str:
-    """The section of a tool."""
+    """Return the section of a tool."""
     source = path.read_text(encoding='utf-8')
     heading = f'### {path.relative_to(ROOT).as_posix()}'
     command = re.search(r'from dyreg_mmaction\.cli\.(\w+) import main', source)
@@ -102,7 +102,7 @@ def main() -> None:
 
 
 def page() -> str:
-    """The text of docs/reference/tools.md."""
+    """Return the text of docs/reference/tools.md."""
     sections = [INTRODUCTION]
     for folder, title in FOLDERS.items():
         tools = [describe(path) for path in sorted((ROOT / 'tools' / folder).glob('*.py'))]

@@ -174,7 +174,7 @@ def _normalization(preprocessor: nn.Module) -> dict:
 
 
 def _backbone_of(model: nn.Module, plugin: nn.Module) -> Plugged | None:
-    """The backbone that runs through a plugin; None for a neck's."""
+    """Return the backbone of a plugin; None for the plugin of a neck."""
     backbones = [module for module in model.modules() if isinstance(module, Plugged)]
     return next((backbone for backbone in backbones if plugin in backbone.plugins.values()), None)
 

@@ -1,4 +1,4 @@
-"""Necks: modules on the feature map that a backbone ends in."""
+"""Necks: modules on the last feature map of a backbone."""
 
 from .region_neck import RegionNeck
 

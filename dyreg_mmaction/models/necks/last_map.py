@@ -1,4 +1,4 @@
-"""The feature map that a backbone of a Recognizer2D ends in, before MMAction2 pools it."""
+"""The last feature map of a Recognizer2D's backbone, before MMAction2 pools it."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ class LastMapHook(PlacedHook):
     """Forward hook that refines the output of a sub-module by a neck.
 
     Args:
-        neck (nn.Module): With a method ``refine``.
+        neck (nn.Module): Neck with a method ``refine``.
         path (str): Dotted path of the sub-module; '' for the backbone itself.
     """
 
@@ -23,18 +23,18 @@ class LastMapHook(PlacedHook):
         self.neck = neck
 
     def __call__(self, module: nn.Module, args: tuple, output: Any) -> Any:
-        """The refined output."""
+        """Return the refined output."""
         return self.neck.refine(output)
 
 
 def find_last_map(recognizer: Any) -> tuple[str, Layout | None]:
     """Find the sub-module of a Recognizer2D's backbone that outputs the map which MMAction2 pools.
 
-    MMAction2 takes what the backbone outputs, of torchvision what ``features`` outputs where it exists, of timm what
-    ``forward_features`` returns, and pools the latter two as their ``feature_shape`` says.
+    MMAction2 uses the output of its own backbones, of ``features`` in torchvision models that have it, and of
+    ``forward_features`` in timm models. It pools the latter two according to ``feature_shape``.
 
     Returns:
-        tuple: Its path in the backbone, '' for the backbone itself; and its layout, None where the output shows it.
+        tuple: Its path in the backbone, '' for the backbone itself; and its layout, None if the output determines it.
 
     Raises:
         ValueError: If no sub-module outputs it.
@@ -54,15 +54,14 @@ def find_last_map(recognizer: Any) -> tuple[str, Layout | None]:
     path, output = _before_pooling(backbone, 'forward_features' if origin == 'timm' else 'forward')
     if path is None:
         raise ValueError(
-            f'no sub-module of {type(backbone).__name__} from {origin} outputs the feature map before its pooling, so '
-            'that a RegionNeck has nowhere to go; give the class a plugin with dyreg_mmaction.models.add_plugins, or '
-            'take another backbone'
+            f'no sub-module of {type(backbone).__name__} from {origin} outputs the feature map before its pooling, '
+            'which RegionNeck refines; insert a plugin with dyreg_mmaction.models.add_plugins, or use another backbone'
         )
     return path, layout or (layouts['NLC'] if output.ndim == 3 else layouts['NCHW'])
 
 
 def _before_pooling(backbone: nn.Module, method: str) -> tuple[str | None, Any]:
-    """The outermost sub-module that outputs what ``method`` returns or what the last pooling gets, and the output."""
+    """Return the outermost sub-module that outputs the result of ``method`` or the input of the last pooling."""
     outputs: list[tuple[str, Tensor]] = []
     pooled: list[Tensor] = []
     hooks = [
@@ -83,7 +82,7 @@ def _before_pooling(backbone: nn.Module, method: str) -> tuple[str | None, Any]:
 
 
 class _Method(nn.Module):
-    """A method of a module as a forward."""
+    """Module whose forward is a method of another module."""
 
     def __init__(self, module: nn.Module, name: str) -> None:
         super().__init__()
@@ -95,7 +94,7 @@ class _Method(nn.Module):
 
 
 def _run_on_meta(backbone: nn.Module, method: str) -> Any:
-    """What a method gives for two frames of the size that the backbone is made for, without arithmetic."""
+    """Run a method on the meta device for two frames of the input size of the backbone."""
     size = getattr(getattr(backbone, 'patch_embed', None), 'img_size', None) or (224, 224)
     training = {module: module.training for module in backbone.modules()}
     state = {**dict(backbone.named_parameters()), **dict(backbone.named_buffers())}

@@ -1,4 +1,4 @@
-"""A plugin on the feature map that a backbone ends in."""
+"""Neck that refines the last feature map of a backbone by a plugin."""
 
 import math
 from typing import Any
@@ -19,30 +19,30 @@ AXES: dict[type, tuple[int, ...]] = {Clips: (5,), Frames: (4,), ChannelsLast: (4
 
 @MODELS.register_module()
 class RegionNeck(nn.Module):
-    """Refines the feature map of a backbone by a plugin, and leaves the backbone alone.
+    """Refine the feature map of a backbone by a plugin; the backbone is unchanged.
 
     .. code:: python
 
         model = dict(neck=dict(
             type='RegionNeck', in_channels=512, feature_size=7, num_segments=8, plugin=dict(type='DyRegGNN')))
 
-    In a Recognizer3D it runs between backbone and head. MMAction2's Recognizer2D pools the maps of backbones from timm
-    and torchvision before its neck; there this one runs as a forward hook of the sub-module that outputs the map, and
-    ``extract_feat`` gives refined features for ``stage='backbone'`` too. With a plugin that starts as the identity, the
-    model starts with the logits that it has without the neck.
+    In a Recognizer3D it runs between backbone and head. Recognizer2D pools the maps of backbones from timm and
+    torchvision before its neck, so there it runs as a forward hook of the sub-module that outputs the map, and
+    ``extract_feat`` returns refined features for ``stage='backbone'`` too. With a plugin that starts as the identity,
+    the initial logits are those of the model without the neck.
 
     Args:
         in_channels (int): Channels of the map.
         feature_size (int | tuple[int, int]): Height and width of the map in training, in cells.
         plugin (dict): Config of the plugin, such as ``dict(type='DyRegGNN', num_nodes=9)``.
-        num_segments (int | str, optional): Frames of a clip, for a Recognizer2D; 'batch': read from each batch, which
-            requires RegionRecognizer2D.
-        index (int, optional): Which map to refine, where the backbone outputs several.
-        layout (str | dict, optional): Layout of the map, see :mod:`dyreg_mmaction.models.layouts`; None: 'Clips' for 5
-            axes, 'Frames' for 4, and for timm and torchvision the one that their ``feature_shape`` says.
+        num_segments (int | str, optional): Frames per clip of a Recognizer2D. 'batch': read from each batch; requires
+            RegionRecognizer2D.
+        index (int, optional): Index of the map to refine if the backbone outputs several.
+        layout (str | dict, optional): Layout of the map, see :mod:`dyreg_mmaction.models.layouts`. None: 'Clips' for 5
+            axes, 'Frames' for 4, and that of ``feature_shape`` for timm and torchvision.
 
     Raises:
-        ValueError: If an argument is out of range or the plugin does not fit; by the forward, if the backbone does not
+        ValueError: If an argument is out of range or the plugin does not fit; in the forward, if the backbone does not
             output such a map.
     """
 
@@ -57,29 +57,29 @@ class RegionNeck(nn.Module):
     ) -> None:
         super().__init__()
         if num_segments not in (None, 'batch') and not (isinstance(num_segments, int) and num_segments > 0):
-            raise ValueError(f"num_segments={num_segments!r} must be a number of frames, at least 1, or 'batch'")
+            raise ValueError(f"num_segments={num_segments!r} must be a positive number of frames, or 'batch'")
         self.in_channels = in_channels
-        # As in Plugged, None: read from each batch; 0: not given
+        # None: read from each batch; 0: not set, as in Plugged
         self.num_segments = None if isinstance(num_segments, str) else num_segments or 0
         self.index = index
         self.layout = None if layout is None else build_layout(layout)
         if self.layout is not None and type(self.layout) not in AXES:
             raise ValueError(f'layout={layout!r} must be one of {[kind.__name__ for kind in AXES]} in a RegionNeck')
-        self.stride = 1  # frames of a clip for each map
+        self.stride = 1  # number of frames per map
         self.hook: LastMapHook | None = None
         self._untrained = False
         with apart_from_seed():
             self.plugin = build(plugin, 'plugin', in_channels=in_channels, feature_size=feature_size)
 
     def forward(self, x: Any, data_samples: list | None = None) -> tuple[Any, dict]:
-        """Features of a backbone with the map refined, and no auxiliary losses: a neck as MMAction2 calls it."""
+        """Return the features with the map refined, and no auxiliary losses, as MMAction2 expects from necks."""
         return self.refine(x), {}
 
     def refine(self, features: Any) -> Any:
-        """Features of a backbone, a map or several, with the map refined."""
+        """Return the features, one map or several, with the map refined."""
         if isinstance(features, Tensor):
             if self.index is not None:
-                raise ValueError(f'index={self.index} of RegionNeck, but the backbone outputs one map; leave index out')
+                raise ValueError(f'index={self.index} of RegionNeck, but the backbone outputs one map; omit index')
             return self._refine(features)
         count = len(features) if isinstance(features, tuple | list) else 0
         index = 0 if self.index is None and count == 1 else self.index
@@ -88,7 +88,7 @@ class RegionNeck(nn.Module):
                 [tuple(getattr(each, 'shape', ())) or type(each).__name__ for each in features] if count else features
             )
             raise ValueError(
-                f'index={self.index} of RegionNeck, but the backbone outputs {found}; set it to that of a map'
+                f'index={self.index} of RegionNeck, but the backbone outputs {found}; set it to the index of a map'
             )
         refined = [*features]
         refined[index] = self._refine(features[index])
@@ -98,9 +98,9 @@ class RegionNeck(nn.Module):
         layout: Any = self.layout or (Clips() if x.ndim == 5 else Frames())
         if x.ndim not in AXES[type(layout)]:
             raise ValueError(
-                f'RegionNeck gets shape {tuple(x.shape)} from the backbone, not a map in the layout '
-                f'{type(layout).__name__}; let the backbone output its map (out_type, return_feat_map), set layout, or '
-                "use the backbone's plugins"
+                f'the backbone outputs shape {tuple(x.shape)}, but RegionNeck needs a map in the layout '
+                f'{type(layout).__name__}; make the backbone output its map (out_type, return_feat_map), set layout, '
+                "or use the backbone's plugins"
             )
         time = x.shape[2] if x.ndim == 5 else self._num_frames(x.shape[0])
         forward, layout = Forward(0, (time, 0, 0)), with_num_frames(layout, time)
@@ -111,8 +111,8 @@ class RegionNeck(nn.Module):
             raise ValueError(
                 f'in_channels={self.in_channels} of RegionNeck, but the backbone outputs shape {tuple(x.shape)}, '
                 f'{clips.shape[1]} channels in the layout {type(layout).__name__}; set in_channels={clips.shape[1]}, '
-                "or where channels are the last axis layout='ChannelsLast', and feature_shape='NHWC' of a timm or "
-                'torchvision backbone'
+                "or, if channels are the last axis, layout='ChannelsLast' (and feature_shape='NHWC' of a timm or "
+                'torchvision backbone)'
             )
         refined: Any = layout.from_map(self.plugin(clips), x)
         return laid_out_like(x, refined)
@@ -121,32 +121,32 @@ class RegionNeck(nn.Module):
         frames = self.num_segments or frames_of_batch(self)
         if not frames:
             raise ValueError(
-                'RegionNeck gets frames, not clips: give it num_segments, the frames of a clip (num_clips of '
-                "SampleFrames), or num_segments='batch' in a RegionRecognizer2D"
+                'RegionNeck needs the number of frames per clip; set num_segments to num_clips of SampleFrames, or to '
+                "'batch' in a RegionRecognizer2D"
             )
         num_frames = num_rows * self.stride
         if num_frames % frames:
             raise ValueError(
-                f'{num_frames} frames are no whole number of clips of num_segments={frames}; make num_clips '
-                'of SampleFrames and num_segments of RegionNeck agree'
+                f'{num_frames} frames are not a multiple of num_segments={frames}; set num_segments of RegionNeck to '
+                'num_clips of SampleFrames'
             )
         return frames // self.stride
 
     def _with_cells(self, layout: FrameTokens, x: Tensor, time: int) -> tuple[FrameTokens, Forward]:
-        """The layout of tokens that are cells, of a map with the aspect of ``feature_size``."""
+        """Return the layout of tokens whose map has the aspect ratio of ``feature_size``."""
         rows, columns = getattr(self.plugin, 'feature_size', (1, 1))
         num_cells = x.shape[1 if layout.batch_first else 0] - (layout.class_tokens or 0)
         height = round(math.sqrt(num_cells * rows / columns)) or 1
         if height * (num_cells // height) != num_cells:
             raise ValueError(
-                f'{num_cells} tokens of a frame are no map of the aspect of feature_size={rows, columns}; set '
-                "layout=dict(type='FrameTokens', class_tokens=...) of RegionNeck"
+                f'{num_cells} tokens of a frame do not form a map with the aspect ratio of feature_size={rows, columns}'
+                "; set layout=dict(type='FrameTokens', class_tokens=...) of RegionNeck"
             )
         layout = FrameTokens((1, 1), layout.class_tokens or 0, layout.batch_first, time)
         return layout, Forward(0, (time, height, num_cells // height))
 
     def attach(self, recognizer: nn.Module) -> None:
-        """Refine the map of a Recognizer2D where it is: before it is pooled.
+        """Refine the map of a Recognizer2D before it is pooled.
 
         Raises:
             ValueError: If no sub-module of the backbone outputs the map.
@@ -159,14 +159,14 @@ class RegionNeck(nn.Module):
         self.hook.attach(recognizer.get_submodule('backbone'))
 
     def train(self, mode: bool = True) -> 'RegionNeck':
-        """Warn before a test of weights that a checkpoint lacked."""
+        """Set the mode; in eval mode, warn if a loaded checkpoint lacked the plugin's weights."""
         self._untrained = self._untrained and not mode
         if self._untrained:
             warn_missing(1, 1)
         return super().train(mode)
 
     def _load_from_state_dict(self, state_dict: dict, prefix: str, *args) -> None:
-        """Refuse a checkpoint of other shapes, which MMEngine would only log and leave random."""
+        """Raise an error for a checkpoint of other shapes, which MMEngine would only log."""
         check_shapes(self, state_dict, prefix)
         own = self.state_dict()
         self._untrained = bool(own) and not any(prefix + key in state_dict for key in own)

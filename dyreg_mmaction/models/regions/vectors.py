@@ -30,7 +30,7 @@ class FCVectors(nn.Module):
         self.fc = Linear(in_channels * size[0] * size[1], num_nodes * channels)
 
     def forward(self, features: Tensor) -> Tensor:
-        """Vectors m_i."""
+        """Return the vectors m_i."""
         return self.fc(features.flatten(1)).unflatten(1, (self.num_nodes, -1))
 
 
@@ -67,7 +67,7 @@ class PoolVectors(nn.Module):
         self.fc = Linear(in_channels, channels)
 
     def forward(self, z: Tensor) -> Tensor:
-        """Vectors m_i."""
+        """Return the vectors m_i."""
         mask = self.mask(z).softmax(1)  # (B,N,H,W)
         marginals = (mask.sum(-1), mask.sum(-2))  # (B,N,H), (B,N,W)
         e = torch.cat([weight @ sinusoids(weight.shape[-1], z.shape[1] // 2, weight) for weight in marginals], dim=-1)

@@ -130,7 +130,7 @@ def _effects(clip: RegionClip, path: str) -> dict[str, Any]:
 
 
 def _curves(explanations: list[Explanation]) -> list[dict[str, Any]]:
-    """Mean curves by the order of the nodes, with their areas; [] where nothing is explained."""
+    """Return the mean curves by node order, with their areas; [] without explanations."""
     curves = mean_curves(explanations) if explanations else {}
     return [
         dict(order=order, areas=area, **{kind: _numbers(curve) for kind, curve in curves[order]._asdict().items()})
@@ -151,7 +151,7 @@ def _jpeg(frame: np.ndarray) -> str:
 
 
 def _numbers(values: Any) -> Any:
-    """Nested lists of numbers, short, with None for nan: JSON has no nan."""
+    """Convert an array to nested lists of rounded numbers, with None for nan, which JSON lacks."""
     return [_numbers(value) for value in values] if np.ndim(values) else _number(values)
 
 

@@ -173,13 +173,13 @@ def test_a_tuple_of_one_map_needs_no_index():
         ({}, (torch.zeros(1, 64, 4, 3, 3),) * 2, r'index=None of RegionNeck, but the backbone outputs \[\(1, 64'),
         (dict(index=2), (torch.zeros(1, 64, 4, 3, 3),) * 2, 'index=2 of RegionNeck'),
         (dict(in_channels=32), torch.zeros(1, 64, 4, 3, 3), 'set in_channels=64'),
-        ({}, torch.zeros(1, 64), r'RegionNeck gets shape \(1, 64\) from the backbone, not a map'),
-        ({}, torch.zeros(4, 64, 3, 3), 'give it num_segments'),
-        (dict(num_segments=3), torch.zeros(4, 64, 3, 3), '4 frames are no whole number of clips of num_segments=3'),
+        ({}, torch.zeros(1, 64), r'the backbone outputs shape \(1, 64\), but RegionNeck needs a map'),
+        ({}, torch.zeros(4, 64, 3, 3), 'set num_segments to'),
+        (dict(num_segments=3), torch.zeros(4, 64, 3, 3), '4 frames are not a multiple of num_segments=3'),
         (
             dict(num_segments=4, layout='FrameTokens'),
             torch.zeros(4, 10, 64),
-            '10 tokens of a frame are no map of the aspect',
+            '10 tokens of a frame do not form a map',
         ),
     ],
 )

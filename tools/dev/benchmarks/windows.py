@@ -1,4 +1,4 @@
-"""A long video window by window: an inferencer call for each window, and one pass of ours; the model of the demo."""
+"""Benchmark of long videos: one inferencer call per window, compared to one pass over all windows."""
 
 import io
 from collections.abc import Callable, Iterator
@@ -22,7 +22,7 @@ Cases = dict[str, Callable[[], object]]
 
 
 class LongVideo:
-    """A file, and its windows as arrays and as files; they live as long as this."""
+    """A temporary video file, and its windows as arrays and as files."""
 
     def __init__(self) -> None:
         self.folder = TemporaryDirectory()
@@ -34,7 +34,7 @@ class LongVideo:
             write_video(piece, array, FPS)
 
     def arrays(self) -> Iterator[np.ndarray]:
-        """The frames of each window, read from the file."""
+        """Yield the frames of each window, read from the file."""
         reader = decord.VideoReader(str(self.path), num_threads=1)
         for start in self.starts:
             yield reader.get_batch(range(start, start + WINDOW * FPS)).asnumpy()
@@ -49,7 +49,7 @@ class LongVideo:
 
 
 def windows(args: object) -> Cases:
-    """Windows of 2 s, one each second, of 8 s of 720p; the views of the config's test."""
+    """Windows of 2 s, one per second, of 8 s of 720p, with the test views of the demo's config."""
     video, cfg = LongVideo(), find_model(CHECKPOINT)[0]
     inferencer = RegionInferencer(cfg, str(CHECKPOINT), device='cpu', test_views=True)
     predict = WindowPredictor(
@@ -63,6 +63,6 @@ def windows(args: object) -> Cases:
 
     return {
         'an inferencer call per window': lambda: call_each(video.arrays),
-        'the same, pieces cut before': lambda: call_each(lambda: map(str, video.pieces)),
+        'the same, windows as separate files': lambda: call_each(lambda: map(str, video.pieces)),
         'windows': lambda: list(predict(video.path)),
     }
