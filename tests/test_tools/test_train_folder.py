@@ -118,7 +118,7 @@ def test_the_commands_of_the_docs_prepare_a_training(documented):
 @pytest.mark.parametrize(
     'arguments, message',
     [
-        (['nowhere'], 'nowhere does not exist; give a folder of videos'),
+        (['nowhere'], 'nowhere does not exist; pass a folder of videos'),
         (['.'], 'has no videos; it must have a sub-folder for each class'),
         (['.', '--out', './inside'], 'which is never changed; choose another folder'),
     ],
