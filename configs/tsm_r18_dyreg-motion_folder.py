@@ -1,16 +1,11 @@
 # Your own videos on two CPU cores: TSM-R18 with one module, 8 frames of 112 pixels, trained from scratch.
-_base_ = ['mmaction::_base_/models/tsm_r50.py', './_base_/folder.py']
+_base_ = './_base_/folder.py'
 
 model = dict(
-    type='RegionRecognizer2D',
-    region_losses=[dict(type='MotionLikelihood', weight=0.3, until=0.4)],
     backbone=dict(
-        type='DyRegResNetTSM',
         depth=18,
         pretrained=None,
-        num_segments=8,
         input_size=112,
-        channels_last=True,
         plugins=[
             dict(
                 type='DyRegGNN',
@@ -19,52 +14,21 @@ model = dict(
             )
         ],
     ),
-    cls_head=dict(num_segments=8, num_classes=2, in_channels=512, dropout_ratio=0.2, init_std=0.01),
+    cls_head=dict(in_channels=512, dropout_ratio=0.2, init_std=0.01),
 )
-
-decoder = 'decord'  # or 'pyav', 'torchcodec'
-flip_ratio = 0.5
-train_pipeline = [
-    dict(type='VideoInit', decoder=decoder),
-    dict(type='SampleFrames', clip_len=1, frame_interval=1, num_clips=8),
-    dict(type='VideoDecode'),
-    dict(type='Resize', scale=(-1, 128)),
-    dict(type='MultiScaleCrop', input_size=112, scales=(1, 0.875, 0.75, 0.66), max_wh_scale_gap=1, num_fixed_crops=13),
-    dict(type='Resize', scale=(112, 112), keep_ratio=False),
-    dict(type='Flip', flip_ratio=flip_ratio),
-    dict(type='FormatShape', input_format='NCHW'),
-    dict(type='PackActionInputs'),
-]
-val_pipeline = [
-    dict(type='VideoInit', decoder=decoder),
-    dict(type='SampleFrames', clip_len=1, frame_interval=1, num_clips=8, test_mode=True),
-    dict(type='VideoDecode'),
-    dict(type='Resize', scale=(-1, 128)),
-    dict(type='CenterCrop', crop_size=112),
-    dict(type='FormatShape', input_format='NCHW'),
-    dict(type='PackActionInputs'),
-]
-# 3 crops x 2 clips
-test_pipeline = [
-    dict(type='VideoInit', decoder=decoder),
-    dict(type='SampleFrames', clip_len=1, frame_interval=1, num_clips=8, twice_sample=True, test_mode=True),
-    dict(type='VideoDecode'),
-    dict(type='Resize', scale=(-1, 128)),
-    dict(type='ThreeCrop', crop_size=128),
-    dict(type='FormatShape', input_format='NCHW'),
-    dict(type='PackActionInputs', meta_keys=('filename',)),
-]
-train_dataloader = dict(dataset=dict(pipeline=train_pipeline))
-val_dataloader = dict(dataset=dict(pipeline=val_pipeline))
-test_dataloader = dict(dataset=dict(pipeline=test_pipeline))
-
 optim_wrapper = dict(
-    optimizer=dict(type='AdamW', lr=1e-3, weight_decay=0.05),
+    optimizer=dict(lr=1e-3),
     paramwise_cfg=dict(
-        norm_decay_mult=0,
-        bias_decay_mult=0,
         # parameters that start at zero need a higher rate, because there are few steps
         custom_keys={'predictor.alpha': dict(lr_mult=5), 'conv2-conv.norm.weight': dict(lr_mult=10, decay_mult=0)},
     ),
-    clip_grad=dict(max_norm=20),
 )
+
+# resize to a short side of 128, then crop 112 pixels; in tests crop 128
+_base_.train_dataloader.dataset.pipeline[3].scale = (-1, 128)
+_base_.train_dataloader.dataset.pipeline[4].input_size = 112
+_base_.train_dataloader.dataset.pipeline[5].scale = (112, 112)
+_base_.val_dataloader.dataset.pipeline[3].scale = (-1, 128)
+_base_.val_dataloader.dataset.pipeline[4].crop_size = 112
+_base_.test_dataloader.dataset.pipeline[3].scale = (-1, 128)
+_base_.test_dataloader.dataset.pipeline[4].crop_size = 128

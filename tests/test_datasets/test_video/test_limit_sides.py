@@ -1,6 +1,7 @@
 """Frames of any aspect ratio and their boxes in the pipelines of our configs."""
 
 import json
+import re
 from pathlib import Path
 
 import av
@@ -39,8 +40,8 @@ def drawn(width, height):
     return frame
 
 
-# configs with their own decoding pipelines; all others inherit theirs
-DECODING = sorted(path for path in CONFIGS.rglob('*.py') if 'Decode' in path.read_text())
+# configs with their own decoding pipelines or crops; all others inherit theirs
+DECODING = sorted(path for path in CONFIGS.rglob('*.py') if re.search(r'Decode|pipeline\[', path.read_text()))
 
 
 @pytest.fixture(scope='module')
