@@ -9,7 +9,7 @@ from .toys import join_group_of_one
 
 @fault('AssertionError: a stale address')
 def separate_restarts(folder: Path) -> None:
-    """torchrun's store outlives the processes. Each start finds it through environment variables."""
+    """The store of torchrun outlives the processes. Each start finds it through environment variables."""
     import torch.distributed as dist
 
     torchrun = dist.TCPStore('127.0.0.1', 0, is_master=True, wait_for_workers=False)

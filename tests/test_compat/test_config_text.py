@@ -167,7 +167,7 @@ def test_a_class_that_executes_files_is_built_nowhere(folder, place):
 
 @pytest.mark.parametrize('files', [dict(checkpoint_path='a.pth'), dict(pretrained_cfg=dict(hf_hub_id='a/b'))])
 def test_timm_loads_no_other_weights(folder, monkeypatch, files):
-    """timm unpickles weights."""
+    """The library timm unpickles weights."""
     timm = ModuleType('timm')
     timm.is_model = lambda name: name == 'resnet18'
     monkeypatch.setitem(sys.modules, 'timm', timm)

@@ -167,7 +167,7 @@ def test_weights_in_half_precision_leave_regions_in_float32(case, dtype):
 
 @pytest.mark.parametrize('device, in_autocast', [('cpu', False), ('meta', True)])
 def test_recurrent_nets_leave_autocast_on_cpus_alone(device, in_autocast, monkeypatch):
-    """cuDNN's kernels support half precision; the meta device represents all devices other than CPUs."""
+    """Only cuDNN's kernels support half precision; the meta device represents all devices other than CPUs."""
     holder = node_rnn if device == 'cpu' else torch
     seen, kernel = [], holder.gru
 

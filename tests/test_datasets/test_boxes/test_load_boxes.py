@@ -397,7 +397,7 @@ def test_what_appears_takes_the_node_of_a_lost_object_if_near_and_a_free_one_if_
 
 
 def test_an_object_in_sight_is_not_moved_to_a_jump():
-    """b is found at its position; c, which is closer to b than to the lost a, is assigned to a."""
+    """Object b is found at its position; c, which is closer to b than to the lost a, is assigned to a."""
     a, b, c = square(0.3, 0.5), square(0.6, 0.5), square(0.5, 0.5)
     tracks = follow([np.concatenate([a, b]), np.concatenate([c, b])], 3)
     np.testing.assert_array_equal(tracks[1, :2], np.concatenate([c, b]))

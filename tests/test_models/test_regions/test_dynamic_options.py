@@ -50,7 +50,7 @@ def test_any_number_of_nodes(num_nodes, heads, reference):
 @pytest.mark.parametrize('source', ['dynamic', 'static'])
 @pytest.mark.parametrize('share', [1 / 6, 1 / 3, 1 / 16])
 def test_predicted_sizes_start_where_equation_12_says(share, source):
-    """h = e^h~ h_init: initially h_init, without a lower limit."""
+    """It is h = e^h~ h_init: initially h_init, without a lower limit."""
     options = dict(initial_half_size=share)
     regions = build(**options) if source == 'dynamic' else StaticRegions(9, 8, **options)
     x = torch.randn(1, 2, 4, 16, 24)
