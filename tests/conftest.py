@@ -18,6 +18,19 @@ if worker := os.environ.get('PYTEST_XDIST_WORKER'):  # processes must not share 
     os.environ.setdefault('TORCHINDUCTOR_CACHE_DIR', str(Path(tempfile.gettempdir()) / f'torchinductor_{worker}'))
 
 
+def pytest_configure(config: pytest.Config):
+    """Keep the pipe of a worker of xdist out of forks: xdist notices a crash when the last process closes it."""
+    for plugin in config.pluginmanager.get_plugins():
+        if type(plugin).__name__ == 'WorkerInteractor':
+            pipe = plugin.channel.gateway._io
+            _close_in_forks(pipe.infile.fileno(), pipe.outfile.fileno())
+
+
+def _close_in_forks(*descriptors: int) -> None:
+    null = os.open(os.devnull, os.O_RDWR)
+    os.register_at_fork(after_in_child=lambda: [os.dup2(null, descriptor) for descriptor in descriptors])
+
+
 @pytest.fixture(params=['cpu', *(['cuda'] if torch.cuda.is_available() else [])])
 def device(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> torch.device:
     """Every available device, in full float32 precision."""
