@@ -1,6 +1,6 @@
 """Train, test and report on your own videos: see docs/guides/own_videos.md."""
 
-from dyreg_mmaction.cli.train_folder import main
+from dyreg_mmaction.cli.folder import main
 
 if __name__ == '__main__':
     main()

@@ -4,7 +4,7 @@ import importlib
 import sys
 
 COMMANDS = dict(
-    train_folder='train and test a model on your own videos',
+    folder='train and test a model on your own videos',
     train='train a model',
     test='test a checkpoint',
     predict='predict the classes of videos or of windows of them',

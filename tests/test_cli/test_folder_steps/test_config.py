@@ -3,9 +3,9 @@
 import pytest
 from mmengine.config import Config
 
-from dyreg_mmaction.cli.folder.config import Data, config_text
-from dyreg_mmaction.cli.folder.plan import Plan
-from dyreg_mmaction.cli.folder.weights import Start
+from dyreg_mmaction.cli.folder_steps.config import Data, config_text
+from dyreg_mmaction.cli.folder_steps.plan import Plan
+from dyreg_mmaction.cli.folder_steps.weights import Start
 
 SCRATCH = Start('r18', None, None, '')
 PLAN = Plan(8, 50, 4, 0.001, 1)

@@ -1,6 +1,6 @@
 """Runs are continued or started."""
 
-from dyreg_mmaction.cli.folder.runs import keep_config, open_run
+from dyreg_mmaction.cli.folder_steps.runs import keep_config, open_run
 
 
 def test_a_run_continues_until_config_or_lists_change(tmp_path):

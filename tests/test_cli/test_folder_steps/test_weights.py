@@ -6,7 +6,7 @@ import urllib.request
 import pytest
 import torch
 
-from dyreg_mmaction.cli.folder.weights import IMAGENET, SOMETHING, choose_start
+from dyreg_mmaction.cli.folder_steps.weights import IMAGENET, SOMETHING, choose_start
 
 
 @pytest.fixture

@@ -45,7 +45,7 @@ def config_text(data: Data, start: Start, plan: Plan) -> str:
     sections = [f'backbone=dict({", ".join(backbone)})'] if backbone else []
     sections.append(f'cls_head=dict({", ".join(head)})')
     lines = [
-        '# Written by train_folder. The same command keeps your changes.',
+        '# Written by `dyreg folder` or tools/train_folder.py. The same command keeps your changes.',
         f'_base_ = {BASES[start.model]!r}',
         '',
         f'videos = {data.videos!r}',

@@ -24,11 +24,11 @@ from dyreg_mmaction.datasets.folder import (
 )
 from dyreg_mmaction.datasets.folder.split import SPLIT_BY
 
-from .folder.config import Data, config_text
-from .folder.plan import derive_frames, derive_plan, this_machine
-from .folder.results import summarize
-from .folder.runs import digest, file_digest, keep_config, open_run
-from .folder.weights import choose_start
+from .folder_steps.config import Data, config_text
+from .folder_steps.plan import derive_frames, derive_plan, this_machine
+from .folder_steps.results import summarize
+from .folder_steps.runs import digest, file_digest, keep_config, open_run
+from .folder_steps.weights import choose_start
 from .launch import one_sentence
 
 UNBALANCED = 3  # ratio of the largest to the smallest class above which it is reported

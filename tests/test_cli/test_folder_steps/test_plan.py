@@ -2,7 +2,7 @@
 
 import pytest
 
-from dyreg_mmaction.cli.folder.plan import Machine, derive_frames, derive_plan, this_machine
+from dyreg_mmaction.cli.folder_steps.plan import Machine, derive_frames, derive_plan, this_machine
 
 TWO_CORES, GPU, GPUS = Machine(0, 8, 2), Machine(1, 24, 8), Machine(4, 80, 64)
 

@@ -1,1 +1,0 @@
-"""Steps of train_folder: weights, plan, config, runs and results."""

@@ -1,0 +1,1 @@
+"""Steps of the command ``folder``: weights, plan, config, runs and results."""
