@@ -1,11 +1,19 @@
 """Options of the commands that draw or explain clips."""
 
+import shlex
+import sys
+import time
 from argparse import ArgumentParser, Namespace
+from pathlib import Path
 
 import torch
 from mmengine.config import Config, DictAction
 
+from dyreg_mmaction import __version__
+from dyreg_mmaction.datasets.leaves import leaf_datasets
 from dyreg_mmaction.visualization.inputs import ClipInput, dataset_inputs, file_inputs
+from dyreg_mmaction.visualization.report import ReportWriter
+from dyreg_mmaction.visualization.training_curves import read_curves
 
 from .named_files import check_data
 
@@ -55,3 +63,30 @@ def find_inputs(args: Namespace, cfg: Config) -> list[ClipInput]:
         return file_inputs(cfg, args.videos, objects)
     check_data(cfg, f'{args.dataset}_dataloader')
     return dataset_inputs(cfg, args.dataset, args.num, objects)
+
+
+def open_report(args: Namespace, cfg: Config, out: Path, title: str = '') -> ReportWriter:
+    """Create report.html with checkpoint, data and command of this run, and the curves of the training.
+
+    Args:
+        args (Namespace): Options of the command line.
+        cfg (Config): Config of the model.
+        out (Path): Folder of the report.
+        title (str): Start of the title.
+
+    Returns:
+        ReportWriter: The report.
+    """
+    path, loader = Path(args.config), cfg.get(f'{args.dataset}_dataloader') or {}
+    lists = [str(leaf['ann_file']) for _, leaf in leaf_datasets(loader.get('dataset')) if leaf.get('ann_file')]
+    about = dict(
+        checkpoint=args.checkpoint,
+        config=args.config,
+        data=', '.join(lists) or args.dataset or f'{len(args.videos)} files',
+        command=f'{Path(sys.argv[0]).name} {shlex.join(sys.argv[1:])}',
+        version=f'dyreg_mmaction {__version__}',
+        date=time.strftime('%Y-%m-%d %H:%M'),
+    )
+    # configs named config.py are identified by their folder
+    title += path.stem if path.stem != 'config' else path.resolve().parent.name
+    return ReportWriter(out / 'report.html', title, about, read_curves(Path(args.checkpoint).parent))

@@ -2,9 +2,7 @@
 
 import argparse
 import re
-import shlex
 import sys
-import time
 from pathlib import Path
 
 import cv2
@@ -12,8 +10,6 @@ import numpy as np
 from mmengine.config import Config
 from torch import nn
 
-from dyreg_mmaction import __version__
-from dyreg_mmaction.datasets.leaves import leaf_datasets
 from dyreg_mmaction.datasets.video.writers import hold_frames, write_gif, write_video
 from dyreg_mmaction.progress import track
 from dyreg_mmaction.visualization import RegionClip, contact_sheet, mean_regions, side_by_side
@@ -23,9 +19,8 @@ from dyreg_mmaction.visualization.inputs import ClipInput
 from dyreg_mmaction.visualization.predict import class_names, load_model, predict_clips
 from dyreg_mmaction.visualization.report import ReportWriter
 from dyreg_mmaction.visualization.sheet import before_and_after, stack
-from dyreg_mmaction.visualization.training_curves import read_curves
 
-from .clips import add_clip_options, check_clip_options, find_inputs
+from .clips import add_clip_options, check_clip_options, find_inputs, open_report
 from .configs import read_config
 from .launch import one_sentence
 
@@ -88,25 +83,6 @@ def check_nodes(clip: RegionClip, bold: list[int] | None) -> None:
         have = nodes.center.shape[1]
         if bold is not None and not all(0 <= i < have for i in bold):
             raise SystemExit(f'--nodes {" ".join(map(str, bold))}: {path} has nodes 0 to {have - 1}')
-
-
-def open_report(args: argparse.Namespace, cfg: Config, out: Path) -> ReportWriter | None:
-    """Create the report, with the settings of this run, if ``--html`` is set."""
-    if not args.html:
-        return None
-    path, loader = Path(args.config), cfg.get(f'{args.dataset}_dataloader') or {}
-    lists = [str(leaf['ann_file']) for _, leaf in leaf_datasets(loader.get('dataset')) if leaf.get('ann_file')]
-    about = dict(
-        checkpoint=args.checkpoint,
-        config=args.config,
-        data=', '.join(lists) or args.dataset or f'{len(args.videos)} files',
-        command=f'{Path(sys.argv[0]).name} {shlex.join(sys.argv[1:])}',
-        version=f'dyreg_mmaction {__version__}',
-        date=time.strftime('%Y-%m-%d %H:%M'),
-    )
-    # configs named config.py are identified by their folder
-    title = path.stem if path.stem != 'config' else path.resolve().parent.name
-    return ReportWriter(out / 'report.html', title, about, read_curves(Path(args.checkpoint).parent))
 
 
 class Pictures:
@@ -203,7 +179,8 @@ def main() -> None:
         skipped.append(str(error))
         print(f'{error}; skipped', file=sys.stderr)
 
-    with Pictures(args, out, open_report(args, cfg, out)) as pictures:
+    report = open_report(args, cfg, out) if args.html else None
+    with Pictures(args, out, report) as pictures:
         for clip in predict_clips(model, track(inputs, 'Drawing clips'), skip, classes, args.view):
             check_nodes(clip, args.nodes)
             warn_of_short(clip)

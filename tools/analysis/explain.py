@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from dyreg_mmaction.cli.clips import add_clip_options, check_clip_options, find_inputs
+from dyreg_mmaction.cli.clips import add_clip_options, check_clip_options, find_inputs, open_report
 from dyreg_mmaction.cli.configs import read_config
 from dyreg_mmaction.cli.launch import one_sentence
 from dyreg_mmaction.evaluation.explanation import RANDOM_ORDERS, Explanation, explain
@@ -37,7 +37,6 @@ from dyreg_mmaction.progress import track
 from dyreg_mmaction.visualization import RegionClip
 from dyreg_mmaction.visualization.curves import draw_curves
 from dyreg_mmaction.visualization.predict import class_names, load_model, predict_clip
-from dyreg_mmaction.visualization.report import ReportWriter
 
 
 def parse_args() -> argparse.Namespace:
@@ -143,7 +142,7 @@ def main() -> None:
     model = load_model(cfg, args.checkpoint, args.device)
     found: list[tuple[str, Explanation]] = []
     rows: list[NodeEffect] = []
-    report = ReportWriter(args.out / 'report.html', title=f'Effects of nodes: {Path(args.config).stem}')
+    report = open_report(args, cfg, args.out, title='Effects of nodes: ')
     for clip in track(inputs, 'Explaining clips'):
         try:
             sample = clip.load()

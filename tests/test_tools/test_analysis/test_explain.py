@@ -34,6 +34,9 @@ def root(tmp_path_factory):
     torch.nn.init.normal_(model.cls_head.fc_cls.weight, std=0.1)
     torch.save(dict(state_dict=model.state_dict()), root / 'model.pth')
     (root / 'empty.webm').write_bytes(b'')
+    log = root / '20260101_000000/vis_data/scalars.json'
+    log.parent.mkdir(parents=True)
+    log.write_text('{"loss": 2.0, "step": 1}\n{"loss": 1.0, "step": 2}\n')
     return root
 
 
@@ -68,6 +71,9 @@ def test_over_a_dataset(root):
     )
     assert all(len(clip['heat']) == 8 for clip in data['clips'])
     assert data['curves'][0]['areas'] == content['areas']['effect']
+    about = dict(data['about'])
+    assert about['checkpoint'] == str(root / 'model.pth') and about['data'].endswith('val_list_videos.txt')
+    assert '--grad-cam' in about['command'] and data['training'] == {'loss': [[1, 2.0], [2, 1.0]]}
 
 
 @pytest.fixture
