@@ -14,8 +14,9 @@ import numpy as np
 import torch
 from mmengine.config import Config, DictAction
 
-from dyreg_mmaction.datasets.video.streams import Frame, is_live, select_frames
-from dyreg_mmaction.datasets.video.timeline import read_timeline
+from dyreg_mmaction.datasets.folder.entries import is_video, walk_files
+from dyreg_mmaction.datasets.video.frame_folder import has_frames
+from dyreg_mmaction.datasets.video.streams import Frame, find_timeline, is_live, select_frames
 from dyreg_mmaction.datasets.video.writers import at_rate, video_writer
 from dyreg_mmaction.inference.fusion import fuse_for_inference
 from dyreg_mmaction.inference.long_videos import WindowPrediction, WindowPredictor
@@ -26,7 +27,6 @@ from dyreg_mmaction.visualization.predict import class_names, load_model
 from .configs import read_config
 from .launch import one_sentence
 
-SUFFIXES = '.mp4 .m4v .mov .webm .mkv .avi .mpg .mpeg .ts .mts .m2ts .flv .wmv .3gp .ogv'.split()
 COLUMNS = ('video', 'start', 'end', 'label', 'class', 'score')
 LIVE_WINDOW, LIVE_STRIDE, LIVE_RATE = (
     2.0,
@@ -40,7 +40,9 @@ def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('model', help='checkpoint, or work dir of a training (its best or last checkpoint)')
     parser.add_argument(
-        'videos', nargs='+', help='video files, folders of videos, camera numbers, URLs, or - for standard input'
+        'videos',
+        nargs='+',
+        help='video files, folders of videos or of numbered frames, camera numbers, URLs, or - for standard input',
     )
     parser.add_argument('--window', type=float, help='window length in seconds (default: the full video)')
     parser.add_argument('--stride', type=float, help='seconds between the starts of windows (default: window length)')
@@ -59,6 +61,9 @@ def parse_args() -> argparse.Namespace:
         choices=['float32', 'bfloat16', 'float16'],
         help='run a faster copy of the model; bfloat16 for CPUs with AMX or AVX512-BF16, and GPUs (default: float32)',
     )
+    parser.add_argument(
+        '--fps', type=float, default=25, help='frames per second of folders of frames (default: %(default)s)'
+    )
     parser.add_argument('--labels', help='class names, one per line (default: from the checkpoint)')
     parser.add_argument('--config', help='config file (default: from the run or the checkpoint)')
     parser.add_argument('--device', default='cuda:0' if torch.cuda.is_available() else 'cpu')
@@ -74,23 +79,33 @@ def parse_args() -> argparse.Namespace:
 
 
 def find_videos(sources: Sequence[str]) -> list[str]:
-    """Return video files, including those in folders, and live sources.
+    """Return videos and live sources, with what folders contain: their videos, or else their folders of frames.
 
     Raises:
-        FileNotFoundError: If a file does not exist, or a folder contains no videos.
+        FileNotFoundError: If a file does not exist, or a folder contains neither.
     """
     videos = []
     for source in sources:
         found = [source]
         if os.path.isdir(source):
-            files = (os.path.join(place, name) for place, _, names in os.walk(source) for name in names)
-            found = sorted(file for file in files if Path(file).suffix.lower() in SUFFIXES)
-            if not found:
-                raise FileNotFoundError(f'{source} has no videos; their names must end in one of {", ".join(SUFFIXES)}')
+            found = _find_in_folder(source)
         elif not is_live(source) and not os.path.exists(source):
             raise FileNotFoundError(f'{source} does not exist; pass a video, a folder, a camera number, a URL or -')
         videos += found
     return videos
+
+
+def _find_in_folder(folder: str) -> list[str]:
+    files = list(walk_files(Path(folder)))
+    if found := [name for name in files if is_video(name)]:
+        return [os.path.join(folder, name) for name in found]
+    pictures: dict[str, list[str]] = {}
+    for name in files:
+        place, name = os.path.split(os.path.join(folder, name))
+        pictures.setdefault(place, []).append(name)
+    if found := [place for place, names in pictures.items() if has_frames(names)]:
+        return found
+    raise FileNotFoundError(f'{folder} has neither videos (.mp4, .mkv, .avi, ...) nor numbered frames (00001.jpg, ...)')
 
 
 def load(args: argparse.Namespace) -> tuple[torch.nn.Module, Config, list[str]]:
@@ -178,9 +193,9 @@ def drawn_path(folder: Path, video: str, taken: set[Path]) -> Path:
     return path
 
 
-def draw_file(path: Path, video: str, predictions: Sequence[WindowPrediction], names: Names) -> None:
+def draw_file(path: Path, video: str, fps: float, predictions: Sequence[WindowPrediction], names: Names) -> None:
     """Write a copy of a video with predictions. Each frame shows that of the window with the nearest center."""
-    timeline = read_timeline(video)
+    timeline = find_timeline(video, fps)
     middles = np.array([(prediction.start + prediction.end) / 2 for prediction in predictions])
 
     def frames() -> Iterator[tuple[float, np.ndarray]]:
@@ -245,7 +260,7 @@ def predict_file(predict: WindowPredictor, video: str, path: Path | None, names:
             predictions.append(prediction)
         yield prediction
     if path is not None:
-        draw_file(path, video, predictions, names)
+        draw_file(path, video, predict.windows.fps, predictions, names)
 
 
 @one_sentence()
@@ -267,6 +282,7 @@ def main() -> None:
         args.batch,
         regions,
         not args.one_view,
+        args.fps,
     )
     with ExitStack() as stack:
         write = None

@@ -2,7 +2,6 @@
 
 import copy
 import os
-import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,13 +13,12 @@ from mmengine.dataset import Compose
 from torch import nn
 
 from dyreg_mmaction.datasets.boxes.table import BoxTable
+from dyreg_mmaction.datasets.video.frame_folder import find_frames
 from dyreg_mmaction.models.attaching import attach_regions
 from dyreg_mmaction.registry import INFERENCERS
 
 from .fusion import fuse_for_inference
 from .pipelines import DECODERS, one_view, read_pipeline, with_boxes, without_objects
-
-IMAGES = ('.jpg', '.jpeg', '.png', '.bmp', '.webp')
 
 
 @INFERENCERS.register_module()
@@ -127,22 +125,11 @@ def describe(entry: Any) -> tuple[str, dict]:
         )
     if os.path.isfile(entry):
         return 'video', dict(results, filename=entry)
-    names = [re.fullmatch(r'(.*?)(\d+)(\.\w+)', name) for name in sorted(os.listdir(entry))]
-    frames = [name for name in names if name and name[3].lower() in IMAGES]
-    if not frames:
-        raise ValueError(f'the folder {entry!r} has no frames; name them with numbers, such as 00001.jpg')
-    first = frames[0]
-    template = f'{first[1]}{{:0{len(first[2])}}}{first[3]}'
-    missing = {template.format(int(first[2]) + index) for index in range(len(frames))} - {name[0] for name in frames}
-    if missing:
-        raise ValueError(
-            f'the folder {entry!r} has {len(frames)} frames from {first[0]} on, but {min(missing)} is missing; number '
-            'the frames without gaps'
-        )
+    frames = find_frames(entry)
     return 'frames', dict(
         results,
         frame_dir=entry,
-        filename_tmpl=template,
-        total_frames=len(frames),
-        start_index=int(first[2]),
+        filename_tmpl=frames.template,
+        total_frames=frames.num_frames,
+        start_index=frames.first,
     )

@@ -54,6 +54,7 @@ class WindowPredictor:
         batch (int): Number of windows per batch. For live streams each window is predicted immediately.
         regions (bool): Whether to return regions.
         test_views (bool): Whether to average all crops and clips of the pipeline, as tools/test.py does.
+        fps (float): Frames per second of folders of frames.
 
     Raises:
         ValueError: If ``batch`` is not positive, or ``regions`` are requested from a model without plugins.
@@ -68,13 +69,14 @@ class WindowPredictor:
         batch: int = 8,
         regions: bool = False,
         test_views: bool = True,
+        fps: float = 25,
     ) -> None:
         if batch < 1:
             raise ValueError(f'batch is {batch}, but must be at least 1')
         if regions and not region_plugins(model):
             raise ValueError('the model has no plugin with regions; set regions=False')
         self.model, self.batch, self.regions = model, batch, regions
-        self.windows = VideoWindows(pipeline, window, stride, test_views, keep_source if regions else None)
+        self.windows = VideoWindows(pipeline, window, stride, test_views, keep_source if regions else None, fps)
 
     def __call__(
         self, source: str | os.PathLike, on_frame: Callable[[Frame], Any] | None = None

@@ -8,8 +8,7 @@ import numpy as np
 from mmaction.datasets import transforms as mm
 from mmengine.dataset import Compose
 
-from dyreg_mmaction.datasets.video.streams import Frame, is_live, read_stream, select_frames
-from dyreg_mmaction.datasets.video.timeline import read_timeline
+from dyreg_mmaction.datasets.video.streams import Frame, find_timeline, is_live, read_stream, select_frames
 from dyreg_mmaction.registry import TRANSFORMS
 
 from .pipelines import one_view, read_pipeline, with_boxes, without_objects
@@ -41,9 +40,10 @@ class VideoWindows:
         stride (float, optional): Seconds between the starts of consecutive windows. Defaults to ``length``.
         test_views (bool): Whether to keep all crops and clips of the pipeline; else only the middle crop of one clip.
         adapt (Callable, optional): Function that changes the transforms after decoding.
+        fps (float): Frames per second of folders of frames.
 
     Raises:
-        ValueError: If ``length`` or ``stride`` is not positive, or the pipeline does not decode.
+        ValueError: If ``length``, ``stride`` or ``fps`` is not positive, or the pipeline does not decode.
     """
 
     def __init__(
@@ -53,9 +53,12 @@ class VideoWindows:
         stride: float | None = None,
         test_views: bool = True,
         adapt: Callable[[list[dict]], list[dict]] | None = None,
+        fps: float = 25,
     ) -> None:
         Cutter(length, stride)  # checks the arguments
-        self.length, self.stride = length, stride
+        if not fps > 0:
+            raise ValueError(f'fps is {fps}, but must be positive')
+        self.length, self.stride, self.fps = length, stride, fps
         steps = with_boxes(without_objects(pipeline), None)
         steps = _unwrapped(read_pipeline(steps if test_views else one_view(steps), 'array'))
         decoding = next(i for i, step in enumerate(steps) if step['type'] == 'ArrayDecode')
@@ -67,7 +70,7 @@ class VideoWindows:
         self.rest = Compose(steps[after:] if adapt is None else adapt(steps[after:]))
 
     def __call__(self, source: str | os.PathLike, on_frame: Callable[[Frame], Any] | None = None) -> Iterator[Window]:
-        """Yield the windows of a video file, or of a live camera, stream or pipe (see :func:`.is_live`).
+        """Yield the windows of a file or folder of frames, or of a live camera, stream or pipe (:func:`.is_live`).
 
         Only the sampled frames of a file are converted and kept. The number of frames of a live source is unknown, so
         all frames of a window are kept, resized.
@@ -87,10 +90,7 @@ class VideoWindows:
             yield from self._file(name)
 
     def _file(self, path: str) -> Iterator[Window]:
-        try:
-            timeline = read_timeline(path)
-        except ValueError as error:
-            raise ValueError(f'{path} cannot be read: {error}') from error
+        timeline = find_timeline(path, self.fps)
         samples = [
             (span, self._sample(path, span, timeline.times)) for span in cut(timeline.times, self.length, self.stride)
         ]

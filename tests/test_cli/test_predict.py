@@ -13,8 +13,11 @@ import pytest
 import torch
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
+from PIL import Image
+from stream_servers import send_slowly, serve
 
 from dyreg_mmaction.cli import predict, test
+from dyreg_mmaction.datasets.video import read_frames
 from dyreg_mmaction.registry import MODELS
 
 av = pytest.importorskip('av')
@@ -154,6 +157,22 @@ def test_a_video_is_drawn_with_as_many_frames(options, run, run_dir, videos, tmp
         assert np.ptp(frames[0][30:].astype(int), axis=-1).max() > 100  # colored boxes on gray
 
 
+def test_a_folder_of_frames_is_predicted_like_a_video(run, run_dir, tmp_path):
+    video, folder = write(tmp_path / 'video.mp4', moving(25)), tmp_path / 'frames/clip 1'
+    folder.mkdir(parents=True)
+    for number, (_, frame) in enumerate(read_frames(video)):
+        Image.fromarray(frame).save(folder / f'img_{number + 7}.png')
+    options = ('--window', 1, '--fps', 10, '--draw')
+    rows = run(run_dir, tmp_path / 'frames', *options)
+    assert [(row['start'], row['end']) for row in rows] == [(0, 1), (1, 2), (2, 2.5)]
+    assert (tmp_path / 'out/clip 1_predicted.mp4').exists()
+    for row, other in zip(rows, run(run_dir, video, *options), strict=True):
+        assert row['label'] == other['label'] and row['score'] == pytest.approx(other['score'], abs=1e-5)
+    (folder / 'img_7.png').write_bytes(b'')
+    with pytest.raises(SystemExit, match='1 of 1 videos cannot be read'):
+        run(run_dir, tmp_path / 'frames')
+
+
 def test_a_stream_is_predicted_and_drawn_while_it_runs(run, run_dir, videos, tmp_path, monkeypatch):
     content = write(tmp_path / 'video.ts', moving(45)).read_bytes()
     monkeypatch.setattr(sys, 'stdin', io.TextIOWrapper(io.BytesIO(content)))
@@ -163,6 +182,22 @@ def test_a_stream_is_predicted_and_drawn_while_it_runs(run, run_dir, videos, tmp
     ]
     with av.open(str(tmp_path / 'out/live_predicted.mp4')) as container:
         assert len(list(container.decode(video=0))) == pytest.approx(25 * 4.5, abs=3)
+
+
+def test_a_network_stream_is_predicted_while_it_runs(run, run_dir, tmp_path):
+    path = write(tmp_path / 'video.ts', moving(45))
+    with serve(send_slowly(path, seconds=2)) as address:
+        rows = run(run_dir, f'tcp://{address}', '--window', 1)
+    assert [row['start'] for row in rows] == [0, 1, 2, 3, 4]
+    expected = run(run_dir, path, '--window', 1)
+    assert [row['score'] for row in rows] == pytest.approx([row['score'] for row in expected], abs=1e-5)
+
+
+def test_a_camera_that_is_not_connected_is_an_error(run, run_dir, capsys):
+    with pytest.raises(SystemExit, match='1 of 1 videos cannot be read'):
+        run(run_dir, '99')
+    (line,) = [line for line in capsys.readouterr().err.splitlines() if 'camera' in line]
+    assert line.startswith('camera 99 (') and line.endswith('pass the number of a connected camera')
 
 
 def test_an_interrupt_ends_a_stream_and_keeps_its_rows(run, run_dir, tmp_path, monkeypatch):
@@ -214,7 +249,8 @@ def test_the_best_checkpoint_is_preferred_and_plain_weights_need_a_config(run, r
     'arguments, words',
     [
         (['{run}', 'none.mp4'], 'none.mp4 does not exist'),
-        (['{run}', '{empty}'], 'has no videos'),
+        (['{run}', '{empty}'], 'has neither videos (.mp4, .mkv, .avi, ...) nor numbered frames'),
+        (['{run}', '{videos}', '--fps', '0'], 'fps is 0.0, but must be positive'),
         (['none.pth', '{videos}'], 'checkpoint none.pth does not exist'),
         (['{empty}', '{videos}'], 'has no checkpoint; pass the work dir of a training'),
         (['{run}', '{videos}', '--stride', '1'], '--stride 1.0 needs --window'),

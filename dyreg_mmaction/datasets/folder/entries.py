@@ -3,6 +3,7 @@
 import os
 import re
 import unicodedata
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -63,6 +64,24 @@ def natural_key(text: str) -> list[tuple[int, int, str]]:
 def clean_label(text: str) -> str:
     """Return a class name with composed characters, single spaces, and no surrounding white space."""
     return ' '.join(unicodedata.normalize('NFC', text).split())
+
+
+def walk_files(root: Path, seen: set[str] | None = None) -> Iterator[str]:
+    """Yield the paths of the files below a folder, in natural order, without hidden ones; '/' separates folders.
+
+    Links are followed, and each folder is entered once.
+    """
+    seen = set() if seen is None else seen
+    real = os.path.realpath(root)
+    if real in seen:
+        return
+    seen.add(real)
+    entries = [entry for entry in os.scandir(root) if not entry.name.startswith('.')]
+    for entry in sorted(entries, key=lambda entry: (natural_key(entry.name), entry.name)):
+        if entry.is_dir():
+            yield from (f'{entry.name}/{name}' for name in walk_files(Path(entry.path), seen))
+        else:
+            yield entry.name
 
 
 def check_names(entries: list[Entry]) -> None:

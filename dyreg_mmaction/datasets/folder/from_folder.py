@@ -4,7 +4,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from .entries import SPLITS, Entry, Listing, check_names, clean_label, is_video, natural_key
+from .entries import SPLITS, Entry, Listing, check_names, clean_label, is_video, natural_key, walk_files
 
 
 def read_folder(root: Path) -> Listing:
@@ -15,7 +15,7 @@ def read_folder(root: Path) -> Listing:
     Raises:
         ValueError: If the folder has no such videos.
     """
-    files = list(_walk(root, set()))
+    files = list(walk_files(root))
     videos = [name for name in files if is_video(name)]
     if not videos:
         raise ValueError(_nothing(root, files))
@@ -50,20 +50,6 @@ def read_folder(root: Path) -> Listing:
     ]
     check_names(entries)
     return Listing(root, entries, remarks=tuple(_remarks(root, files, loose)))
-
-
-def _walk(root: Path, seen: set[str]) -> Iterator[str]:
-    """Yield the paths of all files in a folder in natural order; follow links, but enter each folder once."""
-    real = os.path.realpath(root)
-    if real in seen:
-        return
-    seen.add(real)
-    entries = [entry for entry in os.scandir(root) if not entry.name.startswith('.')]
-    for entry in sorted(entries, key=lambda entry: (natural_key(entry.name), entry.name)):
-        if entry.is_dir():
-            yield from (f'{entry.name}/{name}' for name in _walk(Path(entry.path), seen))
-        else:
-            yield entry.name
 
 
 def _nothing(root: Path, files: list[str]) -> str:

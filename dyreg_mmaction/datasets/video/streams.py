@@ -1,4 +1,4 @@
-"""Sequential reading of frames from files, cameras, network streams and pipes; each frame is decoded once."""
+"""Sequential reading of frames of files, folders, cameras, network streams and pipes; each frame is decoded once."""
 
 import os
 import sys
@@ -9,11 +9,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from .frame_folder import find_frames
 from .readers import Form
-from .timeline import Timeline, import_av
+from .timeline import Timeline, import_av, read_timeline
 
 STDIN = '-'
 CAMERAS = dict(linux=('v4l2', '/dev/video{}'), darwin=('avfoundation', '{}'))  # FFmpeg format, device name
+TIMEOUT = 15  # seconds that a network stream may send nothing
 JUMP = 16  # number of skipped frames above which a seek is faster than decoding
 
 
@@ -23,14 +25,14 @@ class Frame(NamedTuple):
     Attributes:
         number (int): Number of the frame in the video.
         time (float): Display time in seconds after the first frame.
-        picture (av.VideoFrame): The frame before conversion to RGB.
-        form (Form): Display size and matrix.
+        picture (Any): The frame before conversion to RGB: of PyAV, or its number in a folder of frames.
+        form (Any): What converts it: display size and matrix, or the folder.
     """
 
     number: int
     time: float
     picture: Any
-    form: Form
+    form: Any
 
     def to_rgb(self) -> np.ndarray:
         """Convert the frame to pixels (H, W, 3), RGB."""
@@ -39,8 +41,12 @@ class Frame(NamedTuple):
 
 def is_live(source: str) -> bool:
     """Return whether a source is a live stream: a camera number, '-' for the standard input, a URL or a pipe."""
-    path = Path(source)
-    return source == STDIN or '://' in source or path.is_fifo() or source.isdigit() and not path.exists()
+    return source == STDIN or '://' in source or Path(source).is_fifo() or is_camera(source)
+
+
+def is_camera(source: str) -> bool:
+    """Return whether a source is the number of a camera, and not a file with such a name."""
+    return source.isdecimal() and not Path(source).exists()
 
 
 def read_stream(source: str) -> Iterator[Frame]:
@@ -58,13 +64,34 @@ def read_stream(source: str) -> Iterator[Frame]:
             yield Frame(number, time - start, picture, form)
 
 
+def find_timeline(path: str | os.PathLike, fps: float = 25) -> Timeline:
+    """List the frames of a file or, at ``fps`` frames per second, of a folder of numbered frames.
+
+    Raises:
+        FileNotFoundError: If it does not exist.
+        ValueError: If it cannot be read.
+    """
+    if os.path.isdir(path):
+        return find_frames(path).timeline(fps)
+    try:
+        return read_timeline(os.fspath(path))
+    except ValueError as error:
+        raise ValueError(f'{path} cannot be read: {error}') from error
+
+
 def select_frames(path: str | os.PathLike, timeline: Timeline, numbers: np.ndarray) -> Iterator[Frame]:
-    """Yield frames of a file by number, in increasing order; groups of pictures without any of them are skipped.
+    """Yield frames of a file or folder by number, in increasing order.
+
+    Groups of pictures without any of these frames are skipped.
 
     Raises:
         ValueError: If a frame cannot be decoded.
     """
     wanted = np.unique(numbers)
+    if os.path.isdir(path):
+        folder = find_frames(path)
+        yield from (Frame(number, float(timeline.times[number]), number, folder) for number in wanted.tolist())
+        return
     keyframes = timeline.keyframes[np.searchsorted(timeline.keyframes, wanted, side='right') - 1]
     jumps = np.flatnonzero(np.diff(wanted, prepend=-1) - (wanted - keyframes) > JUMP)
     with _opened(path) as (container, stream):
@@ -108,7 +135,20 @@ def _opened(source: str | os.PathLike) -> Iterator[tuple[Any, Any]]:
             stream.thread_type = 'AUTO'
             yield container, stream
     except (av.FFmpegError, ValueError) as error:
-        raise ValueError(f'{source} cannot be read: {error}') from error
+        raise ValueError(_explain(os.fspath(source), error)) from error
+
+
+def _explain(source: str, error: Exception) -> str:
+    reason = getattr(error, 'strerror', None) or error
+    if isinstance(error, import_av().error.ExitError):
+        reason = f'no data for {TIMEOUT} s'
+    if is_camera(source):
+        return f'camera {source} ({_device(source)[0]}) cannot be read: {reason}; pass the number of a connected camera'
+    if isinstance(error, import_av().InvalidDataError) and (source == STDIN or Path(source).is_fifo()):
+        reason = (
+            f'{reason}; in a pipe, MP4 needs its index at the start (ffmpeg -movflags +faststart), or use .ts or .mkv'
+        )
+    return f'{"standard input" if source == STDIN else source} cannot be read: {reason}'
 
 
 @contextmanager
@@ -118,10 +158,22 @@ def _container(av: Any, source: str | os.PathLike) -> Iterator[Any]:
         with open(name, 'rb') as file, av.open(file) as container:  # FFmpeg mistakes "a:b" for a URL
             yield container
         return
-    if name.isdigit():
-        kind, device = CAMERAS.get(sys.platform, ('v4l2', '/dev/video{}'))
-        with av.open(device.format(name), format=kind) as container:
-            yield container
-        return
-    with av.open(sys.stdin.buffer if name == STDIN else name) as container:
+    with _open_live(av, name) as container:
         yield container
+
+
+def _open_live(av: Any, name: str) -> Any:
+    if is_camera(name):
+        device, kind = _device(name)
+        return av.open(device, format=kind)
+    if name == STDIN:
+        if sys.stdin.isatty():
+            raise ValueError('it is a terminal; pipe a video into it')
+        return av.open(sys.stdin.buffer)
+    return av.open(name, timeout=TIMEOUT if '://' in name else None)
+
+
+def _device(number: str) -> tuple[str, str]:
+    """Return name and FFmpeg format of a camera."""
+    kind, device = CAMERAS.get(sys.platform, CAMERAS['linux'])
+    return device.format(number), kind

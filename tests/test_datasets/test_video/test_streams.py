@@ -2,10 +2,14 @@
 
 import os
 import shutil
+import subprocess
+import sys
 import threading
+import types
 
 import numpy as np
 import pytest
+from stream_servers import send_file, send_rtsp, serve
 from video_cases import VIDEOS, encode
 
 from dyreg_mmaction.datasets.video import streams
@@ -69,6 +73,26 @@ def test_a_pipe_is_read_while_it_runs(tmp_path):
     assert [frame.time for frame in frames] == pytest.approx(read_timeline(path).times[:-1], abs=1e-3)
 
 
+@pytest.mark.parametrize('protocol, answer, lost', [('tcp', send_file, 0), ('rtsp', send_rtsp, 1)])
+def test_network_streams_are_read(protocol, answer, lost, tmp_path):
+    """Within RTP nothing marks the end of the last frame, which is lost."""
+    path = encode(tmp_path / 'a.ts')
+    with serve(answer(path)) as address:
+        frames = list(read_stream(f'{protocol}://{address}'))
+    expected = list(read_stream(str(path)))[: 20 - lost]
+    assert [frame.time for frame in frames] == pytest.approx([frame.time for frame in expected], abs=1e-3)
+    assert all(np.array_equal(one.to_rgb(), other.to_rgb()) for one, other in zip(frames, expected, strict=True))
+
+
+def test_an_address_without_an_answer_is_an_error(monkeypatch):
+    monkeypatch.setattr(streams, 'TIMEOUT', 0.3)
+    with serve(lambda connection: [*iter(lambda: connection.recv(1000), b'')]) as address:  # until it is closed
+        with pytest.raises(ValueError, match=f'http://{address} cannot be read: no data for 0.3 s'):
+            next(read_stream(f'http://{address}'))
+    with pytest.raises(ValueError, match=f'tcp://{address} cannot be read: Connection refused'):
+        next(read_stream(f'tcp://{address}'))
+
+
 @pytest.mark.parametrize('source', ['0', '-', 'rtsp://camera/stream', 'https://host/video.mp4'])
 def test_cameras_addresses_and_the_input_run(source):
     assert is_live(source)
@@ -92,8 +116,24 @@ def test_what_is_no_video_is_named(tmp_path):
     (tmp_path / 'empty.mp4').touch()
     with pytest.raises(ValueError, match='empty'):
         read_timeline(tmp_path / 'empty.mp4')
-    with pytest.raises(ValueError, match='/dev/video99|99 cannot be read'):
+    words = r'camera 99 \(/dev/video99\) cannot be read: .*; pass the number of a connected camera'
+    with pytest.raises(ValueError, match=words if sys.platform == 'linux' else 'camera 99'):
         list(read_stream('99'))
+
+
+def test_a_video_whose_index_is_at_the_end_cannot_be_piped(tmp_path):
+    path = encode(tmp_path / 'a.mp4', 'libx264', '-qp', 1, size='128x128', frames=200)
+    os.mkfifo(tmp_path / 'pipe')
+    process = subprocess.Popen(f'cat {path} > {tmp_path / "pipe"}', shell=True)  # ends by SIGPIPE
+    with pytest.raises(ValueError, match=r'pipe cannot be read: .*MP4 needs its index at the start'):
+        list(read_stream(str(tmp_path / 'pipe')))
+    process.wait()
+
+
+def test_a_terminal_is_no_video(monkeypatch):
+    monkeypatch.setattr(sys, 'stdin', types.SimpleNamespace(isatty=lambda: True))
+    with pytest.raises(ValueError, match='standard input cannot be read: .* is a terminal'):
+        list(read_stream('-'))
 
 
 def test_a_frame_that_lacks_is_named(tmp_path):
