@@ -1,4 +1,4 @@
-"""The installed package: output, dependencies, wheel, and folders for mim and MMEngine."""
+"""The installed package: output, dependencies, and folders for mim and MMEngine."""
 
 import ast
 import configparser
@@ -7,9 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
-import tarfile
 import warnings
-import zipfile
 from importlib.metadata import requires
 from pathlib import Path
 
@@ -166,65 +164,6 @@ def test_import_takes_little_longer_than_mmaction_models():
     run = python(f'{IMPORT_MMACTION}\n{clock}\nimport dyreg_mmaction\n{clock}')
     mmaction_models, both = map(float, run.stdout.split())
     assert both - mmaction_models < 0.5
-
-
-def tracked_files() -> set[str]:
-    """Files of the repository, or of the sdist that the tests were unpacked from."""
-    run = subprocess.run(['git', 'ls-files'], cwd=ROOT, capture_output=True, text=True)
-    paths = run.stdout.splitlines() or [str(path.relative_to(ROOT)) for path in ROOT.rglob('*') if path.is_file()]
-    return {path for path in paths if (ROOT / path).exists() and not path.endswith('.pyc')}
-
-
-@pytest.fixture(scope='module')
-def built(tmp_path_factory):
-    """Files in the sdist, and in the wheel that is built from it."""
-    folder = tmp_path_factory.mktemp('built')
-    source = folder / 'source'  # builds write files to the source folder
-    for path in tracked_files():
-        (source / path).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(ROOT / path, source / path, follow_symlinks=False)
-    build_sdist = 'import sys, setuptools.build_meta as backend; backend.build_sdist(sys.argv[1])'
-    _run(sys.executable, '-c', build_sdist, str(folder), cwd=source)
-    (archive,) = folder.glob('dyreg_mmaction-*.tar.gz')
-    with tarfile.open(archive) as sdist:
-        sdist.extractall(folder, filter='data')
-    unpacked = folder / archive.name.removesuffix('.tar.gz')
-    command = (sys.executable, '-m', 'pip', 'wheel', '--no-deps', '--no-build-isolation', '--quiet')
-    _run(*command, str(unpacked), cwd=folder)
-    (wheel,) = folder.glob('dyreg_mmaction-*.whl')
-    packed = {str(path.relative_to(unpacked)) for path in unpacked.rglob('*') if path.is_file()}
-    return packed, set(zipfile.ZipFile(wheel).namelist())
-
-
-def _run(*command: str, cwd: Path) -> None:
-    run = subprocess.run(command, cwd=cwd, capture_output=True, text=True)
-    assert run.returncode == 0, run.stderr
-
-
-@pytest.mark.slow
-def test_sdist_holds_the_repository(built):
-    missing = tracked_files() - built[0]
-    links = {'dyreg_mmaction/.mim/configs', 'dyreg_mmaction/.mim/tools'}
-    assert missing <= {'.gitignore', *links}
-    assert 'tests/test_packaging.py' in built[0] and not [path for path in built[0] if path.endswith('.pyc')]
-
-
-@pytest.mark.slow
-def test_wheel_holds_the_package_and_the_folder_of_mim(built):
-    wheel, files = built[1], tracked_files()
-    package = {path for path in files if path.startswith('dyreg_mmaction/') and '/.mim' not in path}
-    assert {'dyreg_mmaction/py.typed', 'dyreg_mmaction/visualization/report/report.html'} <= package <= wheel
-    configs = {path for path in files if path.startswith('configs/') and path.endswith(('.py', '.yml'))}
-    tools = {path for path in files if re.fullmatch(r'tools/(analysis/|data/|deploy/)?\w+\.(py|sh)', path)}
-    tools -= {'tools/quickstart.sh', 'tools/run_tests.sh'}
-    linked = {f'dyreg_mmaction/.mim/{path}' for path in {*configs, *tools, 'model-index.yml'}}
-    assert {path for path in wheel if '/.mim/' in path} == linked
-
-
-@pytest.mark.slow
-def test_wheel_holds_no_script_of_the_repository(built):
-    assert {path.partition('/')[0].partition('-')[0] for path in built[1]} == {'dyreg_mmaction'}
-    assert not [path for path in built[1] if re.search(r'quickstart|run_tests|tools/dev|noxfile', path)]
 
 
 # packages with another module name
