@@ -21,6 +21,7 @@ from dyreg_mmaction.datasets.folder import (
     prepare_videos,
     read_source,
     sided_classes,
+    similar_classes,
 )
 from dyreg_mmaction.datasets.folder.split import SPLIT_BY
 
@@ -86,7 +87,11 @@ def output_folder(args: argparse.Namespace) -> Path:
         ValueError: If it is, or cannot be created.
     """
     source = Path(os.path.abspath(args.data[0]))
-    out = Path(os.path.abspath(args.out)) if args.out else source.with_name(f'{source.stem}_dyreg')
+    out = (
+        Path(os.path.abspath(args.out))
+        if args.out
+        else source.with_name(f'{source.name if source.is_dir() else source.stem}_dyreg')
+    )
     if source.is_dir() and out.is_relative_to(source):
         raise ValueError(f'--out {args.out} is in {args.data[0]}, which is never changed; choose another folder')
     try:
@@ -134,6 +139,8 @@ def prepare(args: argparse.Namespace, out: Path) -> Prepared:
     workers = this_machine().cores
     prepared = prepare_videos(listing, out, fraction=args.val_fraction, split_by=args.split_by, workers=workers)
     print(overview(listing.entries, prepared.facts, prepared.splits, prepared.classes))
+    if similar := similar_classes(prepared.classes):
+        print(f'classes with almost the same name: {", ".join(map(repr, similar))}; make sure that they differ')
     ratio, _ = imbalance(prepared.entries, prepared.splits, prepared.classes)
     if ratio >= UNBALANCED:
         what = 'they are weighted' if args.balance else '--balance weights them'

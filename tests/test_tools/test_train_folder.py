@@ -13,6 +13,8 @@ from own_videos import BROKEN, irregular_folder
 from tool_runs import ROOT, run, start, wait_for
 from video_cases import encode, run_ffmpeg
 
+from dyreg_mmaction.cli.folder import output_folder, parse_args
+
 CLIPS = ROOT.parent / 'shared/data/clips'
 SHORT = ('--model', 'r18', '--epochs', '2', '--batch-size', '1')
 
@@ -113,6 +115,14 @@ def test_the_commands_of_the_docs_prepare_a_training(documented):
         output = train_folder(*paths, '--only-prepare', '--out', documented / f'out_{lines.index(line)}')
         assert 'wrote' in output and re.search(r'all +20 ', output), output
         assert (documented / f'out_{lines.index(line)}/config.py').is_file()
+
+
+@pytest.mark.parametrize('source, out', [('day.1', 'day.1_dyreg'), ('day.2/', 'day.2_dyreg'), ('a.b.csv', 'a.b_dyreg')])
+def test_the_output_folder_has_the_name_of_the_source(source, out, tmp_path, monkeypatch):
+    for name in ('day.1', 'day.2'):
+        (tmp_path / name).mkdir()
+    monkeypatch.setattr(sys, 'argv', ['folder', str(tmp_path / source)])
+    assert output_folder(parse_args()) == tmp_path / out
 
 
 @pytest.mark.parametrize(

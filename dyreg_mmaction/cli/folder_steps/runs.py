@@ -1,5 +1,6 @@
 """Decide whether to continue a run or to start a new one."""
 
+import csv
 import hashlib
 import json
 import re
@@ -46,6 +47,14 @@ def keep_config(out: Path, cause: str, derive: Callable[[], str]) -> str:
     return f'wrote {config}'
 
 
+def _used_videos(table: Path) -> list[str]:
+    """Return the properties of all videos that have a split, so that a replaced file is noticed."""
+    if not table.is_file():
+        return []
+    with table.open(encoding='utf-8', newline='') as file:
+        return ['\t'.join(row.values()) for row in csv.DictReader(file) if row['split']]
+
+
 def open_run(out: Path) -> tuple[Path, bool]:
     """Return the work dir for the current config and lists: the last one if it has the same, otherwise a new one.
 
@@ -53,7 +62,7 @@ def open_run(out: Path) -> tuple[Path, bool]:
         tuple[Path, bool]: The work dir, and whether it is new.
     """
     numbers = [int(path.name[4:]) for path in out.glob('run_*') if re.fullmatch(r'run_\d+', path.name)]
-    inputs = file_digest(out, INPUTS)
+    inputs = digest(file_digest(out, INPUTS), *_used_videos(out / 'videos.csv'))
     last = out / f'run_{max(numbers, default=0)}'
     record = last / 'inputs.txt'
     if record.is_file() and record.read_text(encoding='utf-8') == inputs:

@@ -20,6 +20,7 @@ class VideoFacts(NamedTuple):
         codec: Name of the codec.
         decoder: 'decord', or 'pyav' if decord cannot decode the file.
         problem: Short description of why the file cannot be used, '' if it can.
+        num_bytes: Size of the file.
     """
 
     num_frames: int = 0
@@ -29,6 +30,7 @@ class VideoFacts(NamedTuple):
     codec: str = ''
     decoder: str = 'decord'
     problem: str = ''
+    num_bytes: int = 0
 
 
 def describe_video(path: Path) -> VideoFacts:
@@ -50,4 +52,5 @@ def describe_video(path: Path) -> VideoFacts:
             break
         except ValueError:  # decord does not support the codec
             continue
-    return VideoFacts(found.num_frames, float(timeline.times[-1]), width, height, timeline.codec, decoder)
+    facts = VideoFacts(found.num_frames, float(timeline.times[-1]), width, height, timeline.codec, decoder)
+    return facts._replace(num_bytes=len(content))

@@ -11,7 +11,7 @@ from .entries import Entry, Listing
 from .inspection import VideoFacts
 
 DELIMITER = '\t'  # of the lists, because names may contain spaces
-COLUMNS = ('path', 'class', 'split', 'frames', 'seconds', 'width', 'height', 'problem')
+COLUMNS = ('path', 'class', 'split', 'frames', 'seconds', 'width', 'height', 'bytes', 'problem')
 
 
 def write_lists(out: Path, entries: Sequence[Entry], splits: Mapping[str, str], classes: Sequence[str]) -> None:
@@ -44,7 +44,7 @@ def write_table(path: Path, listing: Listing, facts: Mapping[str, VideoFacts], s
     writer.writerow(COLUMNS)
     for name, label, *_ in listing.entries:
         found = facts[name]
-        numbers = (found.num_frames, round(found.seconds, 3), found.width, found.height)
+        numbers = (found.num_frames, round(found.seconds, 3), found.width, found.height, found.num_bytes)
         writer.writerow((name, label, splits.get(name, ''), *numbers, found.problem))
     _write(path, file.getvalue())
 

@@ -1,5 +1,6 @@
 """Printable table of the videos: classes, durations, sizes, and unreadable files."""
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -53,3 +54,9 @@ def imbalance(entries: Sequence[Entry], splits: Mapping[str, str], classes: Sequ
     counts = Counter(entry.label for entry in entries if splits.get(entry.name) == 'train')
     numbers = [counts[name] for name in classes]
     return max(numbers) / max(min(numbers), 1), numbers
+
+
+def similar_classes(classes: Sequence[str]) -> list[str]:
+    """Return the classes whose names differ from another one only in case or punctuation."""
+    keys = [re.sub(r'[\W_]+', '', name).casefold() or name for name in classes]
+    return [name for name, key in zip(classes, keys, strict=True) if keys.count(key) > 1]

@@ -14,6 +14,13 @@ def test_a_run_continues_until_config_or_lists_change(tmp_path):
     assert open_run(tmp_path)[0].name == 'run_3'
 
 
+def test_a_replaced_video_begins_a_new_run(tmp_path):
+    for size, unreadable, name in ((10, 1, 'run_1'), (10, 2, 'run_1'), (11, 2, 'run_2')):
+        rows = f'a.mp4,train,{size}\nb.mp4,,{unreadable}\n'  # b.mp4 is not used
+        (tmp_path / 'videos.csv').write_text(f'path,split,bytes\n{rows}')
+        assert open_run(tmp_path)[0].name == name
+
+
 def test_a_config_is_derived_again_only_for_other_videos_or_options(tmp_path):
     assert keep_config(tmp_path, 'a', lambda: 'x = 1').startswith('wrote')
     # a machine whose network is down now would derive another one

@@ -9,7 +9,7 @@ from own_videos import BROKEN, add_sound, irregular_folder
 from tool_runs import run
 from video_cases import encode, run_ffmpeg
 
-from dyreg_mmaction.datasets.folder import overview, prepare_videos, read_source, sided_classes
+from dyreg_mmaction.datasets.folder import overview, prepare_videos, read_source, sided_classes, similar_classes
 from dyreg_mmaction.datasets.folder.lists import read_splits
 from dyreg_mmaction.datasets.synthetic import MiniSomething
 from dyreg_mmaction.registry import DATASETS
@@ -129,3 +129,9 @@ def encode_again(path, source):
     even = 'scale=trunc(iw/2)*2:trunc(ih/2)*2'
     run_ffmpeg('-i', source, '-vf', even, '-c:v', 'libx264', '-pix_fmt', 'yuv420p', path)
     return path
+
+
+def test_almost_equal_class_names_are_found():
+    assert similar_classes(['Cut', 'cut ', 'pour', 'put-down', 'put down', '切る', '+', '-']) == [
+        'Cut', 'cut ', 'put-down', 'put down',
+    ]  # fmt: skip
