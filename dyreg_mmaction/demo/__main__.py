@@ -37,7 +37,7 @@ def parse_args() -> argparse.Namespace:
     if min(args.clips) < 0:
         parser.error(f'--clips {min(args.clips)} must be at least 0')
     if args.video and not Path(args.video).is_file():
-        parser.error(f'{args.video} is not a file; pass a video file, or leave it out for a generated clip')
+        parser.error(f'{args.video} is not a file; pass a video file, or omit it for a generated clip')
     return args
 
 

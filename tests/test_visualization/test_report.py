@@ -167,8 +167,8 @@ def test_the_slider_moves_the_regions(page):
         assert one(page, '#clock').text.endswith(f'frame {t + 1} of {FRAMES}')
         slider.send_keys(Keys.ARROW_RIGHT)
     assert len(set(pictures)) == FRAMES
-    way = one(page, '.panel[data-plugin="layer2.1"] .node[data-node="0"] .way').get_attribute('points')
-    assert len(way.split()) == FRAMES
+    trajectory = one(page, '.panel[data-plugin="layer2.1"] .node[data-node="0"] .trajectory').get_attribute('points')
+    assert len(trajectory.split()) == FRAMES
 
 
 def test_what_is_drawn_lies_over_the_frame(page):
@@ -210,7 +210,7 @@ def test_plugins_objects_ways_and_kernels_have_switches(page):
     assert [box.is_displayed() for box in boxes] == [True, False]  # it is not in that frame
     one(page, '#objects').click()
     assert not any(box.is_displayed() for box in boxes)
-    for switch, selector in (('#ways', '.way'), ('#kernels', '.kernel')):
+    for switch, selector in (('#trajectories', '.trajectory'), ('#kernels', '.kernel')):
         drawn = one(page, f'.panel[data-plugin="layer2.1"] g[data-node="0"] {selector}')
         before = drawn.get_attribute('display')
         one(page, switch).click()
@@ -283,14 +283,14 @@ def test_highlighting_by_effect_is_a_switch(effects_page):
 
     def bold():
         words = panel.find_elements('css selector', '.words')
-        ways = {
+        trajectories = {
             node.get_attribute('data-node')
             for node in panel.find_elements('css selector', 'g.node')
-            if node.find_element('css selector', '.way').get_attribute('display') == 'inline'
+            if node.find_element('css selector', '.trajectory').get_attribute('display') == 'inline'
         }
         by_words = {str(i) for i, word in enumerate(words) if word.value_of_css_property('font-weight') == '700'}
-        assert ways == by_words
-        return ways
+        assert trajectories == by_words
+        return trajectories
 
     why = panel.find_element('css selector', '.why')
     assert bold() == {'1', '2'} and why.text == 'bold by effect: nodes 1, 2'

@@ -154,7 +154,7 @@ function makePanel(plugin) {
   svg.append(image, outside, veils, objects);
   const nodes = plugin.colors.map((color, i) => {
     const group = make('svg:g', {class: 'node', 'data-node': i});
-    const way = make('svg:polyline', {class: 'way', fill: 'none', stroke: color, 'stroke-width': 2 * unit});
+    const trajectory = make('svg:polyline', {class: 'trajectory', fill: 'none', stroke: color, 'stroke-width': 2 * unit});
     const kernel = make('svg:image', {class: 'kernel', preserveAspectRatio: 'none', href: soft(color, plugin.kernel)});
     const veil = make('svg:g', {'data-node': i});
     veil.append(kernel);
@@ -162,8 +162,8 @@ function makePanel(plugin) {
     const region = make('svg:rect', {class: 'region', fill: 'none', stroke: color});
     const dot = make('svg:circle', {class: 'center', fill: color, stroke: '#fff'});
     const number = make('svg:text', {class: 'number', 'font-size': 9 * unit, 'stroke-width': 2 * unit}, i);
-    group.append(way, region, dot, number);
-    return {group, veil, way, kernel, region, dot, number};
+    group.append(trajectory, region, dot, number);
+    return {group, veil, trajectory, kernel, region, dot, number};
   });
   const why = make('p', {class: 'why'});
   panel.append(svg, why, distanceList(plugin), nodeSwitches(plugin, nodes));
@@ -226,7 +226,7 @@ function drawFrame(t) {
   frame = Math.max(0, Math.min(t, clip.images.length - 1));
   byId('time').value = frame;
   byId('clock').textContent = `${clip.times[frame].toFixed(2)} s, frame ${frame + 1} of ${clip.images.length}`;
-  const ways = byId('ways').checked, kernels = byId('kernels').checked, annotated = byId('objects').checked;
+  const trajectories = byId('trajectories').checked, kernels = byId('kernels').checked, annotated = byId('objects').checked;
   const numbers = byId('numbers').checked;
   if (clip.heat !== null) byId('heat-frame').src = clip.heat[frame];
   const display = (element, on) => element.setAttribute('display', on ? 'inline' : 'none');
@@ -239,7 +239,7 @@ function drawFrame(t) {
       if (seen) set(box, rect(corners));
     });
     const some = nodes.some(({bold}) => bold);
-    nodes.forEach(({way, kernel, region, dot, number, bold}, i) => {
+    nodes.forEach(({trajectory, kernel, region, dot, number, bold}, i) => {
       const [cx, cy] = plugin.center[frame][i];
       const known = ![...plugin.center[frame][i], ...plugin.halfSize[frame][i]].includes(null);  // a finite region
       const soft = kernels && (bold || !some);  // if none is bold, the kernels of all nodes
@@ -247,7 +247,7 @@ function drawFrame(t) {
       display(region, known && !soft);
       display(dot, known);
       display(number, known && numbers);
-      display(way, ways && bold);
+      display(trajectory, trajectories && bold);
       if (known) {
         set(region, boxOf(plugin, i, frame, plugin.boxScale));
         set(kernel, boxOf(plugin, i, frame, 1));
@@ -256,7 +256,7 @@ function drawFrame(t) {
         set(number, {x: Math.min(x(cx) + 4 * unit, clip.width - 12 * unit), y: Math.max(y(cy) - 4 * unit, 9 * unit)});
       }
       const points = plugin.center.slice(0, frame + 1).map(centers => centers[i]).filter(point => !point.includes(null));
-      set(way, {points: points.map(([px, py]) => `${x(px)},${y(py)}`).join(' ')});
+      set(trajectory, {points: points.map(([px, py]) => `${x(px)},${y(py)}`).join(' ')});
     });
   }
 }
@@ -347,7 +347,7 @@ document.addEventListener('click', event => {
 });
 byId('play').onclick = () => play(!playing());
 byId('time').oninput = () => { play(false); drawFrame(Number(byId('time').value)); };
-for (const id of ['objects', 'ways', 'kernels', 'numbers']) byId(id).onchange = () => drawFrame(frame);
+for (const id of ['objects', 'trajectories', 'kernels', 'numbers']) byId(id).onchange = () => drawFrame(frame);
 byId('by-effect').onchange = () => { panels.forEach(highlight); drawFrame(frame); };
 document.addEventListener('keydown', event => {
   if (clip === null || event.ctrlKey || event.altKey || event.metaKey) return;
