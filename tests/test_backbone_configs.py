@@ -27,7 +27,7 @@ def build(name):
 
 
 @pytest.mark.parametrize(('name', 'place'), PLACES.items())
-def test_the_module_refines_14_by_14_cells_and_starts_as_the_identity(name, place):
+def test_module_has_14_by_14_cells_and_starts_as_the_identity(name, place):
     model = build(name)
     plugins = find_plugins(model)
     assert list(plugins) == [place]
@@ -36,7 +36,7 @@ def test_the_module_refines_14_by_14_cells_and_starts_as_the_identity(name, plac
 
 
 @pytest.mark.parametrize('name', PLACES)
-def test_the_backbone_is_all_that_differs_from_the_base(name):
+def test_only_the_backbone_differs_from_the_base(name):
     path = CONFIGS / f'{name}.py'
     base = path.read_text().partition("_base_ = '")[2].partition("'")[0]
     model, plain = Config.fromfile(path).model.to_dict(), get_config(base).model.to_dict()
@@ -45,7 +45,7 @@ def test_the_backbone_is_all_that_differs_from_the_base(name):
     assert model == plain
 
 
-def test_the_neck_refines_the_map_of_torchvision_before_its_pooling():
+def test_neck_refines_the_map_of_torchvision_before_pooling():
     try:
         import torchvision.models  # noqa: F401
     except (ImportError, RuntimeError) as error:  # RuntimeError: a torchvision built for another torch

@@ -75,7 +75,7 @@ def test_every_key_scheme_gives_the_same_model(scheme, released, converted):
 
 
 @pytest.mark.skipif(not KEYS.is_file(), reason=f'no list of the released keys in {KEYS}')
-def test_the_schemes_are_the_released_ones(released):
+def test_key_schemes_are_the_released_ones(released):
     known = json.loads(KEYS.read_text())
 
     def shapes(keys):
@@ -107,7 +107,7 @@ def test_every_key_is_used_or_dropped_with_a_reason(released):
     assert {id(value) for value in state.values()} >= {id(v) for k, v in released.items() if k.endswith('conv3.weight')}
 
 
-def test_the_config_of_a_whole_model_is_found(released):
+def test_config_of_a_model_is_inferred(released):
     config = convert_released(released).config
     assert (config['type'], config['depth'], config['is_shift']) == ('DyRegResNetTSM', 50, True)
     assert [plugin['after'] for plugin in config['plugins']] == [f'{path}.conv2.conv' for path in reference_tsm.MODULES]
@@ -119,7 +119,7 @@ def test_the_config_of_a_whole_model_is_found(released):
 @pytest.mark.parametrize('generator, heads', [('big', 'fc'), ('small', 'pool')])
 @pytest.mark.parametrize('rnn', ['GRU', 'LSTM'])
 @pytest.mark.parametrize('in_channels', [8, 12])
-def test_the_config_of_a_module_is_found(generator, heads, rnn, in_channels):
+def test_config_of_a_module_is_inferred(generator, heads, rnn, in_channels):
     state = wrapper(in_channels, 8, (14, 14), hidden=6, generator=generator, rnn=rnn)
     converted, dropped, config = convert_released(state)
     assert config == dict(
@@ -137,12 +137,12 @@ def test_the_config_of_a_module_is_found(generator, heads, rnn, in_channels):
     assert all('glore.norm_dict.offset_location_emb' in key for key in unused)
 
 
-def test_grid_anchors_are_told_from_their_buffer(module):
+def test_grid_reference_is_inferred_from_its_buffer(module):
     module['dynamic_graph.ph_buf'] = 7 * (2 * (torch.arange(9.0) // 3) + 1).reshape(1, 9, 1) / 6
     assert convert_released(module).config['regions']['reference'] == 'grid'
 
 
-def test_offsets_change_their_order(module):
+def test_offsets_are_reordered(module):
     # [row size, column size, row shift, column shift] -> (dx, dy, w, h)
     module['dynamic_graph.offset_alpha'] = torch.tensor([1.0, 2.0, 3.0, 4.0])
     module['dynamic_graph.offset_pred.bias'] = torch.tensor([5.0, 6.0, 7.0, 8.0])
@@ -152,7 +152,7 @@ def test_offsets_change_their_order(module):
 
 
 @pytest.mark.parametrize('own', ['', 'module.', '1.'])
-def test_a_module_may_have_a_prefix_and_bring_its_convolution(own, module):
+def test_module_with_prefix_and_convolution(own, module):
     convolution = '0.block.weight' if own == '1.' else f'{own}block.weight'
     state = {**{own + key: value for key, value in module.items()}, convolution: torch.zeros(12, 12, 3, 3)}
     converted, dropped, _ = convert_released(state)
@@ -161,7 +161,7 @@ def test_a_module_may_have_a_prefix_and_bring_its_convolution(own, module):
 
 
 @pytest.mark.parametrize('generator, rnn', [('big', 'GRU'), ('small', 'LSTM')])
-def test_no_key_can_be_missing(generator, rnn):
+def test_missing_key_raises_an_error(generator, rnn):
     state = wrapper(12, 8, (7, 7), generator=generator, rnn=rnn)
     dropped = convert_released(state).dropped
     for key in state.keys() - dropped.keys():
@@ -171,7 +171,7 @@ def test_no_key_can_be_missing(generator, rnn):
 
 
 @pytest.mark.parametrize('generator, rnn', [('big', 'GRU'), ('small', 'LSTM')])
-def test_no_key_can_have_another_shape(generator, rnn):
+def test_wrong_shape_raises_an_error(generator, rnn):
     state = wrapper(12, 8, (7, 7), generator=generator, rnn=rnn)
     dropped = convert_released(state).dropped
     for key in state.keys() - dropped.keys():
@@ -181,13 +181,13 @@ def test_no_key_can_have_another_shape(generator, rnn):
             convert_released({**state, key: torch.tensor(1.0)})
 
 
-def test_a_transposed_weight_is_misshapen(module):
+def test_transposed_weight_raises_an_error(module):
     key = 'dynamic_graph.kernel_projection1.weight'
     with pytest.raises(ValueError, match=rf'misshapen: {re.escape(key)} has shape \(49, 8\), expected \(8, 49\)'):
         convert_released({**module, key: module[key].T})
 
 
-def test_all_that_does_not_fit_is_listed_at_once(released):
+def test_error_lists_all_mismatches(released):
     state = prefixed(released)
     gone = ['layer4.1.conv2.1.dynamic_graph.offset_pred.bias', 'layer1.0.bn2.running_var', 'layer3.5.conv3.weight']
     for name in gone:
@@ -211,7 +211,7 @@ def test_all_that_does_not_fit_is_listed_at_once(released):
     assert all(any(line.strip().startswith(start) for line in lines) for start in expected), lines
 
 
-def test_what_is_no_state_dict_is_an_error(module):
+def test_non_state_dict_raises_an_error(module):
     with pytest.raises(ValueError, match='epoch contains no tensor'):
         convert_released(dict(module, epoch=3))
     with pytest.raises(ValueError, match='not a state dict'):
@@ -257,7 +257,7 @@ def to_plain_names(state):
     }
 
 
-def test_plain_tsm_becomes_mmactions():
+def test_plain_tsm_is_converted_to_mmaction2():
     released = tsm_resnet18()
     state, dropped, config = convert_released(whole_file(prefixed(released)))
     assert (config['type'], config['depth']) == ('ResNetTSM', 18)
@@ -268,7 +268,7 @@ def test_plain_tsm_becomes_mmactions():
     assert torch.equal(state['cls_head.fc_cls.weight'], released['new_fc.weight'])
 
 
-def test_plain_tsm_with_shifts_around_blocks():
+def test_plain_tsm_with_shifts_around_blocks_is_converted():
     released = {
         re.sub(r'(layer\d\.\d)\.', r'\1.net.', key.replace('.net', '')): value for key, value in tsm_resnet18().items()
     }
@@ -279,7 +279,7 @@ def test_plain_tsm_with_shifts_around_blocks():
     )
 
 
-def test_a_network_without_shifts_and_a_classifier_inside_it():
+def test_network_without_shifts_and_with_classifier_is_converted():
     released = {
         key.replace('.net', '').replace('new_fc', 'base_model.fc'): value for key, value in tsm_resnet18().items()
     }
@@ -289,13 +289,13 @@ def test_a_network_without_shifts_and_a_classifier_inside_it():
     assert torch.equal(state['cls_head.fc_cls.bias'], released['base_model.fc.bias'])
 
 
-def test_batches_that_old_torch_did_not_count_are_0():
+def test_missing_batch_counters_are_0():
     released = {key: value for key, value in tsm_resnet18().items() if 'num_batches' not in key}
     state = convert_released_state_dict(released)
     assert state['backbone.layer4.1.conv2.bn.num_batches_tracked'].item() == 0
 
 
-def test_a_missing_block_is_missed():
+def test_missing_block_raises_an_error():
     released = {key: value for key, value in tsm_resnet18().items() if '.layer3.1.' not in key}
     with pytest.raises(ValueError, match=r'missing: base_model\.layer3\.1\.conv1\.net\.weight'):
         convert_released(released)
@@ -321,7 +321,7 @@ def test_loading_executes_nothing(tmp_path):
     assert not (tmp_path / 'executed').exists()
 
 
-def test_what_cannot_be_loaded_is_one_clear_error(tmp_path):
+def test_unloadable_files_raise_errors(tmp_path):
     (tmp_path / 'sharded.pth').mkdir()
     with pytest.raises(
         ValueError,
@@ -342,13 +342,13 @@ def test_what_cannot_be_loaded_is_one_clear_error(tmp_path):
         load_file(tmp_path / 'list.pth')
 
 
-def test_what_is_saved_is_loaded(tmp_path):
+def test_saved_checkpoint_is_loaded(tmp_path):
     save_file(dict(a=torch.arange(3), b='text'), tmp_path / 'a.pth')
     content = load_file(tmp_path / 'a.pth')
     assert content['a'].tolist() == [0, 1, 2] and content['b'] == 'text'
 
 
-def test_failing_to_save_leaves_the_old_file_and_nothing_else(tmp_path):
+def test_failed_save_keeps_the_old_file_only(tmp_path):
     save_file(dict(a=1), tmp_path / 'a.pth')
     with pytest.raises((AttributeError, TypeError, RuntimeError)):
         save_file(dict(weight=torch.rand(10**6), bad=(x for x in ())), tmp_path / 'a.pth')

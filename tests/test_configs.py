@@ -59,7 +59,7 @@ def test_config_builds_for_174_classes(name):
 
 @pytest.mark.parametrize('name', STHV)
 @pytest.mark.parametrize('loader', ['train', 'val', 'test'])
-def test_pipeline_gives_16_or_32_frames_of_every_view(name, loader, clip):
+def test_pipeline_returns_16_or_32_frames_per_view(name, loader, clip):
     cfg = Config.fromfile(ROOT / 'configs' / f'{name}.py')
     dataset = cfg[f'{loader}_dataloader'].dataset
     if 'detector' in name:
@@ -78,7 +78,7 @@ def test_pipeline_gives_16_or_32_frames_of_every_view(name, loader, clip):
         assert inputs.shape == (views * 16, 3, size, size)
 
 
-def test_two_samplings_differ_and_crops_are_left_right_middle(clip):
+def test_test_views_are_two_clips_and_three_crops(clip):
     cfg = Config.fromfile(ROOT / 'configs' / 'tsm_r50_dyreg_sthv2.py')
     pipeline = Compose([TRANSFORMS.build(step) for step in cfg.test_dataloader.dataset.pipeline])
     views = pipeline(dict(clip['VideoDataset']))['inputs'].unflatten(0, (-1, 16))
@@ -86,7 +86,7 @@ def test_two_samplings_differ_and_crops_are_left_right_middle(clip):
 
 
 @pytest.mark.parametrize('name', ['tsm_r50_dyreg_sthv1', 'tsm_r50_dyreg_sthv2', 'c2d_r50_sthv1', 'i3d_r50_sthv1'])
-def test_flip_is_off_and_swaps_left_and_right_where_switched_on(name, clip):
+def test_flips_are_disabled_and_swap_labels_if_enabled(name, clip):
     path = str(ROOT / 'configs' / f'{name}.py')
     flips = [
         next(step for step in cfg.train_dataloader.dataset.pipeline if step.type == 'Flip')
@@ -100,7 +100,7 @@ def test_flip_is_off_and_swaps_left_and_right_where_switched_on(name, clip):
     assert pipeline(sample)['data_samples'].gt_label.item() == target
 
 
-def test_diff_of_neighbours_is_the_plugins():
+def test_compared_configs_differ_in_plugins_only():
     baseline, plugged = (
         Config.fromfile(ROOT / 'configs' / f'{name}.py').to_dict() for name in ('tsm_r50_sthv2', 'tsm_r50_dyreg_sthv2')
     )
@@ -113,7 +113,7 @@ def test_diff_of_neighbours_is_the_plugins():
 
 
 @pytest.mark.parametrize('name', ['tsm_r50_dyreg_sthv1', 'tsm_r50_dyreg_sthv2', 'tsm_r18_dyreg_mini'])
-def test_the_motion_warm_start_is_all_that_it_adds(name):
+def test_motion_configs_only_add_the_motion_loss(name):
     start, _, data = name.rpartition('_')
     plain, motion = (Config.fromfile(ROOT / 'configs' / f'{n}.py').to_dict() for n in (name, f'{start}-motion_{data}'))
     plain['model'].update(
@@ -122,7 +122,7 @@ def test_the_motion_warm_start_is_all_that_it_adds(name):
     assert motion == plain
 
 
-def test_distillation_has_the_model_of_each_place_for_a_teacher():
+def test_distillation_has_a_teacher_for_each_module():
     name = 'tsm_r50_dyreg_sthv2'
     plain, distill = (Config.fromfile(ROOT / 'configs' / f'{n}.py').to_dict() for n in (name, f'{name}_distill'))
     teachers = distill.pop('teachers')
@@ -136,7 +136,7 @@ def test_distillation_has_the_model_of_each_place_for_a_teacher():
         assert plugin['after'] == path and files['checkpoint'] == f'work_dirs/{Path(files["config"]).stem}/teacher.pth'
 
 
-def test_three_lines_put_the_module_into_a_config_of_mmaction2(tmp_path):
+def test_three_lines_add_the_module_to_a_config_of_mmaction2(tmp_path):
     path = tmp_path / 'mine.py'
     path.write_text(
         "_base_ = 'mmaction::recognition/tsm/tsm_imagenet-pretrained-r50_8xb16-1x1x8-50e_sthv2-rgb.py'\n"

@@ -18,7 +18,7 @@ av = pytest.importorskip('av')
 ROOT = Path(__file__).parents[1]
 
 
-def test_the_checkpoint_is_the_one_that_is_described():
+def test_checkpoint_matches_its_description():
     about = json.loads(CHECKPOINT.with_name('checkpoint.json').read_text())
     content = CHECKPOINT.read_bytes()
     assert about['file'] == CHECKPOINT.name and about['sha256'] == hashlib.sha256(content).hexdigest()
@@ -28,7 +28,7 @@ def test_the_checkpoint_is_the_one_that_is_described():
     assert round(log[-1]['object/dist_acting'], 4) == about['test']['object/dist_acting']
 
 
-def test_the_checkpoint_has_the_config_that_it_was_trained_with():
+def test_checkpoint_has_its_training_config():
     cfg, _, classes = find_model(CHECKPOINT)
     config = json.loads(CHECKPOINT.with_name('checkpoint.json').read_text())['config']
     assert cfg.model == Config.fromfile(ROOT / config).model and len(classes) == cfg.model.cls_head.num_classes
@@ -50,7 +50,7 @@ def frames_of(path):
 
 
 @pytest.mark.parametrize('clip', [2, 5])
-def test_a_clip_is_generated_predicted_correctly_and_drawn(clip, run, tmp_path):
+def test_clip_is_generated_predicted_correctly_and_drawn(clip, run, tmp_path):
     lines = run('--clips', clip)
     label = lines[0].partition(':')[0]
     assert lines[1].startswith(f'{label} (0.')
@@ -63,7 +63,7 @@ def test_a_clip_is_generated_predicted_correctly_and_drawn(clip, run, tmp_path):
     assert (tmp_path / 'out/demo.jpg').stat().st_size > 10_000
 
 
-def test_what_is_no_video_is_named(run, tmp_path, capsys):
+def test_non_video_raises_an_error(run, tmp_path, capsys):
     with pytest.raises(SystemExit):
         run(tmp_path / 'none.mp4')
     assert 'none.mp4 is not a file; pass a video file' in capsys.readouterr().err
@@ -72,7 +72,7 @@ def test_what_is_no_video_is_named(run, tmp_path, capsys):
         run(tmp_path / 'text.mp4')
 
 
-def test_a_long_video_is_cut(run, tmp_path):
+def test_long_video_is_split_into_windows(run, tmp_path):
     lines = run(encode(tmp_path / 'my video.mp4', size='96x72', frames=70))
     assert [line.rpartition(': ')[2] for line in lines if line.endswith(' s')] == [
         '0.0 to 3.0 s', '1.5 to 4.5 s', '3.0 to 6.0 s', '4.5 to 7.0 s',
@@ -81,7 +81,7 @@ def test_a_long_video_is_cut(run, tmp_path):
 
 
 @pytest.mark.slow
-def test_it_runs_as_a_module_from_anywhere(tmp_path):
+def test_module_runs_from_any_folder(tmp_path):
     command = [sys.executable, '-W', 'ignore', '-m', 'dyreg_mmaction.demo']
     run = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
     assert run.returncode == 0 and 'demo/100003_predicted.mp4' in run.stdout, run.stderr

@@ -35,7 +35,7 @@ def site(tmp_path_factory):
 
 
 @pytest.mark.slow
-def test_the_site_has_every_page(site):
+def test_site_has_every_page(site):
     for page in (ROOT / 'docs').rglob('*.md'):
         path = site / page.relative_to(ROOT / 'docs').with_suffix('')
         path = path.parent if path.name in ('index', 'README') else path
@@ -51,7 +51,7 @@ def test_equations_are_mathml(site):
 
 
 @pytest.mark.slow
-def test_the_site_needs_no_network(site):
+def test_site_needs_no_network(site):
     for page in site.rglob('*.html'):
         loaded = re.findall(r'<(?:script|img|link)[^>]*(?:src|href)="(https?:[^"]*)"', page.read_text(encoding='utf-8'))
         assert not loaded, page
@@ -64,7 +64,7 @@ def test_every_page_is_in_the_navigation():
 
 
 @pytest.mark.parametrize('page', PAGES, ids=lambda page: str(page.relative_to(ROOT)))
-def test_links_name_files(page):
+def test_links_point_to_files(page):
     for link in re.findall(r'\]\((?!\w+:|#)([^)\s#]+)', page.read_text(encoding='utf-8')):
         path = page.parent / link
         assert path.exists() or path.relative_to(ROOT / 'docs').as_posix() in COPIED.values(), link
@@ -84,7 +84,7 @@ def _sources(path: Path) -> str:
 
 
 @pytest.mark.parametrize('page', PAGES, ids=lambda page: str(page.relative_to(ROOT)))
-def test_commands_name_tools_configs_and_options(page):
+def test_commands_have_existing_tools_configs_and_options(page):
     for command in commands(page):
         line = re.sub(r'\s#.*', '', command)
         paths = re.findall(r'(?<![\w./-])(?:\.\./)*(?:tools|configs)/[\w./-]+\.(?:py|sh)\b', line)
@@ -98,7 +98,7 @@ def test_commands_name_tools_configs_and_options(page):
 
 
 @pytest.mark.parametrize('page', PAGES, ids=lambda page: str(page.relative_to(ROOT)))
-def test_python_is_valid_and_names_registered_types(page):
+def test_python_is_valid_and_types_are_registered(page):
     text = page.read_text(encoding='utf-8')
     for code in fenced(text, 'python'):
         ast.parse(code)
@@ -128,7 +128,7 @@ def test_examples_of_extending_run():
 
 
 @pytest.mark.slow
-def test_the_page_of_tools_shows_their_parsers():
+def test_tools_page_is_up_to_date():
     run = subprocess.run([sys.executable, 'tools/dev/docs_tools.py'], cwd=ROOT, capture_output=True, text=True)
     assert run.returncode == 0, run.stderr
     assert run.stdout == (ROOT / 'docs/reference/tools.md').read_text(encoding='utf-8'), (
@@ -136,7 +136,7 @@ def test_the_page_of_tools_shows_their_parsers():
     )
 
 
-def test_the_reference_of_configs_lists_all_of_the_top_folder():
+def test_configs_page_lists_all_configs():
     text = (ROOT / 'docs/reference/configs.md').read_text(encoding='utf-8')
     missing = [path.name for path in (ROOT / 'configs').glob('*.py') if f'configs/{path.name})' not in text]
     assert not missing

@@ -57,7 +57,7 @@ def test_commands_run(line, folder):
 
 
 @pytest.mark.parametrize('line', [line for line in LINES if any(word in line for word in HARDWARE)])
-def test_options_of_the_others_are_known(line, monkeypatch):
+def test_options_of_other_commands_exist(line, monkeypatch):
     monkeypatch.setattr(sys, 'argv', shlex.split(line)[1:])
     args = predict.parse_args()
     assert all(map(predict.is_live, args.videos))

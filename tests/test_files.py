@@ -17,7 +17,7 @@ def test_file_appears_when_the_context_ends(tmp_path):
 
 
 @pytest.mark.parametrize('error', [ValueError, KeyboardInterrupt])
-def test_error_keeps_the_old_file_and_leaves_no_other(tmp_path, error):
+def test_error_keeps_the_old_file_only(tmp_path, error):
     (tmp_path / 'file.bin').write_bytes(b'old')
     with pytest.raises(error), atomic_write(tmp_path / 'file.bin') as file:
         file.write_bytes(b'ne')
@@ -26,7 +26,7 @@ def test_error_keeps_the_old_file_and_leaves_no_other(tmp_path, error):
     assert (tmp_path / 'file.bin').read_bytes() == b'old'
 
 
-def test_permissions_are_those_of_the_old_file_or_the_default(tmp_path):
+def test_permissions_of_the_old_file_are_kept(tmp_path):
     (tmp_path / 'default').touch()
     (tmp_path / 'old').touch(mode=0o600)
     for name in ('new', 'old'):
@@ -36,7 +36,7 @@ def test_permissions_are_those_of_the_old_file_or_the_default(tmp_path):
     assert modes['new'] == modes['default'] and modes['old'] == 0o600
 
 
-def test_processes_write_to_files_of_their_own_unless_one_name_is_asked_for(tmp_path):
+def test_processes_write_to_separate_files(tmp_path):
     """A killed process leaves its temporary file, which the next write with the same name replaces."""
     if (child := os.fork()) == 0:
         with atomic_write(tmp_path / 'file') as own, atomic_write(tmp_path / 'file', concurrent=False) as shared:
@@ -52,7 +52,7 @@ def test_processes_write_to_files_of_their_own_unless_one_name_is_asked_for(tmp_
 
 
 @pytest.mark.parametrize('sync', [True, False])
-def test_sync_flushes_the_file_before_it_is_moved_and_the_folder_after(tmp_path, sync, monkeypatch):
+def test_sync_flushes_file_and_folder(tmp_path, sync, monkeypatch):
     flushed = []
 
     def fsync(descriptor):

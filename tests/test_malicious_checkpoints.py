@@ -96,13 +96,13 @@ def test_no_pickle_is_executed(gadget, writer, tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     'gadget', ['os.system', 'eval', 'exec', *(['torch.load inside'] if torch.__version__ >= '2.6' else [])]
 )
-def test_the_pickles_are_malicious(gadget, tmp_path, monkeypatch):
+def test_pickles_are_malicious(gadget, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     torch.load(io.BytesIO(stored(GADGETS[gadget])), weights_only=False)
     assert (tmp_path / 'trace').exists()
 
 
-def test_a_script_module_is_no_checkpoint(tmp_path):
+def test_script_module_raises_an_error(tmp_path):
     torch.jit.save(torch.jit.script(nn.Linear(1, 1)), tmp_path / 'script.pth')
     for load in (load_file, CheckpointLoader.load_checkpoint):
         with pytest.raises((ValueError, RuntimeError)):
@@ -174,13 +174,13 @@ def put(tmp_path, server, monkeypatch):
     return put
 
 
-def test_every_scheme_has_a_place():
+def test_every_scheme_is_tested():
     assert set(CheckpointLoader._schemes) == set(PLACES)
 
 
 @pytest.mark.parametrize('force', [False, True])
 @pytest.mark.parametrize('scheme', PLACES)
-def test_no_pickle_is_executed_from_any_place(scheme, force, put, tmp_path, monkeypatch):
+def test_no_pickle_is_executed_from_any_scheme(scheme, force, put, tmp_path, monkeypatch):
     if force:  # makes PyTorch execute pickles unless weights_only is set
         monkeypatch.setenv('TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD', '1')
     place = put(dict(state_dict=dict(weight=torch.ones(1)), extra=GADGETS['eval']), scheme)
@@ -190,7 +190,7 @@ def test_no_pickle_is_executed_from_any_place(scheme, force, put, tmp_path, monk
 
 
 @pytest.mark.parametrize('scheme', [scheme for scheme in PLACES if 'safetensors' not in scheme])
-def test_weights_are_loaded_from_any_place(scheme, put):
+def test_weights_are_loaded_from_any_scheme(scheme, put):
     place = put(dict(state_dict={'backbone.weight': torch.full((2,), 3.0)}), scheme)
     (weight,) = CheckpointLoader.load_checkpoint(place)['state_dict'].values()
     assert weight.tolist() == [3, 3]
@@ -219,7 +219,7 @@ def trained(tmp_path) -> Path:
     return tmp_path / 'trained.pth'
 
 
-def test_weights_go_to_safetensors_and_back(trained, monkeypatch):
+def test_weights_are_converted_to_safetensors_and_back(trained, monkeypatch):
     there, back = trained.with_suffix('.safetensors'), trained.with_name('back.pth')
     for paths in ((trained, there), (there, back)):
         monkeypatch.setattr(sys, 'argv', [str(TOOL), *map(str, paths)])
@@ -231,7 +231,7 @@ def test_weights_go_to_safetensors_and_back(trained, monkeypatch):
         assert content['meta']['cfg'] == 'a = 1' and content['meta']['epoch'] == 3
 
 
-def test_mmengine_loads_safetensors_of_anyone_into_a_model(tmp_path):
+def test_mmengine_loads_safetensors(tmp_path):
     from safetensors.torch import save_file as save_of_others
 
     model, other = nn.Linear(2, 3), nn.Linear(2, 3)
@@ -240,7 +240,7 @@ def test_mmengine_loads_safetensors_of_anyone_into_a_model(tmp_path):
     assert torch.equal(model.weight, other.weight)
 
 
-def test_safetensors_that_are_none_get_a_sentence(tmp_path):
+def test_invalid_safetensors_raise_errors(tmp_path):
     path = tmp_path / 'a.safetensors'
     with pytest.raises(FileNotFoundError, match=r'checkpoint .*a\.safetensors does not exist'):
         load_file(path)

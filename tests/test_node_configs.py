@@ -46,7 +46,7 @@ def test_parameters_are_those_of_table_6(name, millions):
     assert round(count(name) / 1e6, 2) == millions
 
 
-def test_backbone_is_torchvisions_resnet18_without_its_last_stage():
+def test_backbone_is_resnet18_without_its_last_stage():
     assert count('r18') == 2_790_904
 
 
@@ -95,12 +95,12 @@ PLUGINS = {
 }
 
 
-def test_every_config_has_its_row_in_the_table_of_plugins():
+def test_every_config_is_in_the_table_of_plugins():
     assert set(PLUGINS) == {name for name in PLUGGED if not name.endswith('digits')}
 
 
 @pytest.mark.parametrize('name', PLUGINS)
-def test_models_differ_in_nothing_but_their_plugin(name):
+def test_models_differ_in_plugins_only(name):
     cfg, expected = load(name).to_dict(), load('r18').to_dict()
     expected['model']['backbone']['plugins'] = [PLUGINS[name]]
     if name == 'r18_boxes':
@@ -117,7 +117,7 @@ def test_models_differ_in_nothing_but_their_plugin(name):
 
 @pytest.mark.parametrize('model', ['dyreg', 'fixed'])
 @pytest.mark.parametrize('num_digits', [3, 9])
-def test_other_numbers_of_digits_change_nothing_else(model, num_digits):
+def test_configs_with_other_numbers_of_digits_differ_in_that_only(model, num_digits):
     expected = load(f'r18_{model}').to_dict()
     for loader in LOADERS:
         assert expected[loader]['dataset']['num_digits'] == 5
@@ -126,7 +126,7 @@ def test_other_numbers_of_digits_change_nothing_else(model, num_digits):
 
 
 @pytest.mark.parametrize('folder, place', [('multisyncmnist', 'layer2.1'), ('mini_something', 'layer1.1')])
-def test_reduced_models_differ_in_nothing_but_their_plugin_and_its_evaluation(folder, place):
+def test_reduced_models_differ_in_plugins_and_evaluation_only(folder, place):
     baseline = load(f'{folder}/reduced/r18').to_dict()
     for name in ('r18_fixed', 'r18_fixed-tent', 'r18_dyreg'):
         cfg = load(f'{folder}/reduced/{name}').to_dict()
@@ -149,7 +149,7 @@ def test_reduced_models_differ_in_nothing_but_their_plugin_and_its_evaluation(fo
         ('mini_something/reduced/r18_dyreg-boxes', 'BoxLikelihood'),
     ],
 )
-def test_a_region_loss_is_the_same_model_with_one_more_loss(name, kind):
+def test_region_loss_configs_only_add_a_loss(name, kind):
     plain, taught = load(f'{name.partition("_dyreg-")[0] + "_dyreg"}').to_dict(), load(name).to_dict()
     assert [loss['type'] for loss in taught['model'].pop('region_losses')] == [kind]
     assert (plain['model'].pop('type'), taught['model'].pop('type')) == ('Recognizer3D', 'RegionRecognizer3D')
@@ -157,7 +157,7 @@ def test_a_region_loss_is_the_same_model_with_one_more_loss(name, kind):
 
 
 @pytest.mark.parametrize('name', ['multisyncmnist/reduced/r18', 'syncmnist/reduced/rstg_all-temp'])
-def test_reduced_backbones_see_every_frame_on_its_own(name):
+def test_reduced_backbones_have_independent_frames(name):
     backbone = MODELS.build(load(name).model.backbone)
     backbone.eval()
     clip = torch.randn(1, 1, 6, 64, 64)
@@ -176,7 +176,7 @@ def half_size(name: str, side: int) -> torch.Tensor:
 @pytest.mark.parametrize(
     'folder, side', [('multisyncmnist', 16), ('multisyncmnist/reduced', 8), ('mini_something/reduced', 16)]
 )
-def test_fixed_tents_are_those_that_dyreg_starts_with(folder, side):
+def test_fixed_tents_are_the_initial_tents_of_dyreg(folder, side):
     fixed, start = (half_size(f'{folder}/{name}', side) for name in ('r18_fixed-tent', 'r18_dyreg'))
     torch.testing.assert_close(fixed, start)
 
@@ -187,7 +187,7 @@ def test_position_only_rows_have_half_sizes_of_h_over_lambda(lam):
     torch.testing.assert_close(sizes, torch.full((1, 1, 9, 2), 16 / lam))
 
 
-def test_keypoints_have_the_size_of_the_row_that_they_are_compared_with():
+def test_keypoints_have_the_size_of_the_compared_config():
     torch.testing.assert_close(half_size('r18_keypoints', 16), half_size('r18_dyreg-position-only-l8', 16))
 
 
@@ -282,7 +282,7 @@ def test_something_config_learns(kind, something):
 
 @pytest.mark.slow
 @pytest.mark.parametrize('loader, views', [('val', 1), ('test', 6)])
-def test_detected_boxes_go_with_every_view(loader, views, something):
+def test_detected_boxes_of_every_view(loader, views, something):
     cfg, samples = few_frames('tsm_r50_dyreg-detector_sthv2', something, loader)
     assert samples[0]['data_samples'].boxes.shape == (views, 2, 9, 4)
     model = MODELS.build(cfg.model).eval()

@@ -15,16 +15,16 @@ def noxfile():
     return runpy.run_path(str(ROOT / 'noxfile.py'))
 
 
-def test_the_lowest_versions_are_the_lower_bounds(noxfile):
+def test_lowest_session_has_the_lower_bounds(noxfile):
     lowest = {one.name: str(one.specifier) for one in map(Requirement, noxfile['lower_bounds']())}
     assert lowest['mmengine'] == '==0.10.0' and lowest['mmcv-lite'] == '==2.0' and lowest['mmaction2'] == '==1.2.0'
     assert 'torch' not in lowest and {'numpy', 'pillow', 'rich', 'jinja2', 'filelock'} <= {*lowest}
 
 
-def test_another_opencv_is_kept_as_readme_says(noxfile):
+def test_installation_with_another_opencv_works_as_documented(noxfile):
     (rest,) = re.findall(r'-e \.\npip install (.*)\n', (ROOT / 'docs/get_started/install.md').read_text())
     assert {*rest.split()} == {*noxfile['REST']} - {'av'}
 
 
-def test_the_tests_exist(noxfile):
+def test_test_files_of_the_smoke_test_exist(noxfile):
     assert all((ROOT / path).exists() for path in noxfile['TESTS'])

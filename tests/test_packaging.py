@@ -53,7 +53,7 @@ def test_import_prints_nothing():
     assert (run.returncode, run.stdout, run.stderr) == (0, '', '')
 
 
-def test_without_mmcv_the_import_says_what_to_install():
+def test_import_without_mmcv_raises_an_error():
     run = python('import sys; sys.modules["mmcv"] = None; import dyreg_mmaction')
     assert run.returncode != 0
     assert run.stderr.splitlines()[-1].startswith(
@@ -74,26 +74,26 @@ def required(setup):
     return {requirement.name: requirement.specifier for requirement in found}
 
 
-def test_no_requirement_overwrites_a_build_of_mmcv_or_opencv(required, setup):
+def test_requirements_do_not_overwrite_mmcv_or_opencv(required, setup):
     assert not [name for name in required if name.startswith(('mmcv', 'opencv'))]
     lite = Requirement(setup['options.extras_require']['lite'].strip())
     assert lite.name == 'mmcv-lite' and '2.1.0' in lite.specifier and '2.2.0' not in lite.specifier
 
 
-def test_new_releases_are_refused_only_of_what_is_mended(required, setup):
+def test_only_patched_packages_have_upper_bounds(required, setup):
     newer = '999'
     assert [name for name, versions in required.items() if newer not in versions] == ['mmaction2', 'mmengine']
     assert newer in SpecifierSet(setup['options']['python_requires'])
 
 
-def test_readme_says_from_which_versions_on(required, setup):
+def test_docs_have_the_lower_bounds(required, setup):
     for page in (README, INSTALL):
         python, torch = re.search(r'Python (\S+) or newer, PyTorch (\S+) or newer', page).groups()
         assert SpecifierSet(f'>={python}') == SpecifierSet(setup['options']['python_requires'])
         assert SpecifierSet(f'>={torch}') == required['torch']
 
 
-def test_ends_of_the_ranges_were_run(required, setup):
+def test_ends_of_version_ranges_were_tested(required, setup):
     table = INSTALL.partition('| Python | torch')[2].partition('\n\n')[0].splitlines()[2:]
     rows = [[cell.split()[0] for cell in line.strip('| ').split(' | ')] for line in table]
     pythons, *columns = zip(*rows, strict=True)
@@ -129,23 +129,23 @@ def setup_script(tmp_path):
     return run
 
 
-def test_setup_installs_no_second_build_of_an_installed_package(setup_script):
+def test_setup_does_not_install_a_second_build(setup_script):
     assert setup_script() == ['.[tests]']
 
 
-def test_setup_installs_only_the_extra_that_is_asked_for(setup_script):
+def test_setup_installs_only_the_requested_extra(setup_script):
     assert setup_script('av') == ['.[av]']
     assert setup_script('av') == []
     assert setup_script('tests') == ['.[tests]']
     assert setup_script('av') == setup_script() == []
 
 
-def test_quickstart_installs_nothing_that_only_tests_need():
+def test_quickstart_does_not_install_test_requirements():
     (extra,) = re.findall(r'tools/dev/setup\.sh (\w+)', (ROOT / 'tools/quickstart.sh').read_text())
     assert extra == 'av'
 
 
-def test_readme_names_all_that_is_needed_beside_another_opencv(required):
+def test_docs_list_all_requirements_besides_opencv(required):
     without, rest = re.search(r'pip install --no-deps (.*) -e \.\npip install (.*)\n', INSTALL).groups()
     pinned = {Requirement(text).name for text in without.split()}
     needed = {'mmcv-lite', 'mmaction2', *required}
@@ -159,7 +159,7 @@ def _wanted(requirement):
     return requirement.marker is None or requirement.marker.evaluate(dict(extra=''))
 
 
-def test_import_takes_little_longer_than_mmaction_models():
+def test_import_time_is_close_to_that_of_mmaction_models():
     clock = 'import time; print(time.process_time())'  # process time, independent of the load of the machine
     run = python(f'{IMPORT_MMACTION}\n{clock}\nimport dyreg_mmaction\n{clock}')
     mmaction_models, both = map(float, run.stdout.split())
@@ -204,14 +204,14 @@ def test_every_requirement_has_a_lower_bound(setup):
         assert any(bound.operator in ('>=', '==') for bound in versions), name
 
 
-def test_the_version_is_in_one_place(setup):
+def test_version_is_defined_once(setup):
     assert setup['metadata']['version'] == 'attr: dyreg_mmaction.__version__'
     others = ('CITATION.cff', 'pyproject.toml', 'setup.py', 'model-index.yml', 'configs/metafile.yml')
     assert not [name for name in others if dyreg_mmaction.__version__ in (ROOT / name).read_text()]
 
 
 @pytest.mark.parametrize('name', ['configs', 'tools', 'model-index.yml'])
-def test_a_checkout_without_links_is_not_built(name, tmp_path):
+def test_build_without_symlinks_raises_an_error(name, tmp_path):
     """Git writes text files with their targets then."""
     for file in ('setup.py', 'setup.cfg', 'pyproject.toml', 'README.md', 'LICENSE'):
         shutil.copy(ROOT / file, tmp_path)
@@ -232,7 +232,7 @@ def test_a_checkout_without_links_is_not_built(name, tmp_path):
         assert run.returncode == 1 and f'{name} is no symbolic link to ../../{name}' in run.stderr
 
 
-def test_model_index_names_every_config_of_the_top_folder():
+def test_model_index_lists_every_config_of_the_top_folder():
     (metafile,) = yaml.safe_load((ROOT / 'model-index.yml').read_text())['Import']
     named = {model['Name']: model['Config'] for model in yaml.safe_load((ROOT / metafile).read_text())['Models']}
     assert named == {path.stem: f'configs/{path.name}' for path in (ROOT / 'configs').glob('*.py')}
@@ -246,7 +246,7 @@ def test_models_are_in_the_collection_of_their_paper():
 
 
 @pytest.mark.parametrize('name', ['dyreg_mmaction::tsm_r50_dyreg_sthv2.py', 'dyreg_mmaction::_base_/recipe.py'])
-def test_config_of_the_package_serves_as_a_base(tmp_path, name):
+def test_config_of_the_package_as_a_base(tmp_path, name):
     (tmp_path / 'config.py').write_text(f'_base_ = {name!r}\nwork_dir = "mine"')
     config = Config.fromfile(tmp_path / 'config.py')
     original = Config.fromfile(ROOT / 'configs' / name.partition('::')[2])
@@ -269,11 +269,11 @@ def test_base_of_the_package_builds(tmp_path):
         assert type(ROOT_MODELS.build(config.model).backbone).__name__ == 'DyRegResNetTSM'
 
 
-def test_hub_finds_a_config_by_its_path():
+def test_hub_loads_a_config_by_its_path():
     assert get_config('dyreg_mmaction::tsm_r50_dyreg_sthv2.py').model.backbone.type == 'DyRegResNetTSM'
 
 
-def test_unknown_config_of_the_package_is_a_file_not_found(tmp_path):
+def test_unknown_config_of_the_package_raises_file_not_found(tmp_path):
     (tmp_path / 'config.py').write_text("_base_ = 'dyreg_mmaction::nothing.py'")
     with pytest.raises(FileNotFoundError, match='nothing.py'):
         Config.fromfile(tmp_path / 'config.py')
@@ -295,7 +295,7 @@ def test_every_registry_of_mmaction_has_a_child():
     assert {child.scope for child in children.values()} == {'dyreg_mmaction'}
 
 
-def test_datasets_register_when_first_asked_for():
+def test_datasets_are_registered_on_first_use():
     run = python(
         'import sys, dyreg_mmaction; from mmaction.registry import DATASETS\n'
         'assert "dyreg_mmaction.datasets" not in sys.modules and "mmaction.datasets" not in sys.modules\n'
@@ -305,7 +305,7 @@ def test_datasets_register_when_first_asked_for():
     assert run.returncode == 0, run.stderr
 
 
-def test_a_config_of_the_package_stands_wherever_a_path_may():
+def test_config_of_the_package_is_accepted_as_a_path():
     name = 'dyreg_mmaction::tsm_r18_dyreg_mini.py'
     with warnings.catch_warnings():
         warnings.simplefilter('ignore')

@@ -30,7 +30,7 @@ def clock(monkeypatch):
     return Clock
 
 
-def test_without_a_terminal_a_line_is_printed_every_ten_seconds(clock, capsys):
+def test_line_every_ten_seconds_without_a_terminal(clock, capsys):
     for _ in track(range(100), 'Checking videos'):
         clock.now += 4.5
     lines = capsys.readouterr().err.splitlines()
@@ -39,12 +39,12 @@ def test_without_a_terminal_a_line_is_printed_every_ten_seconds(clock, capsys):
     assert len(lines) == 100 // 3 + 1
 
 
-def test_short_work_prints_one_line(clock, capsys):
+def test_short_task_prints_one_line(clock, capsys):
     assert list(track((letter for letter in 'abc'), 'Reading', total=3)) == ['a', 'b', 'c']
     assert capsys.readouterr().err == 'Reading: 3/3 (100%), 0:00:00 elapsed\n'
 
 
-def test_no_items_are_no_error(capsys):
+def test_no_items(capsys):
     assert list(track([], 'Reading')) == []
 
 
@@ -60,14 +60,14 @@ def on_terminal(fails_at: int) -> tuple[str, str]:
     return written, out
 
 
-def test_on_a_terminal_there_is_one_bar_and_results_stay_in_their_file():
+def test_one_bar_on_a_terminal():
     written, out = on_terminal(fails_at=-1)
     last = written.split('\r\n')[-2]
     assert '4/4' in last and 'Working' in last and 'printed' not in written
     assert out.splitlines() == [f'printed {i}' for i in range(4)]
 
 
-def test_an_error_stops_the_bar_and_shows_the_cursor():
+def test_error_stops_the_bar_and_shows_the_cursor():
     written, _ = on_terminal(fails_at=2)
     hidden, shown, message = (written.rindex(text) for text in ('\x1b[?25l', '\x1b[?25h', 'it failed'))
     assert hidden < shown and message > written.index('Working')

@@ -54,16 +54,16 @@ def test_python_runs(code, folder, monkeypatch, capsys):
     assert 'print' not in code or printed
 
 
-def test_the_readme_is_short():
+def test_readme_has_at_most_150_lines():
     assert len(README.splitlines()) <= 150
 
 
-def test_the_readme_states_how_to_run_the_tests():
+def test_readme_has_the_test_command():
     assert 'bash tools/run_tests.sh' in README and 'under 10 minutes' in README
 
 
 @pytest.mark.parametrize('page', ['README.md', 'docs/guides/add_to_your_model.md'])
-def test_the_three_lines_are_a_config(page):
+def test_three_lines_are_a_config(page):
     (config,) = blocks('python', (ROOT / page).read_text())
     assert Config.fromstring(config, '.py').model.backbone.type == 'DyRegResNetTSM'
 
@@ -78,7 +78,7 @@ def test_backbones_are_registered():
 @pytest.mark.parametrize(
     'line', sorted({line for code in blocks('shell') for line in code.splitlines() if 'tools/' in line})
 )
-def test_commands_name_tools_and_options_that_there_are(line):
+def test_commands_have_existing_tools_and_options(line):
     command = line.partition('#')[0]
     named = re.findall(r'(?<!\S)(?:\.\./)*(?:tools|configs)/\S+\.(?:py|sh)', command)
     folder = ROOT / 'configs/multisyncmnist/reduced' if '../tools' in command else ROOT

@@ -53,7 +53,7 @@ else:
 
 
 @pytest.mark.parametrize('first', ['dyreg_mmaction', 'mmaction.registry'])
-def test_a_users_class_may_have_the_name_of_one_of_ours(first):
+def test_class_of_a_user_may_have_one_of_our_names(first):
     code = f'import {first}{THEIRS}{CHECK}'
     run = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True)
     assert run.returncode == 0, run.stderr
@@ -72,7 +72,7 @@ def test_generic_names_have_a_prefix_and_the_old_ones_are_aliases(name):
         assert MODELS.get(name) is MODELS.get(f'dyreg_mmaction.{name}') is ours
 
 
-def test_a_plugin_is_checked_and_built_as_the_same_class(monkeypatch):
+def test_plugin_is_checked_and_built_as_the_same_class(monkeypatch):
     from dyreg_mmaction.models.building import build
 
     class Other(nn.Module):
@@ -86,7 +86,7 @@ def test_a_plugin_is_checked_and_built_as_the_same_class(monkeypatch):
         assert isinstance(build(ours, 'plugin'), ConvLSTM)
 
 
-def test_only_registries_of_ours_yield():
+def test_only_our_registries_give_way_to_other_classes():
     assert HOOKS._register_module.__func__ is not Registry._register_module
     with pytest.raises(KeyError, match='already registered'):
         OURS.register_module('DyRegGNN', module=nn.Linear)

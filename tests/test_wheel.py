@@ -51,7 +51,7 @@ def _run(*command: str, cwd: Path) -> None:
 
 
 @pytest.mark.slow
-def test_sdist_holds_the_repository(built):
+def test_sdist_contains_the_repository(built):
     missing = tracked_files() - built[0]
     links = {'dyreg_mmaction/.mim/configs', 'dyreg_mmaction/.mim/tools'}
     assert missing <= {'.gitignore', *links}
@@ -59,7 +59,7 @@ def test_sdist_holds_the_repository(built):
 
 
 @pytest.mark.slow
-def test_wheel_holds_the_package_and_the_folder_of_mim(built):
+def test_wheel_contains_the_package_and_the_mim_folder(built):
     wheel, files = built[1], tracked_files()
     package = {path for path in files if path.startswith('dyreg_mmaction/') and '/.mim' not in path}
     assert {'dyreg_mmaction/py.typed', 'dyreg_mmaction/visualization/report/report.html'} <= package <= wheel
@@ -71,7 +71,7 @@ def test_wheel_holds_the_package_and_the_folder_of_mim(built):
 
 
 @pytest.mark.slow
-def test_wheel_holds_no_script_of_the_repository(built):
+def test_wheel_contains_no_scripts(built):
     assert {path.partition('/')[0].partition('-')[0] for path in built[1]} == {'dyreg_mmaction'}
     assert not [path for path in built[1] if re.search(r'quickstart|run_tests|tools/dev|noxfile', path)]
 
@@ -109,7 +109,7 @@ def _use_one_core() -> None:
 
 
 @pytest.mark.slow
-def test_the_commands_of_the_wheel_run_far_from_the_repository(dyreg):
+def test_commands_of_the_wheel_run_in_any_folder(dyreg):
     for label in ('cut', 'pour it'):
         (dyreg.folder / 'my_videos' / label).mkdir(parents=True)
         for number in range(3):

@@ -16,7 +16,7 @@ from dyreg_mmaction.cli.clips import add_clip_options, check_clip_options
         (['--dataset', 'val', '--num', '0'], '--num 0 must be at least 1'),
     ],
 )
-def test_options_that_contradict_each_other_are_named(options, message, capsys):
+def test_contradicting_options_raise_errors(options, message, capsys):
     parser = ArgumentParser()
     add_clip_options(parser, num=6)
     args = parser.parse_args(['config.py', 'checkpoint.pth', *options])

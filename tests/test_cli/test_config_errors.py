@@ -25,7 +25,7 @@ PURE = 'from mmengine.config import read_base\nwith read_base():\n    from .base
         (dict(mine=f'{PURE}b = 2', base='a = 1\nb = c'), "NameError: name 'c'", 'base', 2),
     ],
 )
-def test_a_mistake_is_named_by_file_and_line(files, error, file, line, tmp_path):
+def test_error_reports_file_and_line(files, error, file, line, tmp_path):
     for name, text in files.items():
         (tmp_path / f'{name}.py').write_text(text)
     place = f'{tmp_path / file}.py' + (f', line {line}' if line else '')
@@ -37,7 +37,7 @@ def test_a_mistake_is_named_by_file_and_line(files, error, file, line, tmp_path)
     assert re.match(error.replace('(', '[(]'), reason), reason
 
 
-def test_a_mistake_in_a_module_that_a_config_imports_is_named_there(tmp_path, monkeypatch):
+def test_error_in_an_imported_module_reports_that_module(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(tmp_path)
     (tmp_path / 'broken_module.py').write_text('a = 1\nb = = 2')
     (tmp_path / 'mine.py').write_text("__import__('broken_module')")

@@ -18,7 +18,7 @@ def steps(cfg, kind):
     return [step for one in outer for step in (one, *one.get('transforms', [])) if step.type == kind]
 
 
-def test_the_folder_of_boxes_is_one_option():
+def test_boxes_root_sets_all_box_files():
     path = str(ROOT / 'configs/tsm_r50_dyreg-detector_sthv2.py')
     cfg = read_config(path, {'boxes_root': 'mine.json', 'flip_ratio': 0.5, 'train_dataloader.batch_size': 3})
     assert [step.ann_file for step in steps(cfg, 'LoadBoxes')] == ['mine.json'] * 3
@@ -26,13 +26,13 @@ def test_the_folder_of_boxes_is_one_option():
     assert cfg.train_dataloader.batch_size == 3 and cfg.boxes_root == 'mine.json' and cfg.filename == path
 
 
-def test_a_variable_of_a_base_reaches_its_data_sets():
+def test_variable_of_a_base_changes_its_datasets():
     cfg = read_config(str(ROOT / 'configs/tsm_r50_dyreg_sthv2.py'), {'data_root': 'elsewhere'})
     loaders = (cfg.train_dataloader, cfg.val_dataloader, cfg.test_dataloader)
     assert [loader.dataset.data_prefix.video for loader in loaders] == ['elsewhere'] * 3
 
 
-def test_a_variable_of_a_base_of_mmaction2_does_too(tmp_path):
+def test_variable_of_a_base_of_mmaction2_changes_its_datasets(tmp_path):
     path = tmp_path / 'mine.py'
     path.write_text(
         "_base_ = 'mmaction::recognition/tsm/tsm_imagenet-pretrained-r50_8xb16-1x1x8-50e_sthv2-rgb.py'\n"
@@ -44,13 +44,13 @@ def test_a_variable_of_a_base_of_mmaction2_does_too(tmp_path):
 
 
 @pytest.mark.parametrize('options', [None, {}, {'new_name': 1}, {'data_root': 'data/sthv2/videos'}])
-def test_other_options_change_nothing(options):
+def test_other_options_do_not_change_variables(options):
     path = str(ROOT / 'configs/tsm_r50_dyreg-detector_sthv2.py')
     expected = Config.fromfile(path).to_dict()
     assert read_config(path, options).to_dict() == dict(expected, **(options or {}))
 
 
-def test_options_of_another_kind_of_config_are_merged(tmp_path):
+def test_options_of_pure_python_configs_are_merged(tmp_path):
     (tmp_path / 'mine.yaml').write_text('a: 1\nb: {c: 2}\n')
     assert read_config(str(tmp_path / 'mine.yaml'), {'a': 3, 'b.c': 4}).to_dict() == dict(a=3, b=dict(c=4))
 
@@ -72,7 +72,7 @@ def test_options_of_another_kind_of_config_are_merged(tmp_path):
         ("_base_ = 'base.py'\nmade = [{{_base_.size}}]", [64]),
     ],
 )
-def test_a_variable_is_set_however_it_is_assigned(text, expected, tmp_path):
+def test_variable_is_set_with_any_kind_of_assignment(text, expected, tmp_path):
     for name, content in (('mine.py', text), ('base.py', 'size = 224'), ('other.py', 'other = 1')):
         (tmp_path / name).write_text(content)
     cfg = read_config(tmp_path / 'mine.py', {'size': 64})
@@ -88,7 +88,7 @@ def test_a_variable_is_set_however_it_is_assigned(text, expected, tmp_path):
         "_base_ = 'base.py'\nhooks = [*_base_.hooks, 2]\nmade = 1",
     ],
 )
-def test_a_section_that_is_switched_off_is_there_for_others(text, tmp_path):
+def test_disabled_section_can_still_be_copied(text, tmp_path):
     """As in MMEngine: ``test_dataloader = val_dataloader`` needs the dict even without validation."""
     (tmp_path / 'base.py').write_text('val_dataloader = dict(x=1)\nother = val_dataloader\nhooks = [1]')
     (tmp_path / 'mine.py').write_text(text)
@@ -97,13 +97,13 @@ def test_a_section_that_is_switched_off_is_there_for_others(text, tmp_path):
     assert cfg.made == cfg.other.x == 1
 
 
-def test_a_value_that_is_none_is_set_as_any_other(tmp_path):
+def test_none_is_set_like_other_values(tmp_path):
     (tmp_path / 'mine.py').write_text("weights = 'a.pth'\nmade = dict(pretrained=weights)")
     assert read_config(tmp_path / 'mine.py', {'weights': None}).made.pretrained is None
 
 
 @pytest.mark.parametrize('value', [float('inf'), [1, (None, 'a')], [dict(a=(1,))], "it's", True])
-def test_every_value_of_a_command_line_reaches_the_file(value, tmp_path):
+def test_all_types_of_values_can_be_set(value, tmp_path):
     (tmp_path / 'mine.py').write_text('size = 1\nmade = dict(size=size)')
     assert read_config(tmp_path / 'mine.py', {'size': value}).made.size == value
 
@@ -136,7 +136,7 @@ model = dict(act=dict(type=GELU), init=init.zeros_, head=dict(type=Head))
 """
 
 
-def test_a_pure_python_config_is_read_like_any_other(tmp_path):
+def test_pure_python_config_is_read(tmp_path):
     (tmp_path / 'base.py').write_text(BASE)
     (tmp_path / 'mine.py').write_text(PURE)
     cfg = read_config(tmp_path / 'mine.py', {'data_root': 'elsewhere', 'train_cfg.max_epochs': 3})

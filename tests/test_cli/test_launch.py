@@ -32,7 +32,7 @@ def arguments(**kwargs):
 
 
 @pytest.mark.parametrize('randomness', [None, dict(seed=7), dict(seed=7, deterministic=False)])
-def test_options_of_randomness_add_to_those_of_the_config(randomness):
+def test_randomness_options_are_merged_into_the_config(randomness):
     cfg = Config(dict(randomness=randomness))
     set_randomness(cfg, Namespace(seed=None, diff_rank_seed=True, deterministic=True))
     seed = randomness and 7
@@ -54,7 +54,7 @@ def test_auto_scale_lr_needs_the_batch_size_of_the_learning_rate():
 
 
 @pytest.mark.parametrize('scheduler', [PLATEAU, [dict(type='LinearLR'), PLATEAU]])
-def test_a_schedule_that_waits_for_validation_is_refused_without(scheduler):
+def test_plateau_schedule_without_validation_raises_an_error(scheduler):
     cfg = Config(dict(param_scheduler=scheduler, val_cfg=None))
     with pytest.raises(ValueError, match="ReduceOnPlateauLR monitors 'acc/top1' of the validation"):
         check_schedule(cfg)
@@ -77,7 +77,7 @@ def test_resume_without_a_checkpoint_keeps_load_from(tmp_path):
     assert cfg.resume and cfg.load_from == str(tmp_path / 'epoch_1.pth')
 
 
-def test_resume_in_the_config_is_mmengines(tmp_path):
+def test_resume_of_the_config_works_as_in_mmengine(tmp_path):
     cfg = Config(dict(work_dir=str(tmp_path), resume=True, load_from=None))
     assert 'starting from the initial weights' in set_resume(cfg, None)  # for example with --cfg-options load_from=None
     assert not cfg.resume and cfg.load_from is None
@@ -86,13 +86,13 @@ def test_resume_in_the_config_is_mmengines(tmp_path):
     assert 'some.pth' in set_resume(cfg, None) and cfg.resume
 
 
-def test_weights_alone_are_not_resumed(tmp_path):
+def test_resuming_from_weights_raises_an_error(tmp_path):
     torch.save(dict(state_dict=dict(weight=torch.ones(1))), tmp_path / 'weights.pth')
     with pytest.raises(ValueError, match='contains weights but no training state to resume; start from it with'):
         set_resume(Config(dict(work_dir=str(tmp_path))), str(tmp_path / 'weights.pth'))
 
 
-def test_nothing_is_resumed_unasked(tmp_path):
+def test_training_is_not_resumed_by_default(tmp_path):
     torch.save(dict(weight=torch.ones(1)), tmp_path / 'epoch_1.pth')
     (tmp_path / 'last_checkpoint').write_text(str(tmp_path / 'epoch_1.pth'))
     torch.save(dict(message_hub={}), tmp_path / 'other.pth')
@@ -102,7 +102,7 @@ def test_nothing_is_resumed_unasked(tmp_path):
     assert cfg.resume and cfg.load_from == str(tmp_path / 'other.pth')
 
 
-def test_a_checkpoint_in_a_folder_is_resumed(tmp_path):
+def test_checkpoint_folder_is_resumed(tmp_path):
     (tmp_path / 'epoch_1.pth').mkdir()
     (tmp_path / 'epoch_1.pth' / 'rank0.pth').write_bytes(b'weights')
     (tmp_path / 'last_checkpoint').write_text(str(tmp_path / 'epoch_1.pth'))
@@ -112,14 +112,14 @@ def test_a_checkpoint_in_a_folder_is_resumed(tmp_path):
         assert cfg.resume and cfg.load_from == str(tmp_path / 'epoch_1.pth')
 
 
-def test_a_run_whose_only_checkpoint_is_broken_is_not_started_over(tmp_path):
+def test_damaged_only_checkpoint_raises_an_error(tmp_path):
     (tmp_path / 'epoch_1.pth').touch()
     (tmp_path / 'last_checkpoint').write_text(str(tmp_path / 'epoch_1.pth'))
     with pytest.raises(ValueError, match='epoch_1.pth, the last checkpoint of .* is damaged or missing, .* no other;'):
         set_resume(Config(dict(work_dir=str(tmp_path))), 'auto')
 
 
-def test_resume_names_a_file_that_is_none(tmp_path):
+def test_resuming_from_other_files_raises_errors(tmp_path):
     (tmp_path / 'notes.txt').write_text('lr too high')
     with pytest.raises(ValueError, match='notes.txt is'):
         set_resume(Config(dict(work_dir=str(tmp_path))), str(tmp_path / 'notes.txt'))
@@ -127,7 +127,7 @@ def test_resume_names_a_file_that_is_none(tmp_path):
         set_resume(Config(dict(work_dir=str(tmp_path))), str(tmp_path / 'no.pth'))
 
 
-def test_weights_that_cannot_be_had_are_named_at_once(tmp_path, monkeypatch):
+def test_unavailable_weights_raise_an_error_at_once(tmp_path, monkeypatch):
     monkeypatch.setattr(torch.hub, '_hub_dir', str(tmp_path))
     address = 'http://127.0.0.1:9/weights.pth'  # closed port
     for settings in (
@@ -161,7 +161,7 @@ class _SignedForGet(BaseHTTPRequestHandler):
         pass
 
 
-def test_weights_that_answer_to_a_download_alone_can_be_had(tmp_path, monkeypatch):
+def test_server_without_head_requests_is_supported(tmp_path, monkeypatch):
     monkeypatch.setattr(torch.hub, '_hub_dir', str(tmp_path))
     with ThreadingHTTPServer(('127.0.0.1', 0), _SignedForGet) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
@@ -172,7 +172,7 @@ def test_weights_that_answer_to_a_download_alone_can_be_had(tmp_path, monkeypatc
         server.shutdown()
 
 
-def test_mistakes_in_a_config_are_named(tmp_path):
+def test_invalid_configs_raise_errors(tmp_path):
     with pytest.raises(FileNotFoundError, match="config 'no.py' does not exist"):
         load_config(arguments(config='no.py'))
     for text, error in (('model = dict(', 'SyntaxError'), ("_base_ = 'nothing.py'", 'nothing.py'), ('a = b', 'b')):
@@ -188,14 +188,14 @@ def test_mistakes_in_a_config_are_named(tmp_path):
 
 
 @pytest.mark.parametrize('workers', [0, 2])
-def test_workers_persist_only_where_there_are_some(workers, tmp_path):
+def test_persistent_workers_are_disabled_without_workers(workers, tmp_path):
     file = tmp_path / 'config.py'
     file.write_text('train_dataloader = dict(num_workers=2, persistent_workers=True)')
     cfg = load_config(arguments(config=str(file), cfg_options={'train_dataloader.num_workers': workers}))
     assert cfg.train_dataloader.persistent_workers == (workers > 0)
 
 
-def test_what_cannot_synchronize_norms_is_refused(monkeypatch):
+def test_unsupported_sync_bn_raises_an_error(monkeypatch):
     monkeypatch.setattr(torch.cuda, 'is_available', lambda: False)
     for kind in (None, 'torch'):
         check_sync_bn(Config(dict(sync_bn=kind)))
@@ -205,7 +205,7 @@ def test_what_cannot_synchronize_norms_is_refused(monkeypatch):
         check_sync_bn(Config(dict(sync_bn=True)))
 
 
-def test_amp_keeps_what_the_config_says():
+def test_amp_keeps_settings_of_the_config():
     cfg = Config(dict(optim_wrapper=dict(optimizer=dict(type='SGD'))))
     set_amp(cfg)
     assert cfg.optim_wrapper.type == 'AmpOptimWrapper' and cfg.optim_wrapper.loss_scale == 'dynamic'
@@ -213,7 +213,7 @@ def test_amp_keeps_what_the_config_says():
         set_amp(Config(dict(optim_wrapper=dict(type='DeepSpeedOptimWrapper'))))
 
 
-def test_only_the_loop_over_epochs_is_replaced():
+def test_only_the_epoch_loop_is_replaced():
     for loop, sampler, replaced in (
         ('EpochBasedTrainLoop', {}, True),
         ('EpochBasedTrainLoop', dict(batch_sampler=dict(type='AspectRatioBatchSampler')), False),
@@ -224,7 +224,7 @@ def test_only_the_loop_over_epochs_is_replaced():
         assert (cfg.train_cfg.type == 'ResumableTrainLoop') == replaced
 
 
-def test_a_checkpoint_of_which_nothing_fits_is_refused():
+def test_checkpoint_without_matching_keys_raises_an_error():
     runner = Namespace(model=torch.nn.Linear(1, 1))
     hook = FittingWeightsHook()
     hook.after_load_checkpoint(runner, dict(state_dict={'module.weight': 0, 'other': 0}))
@@ -234,7 +234,7 @@ def test_a_checkpoint_of_which_nothing_fits_is_refused():
             hook.after_load_checkpoint(runner, foreign)
 
 
-def test_a_sentence_and_no_traceback():
+def test_errors_have_no_traceback():
     with pytest.raises(SystemExit, match='^so it is$'), one_sentence():
         raise ValueError('so it is')
     with pytest.raises(ZeroDivisionError), one_sentence():
@@ -249,7 +249,7 @@ def test_a_sentence_and_no_traceback():
         dict(type='Evaluator', metrics=[dict(type='ObjectDistance')]),
     ],
 )
-def test_a_metric_on_regions_needs_its_hook_from_the_start(evaluator):
+def test_object_distance_requires_attach_regions_hook(evaluator):
     cfg = Config(dict(val_evaluator=evaluator, custom_hooks=[dict(type='EMAHook')]))
     with pytest.raises(
         ValueError, match=r"needs dict\(type='AttachRegionsHook'\) in custom_hooks, which is \['EMAHook'\]"
@@ -264,7 +264,7 @@ def test_a_metric_on_regions_needs_its_hook_from_the_start(evaluator):
 @pytest.mark.parametrize(
     'place', [lambda hook: dict(custom_hooks=[hook]), lambda hook: dict(default_hooks=dict(a=hook))]
 )
-def test_the_hook_may_be_one_of_their_own_in_any_place(place, hook, monkeypatch):
+def test_custom_hooks_are_recognized(place, hook, monkeypatch):
     monkeypatch.setitem(HOOKS.module_dict, 'OwnHook', type('OwnHook', (AttachRegionsHook,), {}))
     monkeypatch.setitem(METRICS.module_dict, 'OwnDistance', type('OwnDistance', (ObjectDistance,), {}))
     evaluator = [dict(type='OwnDistance'), dict(type='NobodyKnows')]
@@ -273,6 +273,6 @@ def test_the_hook_may_be_one_of_their_own_in_any_place(place, hook, monkeypatch)
     check_regions_attached(Config(dict(val_evaluator=evaluator, **place(hook))), 'val')
 
 
-def test_metrics_on_classes_need_no_hook():
+def test_accuracy_requires_no_hook():
     for evaluator in (None, dict(type='AccMetric'), [dict(type='AccMetric')]):
         check_regions_attached(Config(dict(val_evaluator=evaluator)), 'val')

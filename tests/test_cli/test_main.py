@@ -16,7 +16,7 @@ def test_every_command_shows_its_options(name, monkeypatch, capsys):
     assert end.value.code == 0 and capsys.readouterr().out.startswith(f'usage: dyreg {name}')
 
 
-def test_a_command_gets_its_arguments(monkeypatch):
+def test_command_receives_its_arguments(monkeypatch):
     seen = []
     module = importlib.import_module('dyreg_mmaction.cli.train')
     monkeypatch.setattr(module, 'main', lambda: seen.append(sys.argv))
@@ -26,7 +26,7 @@ def test_a_command_gets_its_arguments(monkeypatch):
 
 
 @pytest.mark.parametrize('arguments, code', [([], None), (['--help'], None), (['trian'], 'unknown command')])
-def test_without_a_command_all_are_listed(arguments, code, monkeypatch, capsys):
+def test_commands_are_listed_without_arguments(arguments, code, monkeypatch, capsys):
     monkeypatch.setattr(sys, 'argv', ['dyreg', *arguments])
     if code:
         with pytest.raises(SystemExit, match=code):

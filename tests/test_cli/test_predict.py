@@ -97,7 +97,7 @@ def run(monkeypatch, capsys, tmp_path):
     return run
 
 
-def test_videos_of_a_folder_whole_by_the_config_of_the_run(run, run_dir, videos):
+def test_videos_of_a_folder_with_the_config_of_a_run(run, run_dir, videos):
     rows = run(run_dir, videos)
     assert {Path(row['video']).name: row['end'] for row in rows} == {
         'long one.MP4': 4.5,
@@ -112,7 +112,7 @@ def test_videos_of_a_folder_whole_by_the_config_of_the_run(run, run_dir, videos)
     )
 
 
-def test_windows_by_the_config_in_the_checkpoint(run, run_dir, videos):
+def test_windows_with_the_config_in_a_checkpoint(run, run_dir, videos):
     rows = run(run_dir / 'epoch_1.pth', videos / 'long one.MP4', '--window', 2, '--stride', 1, '--regions', '--top', 3)
     assert [(row['start'], row['end']) for row in rows] == [(0, 2), (1, 3), (2, 4), (3, 4.5)]
     for row in rows:
@@ -122,7 +122,7 @@ def test_windows_by_the_config_in_the_checkpoint(run, run_dir, videos):
 
 
 @pytest.mark.slow
-def test_the_prediction_of_a_window_is_that_of_the_piece_by_the_test_tool(run, run_dir, tmp_path, monkeypatch):
+def test_window_is_predicted_as_by_the_test_tool(run, run_dir, tmp_path, monkeypatch):
     """https://github.com/open-mmlab/mmaction2/issues/2890: a demo and the test differ."""
     frames = moving(45)
     video = write(tmp_path / 'video.mp4', frames)
@@ -147,7 +147,7 @@ def test_the_prediction_of_a_window_is_that_of_the_piece_by_the_test_tool(run, r
 
 
 @pytest.mark.parametrize('options', [['--window', 2, '--stride', 1], ['--window', 0.5, '--stride', 2], []])
-def test_a_video_is_drawn_with_as_many_frames(options, run, run_dir, videos, tmp_path):
+def test_drawn_video_has_the_same_number_of_frames(options, run, run_dir, videos, tmp_path):
     run(run_dir, videos / 'long one.MP4', videos / 'variable.mp4', '--draw', *options)
     for name, duration in (('long one', 4.5), ('variable', 1.8)):
         with av.open(str(tmp_path / f'out/{name}_predicted.mp4')) as container:
@@ -157,7 +157,7 @@ def test_a_video_is_drawn_with_as_many_frames(options, run, run_dir, videos, tmp
         assert np.ptp(frames[0][30:].astype(int), axis=-1).max() > 100  # colored boxes on gray
 
 
-def test_a_folder_of_frames_is_predicted_like_a_video(run, run_dir, tmp_path):
+def test_folder_of_frames_is_predicted_like_a_video(run, run_dir, tmp_path):
     video, folder = write(tmp_path / 'video.mp4', moving(25)), tmp_path / 'frames/clip 1'
     folder.mkdir(parents=True)
     for number, (_, frame) in enumerate(read_frames(video)):
@@ -173,7 +173,7 @@ def test_a_folder_of_frames_is_predicted_like_a_video(run, run_dir, tmp_path):
         run(run_dir, tmp_path / 'frames')
 
 
-def test_a_stream_is_predicted_and_drawn_while_it_runs(run, run_dir, videos, tmp_path, monkeypatch):
+def test_stream_is_predicted_and_drawn_while_it_runs(run, run_dir, videos, tmp_path, monkeypatch):
     content = write(tmp_path / 'video.ts', moving(45)).read_bytes()
     monkeypatch.setattr(sys, 'stdin', io.TextIOWrapper(io.BytesIO(content)))
     rows = run(run_dir, '-', '--draw')
@@ -184,7 +184,7 @@ def test_a_stream_is_predicted_and_drawn_while_it_runs(run, run_dir, videos, tmp
         assert len(list(container.decode(video=0))) == pytest.approx(25 * 4.5, abs=3)
 
 
-def test_a_network_stream_is_predicted_while_it_runs(run, run_dir, tmp_path):
+def test_network_stream_is_predicted_while_it_runs(run, run_dir, tmp_path):
     path = write(tmp_path / 'video.ts', moving(45))
     with serve(send_slowly(path, seconds=2)) as address:
         rows = run(run_dir, f'tcp://{address}', '--window', 1)
@@ -193,14 +193,14 @@ def test_a_network_stream_is_predicted_while_it_runs(run, run_dir, tmp_path):
     assert [row['score'] for row in rows] == pytest.approx([row['score'] for row in expected], abs=1e-5)
 
 
-def test_a_camera_that_is_not_connected_is_an_error(run, run_dir, capsys):
+def test_camera_that_is_not_connected_is_an_error(run, run_dir, capsys):
     with pytest.raises(SystemExit, match='1 of 1 videos cannot be read'):
         run(run_dir, '99')
     (line,) = [line for line in capsys.readouterr().err.splitlines() if 'camera' in line]
     assert line.startswith('camera 99 (') and line.endswith('pass the number of a connected camera')
 
 
-def test_an_interrupt_ends_a_stream_and_keeps_its_rows(run, run_dir, tmp_path, monkeypatch):
+def test_interrupted_stream_keeps_its_rows(run, run_dir, tmp_path, monkeypatch):
     stock = predict.WindowPredictor.__call__
 
     def interrupted(self, *arguments):
@@ -215,7 +215,7 @@ def test_an_interrupt_ends_a_stream_and_keeps_its_rows(run, run_dir, tmp_path, m
     assert len(run(run_dir, '-', '--draw')) == 2 and (tmp_path / 'out/live_predicted.mp4').exists()
 
 
-def test_damaged_videos_are_named_and_the_others_predicted(run, run_dir, videos, tmp_path, capsys):
+def test_damaged_videos_are_reported_and_others_predicted(run, run_dir, videos, tmp_path, capsys):
     broken = tmp_path / 'broken.mp4'
     broken.write_bytes((videos / 'long one.MP4').read_bytes()[:2000])
     with pytest.raises(SystemExit, match='1 of 2 videos cannot be read'):
@@ -225,13 +225,13 @@ def test_damaged_videos_are_named_and_the_others_predicted(run, run_dir, videos,
     assert len(json.loads((tmp_path / 'out/predictions.json').read_text(encoding='utf-8'))) == 1
 
 
-def test_names_of_classes_may_be_given(run, run_dir, videos, tmp_path):
+def test_class_names_option(run, run_dir, videos, tmp_path):
     (tmp_path / 'names.txt').write_text('\n'.join('ABCDEFGH'))
     ((_, _, _, name, _),) = run(run_dir, videos / 'inside/single.mkv', '--labels', tmp_path / 'names.txt', out=False)
     assert name in 'ABCDEFGH'
 
 
-def test_the_best_checkpoint_is_preferred_and_plain_weights_need_a_config(run, run_dir, videos, tmp_path):
+def test_best_checkpoint_is_preferred_and_weights_need_a_config(run, run_dir, videos, tmp_path):
     from dyreg_mmaction.inference.runs import find_model
 
     state = torch.load(run_dir / 'epoch_1.pth', weights_only=True)
@@ -258,7 +258,7 @@ def test_the_best_checkpoint_is_preferred_and_plain_weights_need_a_config(run, r
         (['{run}', '{videos}', '--draw'], 'need --out'),
     ],
 )
-def test_mistakes_get_one_sentence(arguments, words, run, run_dir, videos, tmp_path, capsys):
+def test_invalid_arguments_raise_errors(arguments, words, run, run_dir, videos, tmp_path, capsys):
     (tmp_path / 'empty').mkdir()
     places = dict(run=run_dir, videos=videos, empty=tmp_path / 'empty')
     with pytest.raises(SystemExit) as error:

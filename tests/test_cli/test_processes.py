@@ -31,7 +31,7 @@ def start(code: str, **env: str) -> subprocess.Popen:
     )
 
 
-def test_second_writer_is_told_who_the_first_is(tmp_path):
+def test_second_writer_raises_an_error_with_the_first(tmp_path):
     # with a child process that outlives it, like data loading workers
     first = start(
         f'processes.hold_work_dir({str(tmp_path)!r})\n'
@@ -53,7 +53,7 @@ def test_second_writer_is_told_who_the_first_is(tmp_path):
     assert second.wait() == 1
 
 
-def test_only_another_writer_is_refused(tmp_path, monkeypatch):
+def test_unlockable_work_dir_warns(tmp_path, monkeypatch):
     """A file system without locks, a file of another user, and a file instead of the folder."""
 
     def flock(file, operation):
@@ -73,7 +73,7 @@ def test_only_another_writer_is_refused(tmp_path, monkeypatch):
         hold_work_dir(str(tmp_path / 'file'))
 
 
-def test_a_run_begins_with_its_first_process(tmp_path):
+def test_start_time_is_that_of_the_first_process(tmp_path):
     """A restarted process only continues a run of the same launch."""
 
     def began(launch: str, restarts: int) -> str:
@@ -89,7 +89,7 @@ def test_a_run_begins_with_its_first_process(tmp_path):
 
 @pytest.mark.parametrize('text', ['', 'null', '[]', '{', '{"pid": 1, "host": "a"}', '{"launch": "a"}'])
 @pytest.mark.parametrize('restarts', ['1', ''])
-def test_a_file_of_something_else_begins_a_run(text, restarts, tmp_path, monkeypatch):
+def test_unknown_writer_file_is_replaced(text, restarts, tmp_path, monkeypatch):
     monkeypatch.setenv('TORCHELASTIC_RUN_ID', 'a')
     monkeypatch.setenv('TORCHELASTIC_RESTART_COUNT', restarts)
     (tmp_path / 'writer.json').write_text(text)
@@ -101,12 +101,12 @@ def test_a_file_of_something_else_begins_a_run(text, restarts, tmp_path, monkeyp
     'code, output, status',
     [('None', '', 0), ('0', '', 0), ('3', '', 3), ('-1', '', 255), ('"why"', 'why\n', 1), ('True', '', 1)],
 )
-def test_sys_exit_under_a_launcher_is_that_of_python(code, output, status):
+def test_sys_exit_under_a_launcher(code, output, status):
     process = start(f'with processes.one_of_several("pytorch"):\n    sys.exit({code})')
     assert (process.communicate()[0], process.returncode) == (output, status)
 
 
-def test_training_outlives_a_shell_that_is_no_launcher(tmp_path):
+def test_training_survives_the_end_of_its_shell(tmp_path):
     """Started in the background with RANK etc. set. Processes of torchrun end with a message."""
     worker = (
         'import importlib.util, os, sys, time\n'
@@ -130,7 +130,7 @@ def test_training_outlives_a_shell_that_is_no_launcher(tmp_path):
     assert by_torchrun.result().endswith('has ended.\n') and 'trained' not in by_torchrun.result()
 
 
-def test_worker_ends_with_a_launcher_that_is_killed():
+def test_worker_ends_if_its_launcher_is_killed():
     worker = (
         f'import importlib.util, time; spec = importlib.util.spec_from_file_location("p", {str(MODULE)!r}); '
         'p = importlib.util.module_from_spec(spec); spec.loader.exec_module(p); p.end_with_launcher(0.1); '
@@ -149,7 +149,7 @@ def test_worker_ends_with_a_launcher_that_is_killed():
         time.sleep(0.05)
 
 
-def test_first_process_is_the_launchers(monkeypatch):
+def test_rank_of_the_launcher_selects_the_first_process(monkeypatch):
     """With torchrun on each node of a Slurm job, all processes of the first node have SLURM_PROCID 0."""
     monkeypatch.setenv('SLURM_PROCID', '0')
     monkeypatch.setenv('RANK', '1')

@@ -33,12 +33,12 @@ def work_dir(tmp_path, monkeypatch):
     return tmp_path
 
 
-def test_checkpoints_of_an_older_run_are_left_alone(work_dir):
+def test_checkpoints_of_older_runs_are_ignored(work_dir):
     assert restart(work_dir) == (False, 'w')
     assert restart(work_dir, since=None) == (False, 'w')
 
 
-def test_the_newest_of_the_own_run_is_resumed(work_dir, monkeypatch):
+def test_newest_checkpoint_of_the_run_is_resumed(work_dir, monkeypatch):
     save(work_dir / 'epoch_1.pth', NEW)  # killed before last_checkpoint was written
     assert restart(work_dir) == (True, 'epoch_1.pth')
     save(work_dir / 'interrupted.pth', NEW + 1)

@@ -24,14 +24,14 @@ class Unregistered(Hook):
 
 
 @pytest.mark.parametrize('loop', LOOPS)
-def test_a_loop_over_epochs_is_resumable_however_it_is_named(loop):
+def test_epoch_loop_is_recognized_under_all_names(loop):
     cfg = Config(dict(train_cfg=dict(type=loop, max_epochs=3), train_dataloader={}))
     make_resumable(cfg)
     assert cfg.train_cfg == dict(type='ResumableTrainLoop', max_epochs=3)
 
 
 @pytest.mark.parametrize('by_epoch', [True, False])
-def test_a_loop_without_a_type_is_resumable_over_epochs(by_epoch):
+def test_loop_without_type_is_resumable_if_by_epoch(by_epoch):
     cfg = Config(dict(train_cfg=dict(by_epoch=by_epoch, max_epochs=3), train_dataloader={}))
     make_resumable(cfg)
     replaced = dict(type='ResumableTrainLoop', max_epochs=3)
@@ -41,13 +41,13 @@ def test_a_loop_without_a_type_is_resumable_over_epochs(by_epoch):
 @pytest.mark.parametrize(
     'hook', [dict(type=FiniteHook), dict(type='dyreg_mmaction.FiniteHook'), FiniteHook(), dict(type='FiniteHook')]
 )
-def test_a_hook_of_the_config_is_not_added_again(hook):
+def test_hook_of_the_config_is_not_added_again(hook):
     cfg = Config(dict(custom_hooks=[EMAHook(), hook]))
     watch_numbers(cfg)
     assert len(cfg.custom_hooks) == 2
 
 
-def test_a_schedule_that_waits_for_validation_is_found_as_a_class():
+def test_plateau_schedule_given_as_a_class_is_recognized():
     from mmengine.optim import ReduceOnPlateauLR
 
     with pytest.raises(ValueError, match='ReduceOnPlateauLR monitors'):
@@ -55,11 +55,11 @@ def test_a_schedule_that_waits_for_validation_is_found_as_a_class():
 
 
 @pytest.mark.parametrize('kind', ['no.such.Class', 'plain', None, 3, Unregistered, 'video.mp4'])
-def test_what_is_not_registered_stays(kind):
+def test_unregistered_types_are_kept(kind):
     assert type_name(dict(type=kind)) is kind
 
 
-def test_a_config_of_another_scope_is_left_alone():
+def test_config_of_another_scope_is_unchanged():
     cfg = Config(dict(default_scope='mmdet', dataset=dict(type=VideoDataset)))
     name_types(cfg)
     assert cfg.dataset.type is VideoDataset and cfg.default_scope == 'mmdet'

@@ -116,7 +116,7 @@ def run(tmp_path_factory) -> tuple[Path, str]:
 
 
 @pytest.mark.parametrize('stage', [stage.__name__ for stage in STAGES])
-def test_policies_are_enabled_by_our_loop_our_tools_or_one_call(run, stage):
+def test_policies_are_enabled_by_loop_tools_or_call(run, stage):
     from dyreg_mmaction.compat import POLICIES
 
     folder, stderr = run

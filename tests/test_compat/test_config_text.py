@@ -31,7 +31,7 @@ def folder(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize('name', ['tsm_r50_dyreg_sthv2.py', 'syncmnist/rstg_all-temp.py'])
-def test_what_mmengine_writes_is_read(name):
+def test_configs_written_by_mmengine_are_read(name):
     cfg = Config.fromfile(CONFIGS / name)
     expected = cfg.to_dict()
     expected.pop('custom_imports', None)
@@ -76,7 +76,7 @@ def test_every_kind_of_value_is_read():
         "a = 'x' * 10 ** 10",
     ],
 )
-def test_code_is_refused(folder, text):
+def test_code_raises_an_error(folder, text):
     with pytest.raises(ValueError, match='line .* is not a literal'):
         read_config_text(f'before = 1\n{text}')
 
@@ -101,7 +101,7 @@ def test_code_is_refused(folder, text):
     ],
 )
 @pytest.mark.parametrize('key', ['type', 'runner_type', 'constructor', 'collate_fn'])
-def test_a_type_must_be_registered(folder, key, name):
+def test_type_must_be_registered(folder, key, name):
     text = f'model = dict(backbone=[dict({key}={name!r})])'
     with pytest.raises(ValueError, match=f'uses {name!r}, which is not a registered class'):
         read_config_text(text)
@@ -124,7 +124,7 @@ def test_full_names_of_registered_classes_are_types(folder, name):
     assert read_config_text(f'a = dict(type={name!r})').a.type == name
 
 
-def test_a_new_style_config_is_read_and_built(tmp_path):
+def test_new_style_config_is_read_and_built(tmp_path):
     """Its types are classes, which MMEngine writes as full names."""
     (tmp_path / 'new.py').write_text(
         'from mmaction.models import ActionDataPreprocessor, Recognizer2D, ResNet, TSNHead\n'
@@ -139,7 +139,7 @@ def test_a_new_style_config_is_read_and_built(tmp_path):
     assert type(MODELS.build(cfg.model).backbone) is mmaction.models.ResNet
 
 
-def test_models_of_torchvision_are_types(folder, monkeypatch):
+def test_torchvision_models_are_types(folder, monkeypatch):
     """MMAction2 looks them up without a registry."""
     models, densenet = ModuleType('torchvision.models'), ModuleType('torchvision.models.densenet')
     exec('def densenet161(**kwargs): pass', vars(densenet))
@@ -153,7 +153,7 @@ def test_models_of_torchvision_are_types(folder, monkeypatch):
 
 
 @pytest.mark.parametrize('place', ['model = dict(backbone={})', 'visualizer = {}', 'a = dict(test_pipeline=[{}])'])
-def test_a_class_that_executes_files_is_built_nowhere(folder, place):
+def test_classes_that_execute_files_raise_an_error(folder, place):
     """Datasets unpickle annotation lists and inferencers execute configs, so they may be named but not built."""
     asked = (
         dict(type='mmaction.datasets.PoseDataset', ann_file='evil.pkl', pipeline=[]),
@@ -166,7 +166,7 @@ def test_a_class_that_executes_files_is_built_nowhere(folder, place):
 
 
 @pytest.mark.parametrize('files', [dict(checkpoint_path='a.pth'), dict(pretrained_cfg=dict(hf_hub_id='a/b'))])
-def test_timm_loads_no_other_weights(folder, monkeypatch, files):
+def test_timm_weights_raise_an_error(folder, monkeypatch, files):
     """The library timm unpickles weights."""
     timm = ModuleType('timm')
     timm.is_model = lambda name: name == 'resnet18'
@@ -196,7 +196,7 @@ def test_nothing_is_imported_for_a_scope_of_that_name(folder):
         del HOOKS.children['toy']
 
 
-def test_types_that_are_not_built_may_be_any(folder):
+def test_unused_types_are_not_checked(folder):
     """A run may resume although types in its checkpoint were removed or are not registered."""
     text = "hooks = [dict(type='a.hook.that.is.Gone'), dict(type='evil')]\ndefault_scope = 'evil'"
     assert read_config_text(text, is_built=False).hooks[1].type == 'evil'
@@ -213,7 +213,7 @@ def test_loaded_objects():
     'text',
     ["default_scope = 'evil'", "model = dict(_scope_='evil')", "default_scope = 'folder'", "a = dict(_scope_='toy')"],
 )
-def test_a_scope_must_be_one(folder, text):
+def test_invalid_scope_raises_an_error(folder, text):
     with pytest.raises(ValueError, match="uses '(evil|folder|toy)'"):
         read_config_text(text)
 
@@ -225,6 +225,6 @@ def test_nothing_is_imported(folder):
 @pytest.mark.parametrize(
     'text', [None, b'a = 1', 'a = (', 'a = ' + '-' * 10**5 + '1', 'a = ' + '[' * 10**5, 'a\0 = 1', ' ' * (10**7 + 1)]
 )
-def test_what_cannot_be_read_is_a_sentence(text):
+def test_unreadable_configs_raise_errors(text):
     with pytest.raises(ValueError, match='the config in a checkpoint (cannot be read|must be a string)'):
         read_config_text(text)

@@ -94,13 +94,13 @@ def test_every_patch_is_tested():
 
 
 @pytest.mark.parametrize('name', FAULTS)
-def test_the_fault_exists_without_the_patch(results, name):
+def test_fault_exists_without_the_patch(results, name):
     _, message = FAULTS[name]
     assert message in results[name][0]
 
 
 @pytest.mark.parametrize('name', FAULTS)
-def test_the_patch_fixes_the_fault(results, name):
+def test_patch_fixes_the_fault(results, name):
     assert results[name][1] == ''
 
 

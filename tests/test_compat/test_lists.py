@@ -44,14 +44,14 @@ def test_every_patch_is_in_one_list():
     assert len(listed) == len({*listed}) and {*listed} == functions
 
 
-def test_each_list_fits_on_a_screen():
+def test_lists_fit_on_a_screen():
     for name in ('repairs', 'policies'):
         text = inspect.getsource(import_module(f'dyreg_mmaction.compat.{name}'))
         assert len(text[text.index(f'{name.upper()} = (') :].splitlines()) <= 50
 
 
 @pytest.mark.parametrize('patch', PATCHES, ids=lambda patch: patch.apply.__name__)
-def test_the_upstream_line_is_in_the_named_function(patch):
+def test_upstream_line_is_in_the_listed_function(patch):
     place, _, function = patch.upstream.partition(' ')
     file, _, line = place.partition(':')
     package = file.partition('/')[0]
@@ -73,7 +73,7 @@ def test_the_upstream_line_is_in_the_named_function(patch):
     assert around[-1:] == ([function] if function else [])
 
 
-def test_the_docs_show_both_lists():
+def test_docs_contain_both_lists():
     text = (ROOT / 'docs' / 'project' / 'compatibility.md').read_text()
     for patches in (compat.REPAIRS, compat.POLICIES):
         assert table(patches) in text, (

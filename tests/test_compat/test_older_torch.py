@@ -46,7 +46,7 @@ def test_older_torch_loads_logs_and_executes_nothing(older_torch, tmp_path):
             older_torch.load(tmp_path / 'own.pth', weights_only=weights_only)
 
 
-def test_older_torch_gets_the_names_that_are_used(older_torch):
+def test_names_missing_in_older_torch_are_added(older_torch):
     patches.bring_forward_names()
     assert older_torch.compiler.is_compiling() is False
     assert older_torch.compiler.is_dynamo_compiling() is False

@@ -6,7 +6,7 @@ import importlib.util
 from dyreg_mmaction.compat.on_import import on_import
 
 
-def test_a_patch_waits_for_the_import_itself(tmp_path, monkeypatch):
+def test_patch_is_applied_when_the_module_is_imported(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(str(tmp_path))
     (tmp_path / 'late_module.py').write_text('value = 1')
     on_import('late_module')(lambda module: setattr(module, 'value', module.value + 1))()

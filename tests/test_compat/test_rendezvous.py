@@ -8,7 +8,7 @@ import pytest
 from dyreg_mmaction.compat import rendezvous
 
 
-def test_without_the_private_function_only_restarts_warn(monkeypatch):
+def test_missing_private_function_warns_on_restarts_only(monkeypatch):
     torch_rendezvous = importlib.import_module('torch.distributed.rendezvous')
     monkeypatch.delattr(torch_rendezvous, '_create_c10d_store')
     with warnings.catch_warnings():

@@ -187,14 +187,14 @@ def folder(tmp_path_factory) -> Path:
 
 @pytest.mark.parametrize('kind', [*REPLACED, MODULE])
 @pytest.mark.parametrize('order', ORDERS)
-def test_the_patch_of_a_user_survives(order, kind, folder):
+def test_patches_of_users_are_kept(order, kind, folder):
     stderr = _stderr(folder)
     result = folder / f'{order}.json'
     assert result.exists(), stderr
     assert json.loads(result.read_text())[kind] == ''
 
 
-def test_the_loader_of_a_user_stays(monkeypatch):
+def test_loaders_of_users_are_kept(monkeypatch):
     from mmengine.runner import checkpoint
 
     from dyreg_mmaction.compat import checkpoint_loading

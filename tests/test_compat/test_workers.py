@@ -37,13 +37,13 @@ def test_workers_of_any_start_method_are_patched(start, tmp_path, monkeypatch):
     assert image.shape == (1, 4, 4, 3)
 
 
-def test_a_new_worker_imports_this_package_first():
+def test_new_worker_imports_this_package_first():
     process = multiprocessing.process.BaseProcess(target=worker._worker_loop, args=('dataset',))
     pickled = pickle.dumps(vars(process) | dict(_config=None))
     assert 0 < pickled.index(b'dyreg_mmaction.compat.workers') < pickled.index(b'dataset')
 
 
-def test_without_the_private_function_a_warning_says_what_to_set(monkeypatch):
+def test_missing_private_function_warns(monkeypatch):
     monkeypatch.delattr(worker, '_worker_loop')
     with pytest.warns(UserWarning, match="no _worker_loop: .* set env_cfg.mp_cfg.mp_start_method='fork'"):
         workers.patch_in_workers()

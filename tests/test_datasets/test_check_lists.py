@@ -32,20 +32,20 @@ def check(tmp_path, text, kind='VideoDataset', unlabeled=False, **options):
         ('a.webm cat\n', 'line 1 is .* with integers after the name'),
     ],
 )
-def test_a_wrong_line_is_said(tmp_path, text, fault):
+def test_invalid_lines_raise_errors(tmp_path, text, fault):
     with pytest.raises(ValueError, match=fault):
         check(tmp_path, text)
 
 
 @pytest.mark.parametrize('name', ['../a.webm', 'b/../../a.webm', '/etc/a.webm', 'C:\\a.webm', '..\\a.webm', '..'])
 @pytest.mark.parametrize('kind, rest', [('VideoDataset', '1'), ('RawframeDataset', '8 1')])
-def test_no_name_leads_out_of_the_data_folder(tmp_path, name, kind, rest):
+def test_paths_outside_the_data_folder_raise_errors(tmp_path, name, kind, rest):
     with pytest.raises(ValueError, match='line 2: .* is outside the data folder'):
         check(tmp_path, f'a..b/c...webm {rest}\n{name} {rest}\n', kind)
 
 
 @pytest.mark.parametrize('kind, key, rest', [('VideoDataset', 'video', '1'), ('RawframeDataset', 'img', '8 1')])
-def test_without_a_data_folder_paths_may_be_absolute(tmp_path, monkeypatch, kind, key, rest):
+def test_absolute_paths_without_data_folder(tmp_path, monkeypatch, kind, key, rest):
     """As in MMAction2: absolute paths, or paths relative to the working directory."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / 'list.txt').write_text(f'/videos/a.webm {rest}\n../b.webm {rest}\nc.webm {rest}\n')
@@ -56,7 +56,7 @@ def test_without_a_data_folder_paths_may_be_absolute(tmp_path, monkeypatch, kind
             check_lists(dict(type=kind, ann_file='list.txt', **prefix), 'train_dataloader.dataset', 3)
 
 
-def test_an_absolute_path_may_lead_into_the_data_folder(tmp_path):
+def test_absolute_path_inside_the_data_folder(tmp_path):
     check(tmp_path, f'{tmp_path}/videos/a.webm 0\n')
     check(tmp_path, f'{tmp_path}/videos/a.webm 0\n', data_prefix=dict(video='videos'))
     for name in (f'{tmp_path}/videos/../a.webm', f'{tmp_path}/videos2/a.webm', str(tmp_path / 'videos')):
@@ -74,12 +74,12 @@ def test_an_absolute_path_may_lead_into_the_data_folder(tmp_path):
         ('a 12 1\n', 'has too few fields; write .folder offset frames label', dict(with_offset=True)),
     ],
 )
-def test_a_wrong_line_of_folders_is_said(tmp_path, text, fault, options):
+def test_invalid_lines_of_frame_folders_raise_errors(tmp_path, text, fault, options):
     with pytest.raises(ValueError, match=fault):
         check(tmp_path, text, 'RawframeDataset', **options)
 
 
-def test_what_mmaction2_reads_passes(tmp_path):
+def test_lists_that_mmaction2_reads_are_valid(tmp_path):
     check(tmp_path, 'a.webm 0\nb.webm 2\n')
     check(tmp_path, 'my a.webm\t0\nb.webm\t2\n', delimiter='\t')
     check(tmp_path, 'a.webm 0 1\nb.webm 2\n', multi_class=True)
@@ -90,7 +90,7 @@ def test_what_mmaction2_reads_passes(tmp_path):
         check(tmp_path, 'a.webm 0\nb.webm\n', unlabeled=True)
 
 
-def test_a_video_without_boxes_is_found_before_training_starts(tmp_path):
+def test_video_without_boxes_raises_an_error(tmp_path):
     (tmp_path / 'boxes.json').write_text(json.dumps({'a': [], 'c': []}))
     pipeline = [dict(type='LoadBoxes', ann_file=str(tmp_path / 'boxes.json'))]
     check(tmp_path, 'a.webm 0\nc.webm 1\n', pipeline=pipeline)
@@ -99,7 +99,7 @@ def test_a_video_without_boxes_is_found_before_training_starts(tmp_path):
 
 
 @pytest.mark.parametrize('load', ['LoadBoxes', 'LoadObjects'])
-def test_two_videos_with_the_same_boxes_are_found_before_training_starts(tmp_path, load):
+def test_two_videos_with_the_same_boxes_raise_an_error(tmp_path, load):
     pipeline = [dict(type=load, ann_file=str(tmp_path / 'boxes.json'))]
     (tmp_path / 'boxes.json').write_text(json.dumps({'3': [], 'b/3': []}))
     check(tmp_path, 'a/3.webm 0\nb/3.webm 1\na/3.webm 0\n', pipeline=pipeline)
@@ -108,7 +108,7 @@ def test_two_videos_with_the_same_boxes_are_found_before_training_starts(tmp_pat
         check(tmp_path, 'a/3.webm 0\nb/3.webm 1\n', pipeline=pipeline)
 
 
-def test_the_tools_look_for_the_classes_of_the_model(tmp_path):
+def test_tools_check_labels_against_the_classes_of_the_model(tmp_path):
     (tmp_path / 'list.txt').write_text('a.webm 3\n')
     dataset = dict(type='VideoDataset', ann_file=f'{tmp_path}/list.txt')
     cfg = Config(dict(model=dict(cls_head=dict(num_classes=4)), train_dataloader=dict(dataset=dataset)))

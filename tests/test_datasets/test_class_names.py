@@ -36,26 +36,26 @@ def test_classes_txt_next_to_the_list(data, tmp_path):
     assert dataset_classes(data) == ['cut', 'pour']
 
 
-def test_metainfo_comes_first_as_names_or_as_a_file(data, tmp_path):
+def test_metainfo_has_priority_as_names_or_file(data, tmp_path):
     labels_json(tmp_path / 'labels.json')
     assert dataset_classes(dict(data, metainfo=dict(classes=('a', 'b')))) == ['a', 'b']
     (tmp_path / 'mine.txt').write_text('c\nd\n')
     assert dataset_classes(dict(data, metainfo=dict(classes=str(tmp_path / 'mine.txt')))) == ['c', 'd']
 
 
-def test_a_file_with_another_number_of_classes_is_not_meant(data, tmp_path):
+def test_file_with_another_number_of_classes_is_ignored(data, tmp_path):
     labels_json(tmp_path / 'labels.json')
     assert dataset_classes(data, num_classes=2) == NAMES
     assert dataset_classes(data, num_classes=174) is None
 
 
 @pytest.mark.parametrize('text', ['{', '[1, 2]', '{"a": "b"}', '\x00'])
-def test_a_broken_file_is_no_name(data, tmp_path, text):
+def test_invalid_file_is_ignored(data, tmp_path, text):
     (tmp_path / 'labels.json').write_text(text)
     assert dataset_classes(data) is None
 
 
-def test_reports_and_inferencers_find_them(data, tmp_path):
+def test_reports_and_inferencers_have_class_names(data, tmp_path):
     from mmengine.config import Config
 
     labels_json(tmp_path / 'labels/labels.json')

@@ -35,7 +35,7 @@ def test_folders_import_only_from_folders_before_them():
     assert 'something' in imported(ROOT / 'boxes/with_boxes.py')  # relative imports are found
 
 
-def test_datasets_import_from_no_other_package_of_ours():
+def test_datasets_import_only_from_lower_packages():
     others = {path.parent.name for path in ROOT.parent.glob('*/__init__.py')} - {'datasets'}
     assert 'models' in others
     for file in ROOT.rglob('*.py'):

@@ -42,24 +42,24 @@ def samples(dataset, **options):
     return [sample for batch in DataLoader(dataset, batch_size=3, collate_fn=list, **options) for sample in batch]
 
 
-def test_the_last_layer_is_the_outermost_and_the_dataset_is_as_before(numbers):
+def test_last_layer_is_outermost_and_the_dataset_is_unchanged(numbers):
     assert samples(numbers) == [10, 30, 50, 70]
     assert [numbers[index] for index in range(4)] == [0, 2, 4, 6]
 
 
-def test_a_layer_is_added_once(numbers):
+def test_layer_is_added_once(numbers):
     load_through(numbers, plus_one)
     assert samples(numbers) == [10, 30, 50, 70]
 
 
 @pytest.mark.parametrize('start', [None, 'fork', 'spawn'])
-def test_what_is_set_on_the_dataset_counts_whatever_starts_the_workers(numbers, start):
+def test_attributes_of_the_dataset_reach_all_kinds_of_workers(numbers, start):
     numbers.pipeline = square
     options = {} if start is None else dict(num_workers=1, multiprocessing_context=start)
     assert samples(numbers, **options) == [10, 20, 50, 100]
 
 
-def test_a_copy_has_layers_of_its_own(numbers):
+def test_copy_has_its_own_layers(numbers):
     for copy in (pickle.loads(pickle.dumps(numbers)), numbers.get_subset([1, 2])):
         copy.pipeline = square
         assert samples(copy)[-1] == 10 * (copy[len(copy) - 1] + 1)

@@ -5,7 +5,7 @@ from dyreg_mmaction.datasets.leaves import leaf_datasets
 VIDEOS, FRAMES = dict(type='VideoDataset'), dict(type='RawframeDataset')
 
 
-def test_datasets_that_contain_no_other_are_found_with_their_places():
+def test_leaf_datasets_are_found_with_their_paths():
     repeated = dict(type='RepeatDataset', times=2, dataset=FRAMES)
     both = dict(type='ConcatDataset', datasets=[VIDEOS, repeated])
     assert list(leaf_datasets(both, 'train')) == [('train.datasets.0', VIDEOS), ('train.datasets.1.dataset', FRAMES)]

@@ -67,7 +67,7 @@ def loaded(dataset, index):
 @pytest.mark.slow
 @pytest.mark.parametrize('decoder', ['decord', 'pyav'])
 @pytest.mark.parametrize('codec', ['libvpx-vp9', 'mpeg4'])
-def test_no_worker_dies_or_hangs_on_damaged_files(tmp_path, decoder, codec):
+def test_workers_survive_damaged_files(tmp_path, decoder, codec):
     """100 damaged files of each codec and 50 intact ones."""
     whole = write_codec(tmp_path / ('whole.webm' if codec == 'libvpx-vp9' else 'whole.mp4'), codec, noise_in_motion())
     rng = np.random.default_rng(0)
@@ -86,7 +86,7 @@ def test_no_worker_dies_or_hangs_on_damaged_files(tmp_path, decoder, codec):
     assert all(int(Path(path).stem) % 3 and f'{Path(path).name} cannot be read' in r for path, r in damaged.items())
 
 
-def test_the_next_sample_stands_for_one_that_cannot_be_read(webm, tmp_path):
+def test_next_sample_replaces_an_unreadable_one(webm, tmp_path):
     shutil.copy(webm, tmp_path / 'a.webm')
     lines = 'a.webm 3\nno.webm 4\ncut.webm 5\n'
     (tmp_path / 'cut.webm').write_bytes(webm.read_bytes()[: webm.stat().st_size // 2])
@@ -99,14 +99,14 @@ def test_the_next_sample_stands_for_one_that_cannot_be_read(webm, tmp_path):
     assert whole.gt_label.item() == 3 and 'damaged' not in whole
 
 
-def test_where_nothing_can_be_read_it_says_so(tmp_path):
+def test_many_unreadable_samples_raise_an_error(tmp_path):
     with pytest.raises(
         RuntimeError, match='2 consecutive samples cannot be read; .*.*no.webm: ValueError: .*No such file'
     ):
         loaded(dataset(tmp_path, 'no.webm 0\nneither.webm 1\n'), 0)
 
 
-def test_folders_of_frames_with_gaps_are_replaced_too(tmp_path):
+def test_folders_of_frames_with_gaps_are_replaced(tmp_path):
     import cv2
 
     for name in ('whole', 'gap', 'first', 'last'):
@@ -133,7 +133,7 @@ class Fails:
         return results['no such key']
 
 
-def test_a_fault_of_a_transform_is_no_damage(webm, tmp_path):
+def test_error_of_a_transform_is_raised(webm, tmp_path):
     shutil.copy(webm, tmp_path / 'a.webm')
     videos = dataset(tmp_path, 'no.webm 0\na.webm 1\n')
     transforms = videos.pipeline.transforms
@@ -153,7 +153,7 @@ def nested(kind):
 
 
 @pytest.mark.parametrize('kind', ['WithNeighbours', 'RandomApply'])
-def test_a_fault_of_a_transform_inside_another_is_no_damage_either(webm, tmp_path, kind):
+def test_error_of_a_nested_transform_is_raised(webm, tmp_path, kind):
     shutil.copy(webm, tmp_path / 'a.webm')
     videos = dataset(tmp_path, 'no.webm 0\na.webm 1\n')
     videos.pipeline = Compose([dict(type='VideoInit'), PIPELINE[0], nested(kind), PIPELINE[-1]])
@@ -167,7 +167,7 @@ def test_a_fault_of_a_transform_inside_another_is_no_damage_either(webm, tmp_pat
         loaded(videos, 0)
 
 
-def test_the_dataset_stays_the_one_that_was_asked_for(webm, tmp_path):
+def test_dataset_is_not_wrapped(webm, tmp_path):
     shutil.copy(webm, tmp_path / 'a.webm')
     videos = dataset(tmp_path, 'a.webm 0\nno.webm 1\n', test_mode=True, metainfo=dict(classes=['x', 'y']))
     assert type(videos) is VideoDataset and videos.metainfo['classes'] == ['x', 'y'] and len(videos) == 2
@@ -181,7 +181,7 @@ def test_the_dataset_stays_the_one_that_was_asked_for(webm, tmp_path):
     assert ours['inputs'].equal(theirs['inputs']) and ours['data_samples'].gt_label == theirs['data_samples'].gt_label
 
 
-def test_the_label_of_a_test_is_kept_in_datasets_of_datasets(webm, tmp_path):
+def test_test_label_is_kept_in_nested_datasets(webm, tmp_path):
     shutil.copy(webm, tmp_path / 'a.webm')
     videos = dataset(tmp_path, 'a.webm 0\nno.webm 1\n', test_mode=True)
     both = ConcatDataset([videos, videos])
@@ -205,7 +205,7 @@ class Own(Dataset):
 
 
 @pytest.mark.parametrize('kind', [Own, lambda videos: Subset(videos, [0, 1])], ids=['Own', 'Subset'])
-def test_samples_are_replaced_in_datasets_that_are_not_mmengines(webm, tmp_path, kind):
+def test_samples_of_other_datasets_are_replaced(webm, tmp_path, kind):
     shutil.copy(webm, tmp_path / 'a.webm')
     videos = kind(dataset(tmp_path, 'no.webm 1\na.webm 0\n'))
     load_through(videos, replace_damaged)
@@ -213,7 +213,7 @@ def test_samples_are_replaced_in_datasets_that_are_not_mmengines(webm, tmp_path,
     assert 'no.webm cannot be read' in next(iter(sample.damaged.values())) and 'damaged' not in loaded(videos, 1)
 
 
-def test_where_samples_cannot_report_damage_its_error_is_raised(webm, tmp_path):
+def test_error_is_raised_if_samples_cannot_report_damage(webm, tmp_path):
     shutil.copy(webm, tmp_path / 'a.webm')
     videos = Own(dataset(tmp_path, 'no.webm 1\na.webm 0\n'), key='label')
     load_through(videos, replace_damaged)
@@ -231,7 +231,7 @@ def test_all_copies_of_a_repeated_augmentation_report_damage(webm, tmp_path):
     assert [list(copy['data_samples'].damaged) for copy in loaded(videos, 0)] == [[str(tmp_path / 'no.webm')]] * 2
 
 
-def test_a_dataset_that_reads_batches_itself_still_does(webm, tmp_path):
+def test_dataset_with_getitems_is_supported(webm, tmp_path):
     class Batches(Own):
         __getitem__ = None
 

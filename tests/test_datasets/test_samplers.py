@@ -9,7 +9,7 @@ def stream(count, **options):
     return list(islice(StreamSampler(range(10), **options), count))
 
 
-def test_stream_shows_each_video_once_an_epoch_and_can_start_anywhere():
+def test_stream_has_each_video_once_per_epoch_and_can_start_anywhere():
     videos = stream(25, seed=3)
     assert sorted(videos[:10]) == sorted(videos[10:20]) == list(range(10))
     assert videos[:10] != videos[10:20] and videos != stream(25, seed=4)
@@ -17,7 +17,7 @@ def test_stream_shows_each_video_once_an_epoch_and_can_start_anywhere():
         assert stream(25 - start, seed=3, start=start) == videos[start:]
 
 
-def test_a_choice_of_videos_is_always_the_same_and_goes_with_no_period_of_the_dataset():
+def test_subset_is_reproducible_and_not_periodic():
     """SyncMNIST iterates over digits, so every tenth clip would contain few different ones."""
     choice = StreamSampler(range(1000), seed=0, num_videos=100)
     assert list(choice) == list(choice) and len(choice) == len(set(choice)) == 100

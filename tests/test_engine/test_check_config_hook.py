@@ -29,7 +29,7 @@ def runner(tmp_path, num_segments, num_clips):
     return Runner(Model(), str(tmp_path), **training, cfg=cfg, default_scope='mmaction', experiment_name=str(tmp_path))
 
 
-def test_a_stock_runner_refuses_a_config_whose_clips_differ(tmp_path):
+def test_plain_runner_raises_an_error_for_inconsistent_clip_lengths(tmp_path):
     with pytest.raises(ValueError, match='num_clips=16 and model.backbone.num_segments=8 must be the same number'):
         runner(tmp_path, num_segments=8, num_clips=16).call_hook('before_run')
     runner(tmp_path / 'fits', num_segments=8, num_clips=8).call_hook('before_run')

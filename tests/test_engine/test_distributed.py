@@ -107,7 +107,7 @@ def test_two_machines_learn_like_one_process(alone, folder, tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.parametrize('norms', ['frozen', 'synchronized'])
-def test_the_flexible_runner_with_ddp_learns_alike(norms, alone, folder, tmp_path):
+def test_flexible_runner_with_ddp_learns_like_one_process(norms, alone, folder, tmp_path):
     strategy = dict(type='DDPStrategy', sync_bn='torch')
     fork(folder, tmp_path, 2, norms=norms, runner_type='FlexibleRunner', strategy=strategy)
     check(tmp_path, alone[norms], folder)
@@ -122,7 +122,7 @@ def test_the_flexible_runner_with_ddp_learns_alike(norms, alone, folder, tmp_pat
         ('kill', ['Signal 9 (SIGKILL) received']),
     ],
 )
-def test_a_process_that_dies_ends_the_job_and_is_named(how, words, folder, tmp_path):
+def test_failed_process_ends_the_job_and_is_reported(how, words, folder, tmp_path):
     cfg = config_file(folder, 2, custom_hooks=[dict(type='Die', how=how)])
     job = dist_train(cfg, tmp_path, '--cfg-options', 'train_dataloader.num_workers=1', CUDA_VISIBLE_DEVICES='')
     try:
@@ -164,7 +164,7 @@ MODEL = recognizer(dict(type='FixedRegions'))
 
 
 @pytest.mark.slow
-def test_metrics_count_each_sample_once_however_many_processes(tmp_path):
+def test_metrics_count_each_sample_once(tmp_path):
     one = metrics(tmp_path / '1', 1)
     assert all(found['object/videos'] == 7 for found in one.values())
     for processes in (2, 3):

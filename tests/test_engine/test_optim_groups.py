@@ -95,7 +95,7 @@ def test_multipliers_follow_the_kind_of_parameter():
         assert torch.allclose(torch.tensor(rates[parameter]), torch.tensor(rate, dtype=torch.float64).float())
 
 
-def test_frozen_parameters_are_left_out():
+def test_frozen_parameters_are_excluded():
     model = MODELS.build(TSM)
     model.backbone.conv1.requires_grad_(False)
     grouped = {p for g in groups(model, 'DyRegOptimWrapperConstructor') for p in g['params']}
@@ -103,7 +103,7 @@ def test_frozen_parameters_are_left_out():
 
 
 @pytest.mark.parametrize('constructor', ['DyRegOptimWrapperConstructor', 'TSMOptimWrapperConstructor'])
-def test_the_classifier_is_the_layer_that_gives_the_scores(constructor):
+def test_classifier_is_the_layer_with_the_scores(constructor):
     """The last linear layer of the head, in the to-vec form of RSTG, belongs to the graph."""
     cfg = copy.deepcopy(TSM)
     cfg['cls_head'] = dict(
@@ -117,7 +117,7 @@ def test_the_classifier_is_the_layer_that_gives_the_scores(constructor):
     assert all(lr <= 2 * 0.001 for p, lr in rates.items() if p not in set(model.cls_head.fc_cls.parameters()))
 
 
-def test_both_constructors_give_a_plugged_model_the_same_rates():
+def test_both_constructors_give_the_same_rates():
     model = plugged()
     ours, theirs = (
         {p: (g['lr'], g['weight_decay']) for g in groups(model, constructor) for p in g['params']}
@@ -126,7 +126,7 @@ def test_both_constructors_give_a_plugged_model_the_same_rates():
     assert ours == theirs
 
 
-def test_the_repair_changes_no_group_of_plain_tsm():
+def test_patch_does_not_change_groups_of_plain_tsm():
     model = MODELS.build(TSM)
     constructor = DyRegOptimWrapperConstructor(
         dict(optimizer=dict(type='SGD', lr=0.001, weight_decay=5e-4)), dict(fc_lr5=True)
@@ -138,14 +138,14 @@ def test_the_repair_changes_no_group_of_plain_tsm():
     assert [(g['lr'], g['weight_decay']) for g in stock] == [(g['lr'], g['weight_decay']) for g in patched]
 
 
-def test_a_head_without_a_classifier_is_named():
+def test_head_without_classifier_raises_an_error():
     model = MODELS.build(TSM)
     del model.cls_head.fc_cls
     with pytest.raises(ValueError, match='TSMHead has no linear layer to num_classes=5; remove fc_lr5'):
         groups(model, 'DyRegOptimWrapperConstructor')
 
 
-def test_norm_decay_mult_reaches_every_norm_of_a_plugin():
+def test_norm_decay_mult_applies_to_all_norms_of_plugins():
     """MMEngine's constructor recognizes norms by class."""
     model = plugged()
     wrapper = ConfigDict(paramwise_cfg=dict(norm_decay_mult=0), optimizer=dict(type='SGD', lr=0.001, weight_decay=5e-4))

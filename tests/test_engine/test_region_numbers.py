@@ -14,7 +14,7 @@ def test_numbers_of_known_regions():
     assert numbers == pytest.approx(dict(shift=(5 + 1) / 2, motion=(0 + 1) / 2, variation=(0 + 1) / 2, spread=spread))
 
 
-def test_nodes_that_differ_between_clips_alone_vary_and_do_not_move():
+def test_nodes_that_differ_between_clips_only_do_not_move():
     center = torch.tensor([1.0, 3.0]).view(2, 1, 1, 1).expand(2, 4, 1, 2)
     numbers = region_numbers(center, start=torch.zeros(1, 2))
     assert numbers['motion'] == 0

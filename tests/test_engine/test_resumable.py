@@ -69,7 +69,7 @@ def test_sigterm_saves_in_the_middle_of_an_epoch(uninterrupted, tmp_path):
 
 
 @pytest.mark.slow
-def test_what_sigterm_saved_is_kept_while_it_is_the_last(tmp_path):
+def test_interrupted_checkpoint_is_kept_while_it_is_the_last(tmp_path):
     """If CheckpointHook saves rarely or never, only the interrupted checkpoint exists."""
     rare = dict(checkpoint=dict(type='CheckpointHook', interval=10, save_last=False))
     term = dict(type=SignalItself, sign=signal.SIGTERM, train_iter=2)
@@ -97,7 +97,7 @@ def test_sigterm_ends_a_process_whose_training_has_failed(tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.parametrize('sign, code', [(signal.SIGTERM, 143), (signal.SIGKILL, -signal.SIGKILL)])
-def test_validation_that_was_cut_short_is_made_up_for(sign, code, uninterrupted, tmp_path):
+def test_interrupted_validation_is_repeated(sign, code, uninterrupted, tmp_path):
     """The checkpoint of the epoch was saved before it, and the learning rate depends on it."""
     for epoch in (2, 3):
         hook = dict(type=SignalItself, sign=sign, val_epoch=epoch)
@@ -107,7 +107,7 @@ def test_validation_that_was_cut_short_is_made_up_for(sign, code, uninterrupted,
 
 
 @pytest.mark.slow
-def test_epoch_by_epoch_as_in_one_go_and_whatever_the_workers(tmp_path):
+def test_training_epoch_by_epoch_with_any_number_of_workers(tmp_path):
     assert training(tmp_path / 'whole', phases=False).wait() == [0]
     for epochs, workers in ((1, 2), (3, 0), (4, 1)):
         assert training(tmp_path / 'run', epochs=epochs, workers=workers, phases=False).wait() == [0]
@@ -142,7 +142,7 @@ def test_killed_at_twenty_random_moments(uninterrupted, tmp_path):
 
 
 @pytest.mark.slow
-def test_two_processes_end_alike_too(tmp_path):
+def test_two_processes_resume_exactly(tmp_path):
     assert training(tmp_path / 'whole', 2).wait() == [0, 0]
     term = dict(type=SignalItself, sign=signal.SIGTERM, train_iter=6)
     assert training(tmp_path / 'parts', 2, custom_hooks=[term]).wait() == [143, 143]
@@ -160,7 +160,7 @@ def seeds(items):
     return {index: index.seed for index in items}
 
 
-def test_sampler_starts_anywhere_once():
+def test_sampler_starts_anywhere():
     items = sampler(shuffle=True)
     whole = list(items)
     assert sorted(whole) == list(range(10))
@@ -169,7 +169,7 @@ def test_sampler_starts_anywhere_once():
     assert list(items) == whole
 
 
-def test_seeds_of_samples_follow_from_seed_epoch_and_index():
+def test_seeds_of_samples_depend_on_seed_epoch_and_index():
     items = sampler(shuffle=True)
     first = seeds(items)
     items.set_epoch(1)
@@ -188,7 +188,7 @@ def test_any_sampler_can_start_anywhere():
     assert list(islice(items, 4)) == [2, 3, 0, 1]
 
 
-def test_an_index_seeds_what_its_sample_draws_also_after_a_pickle():
+def test_index_determines_random_numbers_of_its_sample():
     (index, *_) = sampler(shuffle=True)
     for item in (index, pickle.loads(pickle.dumps(index))):
         drawn = load_seeded(None, lambda index: (index, random.random()), item)

@@ -101,7 +101,7 @@ def shortcut():
     return model.eval()
 
 
-def test_the_node_on_a_planted_shortcut_comes_first(shortcut):
+def test_node_on_a_planted_shortcut_has_the_largest_effect(shortcut):
     clips, labels = marked_clips(8, seed=1)
     for clip, label in zip(clips, labels, strict=True):
         explanation = explain(shortcut, clip, random_orders=2)
@@ -113,7 +113,7 @@ def test_the_node_on_a_planted_shortcut_comes_first(shortcut):
             assert deletion[0] > 0.5 > deletion[1]
 
 
-def test_a_residual_of_zero_has_effects_of_exactly_zero():
+def test_residual_of_zero_has_effects_of_exactly_zero():
     model = recognizer().eval()
     explanation = explain(model, marked_clips(1, 0)[0][0], per_frame=True)
     assert (explanation.effects['place'] == 0).all() and (explanation.frame_effects['place'] == 0).all()
@@ -143,7 +143,7 @@ def test_closing_all_nodes_of_a_plugin_gives_the_model_without_it(name):
         assert not torch.allclose(closed, model(x, stage='head'), atol=1e-3)
 
 
-def test_the_prediction_is_that_of_the_model_to_the_bit():
+def test_prediction_is_bit_equal_to_the_model():
     model, sample = (
         of_case('TSM-R18'),
         dict(inputs=100 * inputs('TSM-R18', batch=1)[0], data_samples=ActionDataSample()),
@@ -183,7 +183,7 @@ def test_curves_end_in_all_closed_and_all_open():
     assert explanation.curves['effect'].deletion[1] == pytest.approx(explanation.without[first[0]][first[1]])
 
 
-def test_wrong_use_raises():
+def test_invalid_arguments_raise_errors():
     model = recognizer()
     clip = marked_clips(1, 0)[0][0]
     with pytest.raises(ValueError, match='training mode'):
@@ -213,7 +213,7 @@ def effects_of(model, seed):
         return explain(model, clip(seed), random_orders=1).effects['place']
 
 
-def test_explanations_in_threads_are_those_of_one():
+def test_explanations_in_several_threads():
     model = awake_recognizer()
     expected = [effects_of(model, seed) for seed in range(4)]
     with ThreadPoolExecutor(4) as pool:
@@ -223,7 +223,7 @@ def test_explanations_in_threads_are_those_of_one():
 
 
 @pytest.mark.parametrize('what', ['recognizer', 'backbone'])
-def test_a_compiled_model_is_explained_as_it_was_before(what):
+def test_compiled_model_is_explained(what):
     torch._dynamo.reset()
     model = awake_recognizer()
     expected = effects_of(model, 0)
@@ -239,7 +239,7 @@ def test_a_compiled_model_is_explained_as_it_was_before(what):
 
 
 @pytest.mark.parametrize('name', ['TSM-R18', 'I3D-R50'])
-def test_grad_cam_is_that_of_the_output_of_the_backbone(name):
+def test_grad_cam_of_the_output_of_the_backbone(name):
     pytest.importorskip('captum', reason="GRAD-CAM IS NOT TESTED: pip install 'dyreg_mmaction[explain]'")
     model, clip = of_case(name), 100 * inputs(name, batch=1)[0]
     explanation = explain(model, clip, random_orders=1)
@@ -255,7 +255,7 @@ def test_grad_cam_is_that_of_the_output_of_the_backbone(name):
     assert heat.max() == 1 and heat.min() >= 0
 
 
-def test_grad_cam_needs_all_views_at_once():
+def test_grad_cam_with_max_testing_views_raises_an_error():
     model = recognizer().eval()
     model.test_cfg = dict(max_testing_views=1)
     pytest.importorskip('captum')

@@ -38,7 +38,7 @@ def objects(frames=4):
     return np.broadcast_to(BOXES, (1, frames, 2, 4))
 
 
-def test_places_are_those_of_the_centres():
+def test_places_of_centers():
     rows = node_effects('clip', explanation(), objects(), np.array([True, False]))
     assert [row.place for row in rows] == ['acting', 'resting', 'background']
     assert [row.node for row in rows] == [0, 1, 2]
@@ -47,13 +47,13 @@ def test_places_are_those_of_the_centres():
     assert rows[2].distance == pytest.approx(np.hypot(0.3, 0.1), abs=1e-6)
 
 
-def test_without_objects_there_are_no_places():
+def test_no_places_without_objects():
     rows = node_effects('clip', explanation())
     assert {row.place for row in rows} == {''} and all(np.isnan(row.distance) for row in rows)
     assert effects_by_place(rows) == {}
 
 
-def test_unseen_objects_have_no_nodes_on_them():
+def test_unseen_objects_have_no_nodes():
     unseen = np.full((1, 4, 2, 4), np.nan)
     rows = node_effects('clip', explanation(), unseen, np.array([True, False]))
     assert {row.place for row in rows} == {'background'} and all(np.isnan(row.distance) for row in rows)

@@ -37,7 +37,7 @@ def distances(centers, boxes, acting=None):
     return video_distances(np.array([centers], float), np.array([boxes], float), acting)
 
 
-def test_numbers_by_hand():
+def test_values_computed_by_hand():
     centers = [[(0.2, 0.2), (0.8, 0.8)], [(0.2, 0.2), (0.8, 0.8)]]
     boxes = [[square(0.2, 0.5), square(0.85, 0.85)], [square(0.2, 0.5), GONE]]
     given = distances(centers, boxes, np.array([False, True]))
@@ -50,7 +50,7 @@ def test_numbers_by_hand():
     assert given['dist_acting'] == pytest.approx(near)
 
 
-def test_of_a_box_at_the_border_the_part_in_the_frame_counts():
+def test_box_at_the_border_is_clipped():
     given = distances([[(0.05, 0.5)]], [[[-0.3, 0.4, 0.1, 0.6], [-0.3, 0.4, -0.1, 0.6]]])
     assert given['dist_r'] == pytest.approx(0) and given['dist_p'] == pytest.approx(0)
 
@@ -63,13 +63,13 @@ def test_another_nearest_node_is_a_switch():
     assert given['switches'] == pytest.approx(1 / 6)
 
 
-def test_an_object_that_comes_back_has_not_switched():
+def test_object_that_returns_is_not_a_switch():
     nodes = [(0.2, 0.5), (0.8, 0.5)]
     assert np.isnan(distances([nodes] * 3, [[square(0.2, 0.5)], [GONE], [square(0.8, 0.5)]])['switches'])
 
 
 @pytest.mark.parametrize('boxes', [np.empty((1, 2, 0, 4)), np.full((1, 2, 3, 4), np.nan)])
-def test_without_boxes_nothing_is_measured(boxes):
+def test_no_boxes_give_nan(boxes):
     assert np.isnan(list(video_distances(np.zeros((1, 2, 5, 2)), boxes).values())).all()
     assert count_frames(boxes) == (2, 2)
 
@@ -87,7 +87,7 @@ def measured(*samples, **kwargs):
     return metric.evaluate(len(samples))
 
 
-def test_what_is_not_annotated_is_counted_and_left_out():
+def test_frames_without_annotation_are_counted_and_excluded():
     full = sample([[[[0.5, 0.5]], [[0.5, 0.5]]]], [[[square(0.5, 0.7)], [GONE]]])
     empty = sample([[[[0.5, 0.5]], [[0.5, 0.5]]]], np.empty((1, 2, 0, 4)))
     given = measured(full, empty)
@@ -104,7 +104,7 @@ def long_and_short():
     return [sample([[[[0.5, 0.5]]] * length], [[[box]] * length]) for length, box in ((16, near), (2, far))]
 
 
-def test_all_frames_of_the_dataset_count_alike():
+def test_frames_have_equal_weights():
     """Eq. 15 and 16: F is the number of frames in the whole dataset."""
     given = measured(*long_and_short())
     expected = pytest.approx((16 * 0.1 + 2 * 0.32**0.5) / 18, abs=1e-6)
@@ -112,7 +112,7 @@ def test_all_frames_of_the_dataset_count_alike():
     assert given['object/inside'] == pytest.approx(16 / 18)
 
 
-def test_videos_count_alike_on_demand():
+def test_videos_have_equal_weights_with_average_videos():
     given = measured(*long_and_short(), average='videos')
     assert given['object/dist_r'] == pytest.approx((0.1 + 0.32**0.5) / 2, abs=1e-6)
     assert given['object/inside'] == pytest.approx(1 / 2)
@@ -120,7 +120,7 @@ def test_videos_count_alike_on_demand():
         ObjectDistance(average='clips')
 
 
-def test_a_validation_set_without_boxes_is_reported(caplog):
+def test_validation_set_without_boxes_is_logged(caplog):
     empty = sample([[[[0.5, 0.5]]] * 2], np.empty((1, 2, 0, 4)), paths=('a', 'b'))
     logger = MMLogger.get_current_instance()
     logger.addHandler(caplog.handler)
@@ -132,7 +132,7 @@ def test_a_validation_set_without_boxes_is_reported(caplog):
     assert 'object/dist_p' not in given
 
 
-def test_what_replaced_a_damaged_sample_is_not_measured():
+def test_replaced_samples_are_excluded():
     good, damaged = long_and_short()
     given = measured(good, dict(damaged, damaged={'cut.webm': 'it ends early'}))
     assert given == dict(measured(good), **{'object/videos_damaged': 1})
@@ -140,13 +140,13 @@ def test_what_replaced_a_damaged_sample_is_not_measured():
     assert np.isnan(nothing['object/dist']) and nothing['object/frames'] == 0 and nothing['object/videos_damaged'] == 1
 
 
-def test_regions_that_are_not_numbers_are_not_left_out():
+def test_nan_regions_give_nan():
     good, diverged = long_and_short()
     diverged['regions']['a'].center[:] = np.nan
     assert np.isnan([measured(good, diverged)[f'object/{name}'] for name in ('dist', 'dist_p', 'dist_r')]).all()
 
 
-def test_videos_count_alike_and_plugins_stand_apart():
+def test_metrics_by_plugin():
     near, far = ([[[[0.5, 0.5]]] * length] for length in (1, 3))
     first = sample(near[0], [[[square(0.5, 0.5)]]], paths=('a', 'b'))
     second = sample([[[[0.5, 0.5]]] * 3], [[[square(0.5, 0.9)]] * 3], paths=('a', 'b'))
@@ -159,19 +159,19 @@ def test_videos_count_alike_and_plugins_stand_apart():
 
 
 @pytest.mark.parametrize('missing, words', [('regions', 'AttachRegionsHook'), ('objects', 'LoadObjects')])
-def test_what_is_missing_is_named(missing, words):
+def test_missing_fields_raise_errors(missing, words):
     one = sample([[[[0.5, 0.5]]]], [[[square(0.5, 0.5)]]])
     del one[missing]
     with pytest.raises(ValueError, match=words):
         measured(one)
 
 
-def test_objects_of_other_views_are_refused():
+def test_objects_of_other_views_raise_an_error():
     with pytest.raises(ValueError, match='1 clips of 1 frames do not match regions of 2 clips'):
         measured(sample([[[[0.5, 0.5]]]] * 2, [[[square(0.5, 0.5)]]]))
 
 
-def test_where_time_is_halved_the_middle_frames_count():
+def test_middle_frames_are_used_if_time_is_halved():
     boxes = [[square(x, 0.5)] for x in (0.1, 0.2, 0.3, 0.4)]
     given = measured(sample([[[[0.2, 0.5]], [[0.4, 0.5]]]], [boxes]))
     assert given['object/dist_r'] == pytest.approx(0, abs=1e-6)
@@ -181,7 +181,7 @@ def run(work_dir, model, dataset, **kwargs):
     return Runner.from_cfg(config(work_dir, model, dataset, **kwargs)).test()
 
 
-def test_a_fixed_grid_in_a_run(tmp_path):
+def test_fixed_grid_in_a_run(tmp_path):
     given = run(tmp_path, recognizer(GRID), digits())
     init_default_scope('mmaction')
     dataset = DATASETS.build(digits())
@@ -206,7 +206,7 @@ def test_views_keep_their_own_boxes(tmp_path, views):
     assert given['object/frames'] == 5 * 3 * FRAMES
 
 
-def test_a_damaged_video_in_a_run(tmp_path):
+def test_damaged_video_in_a_run(tmp_path):
     """The video counts as damaged; its replacement is measured once, not twice."""
     frames = np.random.default_rng(0).integers(0, 255, (8, SIDE, SIDE, 3), dtype=np.uint8)
     for name in ('0', '1', '2'):
@@ -234,7 +234,7 @@ def test_a_damaged_video_in_a_run(tmp_path):
     assert counts == dict(videos=2, videos_damaged=1, frames=2 * FRAMES)
 
 
-def test_validation_measures_too_and_training_keeps_nothing(tmp_path):
+def test_object_distance_in_validation(tmp_path):
     loop = dict(batch_size=2, num_workers=0, sampler=dict(type='DefaultSampler', shuffle=False), dataset=digits())
     runner = Runner.from_cfg(
         config(
@@ -257,7 +257,7 @@ def test_validation_measures_too_and_training_keeps_nothing(tmp_path):
 
 
 @pytest.mark.slow
-def test_two_processes_give_the_numbers_of_one(tmp_path):
+def test_two_processes_give_the_same_metrics(tmp_path):
     """Each process gets three of five videos: one is repeated and must count once."""
     model = recognizer(dict(type='DynamicRegions', hidden_channels=8, reference='grid'), GRID)
     cfg = config(tmp_path, model, digits(), env_cfg=dict(dist_cfg=dict(backend='gloo')))

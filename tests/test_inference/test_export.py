@@ -61,7 +61,7 @@ def run_tool(tool, *arguments, cwd):
 @pytest.mark.filterwarnings('ignore')
 @pytest.mark.parametrize('suffix', ['.onnx', '.pt2'])
 @pytest.mark.parametrize('name, size', [('TSM', 64), ('TSM', 72), ('I3D', 64)])
-def test_the_same_logits_for_any_number_of_clips(name, size, suffix, tmp_path):
+def test_exported_logits_for_any_number_of_clips(name, size, suffix, tmp_path):
     if suffix == '.onnx':
         needs_onnx()
     model = recognizer(name, node_channels=32)  # fewer than the map, so nodes are projected back
@@ -92,7 +92,7 @@ def exported(tmp_path_factory):
 
 @pytest.mark.slow
 @pytest.mark.parametrize('file', ['model.onnx', 'model.int8.onnx'])
-def test_the_example_says_of_a_video_what_the_model_says(file, exported):
+def test_example_predicts_like_the_model(file, exported):
     done = run_tool('run_exported.py', file, 'video.mp4', cwd=exported)
     assert done.returncode == 0, done.stderr
     score, _, name = done.stdout.splitlines()[0].partition('  ')
@@ -103,7 +103,7 @@ def test_the_example_says_of_a_video_what_the_model_says(file, exported):
 
 
 @pytest.mark.slow
-def test_convolutions_in_int8_are_those_of_the_model_rounded(exported):
+def test_int8_logits_are_close(exported):
     onnx = pytest.importorskip('onnx', reason='onnx is not installed')
     clips = torch.randn(4, 8, 3, 64, 64)
     quantize(exported / 'model.onnx', clips.split(2), exported / 'rounded.onnx')
@@ -133,7 +133,7 @@ def test_openvino_reads_the_file(file, precision, tolerance, exported):
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings('ignore')
-def test_the_example_runs_a_stretch_of_a_video_through_i3d_of_torch_export(tmp_path):
+def test_example_runs_i3d_of_torch_export(tmp_path):
     model = recognizer('I3D')
     sampling, *rest = model.cfg.val_dataloader.dataset.pipeline
     assert sampling['type'] == 'UniformSample'
@@ -165,7 +165,7 @@ def test_the_example_runs_a_stretch_of_a_video_through_i3d_of_torch_export(tmp_p
         UniformSample(clip_len=16, test_mode=True),
     ],
 )
-def test_the_example_takes_the_frames_of_validation(sampling, total):
+def test_example_samples_the_frames_of_validation(sampling, total):
     cfg = Config.fromfile(MINI)
     names = ('clip_len', 'frame_interval', 'num_clips')
     step = {name: getattr(sampling, name) for name in names if hasattr(sampling, name)}
@@ -178,12 +178,12 @@ def test_the_example_takes_the_frames_of_validation(sampling, total):
 @pytest.mark.parametrize(
     'arguments, words', [((), 'usage: '), (('no.onnx', 'v.mp4'), 'or its .json file does not exist')]
 )
-def test_mistakes_of_the_example_get_a_sentence(arguments, words, tmp_path):
+def test_example_reports_invalid_arguments(arguments, words, tmp_path):
     done = run_tool('run_exported.py', *arguments, cwd=tmp_path)
     assert done.returncode == 1 and words in done.stderr and 'Traceback' not in done.stderr
 
 
-def test_a_model_that_no_file_can_hold_gets_a_sentence(tmp_path):
+def test_unsupported_model_raises_an_error(tmp_path):
     cfg = Config.fromfile(MINI)
     with pytest.raises(ValueError, match=r"'model.pth' has an unknown extension; use .onnx \(ONNX\) or .pt2"):
         export(torch.nn.Identity(), describe_input(cfg), tmp_path / 'model.pth')
@@ -196,7 +196,7 @@ def test_a_model_that_no_file_can_hold_gets_a_sentence(tmp_path):
 
 
 @pytest.mark.parametrize('found', ['0.5.7', None])
-def test_an_onnxscript_that_writes_wrong_grus_is_refused(found, monkeypatch, tmp_path):
+def test_old_onnxscript_raises_an_error(found, monkeypatch, tmp_path):
     def version(package):
         if found is None:
             raise metadata.PackageNotFoundError(package)
@@ -207,7 +207,7 @@ def test_an_onnxscript_that_writes_wrong_grus_is_refused(found, monkeypatch, tmp
         export(torch.nn.Identity(), {}, tmp_path / 'model.onnx')
 
 
-def test_a_checkpoint_of_another_model_is_refused():
+def test_checkpoint_of_another_model_raises_an_error():
     model = recognizer('TSM')
     weights = model.state_dict()
     check_weights(model, dict(state_dict=weights))
@@ -238,31 +238,31 @@ def pipeline_with(**steps):
         (dict(CenterCrop=dict(crop_size=(80, 64))), r'has crop_size=\(80, 64\); set it to a square'),
     ],
 )
-def test_a_pipeline_that_cannot_be_written_down_gets_a_sentence(steps, words):
+def test_unsupported_pipeline_raises_an_error(steps, words):
     with pytest.raises(ValueError, match=words):
         describe_input(pipeline_with(**steps))
 
 
-def test_a_crop_that_is_larger_than_the_frames_is_refused():
+def test_crop_larger_than_the_frames_raises_an_error():
     with pytest.raises(ValueError, match='a crop of 80 pixels is larger .* side is resized to 72; set a size'):
         describe_input(Config.fromfile(MINI), 80)
 
 
-def test_class_names_are_those_of_the_dataset_whose_damaged_samples_are_replaced():
+def test_class_names_of_a_replace_damaged_dataset():
     cfg = Config.fromfile(MINI)
     expected = describe_input(cfg)['classes']
     cfg.test_dataloader.dataset.update(type='ReplaceDamaged', dataset_type='MiniSomething')
     assert describe_input(cfg)['classes'] == expected != [str(label) for label in range(8)]
 
 
-def test_class_names_are_as_many_as_classes():
+def test_wrong_number_of_class_names_raises_an_error():
     with pytest.raises(
         ValueError, match=r"2 class names \('a', ...\) for 8 classes; set --label-file to a file with 8"
     ):
         describe_input(Config.fromfile(MINI), dataset_meta=dict(classes=['a', 'b']))
 
 
-def test_what_is_written_of_the_input():
+def test_description_of_the_input():
     description = describe_input(Config.fromfile(ROOT / 'configs/tsm_r50_dyreg_sthv2.py'), 256)
     assert [description[key] for key in ('frames', 'short_side', 'size')] == [16, 256, 256]
     assert description['mean'] == [123.675, 116.28, 103.53] and len(description['classes']) == 174

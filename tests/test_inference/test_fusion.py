@@ -60,7 +60,7 @@ FAST = ('TSM-R18', 'ResNet', 'C2D')
 @pytest.mark.parametrize(
     'name', [name if name in FAST else pytest.param(name, marks=pytest.mark.slow) for name in CASES]
 )
-def test_every_backbone_gives_the_same(name):
+def test_fused_backbones_give_the_same_features(name):
     model = awake(name)
     before = copy.deepcopy(model.state_dict())
     fused = dyreg_mmaction.fuse_for_inference(model)
@@ -70,7 +70,7 @@ def test_every_backbone_gives_the_same(name):
 
 
 @pytest.mark.slow
-def test_what_is_fused_and_what_keeps_its_place():
+def test_fused_layers_and_position_of_plugins():
     model = awake('TSM-R50')
     fused = dyreg_mmaction.fuse_for_inference(model).backbone
     plugged = [path.rpartition('.')[0] for path in CASES['TSM-R50'].after]
@@ -97,7 +97,7 @@ def test_what_is_fused_and_what_keeps_its_place():
         'maxpool',
     ],
 )
-def test_plugins_in_other_places(after):
+def test_plugins_at_other_positions(after):
     model = backbone('TSM-R18', [dict(PLUGIN, after=after)])
     fused, x = dyreg_mmaction.fuse_for_inference(model), inputs('TSM-R18')[0]
     with torch.no_grad():
@@ -114,7 +114,7 @@ def small(depth=18, **kwargs):
 
 @pytest.mark.parametrize('path', ['conv1.activate', 'layer2.0.conv1.activate', 'layer2.0.relu', 'layer2.1.conv2.bn'])
 @pytest.mark.parametrize('kind', ['forward', 'forward with kwargs', 'before'])
-def test_hooks_see_what_they_saw(path, kind):
+def test_hooks_receive_the_same_values(path, kind):
     model, seen = small(), []
     module = model.get_submodule(path)
     if kind == 'forward':
@@ -132,7 +132,7 @@ def test_hooks_see_what_they_saw(path, kind):
 
 
 @pytest.mark.parametrize('kind', ['before', 'after', 'input'])
-def test_features_that_a_hook_keeps_are_not_overwritten(kind):
+def test_features_kept_by_hooks_are_not_overwritten(kind):
     """The hook is added before or after the fusion, or to the next block's input."""
     model, x, found = small(), inputs('TSM-R18')[0], []
     places = ['layer1.0', 'layer2.0', 'layer2.1', 'layer3.0'] if kind != 'input' else ['layer1.1', 'layer2.1.conv1']
@@ -160,7 +160,7 @@ def test_features_that_a_hook_keeps_are_not_overwritten(kind):
         assert difference(given, expected) < 1e-5
 
 
-def test_other_activations_stay():
+def test_other_activations_are_kept():
     model = small(50, act_cfg=dict(type='LeakyReLU', negative_slope=0.2))
     x = inputs('SlowOnly')[0]
     with torch.no_grad():
@@ -169,7 +169,7 @@ def test_other_activations_stay():
 
 @pytest.mark.parametrize('depth, name', [(18, 'TSM-R18'), (50, 'SlowOnly')])
 @pytest.mark.parametrize('dtype, similarity', [(torch.float32, 0.999), (torch.bfloat16, 0.95)])
-def test_gradients_of_input_and_features_are_those_of_the_model(depth, name, dtype, similarity):
+def test_gradients_of_input_and_features(depth, name, dtype, similarity):
     """Grad-CAM needs these gradients."""
     model, found = small(depth), []
     for each in (model, dyreg_mmaction.fuse_for_inference(model, dtype)):
@@ -183,7 +183,7 @@ def test_gradients_of_input_and_features_are_those_of_the_model(depth, name, dty
 
 
 @pytest.mark.parametrize('dtype', [torch.float32, torch.bfloat16, torch.float16])
-def test_a_fused_model_can_be_pickled_and_copied(dtype, tmp_path):
+def test_fused_model_can_be_pickled_and_copied(dtype, tmp_path):
     model = backbone('TSM-R18', [dict(PLUGIN, after='layer3.0')])
     x = inputs('TSM-R18')[0]
     with torch.no_grad():
@@ -218,7 +218,7 @@ for dtype in (torch.bfloat16, torch.float16):
 """
 
 
-def test_half_precision_needs_no_avx512():
+def test_half_precision_without_avx512():
     older = dict(ONEDNN_MAX_CPU_ISA='AVX2', ATEN_CPU_CAPABILITY='avx2')
     done = subprocess.run([sys.executable, '-c', HALF], env={**os.environ, **older}, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-2000:]
@@ -236,7 +236,7 @@ def test_bfloat16(name):
     assert torch.equal(found.argmax(1), expected.argmax(1))
 
 
-def test_of_a_plain_backbone_of_mmaction():
+def test_plain_backbone_of_mmaction2():
     model = build('TSM-R18', plugins=False)
     fused = dyreg_mmaction.fuse_for_inference(model.backbone)
     with torch.no_grad():
@@ -255,7 +255,7 @@ def test_input_and_outputs_of_stages_are_not_overwritten():
     assert torch.equal(x, before)
 
 
-def test_other_dtypes_are_refused():
+def test_other_dtypes_raise_an_error():
     with pytest.raises(ValueError, match='dtype is torch.int8, but must be one of torch.float32, torch.bfloat16'):
         dyreg_mmaction.fuse_for_inference(nn.Linear(1, 1), torch.int8)
 

@@ -56,7 +56,7 @@ def all_views(checkpoint):
     return RegionInferencer(CONFIG, checkpoint, device='cpu', test_views=True)
 
 
-def test_a_list_of_all_kinds(inferencer, clip):
+def test_list_of_all_kinds_of_inputs(inferencer, clip):
     result = inferencer([clip['video'], str(clip['frames']), clip['array']], batch_size=2)
     video, frames, array = result['predictions']
     assert frames['pred_scores'] == pytest.approx(array['pred_scores'], rel=1e-4)
@@ -67,11 +67,11 @@ def test_a_list_of_all_kinds(inferencer, clip):
         assert 'regions' not in prediction
 
 
-def test_one_path_is_as_good_as_a_list(inferencer, clip):
+def test_single_path(inferencer, clip):
     assert len(inferencer(str(clip['frames']))['predictions']) == 1
 
 
-def test_regions_beside_the_scores(inferencer, clip):
+def test_regions_in_predictions(inferencer, clip):
     inputs = [clip['array'], clip['array'][::-1]]
     both = inferencer(inputs, batch_size=2, regions=True)['predictions']
     for entry, prediction in zip(inputs, both, strict=True):
@@ -83,14 +83,14 @@ def test_regions_beside_the_scores(inferencer, clip):
     json.dumps(both)
 
 
-def test_all_views_are_those_of_inference_recognizer(checkpoint, all_views, clip):
+def test_all_views_as_in_inference_recognizer(checkpoint, all_views, clip):
     (prediction,) = all_views(clip['video'], regions=True)['predictions']
     assert len(prediction['regions'][PLUGIN]['center']) == 6
     expected = inference_recognizer(init_recognizer(str(CONFIG), checkpoint, device='cpu'), str(clip['video']))
     assert prediction['pred_scores'] == pytest.approx(expected.pred_score.tolist(), abs=1e-5)
 
 
-def test_fused(checkpoint, inferencer, clip):
+def test_fused_inferencer(checkpoint, inferencer, clip):
     (expected,) = inferencer(clip['array'], regions=True)['predictions']
     for fuse, tolerance in ((True, 1e-4), ('bfloat16', 2e-2)):
         fast = RegionInferencer(CONFIG, checkpoint, device='cpu', fuse=fuse)
@@ -100,7 +100,7 @@ def test_fused(checkpoint, inferencer, clip):
         assert found['pred_labels'] == expected['pred_labels']
 
 
-def test_of_a_config_that_reads_frames_and_one_of_3d(clip):
+def test_configs_with_frames_and_3d_recognizer(clip):
     cfg = Config.fromfile(CONFIG.with_name('i3d_r50_dyreg_sthv1.py'))
     cfg.model.backbone.update(pretrained=None, base_channels=4, plugins=[])
     cfg.model.cls_head.in_channels = 128
@@ -138,13 +138,13 @@ def single_view(entry, sampling, *steps):
 
 @pytest.mark.parametrize('sampling', [TWICE, DENSE], ids=['twice', 'dense'])
 @pytest.mark.parametrize('pixels', PIXELS)
-def test_one_view_of_any_crops_and_samplings(inferencer, clip, sampling, pixels):
+def test_one_view_of_any_pipeline(inferencer, clip, sampling, pixels):
     for entry in (clip['array'], str(clip['frames']), str(clip['video'])):
         inputs = single_view(entry, sampling, dict(type='VideoDecode'), *PIXELS[pixels], FORMAT)
         assert inputs.shape == (8, 3, 64, 64)
 
 
-def test_the_inferencer_takes_one_view_inside_other_transforms(clip):
+def test_one_view_inside_other_transforms(clip):
     cfg = Config.fromfile(CONFIG)
     steps = [dict(type='VideoDecode'), *PIXELS['WithBoxes'], FORMAT]
     pipeline = [
@@ -165,25 +165,25 @@ def test_one_view_of_clips(name):
     assert len(results['frame_inds']) == 16
 
 
-def test_a_config_whose_dataset_generates_its_frames_is_refused():
+def test_config_with_generated_frames_raises_an_error():
     with pytest.raises(ValueError, match='FormatShape, PackActionInputs, but no transform that decodes'):
         RegionInferencer(CONFIG.with_name('multisyncmnist') / 'r18.py', device='cpu')
 
 
-def test_objects_that_only_a_dataset_has_are_not_looked_for(clip):
+def test_load_objects_is_removed(clip):
     cfg = Config.fromfile(CONFIG.parent / 'mini_something/reduced/r18_dyreg.py')
     (prediction,) = RegionInferencer(cfg, device='cpu')(clip['array'])['predictions']
     assert len(prediction['pred_scores']) == 8
 
 
-def test_boxes_of_an_array_are_a_clear_error(clip, tmp_path):
+def test_boxes_of_an_array_raise_an_error(clip, tmp_path):
     (tmp_path / 'boxes.json').write_text('{}')
     load = LoadBoxes(ann_file=str(tmp_path / 'boxes.json'))
     with pytest.raises(ValueError, match='boxes are looked up by video path, but the sample is an array'):
         load(dict(img_shape=(8, 8), frame_inds=[0], start_index=0, clip_len=1, num_clips=1))
 
 
-def test_nodes_at_boxes_of_a_file_get_those_of_the_inputs(clip, tmp_path):
+def test_boxes_of_the_inputs_are_used(clip, tmp_path):
     """The boxes of the config's file are of other videos, although one may have the same name."""
     own, given = tmp_path / 'own.json', tmp_path / 'boxes.json'
     for path, x in ((own, 0), (given, 24)):
@@ -212,7 +212,7 @@ def test_nodes_at_boxes_of_a_file_get_those_of_the_inputs(clip, tmp_path):
         inferencer([clip['video'], tmp_path / 'video.mp4'])
 
 
-def test_inputs_that_are_none_are_named(tmp_path):
+def test_invalid_inputs_raise_errors(tmp_path):
     for entry, message in (
         ('nowhere.mp4', "'nowhere.mp4' does not exist; pass a video"),
         (np.zeros((4, 3, 8, 8), np.uint8), r'an array of shape \(4, 3, 8, 8\) and uint8 is not a clip'),

@@ -43,7 +43,7 @@ def video(tmp_path_factory):
     return encode(tmp_path_factory.mktemp('video') / 'a b.mp4', 'libx264', '-g', 10, size='96x72', frames=60)
 
 
-def test_windows_are_predicted_alike_in_batches_and_alone(predictor, video):
+def test_batches_of_windows_give_the_same_predictions(predictor, video):
     alone = list(predictor(window=2, stride=1, batch=1)(video))
     together = list(predictor(window=2, stride=1, batch=4)(video))
     assert [found[:2] for found in alone] == [found[:2] for found in together] == [(i, i + 2) for i in range(5)]
@@ -54,7 +54,7 @@ def test_windows_are_predicted_alike_in_batches_and_alone(predictor, video):
 
 
 @pytest.mark.parametrize('test_views', [True, False])
-def test_the_whole_video_is_predicted_as_by_the_inferencer(test_views, model, predictor, video, tmp_path):
+def test_full_video_is_predicted_as_by_the_inferencer(test_views, model, predictor, video, tmp_path):
     torch.save(dict(state_dict=model.state_dict(), meta=dict()), tmp_path / 'model.pth')
     inferencer = RegionInferencer(str(CONFIG), str(tmp_path / 'model.pth'), device='cpu', test_views=test_views)
     (expected,) = inferencer(str(video))['predictions']
@@ -62,7 +62,7 @@ def test_the_whole_video_is_predicted_as_by_the_inferencer(test_views, model, pr
     np.testing.assert_allclose(found.scores, expected['pred_scores'], atol=1e-5)
 
 
-def test_regions_are_in_the_frame_and_on_its_clock(predictor, video):
+def test_regions_have_coordinates_and_times_of_the_video(predictor, video):
     found = list(predictor(window=2, stride=1, regions=True)(video))
     (path,) = found[0].clip.nodes
     for number, prediction in enumerate(found):
@@ -74,7 +74,7 @@ def test_regions_are_in_the_frame_and_on_its_clock(predictor, video):
         assert clip.frames.size == 0
 
 
-def test_what_comes_before_the_damage_is_predicted(predictor, video, tmp_path, monkeypatch):
+def test_windows_before_the_damage_are_predicted(predictor, video, tmp_path, monkeypatch):
     stock = long_videos.VideoWindows.__call__
 
     def until_damage(self, source, on_frame=None):
@@ -91,7 +91,7 @@ def test_what_comes_before_the_damage_is_predicted(predictor, video, tmp_path, m
     assert found == [0, 1, 2]
 
 
-def test_options_are_checked(predictor, cfg):
+def test_invalid_options_raise_errors(predictor, cfg):
     with pytest.raises(ValueError, match='batch is 0, but must be at least 1'):
         predictor(batch=0)
     plain = MODELS.build(Config.fromfile(CONFIG.parent / 'tsm_r18_sthv1.py').model)

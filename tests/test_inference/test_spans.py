@@ -26,16 +26,16 @@ def test_without_a_stride_windows_do_not_overlap():
     assert places(TENTHS, 4) == [(0, 4, 0, 40), (4, 8, 40, 80), (8, 10.5, 80, 105)]
 
 
-def test_a_window_that_ends_with_the_video_is_the_last_one():
+def test_window_that_ends_with_the_video_is_the_last_one():
     assert places(TENTHS[:101], 2, 1)[-1] == (8, 10, 80, 100)
     assert places(TENTHS[:11], 20, 1) == [(0, 1, 0, 10)]
 
 
-def test_a_larger_stride_leaves_gaps():
+def test_larger_stride_leaves_gaps():
     assert places(TENTHS, 1, 5) == [(0, 1, 0, 10), (5, 6, 50, 60), (10, 10.5, 100, 105)]
 
 
-def test_a_window_without_a_new_frame_has_the_one_that_is_shown():
+def test_window_without_a_new_frame_has_the_displayed_one():
     assert places([0, 5, 5.1], 2, 2) == [(0, 2, 0, 1), (2, 4, 0, 1), (4, 5.1, 1, 2)]
 
 
@@ -45,7 +45,7 @@ def test_one_frame():
 
 @pytest.mark.parametrize('rate', [24, 25, 30000 / 1001, 12.5, 60])
 @pytest.mark.parametrize('window', [(1, None), (2, 1), (0.5, 0.3)])
-def test_every_frame_is_in_a_window_whatever_the_rate(rate, window):
+def test_every_frame_is_in_a_window(rate, window):
     times = np.arange(int(7.3 * rate) + 1) / rate
     spans = cut(times, *window)
     assert {number for span in spans for number in range(span.first, span.last)} == set(range(len(times) - 1))
@@ -54,7 +54,7 @@ def test_every_frame_is_in_a_window_whatever_the_rate(rate, window):
         assert np.flatnonzero(inside).tolist() == list(range(span.first, span.last))
 
 
-def test_frames_that_no_later_window_has_are_forgotten():
+def test_unneeded_frames_are_dropped():
     cutter = Cutter(2, 1)
     for time in TENTHS:
         cutter.push(time)
@@ -62,6 +62,6 @@ def test_frames_that_no_later_window_has_are_forgotten():
 
 
 @pytest.mark.parametrize('window', [(0, 1), (2, 0), (-1, None), (float('nan'), 1)])
-def test_lengths_are_checked(window):
+def test_invalid_lengths_raise_errors(window):
     with pytest.raises(ValueError, match='must be above 0 seconds'):
         Cutter(*window)

@@ -46,14 +46,14 @@ def cut_out(source, path, first, last):
 
 
 @pytest.mark.parametrize('name', VIDEOS)
-def test_the_whole_video_is_read_as_by_the_pipeline(name, tmp_path, pipeline):
+def test_full_video_is_read_as_by_the_pipeline(name, tmp_path, pipeline):
     path = VIDEOS[name][0](tmp_path)
     (window,) = VideoWindows(pipeline)(path)
     assert window.start == 0 and torch.equal(window.sample['inputs'], read(pipeline, path))
 
 
 @pytest.mark.parametrize('size', ['96x72', '72x96'])
-def test_windows_are_read_as_files_of_their_own(size, tmp_path, pipeline):
+def test_windows_are_read_like_separate_files(size, tmp_path, pipeline):
     path = encode(tmp_path / 'a.mp4', 'libx264', '-bf', 2, '-g', 12, size=size, frames=45)
     found = list(VideoWindows(pipeline, 2, 1)(path))
     assert [(window.start, window.end) for window in found] == [(0, 2), (1, 3), (2, 4), (3, 4.5)]
@@ -64,7 +64,7 @@ def test_windows_are_read_as_files_of_their_own(size, tmp_path, pipeline):
 
 
 @pytest.mark.parametrize('config', ['tsm_r50_dyreg_sthv1', 'i3d_r50_dyreg_sthv1', 'mini_something/reduced/r18_dyreg'])
-def test_pipelines_of_frames_and_boxes_take_videos_too(config, tmp_path):
+def test_pipelines_of_frames_and_boxes_accept_videos(config, tmp_path):
     init_default_scope('mmaction')
     steps = Config.fromfile(CONFIGS / f'{config}.py').test_dataloader.dataset.pipeline
     path = encode(tmp_path / 'a.mp4', size='96x72')
@@ -73,7 +73,7 @@ def test_pipelines_of_frames_and_boxes_take_videos_too(config, tmp_path):
         assert window.sample['inputs'].ndim in (4, 5)
 
 
-def test_windows_of_a_variable_rate_follow_the_time_stamps(tmp_path, pipeline):
+def test_windows_of_a_variable_rate(tmp_path, pipeline):
     path = VIDEOS['variable rate, MP4'][0](tmp_path)  # 0, 0.1, ... 0.5, then every 0.3 seconds
     places = module.cut(module.read_timeline(path).times, 0.6)
     assert [span.last - span.first for span in places][:3] == [6, 2, 2]
@@ -89,7 +89,7 @@ def test_frames_are_decoded_once_and_only_sampled_ones_are_converted(tmp_path, p
     assert len(kept) == 6 and len(converted) == len({*converted}) < 100
 
 
-def test_a_pipe_gives_the_windows_of_the_file(tmp_path, pipeline):
+def test_pipe_gives_the_windows_of_the_file(tmp_path, pipeline):
     path = encode(tmp_path / 'a.ts', size='96x72', frames=45)
     os.mkfifo(tmp_path / 'pipe')
     threading.Thread(target=lambda: (tmp_path / 'pipe').write_bytes(path.read_bytes())).start()
@@ -102,7 +102,7 @@ def test_a_pipe_gives_the_windows_of_the_file(tmp_path, pipeline):
     assert seen == list(range(45))
 
 
-def test_a_live_window_is_given_as_soon_as_it_ends(tmp_path, pipeline):
+def test_live_window_is_yielded_as_soon_as_it_ends(tmp_path, pipeline):
     path = encode(tmp_path / 'a.ts', frames=60)
     os.mkfifo(tmp_path / 'pipe')
     threading.Thread(target=lambda: (tmp_path / 'pipe').write_bytes(path.read_bytes())).start()
@@ -113,7 +113,7 @@ def test_a_live_window_is_given_as_soon_as_it_ends(tmp_path, pipeline):
     assert len(list(windows)) == 2
 
 
-def test_a_truncated_video_is_named(tmp_path, pipeline):
+def test_truncated_video_raises_an_error(tmp_path, pipeline):
     path = encode(tmp_path / 'a b.mp4', 'libx264', '-movflags', '+faststart', frames=100)
     content = path.read_bytes()
     path.write_bytes(content[: len(content) // 2])
@@ -123,7 +123,7 @@ def test_a_truncated_video_is_named(tmp_path, pipeline):
         list(VideoWindows(pipeline)(tmp_path / 'none.mp4'))
 
 
-def test_generated_frames_have_no_windows():
+def test_generated_frames_raise_an_error():
     init_default_scope('mmaction')
     steps = Config.fromfile(CONFIGS / 'multisyncmnist/r18_dyreg.py').test_dataloader.dataset.pipeline
     with pytest.raises(ValueError, match='no transform that decodes'):

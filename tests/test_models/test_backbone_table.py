@@ -12,11 +12,11 @@ OF_EACH_KIND = {'ResNetTSM', 'ResNet3d', 'SwinTransformer3D', 'VisionTransformer
 PARTS = {'ResNet3dLayer'}  # building blocks of other backbones, without a recognizer
 
 
-def test_the_docs_show_the_results():
+def test_docs_contain_the_results():
     assert render(read()) in DOCS.read_text()
 
 
-def test_every_backbone_of_mmaction_is_in_the_table_or_absent_for_a_reason():
+def test_every_backbone_of_mmaction2_is_listed():
     assert set(read()) == set(ROWS)
     assert set(parents.__all__) <= set(ROWS) | set(ABSENT) | PARTS
 
@@ -27,5 +27,5 @@ def test_every_backbone_of_mmaction_is_in_the_table_or_absent_for_a_reason():
     ('row', 'column'),
     [(row, column) for row in ROWS for column in CHECKS if column not in EXPENSIVE or row in OF_EACH_KIND],
 )
-def test_a_cell_is_what_its_check_gives(row, column):
+def test_results_are_those_of_the_checks(row, column):
     assert CHECKS[column](ROWS[row]) == read()[row][column]

@@ -47,7 +47,7 @@ def differs(a, b):
     return not torch.allclose(a, b, rtol=1e-3, atol=1e-6)
 
 
-def test_the_seed_gives_the_weights_and_logits_of_the_parent(name, plain, plugged):
+def test_weights_and_logits_of_a_seed_are_those_of_the_parent(name, plain, plugged):
     state = plugged.state_dict()
     assert all(torch.equal(value, state[key]) for key, value in plain.state_dict().items())
     added = state.keys() - plain.state_dict().keys()
@@ -56,7 +56,7 @@ def test_the_seed_gives_the_weights_and_logits_of_the_parent(name, plain, plugge
     assert torch.equal(run(plugged, x), run(plain, x))
 
 
-def test_training_mode_is_the_parents_too(name, plain, plugged):
+def test_training_mode_is_that_of_the_parent(name, plain, plugged):
     if name == 'C3D':
         pytest.skip('it has no norm')
     plain, plugged, x = copy.deepcopy(plain), copy.deepcopy(plugged), inputs(name, batch=2)
@@ -67,7 +67,7 @@ def test_training_mode_is_the_parents_too(name, plain, plugged):
     assert all(plugin.training for plugin in backbone_of(plugged).plugins.values())
 
 
-def test_init_weights_is_the_parents_too(name, plain, plugged):
+def test_init_weights_is_that_of_the_parent(name, plain, plugged):
     plain, plugged = copy.deepcopy(plain), copy.deepcopy(plugged)
     before = copy.deepcopy(backbone_of(plugged).plugins.state_dict())
     for model in (plain, plugged):
@@ -81,7 +81,7 @@ def test_init_weights_is_the_parents_too(name, plain, plugged):
     assert torch.equal(run(plugged, x), run(plain, x))
 
 
-def test_a_checkpoint_of_the_parent_loads_whole(name, plain, plugged, tmp_path):
+def test_checkpoint_of_the_parent_loads_completely(name, plain, plugged, tmp_path):
     trained, plugged = copy.deepcopy(plain), copy.deepcopy(plugged)
     with torch.no_grad():
         for value in trained.state_dict().values():
@@ -97,7 +97,7 @@ def test_a_checkpoint_of_the_parent_loads_whole(name, plain, plugged, tmp_path):
     assert torch.equal(run(plugged, x), run(trained, x))
 
 
-def test_every_plugin_acts_and_every_parameter_learns(name, plain, awake):
+def test_every_plugin_has_an_effect_and_every_parameter_a_gradient(name, plain, awake):
     model, x = copy.deepcopy(awake), inputs(name, batch=2)
     assert differs(run(model, x), run(plain, x))
     logits(model, x).square().sum().backward()
@@ -109,7 +109,7 @@ def test_every_plugin_acts_and_every_parameter_learns(name, plain, awake):
     assert not [key for key in still if not key.startswith('cls_head.fc2d')]  # Omni's head for images
 
 
-def test_a_copy_calls_its_own_plugins(name, plain, awake):
+def test_copy_calls_its_own_plugins(name, plain, awake):
     x = inputs(name)
     before = run(awake, x)
     copied = copy.deepcopy(awake)
@@ -119,7 +119,7 @@ def test_a_copy_calls_its_own_plugins(name, plain, awake):
     assert torch.equal(run(awake, x), before)
 
 
-def test_a_pickle_calls_its_own_plugins(name, plain, awake):
+def test_pickle_calls_its_own_plugins(name, plain, awake):
     try:
         pickle.dumps(plain)
     except AttributeError as error:
@@ -137,7 +137,7 @@ def put_to_sleep(model):
             plugin.norm.weight.zero_(), plugin.norm.bias.zero_()
 
 
-def test_parents_keys_are_kept_and_no_memory_is_needed_to_build(name):
+def test_keys_are_kept_and_building_on_meta_works(name):
     configs = (
         backbone_config(name, plugins=False),
         dict(backbone_config(name), plugins=[]),

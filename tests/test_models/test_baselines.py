@@ -23,7 +23,7 @@ def test_starts_as_the_identity_and_then_learns(name):
 
 
 @pytest.mark.parametrize('name', BASELINES)
-def test_can_be_plugged_into_a_backbone(name):
+def test_baselines_are_plugins_of_a_backbone(name):
     cls, options = BASELINES[name]
     plugin = dict(type=cls.__name__, after='layer2.1', **options)
     backbone = MODELS.build(dict(type='DyRegResNet', depth=18, num_segments=2, input_size=32, plugins=[plugin]))
@@ -45,7 +45,7 @@ def test_conv_lstm_is_a_residual_of_an_lstm_at_each_position():
 
 
 @pytest.mark.parametrize('size', [(8, 8), (5, 7)])
-def test_the_encoder_of_conv_lstm_may_reduce_the_map(size):
+def test_encoder_of_conv_lstm_can_reduce_the_map(size):
     """E.7 of the paper: the LSTM runs on a quarter of the positions."""
     module, plain = ConvLSTM(4, hidden_channels=6, stride=2), ConvLSTM(4, hidden_channels=6)
     plain.load_state_dict(module.state_dict())
@@ -70,13 +70,13 @@ def test_non_local_mixes_all_positions_of_all_frames():
     assert (x.grad.abs().sum(1) > 0).all()
 
 
-def test_baselines_have_the_parameters_of_dyreg_on_multisyncmnist():
+def test_baselines_have_as_many_parameters_as_dyreg_on_multisyncmnist():
     dyreg = 290_088
     for module in (ConvLSTM(128), NonLocal(128, num_blocks=4, reduction=1)):
         assert sum(p.numel() for p in module.parameters()) == pytest.approx(dyreg, rel=0.1)
 
 
-def test_bad_numbers_are_refused():
+def test_invalid_numbers_raise_errors():
     with pytest.raises(ValueError, match='hidden_channels is 0, but must be at least 1'):
         ConvLSTM(4, hidden_channels=0)
     with pytest.raises(ValueError, match='stride is 0, but must be at least 1'):

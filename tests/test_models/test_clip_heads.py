@@ -36,7 +36,7 @@ def test_mean_lstm_classifies_the_last_state():
     assert np.abs(head(x).detach().numpy() - expected).max() < 1e-10
 
 
-def test_conv_lstm_sees_where_things_are_and_mean_lstm_does_not():
+def test_conv_lstm_depends_on_positions_and_mean_lstm_does_not():
     x = torch.zeros(1, 6, 2, 6, 6)
     x[..., 1, 4] = 1
     moved = x.roll(2, -1).roll(-1, -2)
@@ -47,7 +47,7 @@ def test_conv_lstm_sees_where_things_are_and_mean_lstm_does_not():
 
 
 @pytest.mark.parametrize('cfg', [TO_VEC, MEAN_LSTM, dict(MEAN_LSTM, num_convs=2)], ids=str)
-def test_maps_of_frames_and_of_clips_are_the_same_to_the_head(cfg):
+def test_maps_of_frames_and_of_clips_give_the_same_scores(cfg):
     head = MODELS.build(cfg).eval()
     clips = torch.randn(2, 6, 3, 5, 7)
     frames = clips.transpose(1, 2).flatten(0, 1)
@@ -99,12 +99,12 @@ def test_classifier_starts_small():
         (dict(node_channels=0), 'node_channels is 0, but must be an integer of at least 1'),
     ],
 )
-def test_to_vec_refuses_what_it_does_not_know(options, message):
+def test_invalid_options_raise_errors(options, message):
     with pytest.raises(ValueError, match=message):
         MODELS.build(dict(TO_VEC, **options))
 
 
-def test_conv_net_takes_frames_of_64_to_6_by_6():
+def test_conv_net_reduces_frames_of_64_to_6_by_6():
     net = MODELS.build(dict(type='DyRegConvNet', channels=8))
     x = torch.rand(2, 1, 64, 64)
     assert net(x).shape == (2, 8, 6, 6)

@@ -32,7 +32,7 @@ def closed(*nodes, num_nodes=9, clips=2, frames=1):
 @pytest.mark.parametrize('cls', [DyRegGNN, RSTG])
 @pytest.mark.parametrize('node_channels', [8, 4])
 @torch.no_grad()
-def test_nothing_closed_is_the_same_to_the_bit_and_all_closed_is_the_identity(cls, node_channels):
+def test_no_node_closed_is_bit_equal_and_all_closed_is_the_identity(cls, node_channels):
     plugin, x = module(cls, node_channels=node_channels), torch.randn(2, 8, 3, 6, 6)
     plain = plugin(x)
     assert not torch.allclose(plain, x, atol=0.1)
@@ -44,7 +44,7 @@ def test_nothing_closed_is_the_same_to_the_bit_and_all_closed_is_the_identity(cl
 
 
 @torch.no_grad()
-def test_a_closed_node_is_not_written_back():
+def test_closed_node_is_not_unpooled():
     plugin = module(regions=dict(type='FixedRegions', grids=[(3, 3)]), kernel='area')
     plugin.graph = PassOn()
     x = torch.randn(2, 8, 3, 6, 6)
@@ -60,7 +60,7 @@ class PassOn(nn.Module):
 
 
 @torch.no_grad()
-def test_frames_are_closed_on_their_own():
+def test_frames_are_closed_separately():
     plugin, x = module(), torch.randn(1, 8, 3, 6, 6)
     plain = plugin(x)
     last = closed(*range(9), clips=1, frames=3)
@@ -72,7 +72,7 @@ def test_frames_are_closed_on_their_own():
 
 
 @torch.no_grad()
-def test_each_clip_has_its_own_closed_nodes_in_parts_of_a_batch_too():
+def test_clips_have_their_own_closed_nodes_also_in_partial_batches():
     plugin, x = module(), torch.randn(3, 8, 2, 6, 6)
     mask = torch.eye(9, dtype=torch.bool)[:3, None]
     with close_nodes({plugin: mask}):
@@ -94,7 +94,7 @@ def test_each_clip_has_its_own_closed_nodes_in_parts_of_a_batch_too():
     ids=['DyReg-GNN', 'RSTG', 'as released', 'simple', 'homogenous'],
 )
 @torch.no_grad()
-def test_the_graph_runs_on_the_open_nodes_alone(graph):
+def test_graph_only_uses_open_nodes(graph):
     torch.manual_seed(0)
     graph = graph().eval()
     for parameter in graph.parameters():
@@ -109,7 +109,7 @@ def test_the_graph_runs_on_the_open_nodes_alone(graph):
 
 
 @torch.no_grad()
-def test_a_clip_with_all_nodes_open_keeps_its_numbers_beside_others():
+def test_clip_with_all_nodes_open_is_unchanged():
     plugin, x = module(), torch.randn(1, 8, 2, 6, 6).expand(3, -1, -1, -1, -1)
     plain = plugin(x)
     with close_nodes({plugin: torch.cat([closed(clips=1), closed(3, clips=1), closed(*range(9), clips=1)])}):
@@ -118,7 +118,7 @@ def test_a_clip_with_all_nodes_open_keeps_its_numbers_beside_others():
     assert torch.isfinite(y).all() and not torch.allclose(y[1], plain[1], atol=1e-3)
 
 
-def test_region_graphs_are_found_by_the_paths_of_their_regions():
+def test_region_graphs_have_the_paths_of_their_regions():
     model = nn.ModuleDict(dict(head=RSTGToVec(5, 8, 4, node_channels=8, num_segments=2), other=nn.Linear(2, 2)))
     assert region_graphs(model) == {'head.nodes': model['head'].nodes}
 

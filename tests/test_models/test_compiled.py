@@ -48,7 +48,7 @@ def check_against_eager(compiled, model, x, rtol):
 @pytest.mark.slow
 @pytest.mark.parametrize('training', [False, True])
 @pytest.mark.parametrize('name', NAMES)
-def test_it_is_one_graph_made_once(name, training, monkeypatch):
+def test_model_is_one_graph_compiled_once(name, training, monkeypatch):
     torch._dynamo.reset()
     model = awake(name, training, monkeypatch).double()  # rounding grows through 50 norms of a few numbers each
     counter = CompileCounter()
@@ -60,7 +60,7 @@ def test_it_is_one_graph_made_once(name, training, monkeypatch):
 
 @pytest.mark.slow
 @pytest.mark.skipif(not any(map(shutil.which, ('c++', 'g++', 'clang++', 'cl'))), reason='no C++ compiler')
-def test_compiled_it_gives_the_same(monkeypatch):
+def test_compiled_model_gives_the_same_logits(monkeypatch):
     torch._dynamo.reset()
     model = awake('TSM-R18', False, monkeypatch)
     check_against_eager(torch.compile(model, fullgraph=True), model, inputs('TSM-R18', 2), rtol=1e-4)
@@ -69,7 +69,7 @@ def test_compiled_it_gives_the_same(monkeypatch):
 @pytest.mark.slow
 @pytest.mark.parametrize('dtype, tolerance', [(torch.float32, 1e-4), (torch.bfloat16, 5e-2)])
 @pytest.mark.parametrize('name', ['TSM-R18', 'I3D-R50'])
-def test_fused_it_is_one_graph(name, dtype, tolerance, monkeypatch):
+def test_fused_model_is_one_graph(name, dtype, tolerance, monkeypatch):
     torch._dynamo.reset()
     model = dyreg_mmaction.fuse_for_inference(awake(name, False, monkeypatch), dtype)
     compiled = torch.compile(model, backend='eager', fullgraph=True)

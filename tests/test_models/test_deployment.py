@@ -29,7 +29,7 @@ def frames(clips):
 
 @pytest.mark.slow
 @pytest.mark.parametrize('kind', ['DyRegGNN', 'RSTG', 'DyRegConvLSTM'])
-def test_a_module_is_one_graph(kind):
+def test_module_is_one_graph(kind):
     torch.manual_seed(0)
     sizes = dict(in_channels=8) if kind == 'DyRegConvLSTM' else dict(in_channels=8, feature_size=7, node_channels=4)
     module = MODELS.build(dict(type=kind, **sizes))
@@ -41,7 +41,7 @@ def test_a_module_is_one_graph(kind):
 
 
 @pytest.mark.skipif(not hasattr(torch.compiler, 'is_exporting'), reason='this PyTorch exports by its compiler')
-def test_exported_every_recurrent_net_is_one_operation():
+def test_exported_recurrent_networks_are_one_operation():
     program = torch.export.export(awake(), (frames(2),), strict=False)
     operations = [node.target for node in program.graph.nodes if node.op == 'call_function']
     assert operations.count(torch.ops.aten.gru.input) == 1 + 4  # the one of the regions and those of the graph
@@ -50,7 +50,7 @@ def test_exported_every_recurrent_net_is_one_operation():
 
 @pytest.mark.slow
 @pytest.mark.parametrize('parts', [{}, LITE])
-def test_traced_by_dynamo_it_computes_the_same(parts):
+def test_dynamo_trace_computes_the_same(parts):
     model = awake(**parts)
     compiled = torch.compile(model, backend='eager', fullgraph=True)
     for clips in (2, 1, 3):
@@ -59,7 +59,7 @@ def test_traced_by_dynamo_it_computes_the_same(parts):
 
 @pytest.mark.slow
 @pytest.mark.skipif(not any(map(shutil.which, ('c++', 'g++', 'clang++', 'cl'))), reason='no C++ compiler')
-def test_compiled_it_computes_and_learns_the_same():
+def test_compiled_module_computes_and_learns_the_same():
     model = awake()
     compiled = torch.compile(model)
     grads = []
@@ -96,7 +96,7 @@ def test_onnx_by_tracing(parts, tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings('ignore')
-def test_onnx_of_any_number_of_clips_by_dynamo(tmp_path):
+def test_onnx_by_dynamo_for_any_number_of_clips(tmp_path):
     pytest.importorskip('onnxscript', reason='onnxscript is not installed')
     model, path = awake(), str(tmp_path / 'model.onnx')
     shapes = ({0: 4 * torch.export.Dim('clips')},)

@@ -85,7 +85,7 @@ class OnDevice(TorchDispatchMode):
 
 @pytest.mark.parametrize('size', [7, 9])
 @pytest.mark.parametrize('case', CASES)
-def test_no_constant_is_sent_to_the_device(case, size):
+def test_no_constant_is_copied_to_the_device(case, size):
     """On CUDA each of these would synchronize, and no graph could be captured."""
     module, x = build(case).to('meta'), clips(size).to('meta')
     assert run(module, x, OnDevice('meta')).shape == x.shape
@@ -110,7 +110,7 @@ def count_operators(run):
     return operators.count
 
 
-def test_a_gpu_runs_no_more_operators_for_a_larger_batch():
+def test_number_of_operators_on_a_gpu_does_not_depend_on_the_batch():
     """Meta tensors use the GPU's code path, where small blocks would need hundreds of kernels."""
     graph = MODELS.build(dict(type='SpaceTimeGraph', channels=256)).to('meta')
     counts = [
@@ -127,7 +127,7 @@ def test_a_gpu_runs_no_more_operators_for_a_larger_batch():
     assert counts[1] < counts[0] + 10  # some views of one clip need a copy with more
 
 
-def test_the_watch_sees_what_is_sent():
+def test_copies_to_the_device_are_detected():
     with OnDevice('meta'), pytest.raises(AssertionError, match='has a tensor on cpu'):
         torch.arange(2).to('meta')
     with OnDevice('cpu'), pytest.raises(AssertionError, match='sent to the device'):
@@ -135,7 +135,7 @@ def test_the_watch_sees_what_is_sent():
 
 
 @pytest.mark.parametrize('case', CASES)
-def test_built_without_memory_and_loaded_it_computes_the_same(case):
+def test_module_built_on_meta_and_loaded_computes_the_same(case):
     """The module stores no geometry, because ``to_empty`` would leave it undefined."""
     module = build(case).eval()
     with torch.device('meta'):
@@ -147,7 +147,7 @@ def test_built_without_memory_and_loaded_it_computes_the_same(case):
 
 @pytest.mark.parametrize('dtype', [torch.bfloat16, torch.float16])
 @pytest.mark.parametrize('case', [case for case in CASES if not case.startswith('conv lstm')])
-def test_weights_in_half_precision_leave_regions_in_float32(case, dtype):
+def test_half_precision_weights_keep_regions_in_float32(case, dtype):
     module, x = build(case), clips()
     half = copy.deepcopy(module).to(dtype)
     seen = []
@@ -166,7 +166,7 @@ def test_weights_in_half_precision_leave_regions_in_float32(case, dtype):
 
 
 @pytest.mark.parametrize('device, in_autocast', [('cpu', False), ('meta', True)])
-def test_recurrent_nets_leave_autocast_on_cpus_alone(device, in_autocast, monkeypatch):
+def test_recurrent_networks_ignore_autocast_on_cpus(device, in_autocast, monkeypatch):
     """Only cuDNN's kernels support half precision; the meta device represents all devices other than CPUs."""
     holder = node_rnn if device == 'cpu' else torch
     seen, kernel = [], holder.gru
@@ -182,7 +182,7 @@ def test_recurrent_nets_leave_autocast_on_cpus_alone(device, in_autocast, monkey
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason='no GPU')
-def test_on_cuda_a_forward_neither_waits_nor_leaves_half_precision():
+def test_forward_on_cuda_does_not_synchronize_and_keeps_half_precision():
     module, x = build('dynamic').cuda(), clips().cuda()
     kinds = []
     module.graph.time.register_forward_hook(lambda _, __, out: kinds.append(out.dtype))

@@ -51,7 +51,7 @@ CASES = {
 
 
 @pytest.mark.parametrize('case', CASES)
-def test_the_arithmetic_is_the_released_one(case):
+def test_module_computes_the_released_result(case):
     in_channels, channels, trained, size, num_nodes, generator, rnn, anchors, batch, time = CASES[case]
     seed = list(CASES).index(case)
     state = reference_dyreg.random_state(in_channels, channels, trained, num_nodes, 8, generator, rnn, seed)
@@ -70,13 +70,13 @@ def test_the_arithmetic_is_the_released_one(case):
 
 
 @pytest.mark.parametrize('in_channels, channels', [(8, 8), (256, 256), (320, 256)])
-def test_nodes_are_as_wide_as_the_map_but_256_at_most(in_channels, channels):
+def test_node_channels_are_those_of_the_map_up_to_256(in_channels, channels):
     module = DyRegGNN(in_channels, 3)
     assert module.graph.norm.weight.shape == (channels,)
     assert (module.project is None) == (module.project_back is None) == (in_channels == channels)
 
 
-def test_x_is_clips_and_so_is_the_output():
+def test_output_has_the_shape_of_the_input():
     x = torch.randn(2, 8, 3, 7, 7)
     assert build()(x).shape == x.shape
 
@@ -95,12 +95,12 @@ def test_gradients_in_float64(heads, rnn):
     assert torch.autograd.gradcheck(call, (x, *parameters), fast_mode=True)
 
 
-def test_it_starts_as_the_identity_to_the_bit():
+def test_module_starts_as_the_identity():
     x = torch.randn(2, 8, 3, 7, 7)
     assert torch.equal(build(awake=False)(x), x)
 
 
-def test_at_the_start_only_the_zero_scale_and_its_bias_have_gradients():
+def test_initially_only_the_zero_scale_and_its_bias_have_gradients():
     module = build(node_channels=4, awake=False)
     module(torch.randn(2, 8, 3, 7, 7)).square().sum().backward()
     moving = {name for name, parameter in module.named_parameters() if parameter.grad.count_nonzero()}
@@ -108,19 +108,19 @@ def test_at_the_start_only_the_zero_scale_and_its_bias_have_gradients():
 
 
 @pytest.mark.parametrize('heads', ['fc', 'pool'])
-def test_every_parameter_learns_once_the_zeros_have_left(heads):
+def test_every_parameter_has_a_gradient_with_nonzero_scales(heads):
     module = build(node_channels=4, regions=dict(SMALL, heads=heads))
     module(torch.randn(2, 8, 3, 7, 7)).square().sum().backward()
     still = {name for name, parameter in module.named_parameters() if not parameter.grad.count_nonzero()}
     assert not still
 
 
-def test_clips_do_not_see_one_another():
+def test_clips_are_independent():
     module, x = build().eval(), torch.randn(3, 8, 2, 7, 7)
     torch.testing.assert_close(module(x)[1], module(x[1:2])[0])
 
 
-def test_a_frame_does_not_see_later_ones():
+def test_frames_do_not_depend_on_later_ones():
     module, x = build(), torch.randn(1, 8, 4, 7, 7)
     changed = x.clone()
     changed[:, :, 2:] += 1
@@ -129,7 +129,7 @@ def test_a_frame_does_not_see_later_ones():
 
 
 @pytest.mark.parametrize('layout', ['clips', 'frames'])
-def test_channels_last_maps_give_the_same_and_stay_so(layout):
+def test_channels_last_maps_give_the_same_and_keep_their_format(layout):
     module = build(node_channels=4)
     frames = torch.randn(6, 8, 7, 7)
     clips = frames.unflatten(0, (2, 3)).transpose(1, 2)
@@ -143,7 +143,7 @@ def test_channels_last_maps_give_the_same_and_stay_so(layout):
     torch.testing.assert_close(given, expected)
 
 
-def test_frames_stay_frames_in_memory():
+def test_memory_format_of_frames_is_kept():
     clips = torch.randn(6, 8, 7, 7).unflatten(0, (2, 3)).transpose(1, 2)
     assert build()(clips).stride() == clips.stride()
 
@@ -205,7 +205,7 @@ def test_buffers_of_the_geometry_are_not_saved():
     assert state.keys() == dict(build(regions=dict(SMALL, heads='pool')).named_parameters()).keys()
 
 
-def test_parts_may_be_given_as_classes():
+def test_components_can_be_given_as_classes():
     module = build(regions=dict(type=DynamicRegions, hidden_channels=8), graph=dict(type=SpaceTimeGraph))
     assert isinstance(module.regions, DynamicRegions) and isinstance(module.graph, SpaceTimeGraph)
 
@@ -270,7 +270,7 @@ def test_area_kernels_average_and_fill_their_rectangles():
         (dict(regions=dict(SMALL, hidden_channels=0)), 'hidden_channels is 0'),
     ],
 )
-def test_a_wrong_option_is_one_clear_sentence(options, said):
+def test_invalid_options_raise_errors(options, said):
     with pytest.raises(ValueError, match=said) as error:
         build(**options)
     assert '\n' not in str(error.value) and len(str(error.value)) < 300

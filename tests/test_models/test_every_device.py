@@ -52,17 +52,17 @@ def check_against_float64(module, x, device, call=lambda module, x: module(x)):
 
 
 @pytest.mark.parametrize('case', CASES)
-def test_modules_compute_what_they_do_in_float64(case, device):
+def test_modules_agree_with_float64(case, device):
     check_against_float64(build(case).eval(), clips(), device, run)
 
 
 @pytest.mark.parametrize('name', BACKBONES)
-def test_backbones_compute_what_they_do_in_float64(name, device):
+def test_backbones_agree_with_float64(name, device):
     check_against_float64(*backbone(name), device)
 
 
 @pytest.mark.parametrize('name', BACKBONES)
-def test_channels_last_changes_no_number(name, device):
+def test_channels_last_gives_the_same_result(name, device):
     model, x = backbone(name)
     other, _ = backbone(name, channels_last=True)
     with torch.inference_mode():
@@ -113,7 +113,7 @@ def test_one_process_of_a_distributed_training(device):
         dist.destroy_process_group()
 
 
-def test_motion_likelihood_is_that_of_float64(device):
+def test_motion_likelihood_agrees_with_float64(device):
     frames = torch.rand(2, 4, 3, 32, 32, generator=torch.Generator().manual_seed(1))
     losses = []
     for at, dtype in (('cpu', torch.float64), (device, torch.float32)):

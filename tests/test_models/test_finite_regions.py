@@ -70,7 +70,7 @@ def test_regions_are_finite_and_on_the_map(trained, size, clip, nodes, kind, par
     scale=st.sampled_from([1e-20, 1, 1e6]),
     kernel=st.sampled_from(['tent', 'area']),
 )
-def test_the_module_and_its_gradients_are_finite(size, time, nodes, kind, scale, kernel):
+def test_module_and_its_gradients_are_finite(size, time, nodes, kind, scale, kernel):
     torch.manual_seed(0)
     regions = dict(type='DynamicRegions', hidden_channels=8)
     module = DyRegGNN(8, (7, 7), nodes, regions=regions, kernel=kernel)
@@ -85,26 +85,26 @@ def test_the_module_and_its_gradients_are_finite(size, time, nodes, kind, scale,
 
 
 @pytest.mark.parametrize('size', [(1, 1), (2, 7)])
-def test_a_map_too_small_to_predict_regions_from_gets_a_sentence(size):
+def test_too_small_map_raises_an_error(size):
     with pytest.raises(ValueError, match=f'feature map has {size[0]} x {size[1]} cells, but DynamicRegions need'):
         DyRegGNN(8, size, 4, regions=dict(type='DynamicRegions', hidden_channels=8))
 
 
 @pytest.mark.parametrize('heads', ['fc', 'pool'])
-def test_a_single_cell_at_test_time_is_the_region(heads):
+def test_map_of_one_cell_at_test_time(heads):
     regions = regions_of((7, 7), 2, heads, 'gru')(torch.randn(1, 2, 8, 1, 1))
     assert_on_map(regions, (1, 1))
     assert not regions.center.any()
 
 
 @pytest.mark.parametrize('kind', ['FixedRegions', 'StaticRegions'])
-def test_one_cell_one_node_one_frame_without_prediction(kind):
+def test_one_cell_one_node_one_frame(kind):
     module = DyRegGNN(8, 1, 1, regions=dict(type=kind))
     torch.nn.init.ones_(module.norm.weight)
     assert module(torch.zeros(1, 8, 1, 1, 1)).isfinite().all()
 
 
-def test_same_seed_same_bits():
+def test_same_seed_gives_bit_equal_results():
     def train():
         torch.manual_seed(3)
         module = DyRegGNN(8, 7, 4, regions=dict(type='DynamicRegions', hidden_channels=8))

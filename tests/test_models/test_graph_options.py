@@ -47,20 +47,20 @@ def plain_stage(stage, v):
 
 
 @pytest.mark.parametrize('options', [{}, *VARIANTS], ids=str)
-def test_variants_compute_what_the_released_code_does(options):
+def test_variants_compute_the_released_result(options):
     stage, nodes = randomized(SpaceStage(4, **options)), torch.randn(2, 3, 4, dtype=torch.float64)
     torch.testing.assert_close(stage(nodes), torch.stack([plain_stage(stage, v) for v in nodes]))
 
 
 @pytest.mark.parametrize('options', VARIANTS, ids=str)
-def test_variants_are_reached_from_a_config_and_closed_nodes_do_not_matter(options):
+def test_variants_in_configs_and_with_closed_nodes(options):
     graph = randomized(MODELS.build(dict(type='SpaceTimeGraph', channels=4, num_rounds=1, **options)))
     nodes, closed = torch.randn(1, 2, 5, 4, dtype=torch.float64), torch.tensor([False, True, False, False, True])
     expected = graph(nodes[:, :, ~closed])
     torch.testing.assert_close(graph(nodes, None, closed.expand(1, 2, 5))[:, :, ~closed], expected)
 
 
-def test_the_default_keeps_its_weights_and_numbers():
+def test_default_weights_and_results_are_unchanged():
     torch.manual_seed(0)
     given = SpaceTimeGraph(4).state_dict()
     assert not any('send_out' in key or 'update' in key for key in given)
@@ -69,7 +69,7 @@ def test_the_default_keeps_its_weights_and_numbers():
     assert all(torch.equal(given[key], explicit[key]) for key in given)
 
 
-def test_the_equations_as_written():
+def test_equation_graph_computes_eq_8_and_9():
     graph, nodes = randomized(EquationGraph(4, num_rounds=2)), torch.randn(1, 3, 5, 4, dtype=torch.float64)
     rnn = torch.nn.GRU(4, 4).double()
     rnn.load_state_dict(graph.time.rnn.state_dict())
@@ -89,7 +89,7 @@ def test_the_equations_as_written():
     torch.testing.assert_close(graph(nodes, None, closed.expand(1, 3, 5))[:, :, ~closed], alone)
 
 
-def test_a_module_of_the_paper_as_written_learns():
+def test_module_with_all_equation_options_learns():
     cfg = dict(
         type='DyRegGNN',
         in_channels=4,
@@ -118,7 +118,7 @@ def test_a_module_of_the_paper_as_written_learns():
         (dict(combine_by_sum=False), 'set update_layers=1 or 2'),
     ],
 )
-def test_options_that_do_not_fit_are_refused(options, sentence):
+def test_incompatible_options_raise_errors(options, sentence):
     with pytest.raises(ValueError, match=sentence):
         SpaceTimeGraph(4, **options)
     with pytest.raises(ValueError, match='num_rounds is 0, but must be at least 1'):

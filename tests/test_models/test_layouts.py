@@ -60,7 +60,7 @@ def first(output):
 
 
 @pytest.mark.parametrize('case', CASES)
-def test_it_is_a_map_and_back_with_what_is_no_map_unchanged(case):
+def test_conversion_to_a_map_and_back(case):
     layout, output = CASES[case]
     layout = layout.fitted(output, EXAMPLE)
     x = layout.to_map(output, FORWARD)
@@ -75,13 +75,13 @@ def test_it_is_a_map_and_back_with_what_is_no_map_unchanged(case):
 
 
 @pytest.mark.parametrize('case', [case for case in CASES if 'time last' not in case])
-def test_it_follows_from_the_output_and_the_maps_before(case):
+def test_layout_is_inferred_from_output_and_previous_maps(case):
     layout, output = CASES[case]
     assert torch.equal(find_layout(output, EXAMPLE, ANY).to_map(output, FORWARD), MAP)
 
 
 @pytest.mark.parametrize('size', [(SIZE[0] + 1, SIZE[1] + 15, SIZE[2]), (SIZE[0] - 1, SIZE[1], SIZE[2] - 8)])
-def test_tokens_of_another_crop_are_as_many_as_its_cells_rounded_either_way(size):
+def test_number_of_tokens_of_another_crop(size):
     layout = Tokens().fitted(tokens((2, 3, 4)), EXAMPLE)
     assert torch.equal(layout.to_map(tokens((2, 3, 4)), Forward(B, size)), MAP)
     with pytest.raises(ValueError, match=r'72 tokens are not 3 x 4 x 12, the cells of an input of \(6, 64, 192\)'):
@@ -103,13 +103,13 @@ WRONG = {
 
 
 @pytest.mark.parametrize('case', WRONG)
-def test_what_does_not_fit_is_named(case):
+def test_wrong_outputs_raise_errors(case):
     layout, output, message = WRONG[case]
     with pytest.raises(ValueError, match=message):
         layout.fitted(output, EXAMPLE)
 
 
-def test_a_layout_is_a_name_a_dict_or_itself():
+def test_layout_is_a_name_a_dict_or_an_object():
     assert build_layout('ChannelsLast') == build_layout(dict(type='ChannelsLast')) == ChannelsLast()
     assert build_layout(dict(type='Tokens', stride=(2, 16, 16))) == Tokens(stride=(2, 16, 16))
     assert build_layout(Frames(4)) == Frames(4)

@@ -26,7 +26,7 @@ SOURCES = dict(
 
 @pytest.mark.parametrize('kernel', KERNELS)
 @pytest.mark.parametrize('source', SOURCES)
-def test_a_node_is_a_mean_around_the_centre_of_its_region(source, kernel):
+def test_node_is_a_mean_around_the_center_of_its_region(source, kernel):
     """Regions that do not reach the border are symmetric about their center."""
     torch.manual_seed(0)
     low = 0.1 + 0.5 * torch.rand(1, 2, 6, 2)

@@ -79,7 +79,7 @@ def after(*paths, **kwargs):
 
 
 @pytest.mark.parametrize('kind, path, example', [(ViT, 'blocks.1', FRAMES), (ConvNet, 'conv', CLIP)])
-def test_a_model_stays_what_it_is_and_its_plugins_act_once_awake(kind, path, example):
+def test_outputs_are_initially_unchanged_and_plugins_have_an_effect(kind, path, example):
     torch.manual_seed(0)
     model = kind().eval()
     plain, weights = copy.deepcopy(model), list(model.state_dict())
@@ -97,7 +97,7 @@ def test_a_model_stays_what_it_is_and_its_plugins_act_once_awake(kind, path, exa
     assert record[path][0].center.shape == (3, 4, 4, 2)
 
 
-def test_a_plugged_model_is_copied_and_pickled_with_its_plugins():
+def test_plugged_model_is_copied_and_pickled_with_its_plugins():
     model = plug(ViT().eval(), after('blocks.1'), FRAMES)
     wake(model.plugins)
     x = torch.randn(8, 3, 32, 32)
@@ -108,7 +108,7 @@ def test_a_plugged_model_is_copied_and_pickled_with_its_plugins():
         assert not torch.allclose(copied(x), model(x))
 
 
-def test_clips_of_a_model_of_frames_do_not_see_one_another():
+def test_clips_of_a_frame_model_are_independent():
     model = plug(ViT().eval(), after('blocks.0', 'blocks.1'), FRAMES)
     wake(model.plugins)
     x = torch.randn(8, 3, 32, 32)
@@ -117,7 +117,7 @@ def test_clips_of_a_model_of_frames_do_not_see_one_another():
         model(x[:6])
 
 
-def test_a_layout_can_be_given():
+def test_layout_can_be_given():
     class Turned(nn.Module):
         """A transformer with an unusual token order: columns, rows, frames."""
 
@@ -165,7 +165,7 @@ WRONG = {
 
 
 @pytest.mark.parametrize('case', WRONG)
-def test_a_place_without_a_map_is_refused_and_the_model_unchanged(case):
+def test_sub_module_without_map_raises_an_error(case):
     plugins, rate, message = WRONG[case]
     model = ViT(rate=rate)
     with pytest.raises(ValueError, match=message) as error:
@@ -174,7 +174,7 @@ def test_a_place_without_a_map_is_refused_and_the_model_unchanged(case):
     assert type(model) is ViT and not hasattr(model, 'plugins')
 
 
-def test_tokens_of_pooled_cells_are_named():
+def test_tokens_of_pooled_cells_raise_an_error():
     class Pooled(ViT):
         def forward(self, x):
             return self.blocks(self.embed(x).flatten(2).mT[:, :11])
@@ -185,18 +185,18 @@ def test_tokens_of_pooled_cells_are_named():
 
 
 @pytest.mark.parametrize('example', [torch.zeros(3, 32, 32), torch.zeros(2, 3, 4, 32, 32), [FRAMES]])
-def test_an_example_is_one_clip(example):
+def test_invalid_example_raises_an_error(example):
     with pytest.raises(ValueError, match='must be one clip'):
         plug(ViT(), after('blocks.1'), example)
 
 
-def test_a_model_is_plugged_once():
+def test_second_plug_raises_an_error():
     model = plug(ViT(), after('blocks.1'), FRAMES)
     with pytest.raises(ValueError, match='ViT has plugins'):
         plug(model, after('blocks.2'), FRAMES)
 
 
-def test_a_users_class_gets_plugins_under_a_free_name():
+def test_class_of_a_user_gets_a_free_name():
     class MViT(ConvNet):
         """Has the same name as a class of MMAction2."""
 
@@ -211,7 +211,7 @@ def test_a_users_class_gets_plugins_under_a_free_name():
     del MODELS.module_dict['OwnMViT'], MODELS.parent.module_dict['OwnMViT']
 
 
-def test_classes_of_mmaction_keep_theirs():
+def test_classes_of_mmaction2_keep_their_names():
     from mmaction.models import SwinTransformer3D
 
     assert add_plugins(SwinTransformer3D, takes_clips=True) is MODELS.get('DyRegSwinTransformer3D')
@@ -239,7 +239,7 @@ def test_models_of_timm(name, path, kind):
         assert torch.equal(model(x), plain(x))
 
 
-def test_names_of_the_model_are_not_taken():
+def test_attributes_of_the_model_are_not_overwritten():
     model = nn.Sequential(nn.Conv2d(3, 8, 3, 2, 1), nn.BatchNorm2d(8))
     model.input_size, model.num_frames, model.channels_last = 7, 7, True
     plug(model, after('0'), FRAMES)

@@ -69,7 +69,7 @@ CONVERSIONS = {
 
 @pytest.mark.parametrize('how', CONVERSIONS)
 @pytest.mark.parametrize('through', THROUGH)
-def test_norms_are_converted_and_plugins_stay(how, through, frames):
+def test_converted_norms_keep_plugins(how, through, frames):
     model = net('first.bn', 'second.1')
     expected = model(frames)
     converted = CONVERSIONS[how](model)
@@ -80,7 +80,7 @@ def test_norms_are_converted_and_plugins_stay(how, through, frames):
     torch.testing.assert_close(converted(frames), expected)  # compiled GRUs add in another order
 
 
-def test_a_converted_copy_leaves_the_original_alone(frames):
+def test_converted_copy_does_not_change_the_original(frames):
     model = net('second.1')
     expected = model(frames)
     convert_sync_batchnorm(copy.deepcopy(model))(frames)
@@ -88,14 +88,14 @@ def test_a_converted_copy_leaves_the_original_alone(frames):
     assert len(model.second[1]._forward_hooks) == 1
 
 
-def test_a_plugin_that_is_itself_replaced_is_the_new_one(frames):
+def test_replaced_plugin_is_used(frames):
     model = net('second.1')
     model.plugins['second-1'] = nn.Identity()
     plain = net()
     assert torch.equal(model(frames), plain(frames))
 
 
-def test_a_wrapped_sub_module_is_refined_behind_its_wrapper(frames):
+def test_wrapped_sub_module_is_refined_after_its_wrapper(frames):
     model, plain, seen = net('second'), net(), []
     model.second = nn.Sequential(model.second, nn.Tanh())
     model.plugins['second'].register_forward_pre_hook(lambda _, args: seen.append(args[0]))
@@ -106,7 +106,7 @@ def test_a_wrapped_sub_module_is_refined_behind_its_wrapper(frames):
 
 @pytest.mark.parametrize('repeats', [0, 2])
 @pytest.mark.parametrize('through', THROUGH)
-def test_a_plugin_that_does_not_run_once_is_an_error(repeats, through, frames):
+def test_plugin_that_does_not_run_once_raises_an_error(repeats, through, frames):
     model = net('first', 'second')
     assert through(model)(frames).isfinite().all()
     model.repeats = repeats
@@ -114,7 +114,7 @@ def test_a_plugin_that_does_not_run_once_is_an_error(repeats, through, frames):
         through(model)(frames)
 
 
-def test_a_norm_folded_in_front_of_a_plugin_is_refused(frames):
+def test_norm_folded_across_a_plugin_raises_an_error(frames):
     for path, norm in (('first.conv', 'first.bn'), ('second.0', 'second.1')):
         model = fuse_conv_bn(net(path))
         with pytest.raises(RuntimeError, match=f"'{norm}' is folded .* after='{path}', which must be between"):
@@ -124,14 +124,14 @@ def test_a_norm_folded_in_front_of_a_plugin_is_refused(frames):
 
 
 @pytest.mark.parametrize('path', ['first.bn', 'second.1', 'second', 'first'])
-def test_a_norm_folded_behind_no_plugin_changes_nothing(path, frames):
+def test_norm_folded_elsewhere_is_accepted(path, frames):
     model = net(path)
     expected = model(frames)
     torch.testing.assert_close(fuse_conv_bn(model)(frames), expected, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize('path', ['first.conv', 'first.bn'])
-def test_mmcvs_norms_folded_in_each_forward_are_refused(path, frames):
+def test_norms_folded_by_mmcv_raise_an_error(path, frames):
     model = net(path)
     model.first.turn_on_efficient_conv_bn_eval()
     with pytest.raises(RuntimeError, match='is folded' if path == 'first.conv' else 'ran 0 times'):
@@ -139,7 +139,7 @@ def test_mmcvs_norms_folded_in_each_forward_are_refused(path, frames):
 
 
 @pytest.mark.parametrize('path', ['second.0', 'second.1'])
-def test_mmengines_norms_folded_in_each_forward_are_refused(path, frames):
+def test_norms_folded_by_mmengine_raise_an_error(path, frames):
     model = net(path)
     turn_on_efficient_conv_bn_eval(model, 'second')
     with pytest.raises(RuntimeError, match='ran 0 times'):
@@ -155,14 +155,14 @@ def c2d(**kwargs):
     return model
 
 
-def test_clips_of_a_c2d_batch_do_not_see_one_another():
+def test_clips_of_a_c2d_batch_are_independent():
     model, clips = c2d().eval(), torch.randn(3, 3, 4, 32, 32)
     with torch.no_grad():
         together, alone = model(clips), torch.cat([model(clip[None]) for clip in clips])
     torch.testing.assert_close(together, alone, rtol=1e-3, atol=1e-4)
 
 
-def test_c2d_blocks_that_run_again_in_backward_know_their_clips():
+def test_recomputed_c2d_blocks_use_their_number_of_clips():
     grads = []
     for with_cp in (False, True):
         model = c2d(with_cp=with_cp, norm_eval=True).train()
@@ -186,7 +186,7 @@ FORMATS = {4: (torch.contiguous_format, torch.channels_last), 5: (torch.contiguo
 @pytest.mark.parametrize('kind', ['DyRegGNN', 'ConvLSTM'])
 @pytest.mark.parametrize('clips, frames', [(2, 3), (2, 1), (1, 1)])
 @pytest.mark.parametrize('axes', FORMATS)
-def test_the_output_of_a_plugin_lies_in_memory_as_its_input(kind, clips, frames, axes):
+def test_output_of_a_plugin_has_the_memory_format_of_its_input(kind, clips, frames, axes):
     """Axes with one element also have strides, which the next convolution reads."""
     torch.manual_seed(0)
     cfg = PLUGIN if kind == 'DyRegGNN' else dict(type=kind)
@@ -233,7 +233,7 @@ def trained(*after, wrap=lambda model: model, **kwargs):
     return model, [warning.message for warning in caught if 'strides' in str(warning.message)]
 
 
-def test_ddp_has_no_warning_about_strides(tmp_path):
+def test_ddp_does_not_warn_about_strides(tmp_path):
     torch.distributed.init_process_group('gloo', init_method=f'file://{tmp_path}/store', rank=0, world_size=1)
     try:
         model, caught = trained('first', wrap=nn.parallel.DistributedDataParallel)
@@ -243,7 +243,7 @@ def test_ddp_has_no_warning_about_strides(tmp_path):
     assert all(parameter.grad.stride() == parameter.stride() for parameter in model.parameters())
 
 
-def test_weights_after_a_plugin_have_the_gradients_layout_of_the_plain_model():
+def test_gradients_after_a_plugin_have_the_strides_of_the_plain_model():
     for channels_last in (False, True):
         plain, plugged = (trained(*after, channels_last=channels_last)[0] for after in ((), ('first',)))
         for name, parameter in plain.named_parameters():

@@ -88,14 +88,14 @@ WRONG = {
 
 
 @pytest.mark.parametrize('case', WRONG)
-def test_what_is_wrong_is_said_at_build_time(case):
+def test_invalid_plugins_raise_errors_when_built(case):
     plugin, options, said = WRONG[case]
     with pytest.raises(ValueError, match=said) as error:
         build(plugin, **options)
     assert '\n' not in str(error.value) and len(str(error.value)) < 500
 
 
-def test_a_place_holds_one_plugin():
+def test_two_plugins_at_one_path_raise_an_error():
     with pytest.raises(ValueError, match="after='layer3.1' is used by 2 plugins"):
         build(after('layer3.1'), after('layer2'), after('layer3.1'))
 
@@ -110,12 +110,12 @@ def test_a_place_holds_one_plugin():
         ('pool', 'has 1 x 1 cells, but'),
     ],
 )
-def test_a_place_gives_one_map_once(path, said):
+def test_sub_module_must_output_one_map_once(path, said):
     with pytest.raises(ValueError, match=said):
         toy(path)
 
 
-def test_frames_must_be_whole_clips():
+def test_incomplete_clips_raise_an_error():
     model = toy('second')
     assert model(torch.randn(8, 3, 32, 32)).shape == (8, 8)
     with pytest.raises(ValueError, match='6 frames are not a multiple of num_segments=4'):
@@ -129,7 +129,7 @@ def test_frames_must_be_whole_clips():
         (dict(node_channels=4), 'plugins.second.regions.heads.0.embed.0.weight'),
     ],
 )
-def test_a_checkpoint_of_another_plugin_is_refused(tmp_path, change, key):
+def test_checkpoint_of_another_plugin_raises_an_error(tmp_path, change, key):
     path = str(tmp_path / 'other.pth')
     save_checkpoint({'state_dict': toy(after('second', **change)).state_dict(), 'meta': {}}, path)
     with pytest.raises(
@@ -139,7 +139,7 @@ def test_a_checkpoint_of_another_plugin_is_refused(tmp_path, change, key):
     assert '\n' not in str(error.value)
 
 
-def test_a_checkpoint_of_another_backbone_is_refused(tmp_path):
+def test_checkpoint_of_another_backbone_raises_an_error(tmp_path):
     path = str(tmp_path / 'wide.pth')
     model = nn.Sequential(OrderedDict(backbone=toy('second', width=16)))
     save_checkpoint({'state_dict': model.state_dict(), 'meta': {}}, path)
@@ -149,13 +149,13 @@ def test_a_checkpoint_of_another_backbone_is_refused(tmp_path):
         load_checkpoint(nn.Sequential(OrderedDict(backbone=toy('second'))), path)
 
 
-def test_sizes_follow_from_the_place_and_the_frames():
+def test_sizes_are_inferred_from_path_and_frames():
     model = build(after('layer1.0.conv1'), after('layer3.1'), input_size=(64, 96))
     sizes = {path: (p.norm.num_channels, *p.feature_size) for path, p in model.plugins.items()}
     assert sizes == {'layer1-0-conv1': (64, 16, 24), 'layer3-1': (256, 4, 6)}
 
 
-def test_the_probe_leaves_no_trace():
+def test_probing_does_not_change_the_model():
     model = build(after('layer3.1'), norm_eval=True, frozen_stages=1)
     torch.testing.assert_close(model.conv1.bn.running_mean, torch.zeros(64))
     assert all(m.num_batches_tracked == 0 for m in model.modules() if isinstance(m, nn.BatchNorm2d))
@@ -164,7 +164,7 @@ def test_the_probe_leaves_no_trace():
     assert all(p.device.type == 'cpu' for p in model.parameters())
 
 
-def test_building_plugins_draws_no_random_number_from_the_plain_model():
+def test_building_plugins_does_not_change_the_random_state():
     torch.manual_seed(0)
     toy()
     plain = torch.rand(3)
@@ -173,7 +173,7 @@ def test_building_plugins_draws_no_random_number_from_the_plain_model():
     assert torch.equal(torch.rand(3), plain)
 
 
-def test_plugins_differ_from_one_another_and_by_seed():
+def test_plugins_have_different_weights_and_depend_on_the_seed():
     def weight(seed, path):
         torch.manual_seed(seed)
         return toy('first', 'second').plugins[path].graph.space.send.weight
@@ -205,7 +205,7 @@ def test_any_module_can_be_a_plugin():
     torch.testing.assert_close(seen[0], 2 * nn.functional.conv2d(x, model.first.weight, model.first.bias, 2, 1))
 
 
-def test_a_backbone_of_ones_own_gets_plugins():
+def test_custom_backbone_with_plugins():
     class OwnNet(nn.Module):
         def __init__(self):
             super().__init__()
@@ -222,7 +222,7 @@ def test_a_backbone_of_ones_own_gets_plugins():
     assert torch.equal(model(x), nn.functional.conv3d(x, *model.conv.parameters(), stride=(1, 2, 2)).relu())
 
 
-def test_plugins_in_frozen_stages_learn():
+def test_plugins_in_frozen_stages_are_trained():
     model = build(after('layer1.1'), frozen_stages=2)
     model.train()
     assert not any(p.requires_grad for p in model.layer1.parameters())
@@ -231,7 +231,7 @@ def test_plugins_in_frozen_stages_learn():
     assert model.plugins['layer1-1'].norm.weight.grad.count_nonzero()
 
 
-def test_norm_eval_is_about_the_backbones_norms():
+def test_norm_eval_does_not_affect_norms_of_plugins():
     model = build(after('layer1.1'), norm_eval=True)
     model.train()
     assert not model.layer1[0].conv1.bn.training and model.plugins['layer1-1'].training
@@ -244,7 +244,7 @@ del OWN_NORM['regions']
 
 
 @pytest.mark.parametrize('frozen', [dict(norm_eval=True), dict(partial_bn=True)])
-def test_norms_of_plugins_learn_where_those_of_the_backbone_do_not(frozen):
+def test_norms_of_plugins_are_trained_if_those_of_the_backbone_are_frozen(frozen):
     model = build(OWN_NORM, **frozen)
     model.train()
     theirs = [m for m in model.layer1.modules() if isinstance(m, nn.BatchNorm2d)]
@@ -256,7 +256,7 @@ def test_norms_of_plugins_learn_where_those_of_the_backbone_do_not(frozen):
     assert all(norm.num_batches_tracked == 1 for norm in ours)
 
 
-def test_frozen_norms_of_clip_backbones_are_not_the_plugins_either():
+def test_frozen_norms_of_clip_backbones_exclude_plugins():
     csn = dict(depth=50, base_channels=8, bottleneck_mode='ir', with_pool2=False, pretrained=None, pretrained2d=False)
     plugin = dict(OWN_NORM, after='layer1.0')
     model = build(plugin, type='DyRegResNet3dCSN', norm_eval=True, bn_frozen=True, **csn).train()
@@ -274,7 +274,7 @@ def test_frozen_norms_of_clip_backbones_are_not_the_plugins_either():
     ],
     ids=lambda config: config['type'],
 )
-def test_without_plugins_a_backbone_is_its_parent(config):
+def test_backbone_without_plugins_equals_its_parent(config):
     plain, empty = (MODELS.build(dict(config, type=prefix + config['type'])) for prefix in ('', 'DyReg'))
     for mode in (True, False):
         plain.train(mode), empty.train(mode)
@@ -288,7 +288,7 @@ def test_without_plugins_a_backbone_is_its_parent(config):
 
 
 @pytest.mark.parametrize('dataset', ['sthv1', 'sthv2'])
-def test_trn_takes_a_backbone_without_plugins_and_one_with(dataset):
+def test_trn_with_and_without_plugins(dataset):
     cfg = get_config(f'mmaction::recognition/trn/trn_imagenet-pretrained-r50_8xb16-1x1x8-50e_{dataset}-rgb.py')
     cfg.model.backbone.update(type='DyRegResNet', depth=18, pretrained=None)
     cfg.model.cls_head.in_channels = 512
@@ -300,7 +300,7 @@ def test_trn_takes_a_backbone_without_plugins_and_one_with(dataset):
         assert model(torch.randn(1, 8, 3, 64, 64), stage='head').shape == (1, 174)
 
 
-def test_non_local_blocks_behind_temporal_pooling_can_be_probed():
+def test_non_local_blocks_after_temporal_pooling_can_be_probed():
     non_local = dict(sub_sample=True, use_scale=False, norm_cfg=dict(type='BN3d'), mode='embedded_gaussian')
     blocks = ((0,) * 3, (0,) * 4, (1, 0, 0, 0, 0, 0), (0,) * 3)
     options = dict(depth=50, temporal_pool=True, non_local=blocks, non_local_cfg=non_local)
@@ -309,7 +309,7 @@ def test_non_local_blocks_behind_temporal_pooling_can_be_probed():
     assert model(torch.randn(8, 3, 64, 64)).isfinite().all()
 
 
-def test_a_plain_checkpoint_is_named_when_it_is_tested(tmp_path, recwarn):
+def test_testing_a_plain_checkpoint_warns(tmp_path, recwarn):
     path = str(tmp_path / 'plain.pth')
     save_checkpoint({'state_dict': toy().state_dict(), 'meta': {}}, path)
     model = toy('first', 'second')
@@ -339,7 +339,7 @@ def test_a_plain_checkpoint_is_named_when_it_is_tested(tmp_path, recwarn):
         ('ResNetTIN', 'an operator of full mmcv'),
     ],
 )
-def test_a_backbone_that_takes_no_plugins_says_so(parent, why):
+def test_backbone_without_plugin_support_raises_an_error(parent, why):
     config = dict(type='Recognizer3D', backbone=dict(type=f'DyReg{parent}', depth=50, plugins=[after('layer3')]))
     with DefaultScope.overwrite_default_scope('mmaction'), pytest.raises(ValueError) as error:
         MODELS.build(config)
@@ -358,7 +358,7 @@ STAGES = dict(num_stages=2, strides=(1, 2), dilations=(1, 1), out_indices=(1,))
         (dict(type='DyRegResNet3d', pretrained2d=False, pretrained=None, base_channels=8), (1, 3, 4, 64, 64)),
     ],
 )
-def test_checkpointed_blocks_compute_the_same(config, shape):
+def test_activation_checkpointing_gives_the_same_result(config, shape):
     results = []
     for with_cp in (False, True):
         torch.manual_seed(0)
@@ -382,7 +382,7 @@ def awake(*paths, **kwargs):
     return model
 
 
-def test_views_and_clips_do_not_see_one_another():
+def test_views_and_clips_are_independent():
     model = awake('layer2.0', 'layer3.1.conv2.conv')
     views = torch.randn(6, 4, 3, 64, 64)  # twice_sample x ThreeCrop of one video, four frames each
     with torch.no_grad():
@@ -392,7 +392,7 @@ def test_views_and_clips_do_not_see_one_another():
     torch.testing.assert_close(shuffled, together, rtol=1e-3, atol=1e-5)
 
 
-def test_views_may_be_tested_in_parts():
+def test_max_testing_views():
     model = recognizer('TSM-R18')
     wake(model.backbone.plugins)
     views = torch.randn(1, 6 * 4, 3, 64, 64)
@@ -403,7 +403,7 @@ def test_views_may_be_tested_in_parts():
     torch.testing.assert_close(in_parts, together, rtol=1e-3, atol=1e-5)
 
 
-def test_frames_of_a_clip_do_see_one_another():
+def test_frames_of_a_clip_depend_on_one_another():
     model, x = awake('layer3.1', is_shift=False), torch.randn(4, 3, 64, 64)
     changed = torch.cat((x[:1] + 1, x[1:]))
     with torch.no_grad():
@@ -411,19 +411,19 @@ def test_frames_of_a_clip_do_see_one_another():
 
 
 @pytest.mark.parametrize('size', [(96, 96), (80, 48)])
-def test_frames_of_another_size_run(size):
+def test_frames_of_another_size(size):
     model = awake('layer2.0', 'layer3.1.conv2.conv')
     assert model(torch.randn(4, 3, *size)).isfinite().all()
 
 
 @pytest.mark.parametrize('frames', [1, 3, 8])
-def test_clips_of_any_length_run(frames):
+def test_clips_of_any_length(frames):
     i3d = dict(type='DyRegResNet3d', pretrained2d=False, pretrained=None, base_channels=8, with_pool2=False)
     model = awake('layer3.1', conv1_stride_t=1, pool1_stride_t=1, **i3d)
     assert model(torch.randn(2, 3, frames, 64, 64)).shape[:3] == (2, 64, frames)
 
 
-def test_channels_last_frames_give_the_same_and_stay_so():
+def test_channels_last_frames_give_the_same_and_keep_their_format():
     model, x, layouts = awake('layer2.0', 'layer3.1.conv2.conv'), torch.randn(4, 3, 64, 64), []
     expected = model(x)
     model.to(memory_format=torch.channels_last)
@@ -436,7 +436,7 @@ def test_channels_last_frames_give_the_same_and_stay_so():
     assert layouts == [True, True]
 
 
-def test_bf16_autocast_runs_near_float32():
+def test_bf16_autocast_is_close_to_float32():
     model, x = awake('layer2.0', 'layer3.1.conv2.conv'), torch.randn(4, 3, 64, 64)
     with torch.autocast('cpu', torch.bfloat16):
         y = model(x)

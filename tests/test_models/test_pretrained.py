@@ -47,7 +47,7 @@ def torchvision_file(tmp_path_factory):
         ('ResNet3dSlowOnly', dict(pretrained2d=True)),
     ],
 )
-def test_weights_of_torchvision_reach_every_layer_and_no_plugin(kind, options, torchvision_file):
+def test_torchvision_weights_are_loaded_into_all_layers_except_plugins(kind, options, torchvision_file):
     after = 'layer2.net.1.conv2' if 'temporal_pool' in options else AFTER
     plain = backbone(kind, (), pretrained=torchvision_file, **options)
     frames = dict(num_segments=4) if kind == 'ResNet' else {}
@@ -71,14 +71,14 @@ def test_weights_of_torchvision_reach_every_layer_and_no_plugin(kind, options, t
     ],
 )
 @pytest.mark.parametrize('of', ['plain', 'plugged'])
-def test_a_backbones_own_checkpoint_is_loaded_whole(kind, options, of, tmp_path):
+def test_checkpoint_of_the_backbone_is_loaded_completely(kind, options, of, tmp_path):
     frames = dict(num_segments=4) if kind == 'ResNet' else {}
     source = backbone(kind, (AFTER,) if of == 'plugged' else (), **options, **(frames if of == 'plugged' else {}))
     check_own_checkpoint(source, backbone(kind, **options, **frames), tmp_path)
 
 
 @pytest.mark.parametrize('of', ['plain', 'plugged'])
-def test_a_strictly_loaded_checkpoint_is_loaded_whole(of, tmp_path):
+def test_strictly_loaded_checkpoint(of, tmp_path):
     source, target = (build('SlowFast', plugins=plugins).backbone for plugins in (of == 'plugged', True))
     check_own_checkpoint(source, target, tmp_path)
 
@@ -106,7 +106,7 @@ def test_init_cfg_loads_plugins_from_a_recognizers_checkpoint(tmp_path):
     assert all(torch.equal(state[key], value) for key, value in source.backbone.state_dict().items())
 
 
-def test_a_checkpoint_with_another_plugin_is_refused(tmp_path):
+def test_checkpoint_with_another_plugin_raises_an_error(tmp_path):
     own = dict(pretrained2d=False, torchvision_pretrain=False, num_segments=4)
     torch.save(backbone('ResNetTSM', **own).state_dict(), tmp_path / 'own.pth')
     other = [dict(PLUGIN, after=AFTER, num_nodes=9)]

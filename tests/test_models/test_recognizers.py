@@ -57,7 +57,7 @@ def losses(model, name='TSM-R18', **kwargs):
 
 
 @pytest.mark.parametrize('name', NAMES)
-def test_motion_reaches_the_regions_of_frames_and_of_clips(name, hub):
+def test_motion_loss_for_2d_and_3d_recognizers(name, hub):
     model = recognizer(name, MOTION)
     assert isinstance(model, RegionRecognizer2D if CASES[name].recognizer == 'Recognizer2D' else RegionRecognizer3D)
     given = losses(model, name)
@@ -70,7 +70,7 @@ def test_motion_reaches_the_regions_of_frames_and_of_clips(name, hub):
         assert given[f'motion_likelihood/{path}/largest_share'] == shares.max()
 
 
-def test_the_class_loss_stays_and_so_do_the_weights():
+def test_class_loss_and_state_dict_are_unchanged():
     taught, plain = recognizer('TSM-R18', MOTION), recognizer('TSM-R18')
     assert taught.state_dict().keys() == plain.state_dict().keys()
     assert losses(taught)['loss_cls'] == losses(plain)['loss_cls']
@@ -101,7 +101,7 @@ def operators(model, mode, name='TSM-R18'):
 
 
 @pytest.mark.parametrize('loss', [MOTION, dict(type='CenterRepulsion', until=0.4, ending='cosine')])
-def test_after_its_end_the_training_is_that_of_the_class_loss_to_the_operator(hub, loss):
+def test_ended_loss_runs_no_operators(hub, loss):
     taught, plain = recognizer('TSM-R18', loss), recognizer('TSM-R18')
     assert len(operators(taught, 'loss')) > len(operators(plain, 'loss'))
     hub.update_info('iter', 40)
@@ -109,11 +109,11 @@ def test_after_its_end_the_training_is_that_of_the_class_loss_to_the_operator(hu
 
 
 @pytest.mark.parametrize('mode', ['predict', 'tensor'])
-def test_a_test_is_that_of_the_plain_model_to_the_operator(mode):
+def test_test_runs_the_operators_of_the_plain_model(mode):
     assert operators(recognizer('TSM-R18', MOTION), mode) == operators(recognizer('TSM-R18'), mode)
 
 
-def test_after_its_end_and_at_test_time_nothing_is_recorded(hub, monkeypatch):
+def test_nothing_is_recorded_after_the_end_and_in_tests(hub, monkeypatch):
     model = recognizer('TSM-R18', MOTION)
     monkeypatch.setattr('dyreg_mmaction.models.with_region_losses.record_regions', None)
     with pytest.raises(TypeError):
@@ -123,7 +123,7 @@ def test_after_its_end_and_at_test_time_nothing_is_recorded(hub, monkeypatch):
     assert losses(model.train()).keys() == {'loss_cls', 'top1_acc', 'top5_acc'}
 
 
-def test_two_losses_of_a_type_have_names_of_their_own():
+def test_two_losses_of_a_type_have_different_names():
     first, second = CASES['TSM-R18'].after
     model = recognizer('TSM-R18', dict(MOTION, plugins=[first]), dict(MOTION, plugins=[second], weight=0.6))
     both = recognizer('TSM-R18', dict(MOTION, weight=1))
@@ -132,14 +132,14 @@ def test_two_losses_of_a_type_have_names_of_their_own():
     torch.testing.assert_close(sum_of_parts, whole['loss_motion_likelihood'])
 
 
-def test_the_weight_falls_as_regions_agree():
+def test_released_weight_decreases_with_disagreement():
     released, plain = (losses(recognizer('TSM-R18', dict(MOTION, release=release))) for release in (True, False))
     weight = 0.3 * (1 - 2 ** -plain['motion_likelihood/disagreement'])
     torch.testing.assert_close(released['motion_likelihood/weight'], weight)
     torch.testing.assert_close(released['loss_motion_likelihood'], plain['loss_motion_likelihood'] / 0.3 * weight)
 
 
-def test_frames_of_every_clip_in_their_order():
+def test_frames_keep_the_order_of_clips():
     frames = torch.arange(2 * 3 * 4).view(2, 3, 4)[..., None, None, None]  # 2 videos of 3 clips of 4 frames
     given = clip_frames(frames.flatten(1, 2), 6), clip_frames(frames.permute(0, 1, 3, 2, 4, 5), 6)
     for each in given:
@@ -147,7 +147,7 @@ def test_frames_of_every_clip_in_their_order():
 
 
 @pytest.mark.parametrize(('name', 'frames', 'layout'), [('TSM-R18', 4, 'NCHW'), ('I3D-R50', 8, 'NCTHW')])
-def test_neighbours_of_a_video_reach_the_regions_of_frames_and_of_clips(tmp_path, name, frames, layout):
+def test_neighbours_for_2d_and_3d_recognizers(tmp_path, name, frames, layout):
     background = np.random.default_rng(0).integers(60, 120, (64, 64, 1), np.uint8)
     scene = np.broadcast_to(background, (24, 64, 64, 3)).copy()
     for t, frame in enumerate(scene):
@@ -172,14 +172,14 @@ def test_neighbours_of_a_video_reach_the_regions_of_frames_and_of_clips(tmp_path
         assert model.backbone.plugins[path.replace('.', '-')].regions.predictor.fc.weight.grad.any()
 
 
-def test_a_copy_teaches_its_own_regions():
+def test_copy_supervises_its_own_regions():
     model = recognizer('TSM-R18', MOTION)
     copied = copy.deepcopy(model)
     losses(copied)['loss_motion_likelihood'].backward()
     assert all(parameter.grad is None for parameter in model.parameters())
 
 
-def test_regions_inside_checkpointed_blocks_are_named():
+def test_regions_inside_checkpointed_blocks_raise_an_error():
     model = recognizer('TSM-R50', MOTION)
     for module in model.backbone.modules():
         if hasattr(module, 'with_cp'):
@@ -189,7 +189,7 @@ def test_regions_inside_checkpointed_blocks_are_named():
         model(frames.requires_grad_(), samples, mode='loss')
 
 
-def test_a_loss_of_ones_own_needs_one_class():
+def test_custom_loss_is_one_class():
     @MODELS.register_module(force=True)
     class Small(RegionLoss):
         def __call__(self, regions, frames, data_samples):

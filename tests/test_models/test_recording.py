@@ -8,7 +8,7 @@ from torch import nn
 from dyreg_mmaction.models import record_regions
 
 
-def test_every_forward_is_recorded_by_the_path_of_the_plugin():
+def test_forwards_are_recorded_by_plugin_path():
     model = build('TSM-R18')
     with torch.no_grad(), record_regions(model) as record:
         assert record == {'layer2.1.conv2.conv': [], 'layer3.0': []}
@@ -20,7 +20,7 @@ def test_every_forward_is_recorded_by_the_path_of_the_plugin():
         assert record[path][0].normalized().center.unique().item() == 0.5
 
 
-def test_of_clips_too():
+def test_clips_are_recorded():
     model = build('SlowFast')
     with torch.no_grad(), record_regions(model) as record:
         logits(model, inputs('SlowFast'))
@@ -28,7 +28,7 @@ def test_of_clips_too():
     assert frames == {'slow_path.layer3.1.conv2': (1, 4), 'fast_path.layer3.1.conv2.conv': (1, 16)}
 
 
-def test_nothing_is_recorded_or_kept_outside():
+def test_nothing_is_recorded_outside_the_context():
     model, x = toy('second'), torch.randn(4, 3, 32, 32)
     with record_regions(model) as record:
         model(x)
@@ -37,14 +37,14 @@ def test_nothing_is_recorded_or_kept_outside():
     assert not any(m._forward_hooks for plugin in model.plugins.values() for m in plugin.modules())
 
 
-def test_it_ends_with_an_error_too():
+def test_recording_ends_after_an_error():
     model = toy('second')
     with pytest.raises(RuntimeError, match='stop'), record_regions(model):
         raise RuntimeError('stop')
     assert not model.plugins['second'].regions._forward_hooks
 
 
-def test_recordings_may_nest():
+def test_nested_recordings():
     model, x = toy('second'), torch.randn(4, 3, 32, 32)
     with record_regions(model) as outer, record_regions(model) as inner:
         model(x)
@@ -60,7 +60,7 @@ def test_recorded_regions_have_gradients():
     assert model.plugins['second'].regions.predictor.fc.weight.grad.count_nonzero()
 
 
-def test_a_copy_made_while_recording_records_for_itself():
+def test_copy_made_while_recording_records_for_itself():
     model, x = toy('second'), torch.randn(4, 3, 32, 32)
     with record_regions(model) as record:
         copied = copy.deepcopy(model)
@@ -68,7 +68,7 @@ def test_a_copy_made_while_recording_records_for_itself():
     assert len(record['second']) == 1 and len(copied(x)) == 4
 
 
-def test_two_backbones_are_told_apart():
+def test_two_backbones_have_different_paths():
     model, x = nn.ModuleDict(dict(teacher=toy('second'), student=toy('first', 'second'))), torch.randn(4, 3, 32, 32)
     with record_regions(model) as record:
         model['student'](x)
@@ -80,12 +80,12 @@ def test_two_backbones_are_told_apart():
 
 
 @pytest.mark.parametrize('model', [nn.Linear(2, 2), toy()])
-def test_a_model_without_regions_is_refused(model):
+def test_model_without_regions_raises_an_error(model):
     with pytest.raises(ValueError, match='has no plugin with regions'), record_regions(model):
         pass
 
 
-def test_of_a_plugin_without_regions_nothing_is_recorded():
+def test_plugin_without_regions_is_not_recorded():
     class Plain(nn.Module):
         def __init__(self, in_channels, feature_size):
             super().__init__()
@@ -100,7 +100,7 @@ def test_of_a_plugin_without_regions_nothing_is_recorded():
 
 
 @pytest.mark.parametrize('way', ['wrapped', 'in place', 'method', 'from outside'])
-def test_a_compiled_model_is_recorded_too(way):
+def test_compiled_model_is_recorded(way):
     torch._dynamo.reset()
     plain, model, x = toy('second').eval(), toy('second').eval(), torch.randn(4, 3, 32, 32)
     model.load_state_dict(plain.state_dict())

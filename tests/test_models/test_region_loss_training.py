@@ -71,7 +71,7 @@ def trained(tmp_path_factory):
     return done
 
 
-def test_the_phase_runs_with_the_training_and_ends(trained):
+def test_loss_ends_during_training(trained):
     assert scalars(trained, 'motion_likelihood/weight') == pytest.approx([0.4, 0.4, 0.4, 0.2])
     assert len(scalars(trained, 'loss_cls')) == ITERATIONS
     whole, parts = scalars(trained, 'loss'), (scalars(trained, f'loss_{n}') for n in ('cls', 'motion_likelihood'))
@@ -79,13 +79,13 @@ def test_the_phase_runs_with_the_training_and_ends(trained):
     assert whole[4:] == scalars(trained, 'loss_cls')[4:]
 
 
-def test_the_log_says_no_more_of_a_loss_that_has_ended(trained):
+def test_ended_loss_is_not_logged(trained):
     (file,) = Path(trained.work_dir).glob('*/vis_data/scalars.json')
     told = [any('motion_likelihood' in key for key in json.loads(line)) for line in file.read_text().splitlines()]
     assert told == [True] * 4 + [False] * 4
 
 
-def test_the_checkpoint_is_the_plain_models(trained):
+def test_checkpoint_is_that_of_the_plain_model(trained):
     saved = torch.load(Path(trained.work_dir) / f'iter_{ITERATIONS // 3 * 3}.pth', weights_only=True)['state_dict']
     plain = MODELS.build(
         {k: v for k, v in model().items() if k != 'region_losses'} | dict(type='mmaction.Recognizer2D')
@@ -93,7 +93,7 @@ def test_the_checkpoint_is_the_plain_models(trained):
     assert saved.keys() == plain.state_dict().keys()
 
 
-def test_resumed_in_the_middle_of_its_phase_it_goes_on(trained, tmp_path):
+def test_resumed_training_continues_the_schedule(trained, tmp_path):
     again = runner(tmp_path, resume=True, load_from=str(Path(trained.work_dir) / 'iter_3.pth'))
     again.train()
     assert scalars(again, 'motion_likelihood/weight') == pytest.approx([0.2])
@@ -134,7 +134,7 @@ KINDS = dict(MotionLikelihood='motion_likelihood', BoxLikelihood='box_likelihood
 
 
 @pytest.mark.parametrize('kind', KINDS)
-def test_accumulated_gradients_are_those_of_the_whole_batch(tmp_path, kind):
+def test_accumulated_gradients_equal_those_of_the_full_batch(tmp_path, kind):
     """Through the end of the phase, which comes after the same clips."""
     whole, one = train(tmp_path / 'whole', kind, batch_size=4)
     parts, two = train(tmp_path / 'parts', kind, batch_size=2, accumulative_counts=2)
@@ -148,7 +148,7 @@ def test_accumulated_gradients_are_those_of_the_whole_batch(tmp_path, kind):
         torch.testing.assert_close(parts[key], value, rtol=0, atol=3e-4, msg=key)
 
 
-def test_a_training_in_mixed_precision_goes_the_way_of_the_full_one(tmp_path):
+def test_mixed_precision_training_is_close_to_float32(tmp_path):
     enable_policies()  # one of them enables mixed precision training on CPUs
     _, full = train(tmp_path / 'full', lr=2e-4)
     _, mixed = train(tmp_path / 'mixed', lr=2e-4, type='AmpOptimWrapper', dtype='bfloat16')
@@ -179,7 +179,7 @@ def built(monkeypatch):
     return given, batch['inputs'], batch['data_samples']
 
 
-def test_a_batch_is_the_mean_of_its_parts(built):
+def test_loss_of_a_batch_is_the_mean_of_its_clips(built):
     """Therefore accumulated gradients and those of several processes equal those of the whole batch."""
     given, frames, samples = built
     whole, *parts = (
@@ -188,7 +188,7 @@ def test_a_batch_is_the_mean_of_its_parts(built):
     torch.testing.assert_close(whole, sum(parts) / 2)
 
 
-def test_mixed_precision_measures_in_full(built):
+def test_loss_is_computed_in_float32_in_mixed_precision(built):
     given, frames, samples = built
     plain = given(frames, samples, mode='loss')['loss_motion_likelihood']
     with torch.autocast('cpu', torch.bfloat16):

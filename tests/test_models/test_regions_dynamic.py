@@ -54,18 +54,18 @@ def test_constant_regions_depend_on_every_frame():
     assert (x.grad.flatten(2).abs().sum(-1) > 0).all()
 
 
-def test_constant_regions_are_of_the_mean_over_the_frames():
+def test_constant_regions_are_computed_from_the_mean_over_frames():
     regions, x = build(time='constant', recurrent=False), maps()
     torch.testing.assert_close(regions(x.flip(1)).center, regions(x).center)
 
 
-def test_without_recurrence_a_frame_is_seen_alone():
+def test_frames_are_independent_without_recurrence():
     regions, x = build(recurrent=False), maps()
     assert regions.rnn is None
     torch.testing.assert_close(regions(x[:, 2:]).center, regions(x).center[:, 2:])
 
 
-def test_with_recurrence_a_frame_remembers_those_before():
+def test_frames_depend_on_previous_ones_with_recurrence():
     x = maps().requires_grad_()
     build()(x).center[:, 1].sum().backward()
     assert (x.grad.flatten(2).abs().sum(-1) > 0).tolist() == [[True, True, False]] * 2
@@ -80,7 +80,7 @@ def test_sizes_can_be_fixed(half_size, cells):
     assert len(regions.center.flatten(0, 2).unique(dim=0)) == 24
 
 
-def test_a_map_of_another_size_keeps_its_own_cells():
+def test_map_of_another_size_has_its_own_cells():
     regions = build(awake=False)(maps(14, 10))
     assert regions.map_size == (10, 14) and regions.center.unique(dim=2).flatten().unique().tolist() == [5, 7]
 
@@ -100,7 +100,7 @@ def test_features_have_the_released_size(side, cells):
     assert RegionFeatures(4, (side, side)).out_size == (cells, cells)
 
 
-def test_the_fully_connected_head_is_the_released_convolution():
+def test_fully_connected_head_is_the_released_convolution():
     head, features = FCVectors(16, (3, 5), 4, 8), torch.randn(2, 16, 3, 5)
     released = F.conv2d(features, head.fc.weight.unflatten(1, (16, 3, 5)), head.fc.bias)  # (B,N*L,1,1)
     torch.testing.assert_close(head(features), released.reshape(2, 4, 8))

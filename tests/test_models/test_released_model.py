@@ -59,7 +59,7 @@ def relative_error(given, expected):
         pytest.param(16, 256, marks=pytest.mark.slow),
     ],
 )
-def test_logits(num_frames, size, released):
+def test_logits_agree_with_a_float64_evaluation(num_frames, size, released):
     model = build_recognizer(released, num_frames)
     frames = torch.randn(1, num_frames, 3, size, size, generator=torch.Generator().manual_seed(size))
     with torch.no_grad(), record_regions(model) as record:
@@ -75,7 +75,7 @@ def test_logits(num_frames, size, released):
         assert relative_error(reference_tsm.logits(plain, frames), expected) > 0.01  # the modules matter
 
 
-def test_six_views_from_bytes_to_the_mean_of_their_logits(released):
+def test_mean_logits_of_six_views(released):
     from mmaction.structures import ActionDataSample  # after the package has patched MMAction2
 
     model = build_recognizer(released, 2)
@@ -90,7 +90,7 @@ def test_six_views_from_bytes_to_the_mean_of_their_logits(released):
 
 
 @pytest.mark.parametrize('name, size, corners', [('released', 256, (0, 196, 98)), ('released-1view', 224, (116,))])
-def test_the_test_pipeline_takes_the_authors_frames_and_crops(name, size, corners):
+def test_test_pipeline_has_the_authors_frames_and_crops(name, size, corners):
     cfg = Config.fromfile(CONFIGS / f'tsm_r50_dyreg_{name}_sthv2.py')
     steps = {step['type']: dict(step) for step in cfg.test_dataloader.dataset.pipeline}
     samplings = 2 if len(corners) == 3 else 1
@@ -111,7 +111,7 @@ def test_the_test_pipeline_takes_the_authors_frames_and_crops(name, size, corner
     assert (np.diff(views, axis=1) == 1000).all() and (np.diff(views, axis=4) == 1).all()
 
 
-def test_the_model_averages_logits_and_normalizes_as_the_release():
+def test_model_averages_logits_and_normalizes_as_released():
     model = Config.fromfile(CONFIGS / 'tsm_r50_dyreg_released_sthv2.py').model
     assert model.cls_head.average_clips == 'score'
     np.testing.assert_allclose(model.data_preprocessor.mean, 255 * MEAN)

@@ -42,7 +42,7 @@ def assert_relative(given, expected, bound):
     assert error < bound
 
 
-def test_there_are_wrappers_to_compare_with():
+def test_released_wrappers_are_available():
     assert len(WRAPPERS) >= 8
 
 
@@ -58,7 +58,7 @@ def test_float64_output(name):
 
 
 @pytest.mark.parametrize('name', WRAPPERS)
-def test_everything_on_the_way_in_float32(name):
+def test_intermediate_values_in_float32(name):
     fixture = Fixture(name)
     with torch.no_grad():
         given = run(fixture.module(), torch.from_numpy(fixture.arrays['input']))
@@ -86,7 +86,7 @@ def test_gradients_in_float32(name):
         assert (parameter.grad - expected[key]).abs().max() < 1e-4 * scale, key
 
 
-def test_the_untouched_module_is_the_identity():
+def test_initial_module_is_the_identity():
     fixture = Fixture('small_h14_untouched_init')
     assert np.array_equal(fixture.arrays['output'].reshape(fixture.arrays['input'].shape), fixture.arrays['input'])
     with torch.no_grad():

@@ -80,7 +80,7 @@ def test_graph_on_moving_regions_agrees_with_a_plain_evaluation(options):
     assert np.abs(graph(nodes, in_cells(regions)).detach().numpy() - expected).max() < 1e-10
 
 
-def test_moving_regions_of_these_tests_have_nodes_with_and_without_neighbours():
+def test_moving_test_regions_have_nodes_with_and_without_neighbors():
     degree = space_links(moving(2, 4, 6).boxes()).sum(-1)
     assert degree.min() == 0 and degree.max() > 1
 
@@ -127,7 +127,7 @@ def test_links_between_two_rectangles(other, linked):
     assert links.tolist() == [[False, linked], [linked, False]]
 
 
-def test_space_time_links_reach_the_frames_beside():
+def test_space_time_links_reach_adjacent_frames():
     boxes = moving(2, 4, 6).boxes().transpose(0, 1)
     links = space_time_links(boxes)
     own, before, after = links.unflatten(-1, (3, 6)).unbind(-2)
@@ -160,7 +160,7 @@ def test_gaussian_maps_pass_gradients_to_regions():
 
 
 @pytest.mark.parametrize('stages', ['all-temp', 'homogenous'])
-def test_order_of_the_nodes_plays_no_part(stages):
+def test_order_of_the_nodes_has_no_effect(stages):
     graph = randomize(MultiScaleGraph(4, stages=stages, positional=True, norm='LN').double())
     nodes, regions = torch.randn(2, 4, 6, 4, dtype=torch.float64), in_cells(moving(2, 4, 6))
     order = torch.tensor([0, 4, 2, 5, 3, 1])
@@ -183,7 +183,7 @@ def influence(graph, nodes, regions, frame, node):
 
 @pytest.mark.parametrize('rounds', [1, 2, 3])
 @pytest.mark.parametrize('attention', ['dot', 'simple'])
-def test_receptive_field_is_what_the_links_say(rounds, attention):
+def test_receptive_field_follows_the_links(rounds, attention):
     rectangles = reference.grid_rectangles((4,))
     graph = fresh(32, rounds, '1-temp', attention, positional=True)
     links = np.array([[reference._meet(a, b, 1e-9) for b in rectangles] for a in rectangles])  # itself included
@@ -194,7 +194,7 @@ def test_receptive_field_is_what_the_links_say(rounds, attention):
 
 
 @pytest.mark.parametrize('rounds', [1, 2])
-def test_homogenous_stages_reach_as_many_frames_as_cells(rounds):
+def test_receptive_field_of_homogenous_stages(rounds):
     rectangles = reference.grid_rectangles((4,))
     graph = fresh(32, rounds, 'homogenous')
     graph.final_time = torch.nn.Identity()  # the states of each frame, before their average
@@ -208,7 +208,7 @@ def test_homogenous_stages_reach_as_many_frames_as_cells(rounds):
 
 @pytest.mark.parametrize('norm', [None, 'LN', 'BN'])
 @pytest.mark.parametrize('stages', ['all-temp', '1-temp', 'time-only'])
-def test_time_stages_see_the_past_only(stages, norm):
+def test_time_stages_depend_on_the_past_only(stages, norm):
     graph = fresh(16, stages=stages, norm=norm)
     seen = influence(graph, torch.randn(1, 5, 14, 16, dtype=torch.float64), in_cells(grid(time=5)), 2, 0)
     assert seen[:3, 0].all() and not seen[3:].any()
@@ -220,7 +220,7 @@ def test_time_only_has_no_messages():
     assert seen[:, 4].all() and seen.sum() == 3
 
 
-def test_space_only_averages_frames_that_do_not_meet():
+def test_space_only_averages_independent_frames():
     graph = fresh(4, stages='space-only')
     nodes, regions = torch.randn(1, 3, 14, 4, dtype=torch.float64), in_cells(grid(time=3))
     alone = [graph(nodes[:, t : t + 1], in_cells(grid())) for t in range(3)]
@@ -228,7 +228,7 @@ def test_space_only_averages_frames_that_do_not_meet():
 
 
 @pytest.mark.parametrize('attention', ['dot', 'simple'])
-def test_only_the_released_adjacency_gives_weight_to_non_neighbours(attention):
+def test_only_the_released_adjacency_gives_weight_to_non_neighbors(attention):
     links = space_links(grid().boxes()).transpose(0, 1)
     nodes = torch.randn(1, 1, 14, 8, dtype=torch.float64)
     for adjacency, weight in (('mask', False), ('multiply', True)):
@@ -239,7 +239,7 @@ def test_only_the_released_adjacency_gives_weight_to_non_neighbours(attention):
 
 
 @pytest.mark.parametrize('adjacency, tells', [('mask', False), ('multiply', True)])
-def test_bias_of_the_senders_is_there_where_it_tells(adjacency, tells):
+def test_bias_of_the_senders_exists_only_if_it_has_an_effect(adjacency, tells):
     links = space_links(grid().boxes()).transpose(0, 1)
     nodes = torch.randn(1, 1, 14, 8, dtype=torch.float64)
     space = randomize(MultiScaleGraph(8, attention='dot', adjacency=adjacency).double()).space
@@ -249,7 +249,7 @@ def test_bias_of_the_senders_is_there_where_it_tells(adjacency, tells):
     assert torch.allclose(space._attention(nodes, links), attended) is not tells
 
 
-def test_node_without_neighbours_gathers_zeros():
+def test_node_without_neighbors_gathers_zeros():
     graph = randomize(MultiScaleGraph(8, num_rounds=1, stages='1-temp').double())
     nodes = torch.randn(1, 1, 2, 8, dtype=torch.float64, requires_grad=True)
     regions = in_cells(grid([(0, 0, 0.2, 0.2), (0.5, 0.5, 1, 1)]))
@@ -279,7 +279,7 @@ def test_gradients_of_the_graph():
     ids=str,
 )
 @pytest.mark.parametrize('size', [(9, 7), (13, 16)])
-def test_module_is_the_identity_at_first_and_fits_any_map(plugin, size):
+def test_module_is_initially_the_identity_for_any_map(plugin, size):
     module = MODELS.build(dict(plugin, in_channels=16, feature_size=(9, 7)))
     x = torch.randn(2, 16, 3, *size)
     assert torch.equal(module(x), x)
@@ -311,7 +311,7 @@ def test_plugged_backbone_starts_as_its_parent():
     assert not torch.equal(plugged(x), expected)
 
 
-def test_regions_stay_float32_under_autocast():
+def test_regions_are_float32_under_autocast():
     module = MODELS.build(
         dict(type='RSTG', in_channels=8, feature_size=9, graph=dict(type='MultiScaleGraph', positional=True))
     )
@@ -335,7 +335,7 @@ def test_regions_stay_float32_under_autocast():
         (dict(stages='homogenous', adjacency='multiply'), "set adjacency='mask'"),
     ],
 )
-def test_graph_refuses_what_it_does_not_know(options, message):
+def test_invalid_options_raise_errors(options, message):
     with pytest.raises(ValueError, match=message):
         MultiScaleGraph(4, **options)
 
@@ -345,7 +345,7 @@ def test_grids_and_num_nodes_must_agree():
         MODELS.build(dict(type='RSTG', in_channels=4, feature_size=6, num_nodes=9))
 
 
-def test_graph_refuses_nodes_without_rectangles():
+def test_nodes_without_rectangles_raise_an_error():
     plugin = dict(type='RSTG', regions=dict(type='SemanticMaps'), in_channels=4, feature_size=6, node_channels=4)
     with pytest.raises(
         ValueError, match='MultiScaleGraph requires rectangular regions, but the region source returns maps'

@@ -70,7 +70,7 @@ def test_syncmnist_config_trains_and_predicts_on_its_data(name):
 
 
 @pytest.mark.parametrize('name', [name for name in SYNC_MNIST if '_3digits' in name])
-def test_configs_of_3_and_of_5_digits_differ_in_nothing_else(name):
+def test_configs_of_3_and_5_digits_only_differ_in_digits(name):
     three, five = load(f'syncmnist/{name}'), load(f'syncmnist/{name.removesuffix("_3digits")}')
     for split in ('train', 'val', 'test'):
         assert three[f'{split}_dataloader'].dataset.num_digits == 3
@@ -111,7 +111,7 @@ def test_reduced_ablations_differ_from_the_reduced_model_in_one_option(stages):
         ('res3-4', {'layer2-2': (28, 28), 'layer3-4': (14, 14)}),
     ],
 )
-def test_something_something_configs_put_rstg_where_the_name_says(name, places):
+def test_something_something_configs_insert_rstg_as_named(name, places):
     cfg = load(f'c2d_r50_rstg-{name}_sthv1')
     model = MODELS.build(cfg.model)
     assert {name: plugin.feature_size for name, plugin in model.backbone.plugins.items()} == places
@@ -140,7 +140,7 @@ def test_parameters_are_those_of_the_docs():
 
 @pytest.mark.slow
 @pytest.mark.parametrize('name', REDUCED)
-def test_loss_of_reduced_config_falls_on_a_few_clips(name):
+def test_loss_of_reduced_config_decreases(name):
     cfg = load(f'syncmnist/{name}')
     course = losses(cfg, batch(cfg, 'train', 8), steps=30)
     assert course[-1] < 0.9 * course[0]
@@ -148,7 +148,7 @@ def test_loss_of_reduced_config_falls_on_a_few_clips(name):
 
 @pytest.mark.slow
 @pytest.mark.parametrize('name', FIVE_DIGITS)
-def test_loss_of_syncmnist_config_falls_on_two_small_clips(name):
+def test_loss_of_syncmnist_config_decreases(name):
     cfg = load(f'syncmnist/{name}')
     cfg.optim_wrapper.optimizer.lr = 5e-4  # large enough for four steps
     cfg.train_dataloader.dataset.frame_size = 48
@@ -172,7 +172,7 @@ def something(tmp_path_factory) -> Path:
 
 @pytest.mark.slow
 @pytest.mark.parametrize('name', SOMETHING)
-def test_loss_of_something_config_falls_on_two_small_clips(name, something):
+def test_loss_of_something_config_decreases(name, something):
     cfg = load(name)
     cfg.model.backbone.update(pretrained=None, norm_eval=False)  # without pretraining there are no statistics to keep
     cfg.model.cls_head.dropout_ratio = 0

@@ -26,14 +26,14 @@ def test_values_and_gradients_are_those_of_mmaction2(frames, layout):
     assert shifted.is_contiguous(memory_format=layout)
 
 
-def test_a_backbone_has_it():
+def test_backbones_use_the_shift():
     backbone = MODELS.build(dict(type='DyRegResNetTSM', depth=18, pretrained=None, num_segments=4))
     shifts = [module for module in backbone.modules() if isinstance(module, TemporalShift)]
     assert shifts and all(type(shift) is Shift for shift in shifts)
 
 
 @pytest.mark.parametrize('frames', [1, 2, 5])
-def test_what_compilers_get_is_the_same(frames, monkeypatch):
+def test_compiled_shift_gives_the_same(frames, monkeypatch):
     shift, x = Shift(nn.Identity(), num_segments=frames, shift_div=4), torch.randn(2 * frames, 9, 3, 3).requires_grad_()
     own = shift(x)
     monkeypatch.setattr(torch.compiler, 'is_compiling', lambda: True)
@@ -46,7 +46,7 @@ def test_what_compilers_get_is_the_same(frames, monkeypatch):
 
 
 @pytest.mark.slow
-def test_a_compiled_backbone_takes_a_second_batch_size_soon():
+def test_compiled_backbone_accepts_a_second_batch_size():
     """Runs in a separate process, which can be stopped if it hangs."""
     run = [sys.executable, '-c', COMPILED]
     done = subprocess.run(run, capture_output=True, text=True, timeout=300)

@@ -20,7 +20,7 @@ def build(channels=6, **kwargs):
 
 @pytest.mark.parametrize('rnn', ['GRU', 'LSTM'])
 @pytest.mark.parametrize('num_nodes', [1, 2, 9, 17])
-def test_any_number_of_nodes_talks_as_released(rnn, num_nodes):
+def test_graph_computes_the_released_result_for_any_number_of_nodes(rnn, num_nodes):
     state = reference_dyreg.random_state(6, 6, (7, 7), rnn=rnn, seed=num_nodes)
     state = reference_dyreg.strip(state, 'dynamic_graph.rstg.')
     graph = build(rnn=rnn.lower()).double()
@@ -42,7 +42,7 @@ def test_gradients_in_float64():
     assert torch.autograd.gradcheck(call, (nodes, *parameters), fast_mode=True)
 
 
-def test_the_norm_of_messages_may_follow_their_sum():
+def test_norm_of_messages_may_follow_their_sum():
     stage, nodes = SpaceStage(4).double(), torch.randn(2, 3, 4).double()
     for parameter in (stage.message_norm.weight, stage.message_norm.bias, stage.gather_bias):
         torch.nn.init.normal_(parameter)
@@ -53,12 +53,12 @@ def test_the_norm_of_messages_may_follow_their_sum():
     torch.testing.assert_close(stage(nodes), stage.norm(nodes + gathered.relu()))
 
 
-def test_nodes_have_no_order():
+def test_graph_is_equivariant_to_permutations():
     graph, nodes, order = build(), torch.randn(2, 3, 5, 6), [3, 1, 4, 0, 2]
     torch.testing.assert_close(graph(nodes[:, :, order]), graph(nodes)[:, :, order])
 
 
-def test_clips_are_apart_and_the_past_is_closed_to_the_future():
+def test_clips_are_independent_and_time_is_causal():
     graph, nodes = build(), torch.randn(2, 3, 5, 6, requires_grad=True)
     graph(nodes)[1, 1].sum().backward()
     seen = nodes.grad.abs().sum(-1) > 0  # (B,T,N)
@@ -77,7 +77,7 @@ def test_one_round_is_time_space_time():
     torch.testing.assert_close(graph(nodes.transpose(0, 1)), expected.transpose(0, 1))
 
 
-def test_bf16_autocast_stays_near_float32():
+def test_bf16_autocast_is_close_to_float32():
     graph, nodes = build(16), torch.randn(2, 3, 5, 16)
     with torch.autocast('cpu', torch.bfloat16):
         output = graph(nodes.bfloat16())
@@ -85,7 +85,7 @@ def test_bf16_autocast_stays_near_float32():
     assert output.dtype == torch.float32 and (output - expected).norm() < 0.05 * expected.norm()
 
 
-def test_the_joint_norm_is_a_group_norm_of_one_group():
+def test_joint_norm_is_a_group_norm_of_one_group():
     norm, x = JointLayerNorm(6), torch.randn(4, 5, 6)
     torch.nn.init.normal_(norm.weight)
     torch.nn.init.normal_(norm.bias)
@@ -94,7 +94,7 @@ def test_the_joint_norm_is_a_group_norm_of_one_group():
 
 
 @pytest.mark.parametrize('kind, pytorchs', [('gru', nn.GRU), ('lstm', nn.LSTM)])
-def test_each_node_runs_through_time_alone_as_in_pytorchs_own_net(kind, pytorchs):
+def test_nodes_are_independent_sequences_as_in_pytorch(kind, pytorchs):
     rnn, nodes = NodeRNN(6, kind), torch.randn(4, 2, 3, 6)  # (T,B,N,C)
     states = rnn(nodes)
     assert states.shape == nodes.shape
@@ -104,7 +104,7 @@ def test_each_node_runs_through_time_alone_as_in_pytorchs_own_net(kind, pytorchs
 
 
 @pytest.mark.parametrize('kind, pytorchs', [('gru', nn.GRU), ('lstm', nn.LSTM)])
-def test_recurrent_nets_start_as_pytorchs(kind, pytorchs):
+def test_recurrent_networks_are_initialized_as_in_pytorch(kind, pytorchs):
     """The same numbers for the same seed, under the same names."""
     torch.manual_seed(0)
     given = NodeRNN(6, kind).rnn.state_dict()

@@ -42,7 +42,7 @@ def test_tsn_trains_on_3_frames_and_is_tested_on_25():
     assert seen == [(2, 256, 3), (2, 256, 25), (2, 256, 5), (1, 256, 4)]
 
 
-def test_frames_that_nobody_tells_are_not_guessed():
+def test_unknown_clip_length_raises_an_error():
     with pytest.raises(ValueError, match=r"meta_keys=\('num_clips', 'clip_len'\)"):
         tsn()(torch.randn(1, 6, 3, 64, 64), samples(1), mode='predict')
     with pytest.raises(ValueError, match="num_segments='batch', but the recognizer does not report"):

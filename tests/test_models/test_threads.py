@@ -69,7 +69,7 @@ def clips(index):
     return torch.randn(num_clips, 3, frames, 16, 16, generator=torch.Generator().manual_seed(index))
 
 
-def test_eight_threads_of_clips_get_what_one_gets():
+def test_eight_threads_with_clips():
     model, batches = c2d().eval(), [clips(index) for index in range(THREADS)]
     with torch.no_grad():
         expected = [model(batch) for batch in batches]
@@ -98,7 +98,7 @@ def recognizer(**plugin):
         return RegionRecognizer2D(backbone, head).eval()
 
 
-def test_eight_threads_of_frames_told_by_the_recognizer():
+def test_eight_threads_with_frames_and_batch_num_segments():
     model = recognizer(type='ClipMean')
 
     def run(index):
@@ -113,7 +113,7 @@ def test_eight_threads_of_frames_told_by_the_recognizer():
         assert all(torch.equal(each, right[0]) for each in found)
 
 
-def test_recordings_that_overlap_hear_what_is_compiled_and_leave_it_compiled():
+def test_overlapping_recordings_of_a_compiled_model():
     torch._dynamo.reset()
     counter = CompileCounter()
     model, x = c2d(plugins=[REGIONS]).eval(), clips(0)
@@ -163,7 +163,7 @@ def test_each_thread_attaches_its_own_regions():
         assert all(torch.equal(each, right[0]) for each in found)
 
 
-def test_a_module_that_was_replaced_is_hooked_once():
+def test_module_that_was_replaced_is_hooked_once():
     model, x = c2d().eval(), clips(0)
     model.layer1[1].conv2 = nn.Sequential(model.layer1[1].conv2)
     with torch.no_grad():
@@ -184,7 +184,7 @@ def learn(model, *indices):
     return gradients([model(x) for x in inputs], inputs)
 
 
-def test_checkpointed_blocks_run_again_with_the_clips_of_their_forward():
+def test_recomputed_blocks_use_the_clips_of_their_forward():
     plain, checkpointed = (c2d(with_cp=with_cp).requires_grad_(False) for with_cp in (False, True))
     torch.testing.assert_close(learn(checkpointed, 0, 1, 2, 3), learn(plain, 0, 1, 2, 3))
 
@@ -196,7 +196,7 @@ def test_checkpointed_blocks_in_eight_threads():
         assert all(map(torch.equal, found, right))
 
 
-def test_backward_in_another_thread_knows_the_clips():
+def test_backward_in_another_thread():
     """As on a GPU, where backward runs in its own threads."""
     model = c2d(with_cp=True).requires_grad_(False)
     inputs = [clips(index).requires_grad_() for index in range(2)]
@@ -206,20 +206,20 @@ def test_backward_in_another_thread_knows_the_clips():
     torch.testing.assert_close(found, learn(c2d().requires_grad_(False), 0, 1))
 
 
-def test_modules_that_a_runner_checkpoints():
+def test_modules_checkpointed_by_the_runner():
     model, plain = (c2d().requires_grad_(False) for _ in range(2))
     turn_on_activation_checkpointing(model, ['layer1'])
     torch.testing.assert_close(learn(model, 0, 1), learn(plain, 0, 1))
 
 
-def test_a_module_that_runs_alone_is_refused_where_its_clips_are_unknown():
+def test_module_outside_a_forward_raises_an_error():
     model = c2d().eval()
     with pytest.raises(RuntimeError, match="'layer1.1.conv2' runs outside of a forward of its backbone"):
         model.layer1(torch.randn(4, 64, 4, 4))
 
 
 @pytest.mark.parametrize('what', [pytest.param('backbone', marks=pytest.mark.slow), 'block'])
-def test_compiled_and_in_threads(what):
+def test_compiled_model_in_threads(what):
     torch._dynamo.reset()
     model, batches = c2d().eval(), [clips(index) for index in range(3)]
     with torch.no_grad():

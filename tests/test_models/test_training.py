@@ -81,7 +81,7 @@ def logits(model, frames):
         return model.extract_feat(frames, stage='head')[0]
 
 
-def test_training_moves_everything_from_the_start_but_what_waits_for_the_regions(trained):
+def test_training_changes_all_weights_except_initially_unused_ones(trained):
     done, start = trained
     still = {key for key, value in done.model.named_parameters() if torch.equal(value, start[key])}
     # nodes of equal regions are equal for any attention
@@ -90,7 +90,7 @@ def test_training_moves_everything_from_the_start_but_what_waits_for_the_regions
     assert f'backbone.plugins.{PLACE}.regions.predictor.alpha' not in still
 
 
-def test_the_moving_average_calls_its_own_plugin(trained):
+def test_moving_average_uses_its_own_plugin(trained):
     model, ema = trained[0].model, ema_of(trained[0])
     frames = Clips()[0]['inputs'][None]
     state = ema.state_dict()
@@ -102,7 +102,7 @@ def test_the_moving_average_calls_its_own_plugin(trained):
     ema.load_state_dict(state)
 
 
-def test_the_checkpoint_holds_the_plugin_and_runs_alike(trained, tmp_path):
+def test_checkpoint_contains_the_plugin(trained, tmp_path):
     done, _ = trained
     fresh = runner(tmp_path).model
     load_checkpoint(fresh, str(Path(done.work_dir) / 'iter_4.pth'), strict=True)

@@ -23,7 +23,7 @@ FRAMES = {'swin': 32, 'uniformerv2': 8, 'timesformer': 8}  # of the pipelines; e
 
 @pytest.mark.slow
 @pytest.mark.parametrize('name', ZOO)
-def test_a_config_of_the_zoo_with_our_three_lines_starts_bit_equal(name):
+def test_model_zoo_config_with_three_lines_starts_bit_equal(name):
     after, (channels, side) = ZOO[name]
     cfg = get_config(f'mmaction::recognition/{name}.py').model
     models = []
@@ -49,7 +49,7 @@ def test_widths_of_videomae(width, heads, patch):
 
 
 @pytest.mark.parametrize('name', ['VideoMAE', 'MViT', 'UniFormerV2', 'TimeSformer'])
-def test_class_tokens_pass_a_plugin_unchanged_and_cells_keep_their_place(name):
+def test_class_tokens_are_unchanged_and_cells_keep_their_positions(name):
     model = build(name)
     backbone, x = model.backbone, inputs(name)
     hook = backbone._plugin_hooks[-1]
@@ -94,7 +94,7 @@ def swin(**kwargs):
     return model
 
 
-def test_checkpointed_blocks_of_swin_compute_the_same():
+def test_activation_checkpointing_of_swin_gives_the_same_result():
     results = []
     for with_cp in (False, True):
         model = swin(with_cp=with_cp, drop_path_rate=0).train()
@@ -105,7 +105,7 @@ def test_checkpointed_blocks_of_swin_compute_the_same():
         torch.testing.assert_close(checkpointed, plain)
 
 
-def test_a_branch_that_stochastic_depth_skips_takes_no_plugin():
+def test_plugin_in_a_stochastic_depth_branch_raises_an_error():
     with pytest.raises(ValueError, match="'layers.1.blocks.0.mlp' is inside layers.1.blocks.0, whose stochastic depth"):
         swin()
 
@@ -120,7 +120,7 @@ def test_a_branch_that_stochastic_depth_skips_takes_no_plugin():
         ('VideoMAE', 'fc_norm', r'returns shape \(2, 32\), which is not a feature map'),
     ],
 )
-def test_the_inside_of_attention_takes_no_plugin(name, after, message):
+def test_plugin_inside_attention_raises_an_error(name, after, message):
     cfg = dict(backbone_config(name, drop_path_rate=0), plugins=[dict(PLUGIN, after=after)])
     with pytest.raises(ValueError, match=message):
         MODELS.build(cfg)

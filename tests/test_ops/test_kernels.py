@@ -35,7 +35,7 @@ def test_normalized_tents_sum_to_one(half_size):
     torch.testing.assert_close(kernel.sum(-1), torch.ones(25))
 
 
-def test_normalize_leaves_an_empty_kernel_empty():
+def test_normalize_keeps_an_empty_kernel():
     assert normalize(torch.zeros(2, 3)).tolist() == [[0] * 3] * 2
 
 

@@ -8,7 +8,7 @@ from dyreg_mmaction.ops.linear import SMALL
 
 @pytest.mark.parametrize('bias', [True, False])
 @pytest.mark.parametrize('shape', [(5,), (4, 5), (2, 3, 5), (4, 8, 512)])
-def test_values_and_gradients_are_pytorchs(shape, bias):
+def test_values_and_gradients_agree_with_pytorch(shape, bias):
     x = torch.randn(shape, requires_grad=True)
     weight = torch.randn(SMALL // (32 * 512), shape[-1], requires_grad=True)
     leaves = [x, weight, *([torch.randn(len(weight), requires_grad=True)] if bias else [])]
@@ -17,7 +17,7 @@ def test_values_and_gradients_are_pytorchs(shape, bias):
         torch.testing.assert_close(given, expected, rtol=1e-4, atol=1e-2)
 
 
-def test_large_products_take_onednns_kernel():
+def test_large_products_use_onednn():
     x, weight = torch.randn(32, 512), torch.randn(SMALL // (32 * 512), 512)
     with torch.profiler.profile() as profile, torch.no_grad():
         linear(x, weight)
@@ -28,7 +28,7 @@ def test_large_products_take_onednns_kernel():
     )
 
 
-def test_what_is_not_asked_for_gets_no_gradient():
+def test_gradients_are_computed_only_if_required():
     x, weight = torch.randn(2, 3), torch.randn(4, 3, requires_grad=True)
     linear(x, weight).sum().backward()
     assert x.grad is None and weight.grad is not None
@@ -39,7 +39,7 @@ def test_gradients_in_float64():
     assert torch.autograd.gradcheck(linear, leaves)
 
 
-def test_autocast_is_pytorchs():
+def test_autocast_agrees_with_pytorch():
     x, weight = torch.randn(2, 3), torch.randn(4, 3)
     with torch.autocast('cpu', torch.bfloat16):
         assert linear(x, weight).dtype == torch.bfloat16

@@ -23,7 +23,7 @@ def with_softmax(function):
 
 @pytest.mark.parametrize('block', [1, 8, 40, 100, 10**6])  # one receiver, several receivers, frames, everything at once
 @pytest.mark.parametrize('frames', [(), (3,), (2, 2)])
-def test_values_and_gradients_are_those_of_every_pair(block, frames, monkeypatch):
+def test_values_and_gradients_agree_with_all_pairs(block, frames, monkeypatch):
     monkeypatch.setattr(messages, 'BLOCK', block)
     results = []
     for function in (gather_messages, line_by_line):
@@ -40,7 +40,7 @@ def test_gradients_in_float64(monkeypatch):
     assert torch.autograd.gradcheck(with_softmax(gather_messages), leaves)
 
 
-def test_large_means_cost_no_precision():
+def test_precision_with_large_means():
     received, sent, logits = inputs((2,), 9, 8)
     values = (received + 300, sent + 300, logits.softmax(-1))
     given = gather_messages(*(value.float() for value in values))
@@ -65,7 +65,7 @@ class Largest(TorchDispatchMode):
         return out
 
 
-def test_all_messages_are_never_there_at_once():
+def test_messages_are_not_stored_all_at_once():
     leaves = [value.requires_grad_() for value in inputs((4,), 100, 64, torch.float32)]
     with Largest() as largest:
         with_softmax(gather_messages)(*leaves).sum().backward()

@@ -14,7 +14,7 @@ def test_unpool_spreads_each_node_under_its_map():
     torch.testing.assert_close(unpool(nodes, maps), torch.einsum('bnhw,bnc->bchw', maps, nodes))
 
 
-def test_a_map_of_one_cell_reads_and_writes_that_cell():
+def test_map_of_one_cell():
     x, maps = torch.arange(24.0).reshape(1, 2, 3, 4), torch.zeros(1, 1, 3, 4)
     maps[0, 0, 2, 1] = 1
     nodes = pool(x, maps)
@@ -29,7 +29,7 @@ def test_gradients():
     )
 
 
-def test_channels_last_maps_are_read_alike():
+def test_channels_last_maps_give_the_same():
     x, maps = torch.rand(2, 3, 4, 5), torch.rand(2, 6, 4, 5)
     torch.testing.assert_close(pool(x.contiguous(memory_format=torch.channels_last), maps), pool(x, maps))
 
@@ -69,7 +69,7 @@ def test_normalized_nodes_are_exact_in_float32(level):
     assert (single - norm_of(nodes, maps, weight, bias)).abs().max() < bound
 
 
-def test_a_map_without_any_weight_normalizes_to_the_bias():
+def test_zero_map_normalizes_to_the_bias():
     nodes, maps, bias = torch.zeros(1, 2, 3), torch.zeros(1, 2, 4, 5), torch.tensor([1.0, 2.0, 3.0])
     y = unpool(*normalize_unpooled(nodes, maps, torch.ones(3), bias))
     torch.testing.assert_close(y, bias[:, None, None].expand(1, 3, 4, 5))

@@ -6,7 +6,7 @@ from dyreg_mmaction.ops import gru, lstm
 
 
 @pytest.mark.parametrize('function, kind', [(gru, nn.GRU), (lstm, nn.LSTM)])
-def test_states_and_gradients_are_pytorchs(function, kind):
+def test_states_and_gradients_agree_with_pytorch(function, kind):
     rnn, x = kind(5, 3).double(), torch.randn(4, 2, 5, dtype=torch.float64)
     results = []
     for run in (lambda x: rnn(x)[0], lambda x: function(x, *rnn.all_weights[0])):
@@ -23,7 +23,7 @@ def test_gradients_of_a_gru_in_float64():
     assert torch.autograd.gradcheck(gru, leaves)
 
 
-def test_compilers_see_plain_operations(monkeypatch):
+def test_compilers_trace_plain_operations(monkeypatch):
     rnn, x = nn.GRU(5, 3), torch.randn(4, 2, 5)
     own = gru(x, *rnn.all_weights[0])
     monkeypatch.setattr(torch.compiler, 'is_compiling', lambda: True)

@@ -53,7 +53,7 @@ def test_centers_stay_on_cells():
     assert decode(far, (7, 12)).center[0, 0].tolist() == [[0, 0], [11, 6]]
 
 
-def test_a_region_can_leave_the_rim_where_it_starts():
+def test_region_can_leave_the_border():
     rim = torch.tensor([[0.0, 1.0]])
     offsets = torch.tensor([8.0, -8.0]).view(1, 1, 1, 2)
     center = decode_regions(offsets, rim, (7, 7)).center.squeeze()
@@ -82,7 +82,7 @@ def test_two_offsets_leave_the_initial_size():
     assert regions.half_size.unique(dim=2).tolist() == [[[[4, 3]]]]
 
 
-def test_a_fixed_half_size_is_a_part_of_the_map_and_at_least_a_cell():
+def test_fixed_half_size_is_a_fraction_of_the_map_and_at_least_a_cell():
     assert decode(torch.zeros(1, 1, 1, 2), (4, 12), half_size=0.2).half_size.squeeze().tolist() == pytest.approx(
         [2.4, 1]
     )
@@ -94,23 +94,23 @@ def test_grid_points_run_row_by_row():
 
 
 @pytest.mark.parametrize('cells, grid', [(1, (1, 1)), (5, (1, 5)), (9, (3, 3)), (12, (3, 4)), (16, (4, 4))])
-def test_the_grid_is_the_most_square_one(cells, grid):
+def test_grid_is_the_most_square_one(cells, grid):
     assert most_square_grid(cells) == grid
 
 
-def test_grids_follow_one_another():
+def test_grids_are_concatenated():
     center, half_size = grid_regions([(1, 1), (2, 2)])
     assert center.tolist() == [[0.5, 0.5], [0.25, 0.25], [0.75, 0.25], [0.25, 0.75], [0.75, 0.75]]
     assert half_size.tolist() == [[0.5, 0.5]] + [[0.25, 0.25]] * 4
 
 
-def test_normalized_regions_are_parts_of_the_frame():
+def test_normalized_regions_are_fractions_of_the_frame():
     regions = Regions(torch.tensor([[[[6.0, 2.0]]]]), torch.tensor([[[[3.0, 1.0]]]]), (12, 4)).normalized()
     assert regions.center.squeeze().tolist() == [0.5, 0.5] and regions.half_size.squeeze().tolist() == [0.25, 0.25]
     assert regions.map_size == (1, 1)
 
 
-def test_boxes_end_at_the_map():
+def test_boxes_are_clipped_to_the_map():
     regions = Regions(torch.tensor([[[[6.0, 1.0]]]]), torch.tensor([[[[3.0, 9.0]]]]), (12, 4))
     assert regions.boxes().squeeze().tolist() == [3, 0, 9, 4]
     assert regions.normalized().boxes().squeeze().tolist() == [0.25, 0, 0.75, 1]

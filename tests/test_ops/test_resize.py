@@ -18,6 +18,6 @@ def test_equals_torch_in_value_and_gradient(old, new):
     )
 
 
-def test_the_same_size_is_the_same_tensor():
+def test_same_size_is_the_same_tensor():
     x = torch.rand(2, 3, 4, 5)
     assert adaptive_avg_pool(x, (4, 5)) is x

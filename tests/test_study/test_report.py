@@ -14,7 +14,7 @@ def finished(name, values, seed=0, parameters=1, diverged=''):
     return SimpleNamespace(diverged=diverged, **run)
 
 
-def test_table_compares_at_equally_many_videos():
+def test_table_compares_at_the_same_number_of_videos():
     runs = [
         finished('a', [dict(acc=0.1), dict(acc=0.2), dict(acc=0.9)], parameters=7),
         finished('a', [dict(acc=0.3), dict(acc=0.4)], seed=1, parameters=7),
@@ -26,7 +26,7 @@ def test_table_compares_at_equally_many_videos():
     assert '| b | 1,234 | 1 | 0.6 | 0.2 | 1 | 1.5 | 0.5 | 2 |' in text
 
 
-def test_without_matplotlib_there_is_no_plot_but_all_else(monkeypatch, tmp_path, capsys):
+def test_report_without_matplotlib_has_no_plot(monkeypatch, tmp_path, capsys):
     monkeypatch.setitem(sys.modules, 'matplotlib.figure', None)
     write_report([finished('a', [dict(acc=0.5)])], ['acc'], tmp_path)
     assert sorted(path.name for path in tmp_path.iterdir()) == ['study.json', 'study.md']

@@ -50,7 +50,7 @@ def finish(run):
 
 
 @pytest.mark.slow
-def test_an_interrupted_run_ends_like_one_that_was_not(tmp_path, monkeypatch):
+def test_interrupted_run_gives_the_same_result(tmp_path, monkeypatch):
     whole = study_run(tmp_path, out='whole', videos=15)
     curve = finish(whole)
     study_run(tmp_path, videos=15).portion()
@@ -78,7 +78,7 @@ def interrupt(*args, **kwargs):
         (dict(type='ReduceOnPlateauLR', monitor='acc/top1', rule='greater', threshold=9, patience=0), 5),
     ],
 )
-def test_schedules_hooks_and_progress_are_those_of_one_long_training(tmp_path, schedule, drop):
+def test_portions_are_equivalent_to_one_training(tmp_path, schedule, drop):
     run = study_run(tmp_path, portion=5, param_scheduler=[schedule], custom_hooks=[dict(type='Watch')])
     finish(run)
     iterations, lengths, rates, videos = zip(*seen, strict=True)
@@ -99,11 +99,11 @@ def test_loop_and_optimizer_wrapper_are_those_of_the_config(tmp_path):
     assert checkpoint(run)['optimizer']['state'][0]['step'] == 2  # once after two iterations, once at the end
 
 
-def test_without_a_number_of_videos_the_training_is_as_long_as_the_config(tmp_path):
+def test_default_length_is_that_of_the_config(tmp_path):
     assert study_run(tmp_path, videos=None).cfg.train_cfg.max_iters == 4 * 600_000 / 3
 
 
-def test_another_loop_by_epochs_is_refused(tmp_path):
+def test_custom_epoch_loop_raises_an_error(tmp_path):
     with pytest.raises(ValueError, match="train_cfg.type='MyEpochs' counts epochs"):
         study_run(tmp_path, **{'train_cfg.type': 'MyEpochs'})
 
@@ -115,7 +115,7 @@ def test_seeds_differ_in_weights(tmp_path):
     assert not torch.allclose(first, second, atol=0.1)
 
 
-def test_other_settings_are_named_and_the_old_run_is_kept(tmp_path):
+def test_changed_settings_raise_an_error_and_keep_the_run(tmp_path):
     study_run(tmp_path, 'fixed').portion()
     with pytest.raises(ValueError, match='fixed_seed0 contains a run with optim_wrapper.optimizer.lr=0.01, not 0.1;'):
         study_run(tmp_path, 'fixed', **{'optim_wrapper.optimizer.lr': 0.1})
@@ -124,7 +124,7 @@ def test_other_settings_are_named_and_the_old_run_is_kept(tmp_path):
     assert study_run(tmp_path, 'fixed').videos == 6
 
 
-def test_a_warm_start_says_what_does_not_fit(tmp_path, capsys):
+def test_warm_start_logs_mismatched_keys(tmp_path, capsys):
     study_run(tmp_path, 'fixed', portion=1).portion()
     file = tmp_path / 'out/fixed_seed0/checkpoint.pth'
     run = study_run(tmp_path, portion=1, load_from=str(file), **{'optim_wrapper.optimizer.lr': 0.0})
@@ -134,7 +134,7 @@ def test_a_warm_start_says_what_does_not_fit(tmp_path, capsys):
     assert 'missing keys in source state_dict' in capsys.readouterr().out
 
 
-def test_a_loss_that_is_no_number_ends_the_run_and_is_not_kept(tmp_path):
+def test_nan_loss_ends_the_run_and_is_not_saved(tmp_path):
     run = study_run(tmp_path, portion=3, **{'optim_wrapper.optimizer.lr': float('inf')})
     run.portion()
     assert run.finished and run.diverged.endswith('dynamic_seed0 is nan, not finite; lower the learning rate')

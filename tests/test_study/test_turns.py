@@ -37,17 +37,17 @@ def study(monkeypatch, tmp_path, *names, minutes=60.0, metrics=('acc',)):
     return {run.name: [point['videos'] for point in run.curve] for run in runs}, (tmp_path / 'study.md').read_text()
 
 
-def test_no_portion_is_begun_that_would_not_end_in_time(monkeypatch, tmp_path):
+def test_no_portion_is_started_without_enough_time(monkeypatch, tmp_path):
     assert study(monkeypatch, tmp_path, 'a', minutes=38 / 60)[0] == dict(a=[6, 12, 18])
 
 
-def test_turns_are_those_of_videos_whatever_the_batch(monkeypatch, tmp_path):
+def test_turns_are_by_number_of_videos(monkeypatch, tmp_path):
     videos, text = study(monkeypatch, tmp_path, 'small', 'large', minutes=38 / 60)
     assert videos == dict(small=[6, 12], large=[12])
     assert 'after 12 videos' in text
 
 
-def test_a_run_that_diverges_stops_alone(monkeypatch, tmp_path, capsys):
+def test_diverged_run_does_not_stop_others(monkeypatch, tmp_path, capsys):
     videos, text = study(monkeypatch, tmp_path, 'wild', 'calm')
     assert videos == dict(wild=[6], calm=[6, 12, 18, 24])
     assert '| wild | 1 | 0, 1 diverged | - |' in text and '| calm | 1 | 1 | 0.5 |' in text
@@ -55,6 +55,6 @@ def test_a_run_that_diverges_stops_alone(monkeypatch, tmp_path, capsys):
     assert 'the loss in wild' in capsys.readouterr().out
 
 
-def test_a_metric_that_nobody_measures_is_named(monkeypatch, tmp_path):
+def test_unknown_metric_raises_an_error(monkeypatch, tmp_path):
     with pytest.raises(ValueError, match='--metrics accuracy does not exist; choose from videos, seconds, loss, acc'):
         study(monkeypatch, tmp_path, 'a', metrics=['accuracy'])

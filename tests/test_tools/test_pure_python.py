@@ -96,7 +96,7 @@ model = dict(
 
 
 @pytest.mark.slow
-def test_a_pure_python_config_is_printed_trained_and_tested(tmp_path):
+def test_pure_python_config_is_printed_trained_and_tested(tmp_path):
     (tmp_path / 'base.py').write_text(BASE)
     (tmp_path / 'pure.py').write_text(PURE)
     data, run_dir = tmp_path / 'mini', tmp_path / 'run'

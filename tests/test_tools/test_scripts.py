@@ -32,7 +32,7 @@ def test_too_few_arguments_and_help_show_the_usage(script, arguments, code):
 
 
 @pytest.mark.parametrize('script', SCRIPTS)
-def test_missing_config_is_named(script):
+def test_missing_config_raises_an_error(script):
     before = ['partition', 'job'] if script.startswith('slurm') else []
     result = run(script, *before, 'no.py', '1', '1')
     assert result.returncode == 2 and result.stdout.startswith(f'{script}.sh: config no.py does not exist')
@@ -52,7 +52,7 @@ def test_number_of_restarts_is_checked(monkeypatch):
     assert result.returncode == 2 and result.stdout == 'dist_train.sh: MAX_RESTARTS=x must be an integer\n'
 
 
-def test_fewer_gpus_than_processes_are_named(tmp_path):
+def test_fewer_gpus_than_processes_raise_an_error(tmp_path):
     for name, text in (('nvidia-smi', ''), ('python', 'case $1 in -c) echo 1 ;; *) echo "started $*" ;; esac')):
         (tmp_path / name).write_text(f'#!/bin/sh\n{text}\n')
         (tmp_path / name).chmod(0o755)
@@ -67,7 +67,7 @@ def test_fewer_gpus_than_processes_are_named(tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.skipif(not hasattr(LaunchConfig, 'signals_to_handle'), reason='an older torchrun ends at each SIGHUP')
-def test_nohup_outlives_the_end_of_the_shell(tmp_path):
+def test_nohup_survives_the_end_of_the_shell(tmp_path):
     go = tmp_path / 'go'
     (tmp_path / 'work.py').write_text(
         f'import os, time\nprint("begun", flush=True)\nwhile not os.path.exists({str(go)!r}): time.sleep(0.1)\n'
@@ -112,7 +112,7 @@ def run_in(checkout, *command, **env):
 
 
 @pytest.mark.parametrize('given', ['', 'mine', ':', 'mine:', ':mine', '::mine:::my own::'])
-def test_the_current_folder_is_not_imported_from(checkout, given):
+def test_current_folder_is_not_imported_from(checkout, given):
     python = program(checkout / 'bin/python', 'echo "path $PYTHONPATH"')
     result = run_in(checkout, 'bash', 'tools/dist_train.sh', 'config.py', '1', PYTHON=python, PYTHONPATH=given)
     assert result.stdout.split()[0] == 'path'
@@ -122,7 +122,7 @@ def test_the_current_folder_is_not_imported_from(checkout, given):
     ]  # an empty entry means the current folder
 
 
-def test_a_module_in_the_current_folder_shadows_nothing(checkout):
+def test_modules_in_the_current_folder_shadow_nothing(checkout):
     (checkout / 'here').mkdir()
     (checkout / 'here/random.py').write_text('raise SystemExit("shadowed")')
     (checkout / 'tools/train.py').write_text('import random; print("trains", random.random() < 1)')
@@ -131,7 +131,7 @@ def test_a_module_in_the_current_folder_shadows_nothing(checkout):
     assert 'trains True' in result.stdout or sys.version_info < (3, 11), result.stdout
 
 
-def test_python_is_a_path_with_spaces_or_several_words(checkout):
+def test_python_with_spaces_or_several_words(checkout):
     python = program(checkout / 'bin/python', 'echo "started $*"')
     link = checkout.parent / 'python'
     link.symlink_to(python)
@@ -140,7 +140,7 @@ def test_python_is_a_path_with_spaces_or_several_words(checkout):
         assert result.stdout.startswith('started -m torch.distributed.run'), result.stdout
 
 
-def test_slurm_starts_the_python_that_is_named(checkout):
+def test_slurm_uses_the_given_python(checkout):
     program(checkout / 'bin/srun', 'echo "path $PYTHONPATH"; printf "%s\\n" "$@"')
     python = program(checkout / 'bin/mine', '')
     env = dict(PATH=f'{checkout / "bin"}:{os.environ["PATH"]}', PYTHON=python, PYTHONPATH='')
@@ -150,7 +150,7 @@ def test_slurm_starts_the_python_that_is_named(checkout):
         assert lines[0] == 'path tools/..' and python in lines and 'config.py' in lines, result.stdout
 
 
-def test_a_teacher_without_a_best_checkpoint_is_its_last_one(checkout):
+def test_teacher_without_best_checkpoint_uses_the_last_one(checkout):
     python = """
         [ "$1" = - ] && { cat >/dev/null; printf 'config.py\\tthe runs/teacher.pth\\n'; exit; }
         echo "trains $*"
@@ -165,12 +165,12 @@ def test_a_teacher_without_a_best_checkpoint_is_its_last_one(checkout):
 
 
 @pytest.mark.slow
-def test_a_config_without_teachers_is_named():
+def test_config_without_teachers_raises_an_error():
     result = run('train_multi', CONFIG, '1')
     assert result.returncode != 0 and f'{CONFIG} has no teachers; train it with dist_train.sh' in result.stdout
 
 
-def test_the_quick_start_runs_in_a_path_with_a_space(checkout):
+def test_quick_start_runs_in_a_path_with_a_space(checkout):
     python = """
         run=work_dirs/tsm_r18_dyreg-motion_mini
         case "$*" in

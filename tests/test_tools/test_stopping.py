@@ -39,7 +39,7 @@ def alive(pid: int) -> bool:
 
 
 @pytest.mark.slow
-def test_workers_end_with_a_launcher_that_is_killed_and_one_writer_at_a_time(config, tmp_path):
+def test_killed_launcher_ends_workers_and_one_writer_at_a_time(config, tmp_path):
     launcher = dist_train(config, tmp_path / 'run', '--cfg-options', 'train_cfg.max_epochs=1000')
     wait_for(launcher, 'Epoch(train)')
     workers = children(launcher.pid)
@@ -57,7 +57,7 @@ def test_workers_end_with_a_launcher_that_is_killed_and_one_writer_at_a_time(con
 
 
 @pytest.mark.slow
-def test_a_process_that_dies_is_started_again_and_ends_like_one_that_did_not(config, tmp_path):
+def test_restarted_process_gives_the_same_result(config, tmp_path):
     """Restarted before the first checkpoint, ignoring that of an older run, and after it."""
     assert dist_train(config, tmp_path / 'whole').wait(300) == 0
     (tmp_path / 'restarted').mkdir()
@@ -80,7 +80,7 @@ def test_a_process_that_dies_is_started_again_and_ends_like_one_that_did_not(con
 
 
 @pytest.mark.slow
-def test_sigterm_and_two_at_once_end_like_one_that_was_left_alone(config, tmp_path):
+def test_one_or_two_sigterms_give_the_same_result(config, tmp_path):
     # both find a free port
     whole, parts = dist_train(config, tmp_path / 'whole'), dist_train(config, tmp_path / 'parts', '--resume')
     wait_for(parts, 'Epoch(train) [2][3/4]')
@@ -102,7 +102,7 @@ def test_sigterm_and_two_at_once_end_like_one_that_was_left_alone(config, tmp_pa
     assert logged == expected_log
 
 
-def test_no_validate_with_a_plateau_is_refused(config, tmp_path):
+def test_no_validate_with_plateau_schedule_raises_an_error(config, tmp_path):
     training = start(sys.executable, 'tools/train.py', config, '--work-dir', str(tmp_path / 'run'), '--no-validate')
     output = training.communicate()[0]
     assert training.returncode == 1 and 'of the validation, which is disabled' in output.splitlines()[-1]

@@ -49,7 +49,7 @@ def trained(data, tmp_path_factory) -> Path:
 
 
 @pytest.mark.slow
-def test_fused_it_gives_the_same_scores(trained, data, tmp_path):
+def test_fused_test_gives_the_same_scores(trained, data, tmp_path):
     checkpoint = str(next(trained.glob('epoch_*.pth')))
     scores = []
     for name, options in (('plain', []), ('fused', ['--fuse'])):
@@ -80,7 +80,7 @@ def test_amp_and_deterministic_train_on_a_cpu(data, tmp_path):
 
 
 @pytest.mark.slow
-def test_training_resumes_where_it_stopped(trained, data, tmp_path):
+def test_interrupted_training_resumes(trained, data, tmp_path):
     work_dir = shutil.copytree(trained, tmp_path / 'run')
     options = ['--cfg-options', *data, 'train_cfg.max_epochs=2']
     output = run(sys.executable, 'tools/train.py', CONFIG, '--work-dir', str(work_dir), '--resume', *options)
@@ -89,7 +89,7 @@ def test_training_resumes_where_it_stopped(trained, data, tmp_path):
 
 
 @pytest.mark.slow
-def test_one_and_two_processes_test_alike(trained, data, tmp_path):
+def test_two_processes_give_the_same_test_result(trained, data, tmp_path):
     arguments = [CONFIG, str(trained / 'epoch_1.pth')]
     scores = []
     for name, command in (
@@ -104,14 +104,14 @@ def test_one_and_two_processes_test_alike(trained, data, tmp_path):
     assert torch.allclose(scores[0], scores[1], atol=1e-5)
 
 
-def test_missing_data_says_what_to_run(tmp_path):
+def test_missing_data_raises_an_error_with_the_command(tmp_path):
     options = ['--work-dir', str(tmp_path), '--cfg-options', f'train_dataloader.dataset.ann_file={tmp_path}/no.txt']
     output = run(sys.executable, 'tools/train.py', 'configs/tsm_r50_dyreg_sthv2.py', *options, check=False)
     assert 'no.txt' in output.splitlines()[-1] and 'tools/data/prepare_something.py' in output.splitlines()[-1]
 
 
 @pytest.mark.parametrize('content', [None, 'a text', {'conv.weight': torch.ones(1)}])
-def test_checkpoint_that_is_none_of_this_model_is_refused(content, tmp_path, mini):
+def test_checkpoint_of_another_model_raises_an_error(content, tmp_path, mini):
     file = tmp_path / 'some.pth'
     if isinstance(content, str):
         file.write_text(content)

@@ -39,7 +39,7 @@ def irregular(tmp_path_factory):
 
 
 @pytest.mark.slow
-def test_every_irregularity_ends_in_a_report(irregular):
+def test_irregular_folder_gives_a_report(irregular):
     _, out, output = irregular
     assert all(f'  {name}: {problem}' in output for name, problem in BROKEN.items())
     assert "no horizontal flips: class names have sides, such as 'turn left'" in output
@@ -52,7 +52,7 @@ def test_every_irregularity_ends_in_a_report(irregular):
 
 
 @pytest.mark.slow
-def test_again_it_does_nothing_and_with_a_new_video_it_trains_anew(irregular):
+def test_second_run_does_nothing_and_a_new_video_starts_a_run(irregular):
     folder, out, _ = irregular
     written = (out / 'run_1/report/report.html').stat().st_mtime_ns
     again = train_folder(folder, *SHORT, '--balance')
@@ -72,7 +72,7 @@ def test_again_it_does_nothing_and_with_a_new_video_it_trains_anew(irregular):
 
 @pytest.mark.slow
 @pytest.mark.skipif(not CLIPS.is_dir(), reason=f'{CLIPS} is missing: real videos are not tested')
-def test_pieces_of_real_videos_are_told_apart(tmp_path):
+def test_classes_of_real_videos_are_learned(tmp_path):
     for name, length in (('flipping_a_pancake.mkv', 0.8), ('nasa_13013.mp4', 1.0)):
         folder = tmp_path / 'videos' / Path(name).stem
         folder.mkdir(parents=True)
@@ -103,7 +103,7 @@ def documented(tmp_path):
 
 
 @pytest.mark.slow
-def test_the_commands_of_the_docs_prepare_a_training(documented):
+def test_commands_of_the_docs_prepare_a_training(documented):
     """All of them; the training itself, which is the same for all, is tested above."""
     text = (ROOT / 'docs/guides/own_videos.md').read_text(encoding='utf-8')
     lines = [line for block in re.findall(r'```shell\n(.*?)```', text, re.S) for line in block.splitlines()]
@@ -118,7 +118,7 @@ def test_the_commands_of_the_docs_prepare_a_training(documented):
 
 
 @pytest.mark.parametrize('source, out', [('day.1', 'day.1_dyreg'), ('day.2/', 'day.2_dyreg'), ('a.b.csv', 'a.b_dyreg')])
-def test_the_output_folder_has_the_name_of_the_source(source, out, tmp_path, monkeypatch):
+def test_output_folder_has_the_name_of_the_source(source, out, tmp_path, monkeypatch):
     for name in ('day.1', 'day.2'):
         (tmp_path / name).mkdir()
     monkeypatch.setattr(sys, 'argv', ['folder', str(tmp_path / source)])
@@ -133,7 +133,7 @@ def test_the_output_folder_has_the_name_of_the_source(source, out, tmp_path, mon
         (['.', '--out', './inside'], 'which is never changed; choose another folder'),
     ],
 )
-def test_an_error_is_one_sentence(tmp_path, arguments, message):
+def test_invalid_arguments_raise_errors(tmp_path, arguments, message):
     arguments = [str(tmp_path / word) if word[0] in './n' else word for word in arguments]
     output = train_folder(*arguments, check=False)
     assert message in output and 'Traceback' not in output and len(output.strip().splitlines()) == 1

@@ -77,7 +77,7 @@ def run(folder, at=None, first_on_path=''):
 
 
 @pytest.mark.slow
-def test_killed_in_the_middle_of_each_step_it_goes_on(folder, tmp_path):
+def test_training_continues_after_a_kill_in_each_step(folder, tmp_path):
     teacher, student = folder / 'teacher', folder / 'student'
     _, code = run(folder, at='Epoch(train) [2][1/2]')  # of the teacher
     assert code == -signal.SIGKILL and (teacher / 'epoch_1.pth').is_file() and not student.exists()

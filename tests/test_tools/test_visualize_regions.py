@@ -47,7 +47,7 @@ def run(root, tmp_path, monkeypatch):
 
 
 @pytest.mark.slow
-def test_over_a_dataset(run):
+def test_draw_a_dataset(run):
     written = run('model.pth', '--dataset', 'val', '--num', 4, '--html', '--before')
     assert sorted(written) == ['before_after.jpg', 'mean_regions.png', 'regions.png', 'report.html']
     assert cv2.imread(str(written['before_after.jpg'])).shape[1] == 4 * 400
@@ -60,14 +60,14 @@ def test_over_a_dataset(run):
 
 
 @pytest.mark.slow
-def test_over_a_video(run, root):
+def test_draw_a_video(run, root):
     boxes = root / 'data/bounding_box_annotations.json'
     options = ['--mp4', '--gif', '--style', 'kernel', '--nodes', 0, 8, '--boxes', boxes]
     written = run('model.pth', root / 'data/videos/100001.webm', *options)
     assert sorted(written) == ['000_100001.gif', '000_100001.mp4', 'regions.png']
 
 
-def test_what_cannot_be_read_is_reported_and_the_others_are_drawn(run, root, capsys):
+def test_unreadable_clips_are_reported_and_others_drawn(run, root, capsys):
     video = root / 'data/videos/100001.webm'
     written = run('model.pth', video, 'empty.webm', 'no.webm', root / 'data/videos/100002.webm', '--html', '--gif')
     assert sorted(written) == ['000_100001.gif', '001_100002.gif', 'regions.png', 'report.html']
@@ -85,7 +85,7 @@ def test_boxes_of_the_dataset_are_not_drawn_on_a_file_of_the_same_name(run, root
     assert '"acting": []' in text and '"distances": {}' in text
 
 
-def test_what_was_drawn_before_an_interrupt_is_kept(tmp_path):
+def test_clips_drawn_before_an_interrupt_are_kept(tmp_path):
     from argparse import Namespace
 
     from test_visualization.test_pictures import clip
@@ -118,18 +118,18 @@ def test_what_was_drawn_before_an_interrupt_is_kept(tmp_path):
         (['model.pth', 'data/videos/100001.webm', '--nodes', 9], '--nodes 9: layer1.1.conv2.conv has nodes 0 to 8'),
     ],
 )
-def test_mistakes_are_answered_in_one_sentence(run, capsys, arguments, words):
+def test_invalid_arguments_raise_errors(run, capsys, arguments, words):
     with pytest.raises((SystemExit, ValueError, FileNotFoundError)) as error:
         run(*arguments)
     assert words in f'{error.value} {capsys.readouterr().err}'
 
 
-def test_a_folder_that_cannot_be_written_to(run, root):
+def test_read_only_folder_raises_an_error(run, root):
     with pytest.raises(SystemExit, match='--out .* is not writable'):
         run('model.pth', '--dataset', 'val', out=root / 'text.pth' / 'out')
 
 
-def test_a_clip_shorter_than_what_the_model_takes(run, root, tmp_path, capsys):
+def test_clip_shorter_than_the_model_samples(run, root, tmp_path, capsys):
     from dyreg_mmaction.datasets.video.writers import write_video
 
     short = tmp_path / 'short.webm'

@@ -82,7 +82,7 @@ def drawn_points(picture):
 
 @pytest.mark.parametrize('width', [96, 250, 480])
 @pytest.mark.parametrize('moves', MOVES)
-def test_centres_and_boxes_are_drawn_where_the_object_is(moves, boxes, width):
+def test_centers_and_boxes_are_drawn_on_the_object(moves, boxes, width):
     sample = loaded(MOVES[moves], boxes)
     data = sample['data_samples']
     data.set_field(torch.tensor([1.0, 0.0]), 'pred_score')
@@ -112,7 +112,7 @@ def test_centres_and_boxes_are_drawn_where_the_object_is(moves, boxes, width):
             np.testing.assert_allclose(sides, box * np.tile(scale, 2), atol=1.5)
 
 
-def test_what_the_network_did_not_see_is_darker(boxes):
+def test_pixels_outside_the_crop_are_darker(boxes):
     sample = loaded(MOVES['resized and cropped'], boxes)
     data = sample['data_samples']
     data.set_field(torch.ones(1), 'pred_score')
@@ -140,7 +140,7 @@ def test_soft_kernels_peak_on_the_object(boxes):
 
 
 @pytest.mark.parametrize('moves', ['none', 'resized and cropped', 'squeezed', 'flipped', 'upside down'])
-def test_heat_lies_on_the_object(moves, boxes):
+def test_heat_is_on_the_object(moves, boxes):
     sample = loaded(MOVES[moves], boxes)
     data = sample['data_samples']
     data.set_field(torch.ones(1), 'pred_score')
@@ -158,7 +158,7 @@ def test_heat_lies_on_the_object(moves, boxes):
 
 
 @pytest.mark.parametrize('moves', ['resized and cropped', 'three crops'])
-def test_through_a_model_whose_nodes_are_the_boxes(moves, boxes):
+def test_model_with_boxes_as_nodes(moves, boxes):
     """From the box file through the model's regions to the picture."""
     config = dict(
         type='RegionRecognizer2D',
@@ -198,7 +198,7 @@ def test_through_a_model_whose_nodes_are_the_boxes(moves, boxes):
     assert clip.nodes['layer1.0'].kernel == 'area'
 
 
-def test_without_a_known_source_the_input_is_drawn():
+def test_input_is_drawn_if_the_source_is_unknown():
     pipeline = [dict(type='ArrayDecode'), dict(type='PytorchVideoWrapper', op='RandAugment'), *PACK]
     assert keep_source(pipeline) == pipeline
     data = ActionDataSample(pred_score=torch.ones(2), regions={'a': Regions(*torch.full((2, 1, 4, 1, 2), 0.5), (1, 1))})
@@ -206,7 +206,7 @@ def test_without_a_known_source_the_input_is_drawn():
     assert clip.frames.shape == (4, 20, 30, 3) and (clip.frames == 7).all() and clip.view.tolist() == [0, 0, 1, 1]
 
 
-def test_objects_that_are_given_stand_in_for_those_of_the_pipeline():
+def test_given_objects_replace_those_of_the_pipeline():
     pipeline = Config(dict(pipeline=[*INIT, dict(type='LoadObjects', ann_file='own.json'), *PACK])).pipeline
     for given, used in ((None, 'own.json'), (dict(type='LoadObjects', ann_file='other.json'), 'other.json')):
         kept = keep_source(pipeline, given)
@@ -218,7 +218,7 @@ def test_objects_that_are_given_stand_in_for_those_of_the_pipeline():
 WRAPPED = [*INIT, dict(type='PytorchVideoWrapper', op='RandAugment'), *PACK]
 
 
-def test_boxes_that_were_asked_for_are_never_left_out_silently(boxes, caplog, monkeypatch):
+def test_undrawable_requested_boxes_raise_an_error(boxes, caplog, monkeypatch):
     logger = MMLogger.get_current_instance()
     monkeypatch.setattr(logger, 'handlers', [caplog.handler])
     with pytest.raises(ValueError, match='boxes cannot follow the transform PytorchVideoWrapper of the pipeline'):
@@ -227,7 +227,7 @@ def test_boxes_that_were_asked_for_are_never_left_out_silently(boxes, caplog, mo
     assert 'objects are not drawn because boxes cannot follow' in caplog.text
 
 
-def test_transforms_may_be_named_by_scope_or_class_and_have_neighbours(boxes):
+def test_transforms_with_scope_class_or_neighbours(boxes):
     inner = [dict(type='mmaction.ArrayDecode'), dict(type=Flip), dict(type='mmaction.FormatShape', input_format='NCHW')]
     for steps in (inner, [dict(type='WithNeighbours', transforms=inner)]):
         kept = keep_source([dict(type='SampleFrames', clip_len=1), *steps, PACK[-1]], boxes)

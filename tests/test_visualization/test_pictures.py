@@ -52,7 +52,7 @@ def clip(paths=('layer1.0',), frames=4, objects=0):
     )
 
 
-def test_the_nodes_that_move_most_matter():
+def test_nodes_that_move_most_are_highlighted():
     center = clip().nodes['layer1.0'].center
     assert moving_nodes(center) == [0, 1] and moving_nodes(center, most=1) == [0]
     assert node_motion(center)[0] == pytest.approx(np.linspace(0.2, 0.8, 4).std())
@@ -63,26 +63,26 @@ def test_the_nodes_that_move_most_matter():
     assert moving_nodes(together) == [0, 1] and moving_nodes(together, apart=0.01) == [0, 4, 1]
 
 
-def test_only_they_are_drawn_boldly():
+def test_only_highlighted_nodes_have_boxes():
     colors = node_colors(4)
     frames = draw_clip(clip(), 'layer1.0', 256)
     areas = [(np.abs(frames[-1].astype(int) - color).sum(-1) < 60).sum() for color in colors]
     assert areas[0] > 250 and areas[1] > 150 and 5 < areas[2] < 30 and 5 < areas[3] < 30
 
 
-def test_a_node_leaves_its_way_behind():
+def test_trajectory_of_a_node_is_drawn():
     frames = draw_clip(clip(), 'layer1.0', 256, bold=[0])
     middle = [int((frame[96] == node_colors(4)[0]).all(-1).sum()) for frame in frames]  # along the row it moves on
     assert middle[3] > middle[1] + 50
 
 
-def test_objects_are_outlined_and_those_that_act_twice():
+def test_objects_are_outlined_and_acting_ones_twice():
     with_objects, without = (draw_clip(clip(objects=n), 'layer1.0', 256, bold=[])[0] for n in (2, 0))
     assert (with_objects != without).any(-1).sum() > 300
 
 
 @pytest.mark.parametrize('style', ['box', 'kernel'])
-def test_of_a_still_clip_all_regions_are_drawn(style):
+def test_all_regions_of_a_static_clip_are_drawn(style):
     still = clip()
     still.nodes['layer1.0'].center[:] = still.nodes['layer1.0'].center[0]
     drawn, dots = (draw_clip(still, 'layer1.0', 256, style, bold, numbers=False)[0] for bold in (None, []))
@@ -93,7 +93,7 @@ def test_of_a_still_clip_all_regions_are_drawn(style):
 
 
 @pytest.mark.parametrize('kernel, side', [('tent', 0.1), ('raw_tent', 0.1), ('area', 0.2)])
-def test_boxes_end_at_half_of_a_tent_and_at_the_edge_of_an_area(kernel, side):
+def test_size_of_boxes_for_tents_and_areas(kernel, side):
     nodes = Nodes(np.full((1, 1, 2), 0.5), np.full((1, 1, 2), 0.1), kernel)
     black = clip(frames=1)._replace(frames=np.zeros((1, 200, 200, 3), np.uint8), nodes=dict(a=nodes))
     columns = np.nonzero(draw_clip(black, 'a', 200, bold=[0], numbers=False)[0].any((0, 2)))[0]
@@ -119,7 +119,7 @@ def test_nodes_are_numbered():
     assert (draw_clip(at_the_edge, 'layer1.0', 64) == 255).all(-1).any()
 
 
-def test_what_is_not_finite_is_left_out():
+def test_non_finite_regions_are_not_drawn():
     broken = clip(objects=1)
     nodes = broken.nodes['layer1.0']
     nodes.center[1:, 0], nodes.half_size[:, 1] = np.nan, np.inf
@@ -133,7 +133,7 @@ def test_what_is_not_finite_is_left_out():
     assert mean_regions(broken.nodes, broken.nodes).shape == (18 + 280, 568, 3)
 
 
-def test_a_model_that_has_diverged_is_drawn():
+def test_model_that_has_diverged_is_drawn():
     init_default_scope('mmaction')
     model = MODELS.build(recognizer(dict(type='DynamicRegions', hidden_channels=8), kind='Recognizer2D')).eval()
     for parameter in model.parameters():
@@ -145,7 +145,7 @@ def test_a_model_that_has_diverged_is_drawn():
     assert clip_data(one)['truthScore'] is None
 
 
-def test_characters_that_the_own_font_lacks_come_from_another(tmp_path):
+def test_missing_characters_use_another_font(tmp_path):
     font = FontBuilder(1000)
     font.setupGlyphOrder(['.notdef', 'square'])
     font.setupCharacterMap(
@@ -174,26 +174,26 @@ def test_characters_that_the_own_font_lacks_come_from_another(tmp_path):
     assert dark == pytest.approx(2 * 0.9 * 0.7 * 11**2, rel=0.25)  # both squares are filled
 
 
-def test_characters_that_no_font_has_are_said():
+def test_characters_without_font_warn():
     with pytest.warns(
         UserWarning, match='no installed font supports .* characters, .* install a font, such as Noto Sans'
     ):
         text_bar('\U0010e125', 60)
 
 
-def test_an_unknown_style_is_named():
+def test_unknown_style_raises_an_error():
     with pytest.raises(ValueError, match="style='dots' is unknown"):
         draw_clip(clip(), 'layer1.0', 256, 'dots')
 
 
-def test_a_sheet_has_a_row_of_frames_for_each_plugin():
+def test_sheet_has_a_row_of_frames_for_each_plugin():
     paths = ('layer1.0', 'layer1.1')
     picture = contact_sheet([clip(paths), clip(paths)], columns=3, width=64)
     assert picture.shape == (2 * (22 + 2 * (18 + 48)), 3 * 64, 3)
     assert side_by_side(clip(paths), width=64).shape == (4, 22 + 2 * 18 + 48, 2 * 68, 3)
 
 
-def test_the_same_nodes_are_drawn_before_and_after_training():
+def test_same_nodes_are_drawn_before_and_after_training():
     start = clip()
     start.nodes['layer1.0'].center[:] = 0.5
     picture = before_and_after(start, clip(), columns=2, width=64)
@@ -210,7 +210,7 @@ def test_clips_of_different_lengths_share_a_sheet():
     assert contact_sheet([clip(), clip(frames=2)], width=64).shape[1] == 4 * 64
 
 
-def test_captions_say_by_which_number_nodes_were_chosen():
+def test_captions_state_the_criterion_of_highlighting():
     assert path_caption(clip(), 'layer1.0').endswith('(0 by 0.22, 1 by 0.02 of the frame)')
     assert clip_caption(clip()) == 'a clip: up; predicted down (0.70)'
     assert text_bar('Zieht 物体 – «ß» ' * 30, 200).shape == (18, 200, 3)
@@ -222,7 +222,7 @@ def explained(*effects):
     return clip()._replace(explanation=explanation, explained='down')
 
 
-def test_nodes_are_chosen_by_effect_where_it_is_known():
+def test_nodes_are_highlighted_by_effect_if_known():
     assert highlighted_nodes(clip(), 'layer1.0') == [0, 1]  # by motion
     assert highlighted_nodes(explained(0.1, -2, 0, 0.3), 'layer1.0') == [3, 0]
     assert effective_nodes(np.array([1.0, 2, 4, 3])) == [2, 3, 1]
@@ -236,7 +236,7 @@ def test_nodes_are_chosen_by_effect_where_it_is_known():
     assert (by_hand == by_effect).all()
 
 
-def test_mean_regions_stand_beside_those_of_the_start():
+def test_mean_regions_before_and_after_training():
     start = {'a': Nodes(np.full((4, 1, 2), 0.5), np.full((4, 1, 2), 0.1))}
     trained = {'a': Nodes(np.full((4, 1, 2), 0.75), np.full((4, 1, 2), 0.1))}
     picture = mean_regions(start, trained, width=100)[18:]
@@ -246,7 +246,7 @@ def test_mean_regions_stand_beside_those_of_the_start():
         assert abs((columns.min() + columns.max()) / 2 - place) < 2 and abs((rows.min() + rows.max()) / 2 - place) < 2
 
 
-def test_regions_in_what_the_network_saw():
+def test_regions_in_the_coordinates_of_the_crop():
     squeezed = clip()._replace(view=np.array([0.25, 0, 0.75, 1]))
     seen, given = nodes_in_view(squeezed, 'layer1.0'), squeezed.nodes['layer1.0']
     np.testing.assert_allclose(seen.center[..., 0], (given.center[..., 0] - 0.25) * 2)
@@ -254,18 +254,18 @@ def test_regions_in_what_the_network_saw():
 
 
 @pytest.mark.parametrize('length, num', [(4, 4), (4, 9), (160, 6), (600_000, 5)])
-def test_clips_are_chosen_once_each(length, num):
+def test_clips_are_selected_once(length, num):
     chosen = choose_clips(length, num)
     assert len(set(chosen)) == len(chosen) == min(length, num) and all(0 <= i < length for i in chosen)
     assert chosen == choose_clips(length, num)
 
 
-def test_no_clips_are_refused():
+def test_num_below_one_raises_an_error():
     with pytest.raises(ValueError, match='the number of clips is 0, but must be at least 1'):
         choose_clips(4, 0)
 
 
-def test_grey_clips_are_drawn_with_their_objects():
+def test_gray_clips_are_drawn_with_objects():
     init_default_scope('mmaction')
     model = MODELS.build(recognizer(dict(type='FixedRegions'), kind='Recognizer2D')).eval()
     dataset = DATASETS.build(digits(pipeline_head=[dict(type='KeepSource')]))

@@ -57,7 +57,7 @@ def frame_list(folder, *names, label=0):
     return dict(type='RawframeDataset', filename_tmpl='{:05}.jpg', pipeline=PIPELINE, test_mode=True, **paths)
 
 
-def test_a_file_has_no_boxes_of_the_dataset_whatever_its_name(tmp_path):
+def test_file_does_not_get_boxes_of_the_dataset(tmp_path):
     boxes = write_boxes(tmp_path / 'boxes.json', '3')
     video = write_frames(tmp_path / 'mine/3')
     (one,) = file_inputs(with_step(boxes), [video])
@@ -66,7 +66,7 @@ def test_a_file_has_no_boxes_of_the_dataset_whatever_its_name(tmp_path):
     assert one.load()['data_samples'].objects.shape == (1, 4, 1, 4)
 
 
-def test_a_dataset_that_declares_no_boxes_has_none(tmp_path, monkeypatch):
+def test_dataset_without_boxes(tmp_path, monkeypatch):
     """MiniSomething is in its default folder, and another dataset has a video of the same number."""
     write_boxes(tmp_path / 'data/mini_something/bounding_box_annotations.json', '3')
     monkeypatch.chdir(tmp_path)
@@ -76,7 +76,7 @@ def test_a_dataset_that_declares_no_boxes_has_none(tmp_path, monkeypatch):
         assert 'objects' not in dataset_inputs(cfg, 'val', 1)[0].load()['data_samples']
 
 
-def test_boxes_that_are_nodes_must_be_those_of_the_file(tmp_path):
+def test_boxes_as_nodes_must_be_of_the_file(tmp_path):
     video = write_frames(tmp_path / 'mine/3')
     own = write_boxes(tmp_path / 'own.json', '3')
     given = dict(type='LoadBoxes', num_boxes=2, ann_file=str(tmp_path / 'dataset.json'))
@@ -99,7 +99,7 @@ def test_files_of_the_same_name_in_two_folders_are_two_videos(tmp_path):
         file_inputs(config(), videos, write_boxes(tmp_path / 'alike.json', '3'))
 
 
-def test_a_dataset_with_two_videos_of_one_name_is_given_no_boxes_of_one(tmp_path):
+def test_ambiguous_boxes_raise_an_error(tmp_path):
     cfg = Config(dict(val_dataloader=dict(dataset=frame_list(tmp_path / 'mine', 'a/3', 'b/3'))))
     with pytest.raises(ValueError, match="has boxes of '3', which matches .*a/3 and .*b/3"):
         dataset_inputs(cfg, 'val', 1, write_boxes(tmp_path / 'boxes.json', '3'))
@@ -120,7 +120,7 @@ def test_repeated_and_concatenated_datasets(tmp_path):
     assert class_names(cfg) == ['up', 'down']
 
 
-def test_what_cannot_be_read_is_reported_and_left_out(tmp_path):
+def test_unreadable_clips_are_reported_and_skipped(tmp_path):
     cfg = Config(dict(val_dataloader=dict(dataset=frame_list(tmp_path, '1', '2', '3'))))
     (tmp_path / '2/00004.jpg').unlink()
     init_default_scope('mmaction')
@@ -133,7 +133,7 @@ def test_what_cannot_be_read_is_reported_and_left_out(tmp_path):
     assert [str(error).partition(':')[0] for error in skipped] == ['2 cannot be read']
 
 
-def test_a_clip_is_released_before_the_next_one_is_read():
+def test_clip_is_released_before_the_next_one_is_read():
     init_default_scope('mmaction')
     model = MODELS.build(recognizer(dict(type='FixedRegions'), kind='Recognizer2D')).eval()
     dataset = DATASETS.build(digits())
@@ -154,7 +154,7 @@ def test_a_clip_is_released_before_the_next_one_is_read():
     assert len(known) == 6
 
 
-def test_folders_of_frames_are_read_as_the_config_says(tmp_path):
+def test_folders_of_frames_are_read_by_the_config(tmp_path):
     write_frames(tmp_path)
     (one,) = file_inputs(config(), [str(tmp_path)])
     sample = one.load()
@@ -166,7 +166,7 @@ def test_folders_of_frames_are_read_as_the_config_says(tmp_path):
         file_inputs(config(filename_tmpl='{:05}.png'), [str(tmp_path)])[0].load()
 
 
-def test_names_of_classes(tmp_path):
+def test_class_names(tmp_path):
     (tmp_path / 'names.txt').write_text('Zieht etwas\n\nDrückt etwas\n', encoding='utf-8')
     (tmp_path / 'labels.json').write_text(json.dumps({'b': '1', 'a': '0', 'c': '10'}))
     assert class_names(config(), str(tmp_path / 'names.txt')) == ['Zieht etwas', 'Drückt etwas']
@@ -176,7 +176,7 @@ def test_names_of_classes(tmp_path):
     assert class_names(config(metainfo=dict(classes=['x']))) == ['x']
 
 
-def test_boxes_are_not_left_out_silently(tmp_path):
+def test_undrawable_boxes_raise_an_error(tmp_path):
     """The pipeline has a transform that boxes cannot follow."""
     cfg = config(pipeline=[*PIPELINE[:2], dict(type='PytorchVideoWrapper', op='RandAugment'), *PIPELINE[2:]])
     objects = dict(type='LoadObjects', ann_file=str(tmp_path / 'boxes.json'))

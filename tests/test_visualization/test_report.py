@@ -106,7 +106,7 @@ def press(page, key):
     one(page, 'body').send_keys(key)
 
 
-def test_the_file_needs_nothing_else(report):
+def test_report_is_self_contained(report):
     text = report.read_text()
     assert not re.search(r'(src|href)="(?!#|data:)', text) and 'http:' not in text.replace(
         'http://www.w3.org/2000/svg', ''
@@ -117,13 +117,13 @@ def test_the_file_needs_nothing_else(report):
     assert data['clips'][1]['name'] == f'bad {EVIL}' and data['clips'][0]['objects'][1][1] == [None] * 4
 
 
-def test_large_frames_are_made_smaller_but_not_the_coordinates():
+def test_large_frames_are_shrunk_and_coordinates_kept():
     large = CLIPS[0]._replace(frames=np.zeros((1, 600, 1200, 3), np.uint8))
     data = clip_data(large)
     assert (data['width'], data['height']) == (1200, 600) and len(data['images'][0]) < 5000
 
 
-def test_the_worst_clips_come_first_and_columns_sort(page):
+def test_worst_clips_are_first_and_columns_sort(page):
     def names():
         return [cell.text for cell in find(page, '#table tbody td:nth-child(2)')]
 
@@ -140,7 +140,7 @@ def test_the_worst_clips_come_first_and_columns_sort(page):
     assert [th.get_attribute('aria-sort') for th in find(page, 'th[aria-sort]')] == ['ascending']
 
 
-def test_nothing_from_files_becomes_part_of_the_page(page):
+def test_texts_from_files_are_not_markup(page):
     assert page.title == f'Regions {EVIL}'
     for number in range(3):
         open_clip(page, number)
@@ -148,7 +148,7 @@ def test_nothing_from_files_becomes_part_of_the_page(page):
         assert not find(page, 'img[onerror]') and EVIL in one(page, '#truth').text
 
 
-def test_the_slider_moves_the_regions(page):
+def test_slider_moves_the_regions(page):
     from selenium.webdriver.common.keys import Keys
 
     open_clip(page, 0)
@@ -171,7 +171,7 @@ def test_the_slider_moves_the_regions(page):
     assert len(trajectory.split()) == FRAMES
 
 
-def test_what_is_drawn_lies_over_the_frame(page):
+def test_drawing_is_over_the_frame(page):
     """The center on the screen is compared with the position of the picture on the screen."""
     open_clip(page, 0)
     image = one(page, '.panel[data-plugin="layer2.1"] svg').rect
@@ -182,7 +182,7 @@ def test_what_is_drawn_lies_over_the_frame(page):
     assert image['width'] / image['height'] == pytest.approx(80 / 60, rel=0.01)
 
 
-def test_a_switch_hides_its_node_and_no_other(page):
+def test_switch_hides_its_node_and_no_other(page):
     open_clip(page, 0)
     nodes = [one(page, f'.panel[data-plugin="layer2.1"] .node[data-node="{i}"] .center') for i in range(3)]
     switch = one(page, '.panel[data-plugin="layer2.1"] input[data-node="0"]')
@@ -198,7 +198,7 @@ def test_a_switch_hides_its_node_and_no_other(page):
     assert not any(node.is_displayed() for node in nodes)
 
 
-def test_plugins_objects_ways_and_kernels_have_switches(page):
+def test_switches_of_plugins_objects_trajectories_and_kernels(page):
     open_clip(page, 0)
     panels = find(page, '.panel')
     find(page, '#plugin-switches input')[0].click()
@@ -217,7 +217,7 @@ def test_plugins_objects_ways_and_kernels_have_switches(page):
         assert {before, drawn.get_attribute('display')} == {'inline', 'none'}
 
 
-def test_soft_kernels_of_a_still_clip_are_those_of_all_nodes(page):
+def test_kernels_of_a_static_clip_are_those_of_all_nodes(page):
     open_clip(page, 0)
     one(page, '#kernels').click()
     shown = [
@@ -334,7 +334,7 @@ def test_grad_cam_follows_the_slider(page, tmp_path):
     assert not one(page, '#heat').is_displayed()
 
 
-def test_without_effects_nothing_of_them_is_shown(page):
+def test_effects_are_hidden_if_unknown(page):
     assert not one(page, '#curves').is_displayed()
     open_clip(page, 0)
     assert not find(page, '.bar') and not one(page, '#by-effect').is_displayed()
@@ -372,7 +372,7 @@ def test_going_back_returns_to_the_same_place(page, tmp_path):
     assert page.execute_script('return [scrollY, document.activeElement.id]') == [60, 'objects']
 
 
-def test_what_is_not_finite_is_shown_as_such(page, tmp_path):
+def test_non_finite_values_are_shown(page, tmp_path):
     nan = clip('nan.webm', 0.5, np.nan)
     nan.nodes['layer2.1'].center[2:, 0] = np.nan
     nan.nodes['layer2.1'].half_size[:, 1] = np.inf
@@ -389,7 +389,7 @@ def test_what_is_not_finite_is_shown_as_such(page, tmp_path):
     assert shown == [2, 2, 1, 1, 1]
 
 
-def test_it_plays_at_its_own_speed_and_stops(page):
+def test_playback_has_the_speed_of_the_clip(page):
     open_clip(page, 0)
     one(page, '#play').click()
     seen = page.execute_async_script("""
@@ -408,7 +408,7 @@ def test_it_plays_at_its_own_speed_and_stops(page):
     assert one(page, '#time').get_attribute('value') == stopped
 
 
-def test_keys_do_what_the_mouse_does(page):
+def test_keyboard_shortcuts(page):
     open_clip(page, 1)  # the worst
     start = center(page)
     press(page, '\ue014')
@@ -426,7 +426,7 @@ def test_keys_do_what_the_mouse_does(page):
     until(page, one(page, '#summary').is_displayed)
 
 
-def test_everything_can_be_reached_by_tab(page):
+def test_all_controls_can_be_reached_by_tab(page):
     open_clip(page, 0)
     reached = page.execute_script("""
         return [...document.querySelectorAll('#clip button, #clip input, #steps a')]
@@ -437,7 +437,7 @@ def test_everything_can_be_reached_by_tab(page):
 
 
 @pytest.mark.parametrize('width', [360, 768, 1280])
-def test_it_fits_phones_and_desks(page, width):
+def test_page_fits_phones_and_desktops(page, width):
     page.execute_cdp_cmd(
         'Emulation.setDeviceMetricsOverride', dict(width=width, height=800, deviceScaleFactor=1, mobile=width < 600)
     )
@@ -484,7 +484,7 @@ def test_confusion_matrix_has_accuracies_and_shows_its_clips(page):
     assert names(page) == ['middle.webm', 'good.webm']
 
 
-def test_a_clip_that_the_filter_hides_has_neighbours(page):
+def test_filtered_clip_has_previous_and_next(page):
     one(page, '#wrong-only').click()
     page.execute_script("go('#clip-0')")
     assert one(page, '#name').text == 'good.webm'
@@ -493,7 +493,7 @@ def test_a_clip_that_the_filter_hides_has_neighbours(page):
     assert names(page) == [f'bad {EVIL}']
 
 
-def test_training_and_origin_are_shown(page):
+def test_training_curves_and_details_are_shown(page):
     labels = [svg.get_attribute('aria-label') for svg in find(page, '#training-plots svg')]
     assert [label.split(',')[0] for label in labels] == ['loss', 'held-out accuracy']
     points = [

@@ -39,12 +39,12 @@ def test_times_of_a_variable_rate(tmp_path, decoder, name):
 
 
 @pytest.mark.parametrize('decoder', DECODERS)
-def test_a_held_last_frame_is_shown_until_the_end(tmp_path, decoder):
+def test_long_last_frame_is_shown_until_the_end(tmp_path, decoder):
     clip = clip_of(VIDEOS['held, MP4'][0](tmp_path), decoder, 12)
     assert clip.times == pytest.approx(np.arange(12) / 10)
     assert clip.duration == pytest.approx(6.1) and clip.fps == pytest.approx(10)
 
 
-def test_a_trimmed_video_begins_with_its_first_frame(tmp_path):
+def test_trimmed_video_begins_with_its_first_frame(tmp_path):
     clip = clip_of(VIDEOS['trimmed'][0](tmp_path), 'ours', 16)
     assert clip.times == pytest.approx(np.arange(16) / 10) and clip.duration == pytest.approx(1.6)

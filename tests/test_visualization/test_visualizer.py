@@ -24,7 +24,7 @@ def sample(**fields):
     return ActionDataSample(pred_score=torch.tensor([0.2, 0.8]), **fields).set_pred_label(1)
 
 
-def test_a_sample_with_regions_becomes_one_picture(tmp_path):
+def test_sample_with_regions_becomes_one_picture(tmp_path):
     visualizer = RegionVisualizer('a', vis_backends=[dict(type='LocalVisBackend')], save_dir=str(tmp_path))
     visualizer.dataset_meta = dict(classes=['up', 'down'])
     center = torch.rand(1, 4, 2, 2)
@@ -35,13 +35,13 @@ def test_a_sample_with_regions_becomes_one_picture(tmp_path):
     assert (cv2.imread(str(path))[..., ::-1] == picture).all()
 
 
-def test_another_sample_is_drawn_as_ever(tmp_path):
+def test_other_samples_are_drawn_by_mmaction2(tmp_path):
     visualizer = RegionVisualizer('b', vis_backends=[dict(type='LocalVisBackend')], save_dir=str(tmp_path))
     assert visualizer.add_datasample('one', FRAME, sample()).shape[0] == 4
     assert len(list(tmp_path.rglob('*.png'))) == 4
 
 
-def test_a_test_run_shows_regions(tmp_path):
+def test_test_run_shows_regions(tmp_path):
     """As tools/test.py --show-dir: MMAction2's hook, our visualizer."""
     hook = dict(type='VisualizationHook', enable=True, out_dir=str(tmp_path / 'shown'), interval=2)
     cfg = config(

@@ -23,7 +23,7 @@ def read(tmp_path):
     return read
 
 
-def test_a_dozen_lines_name_data_and_numbers(read, tmp_path):
+def test_dozen_lines_name_data_and_numbers(read, tmp_path):
     cfg, text = read()
     assert len(text.splitlines()) <= 14 and max(map(len, text.splitlines())) <= 120
     assert cfg.model.cls_head.num_classes == 3 and cfg.train_cfg.max_epochs == 50
@@ -50,7 +50,7 @@ def test_sides_switch_flips_off(read):
     assert [(step.type, step.flip_ratio) for step in flips] == [('Flip', 0.5), ('Flip', 0)]
 
 
-def test_the_decoder_is_that_of_all_pipelines(read):
+def test_decoder_is_that_of_all_pipelines(read):
     cfg, _ = read(decoder='pyav')
     assert all(cfg[f'{split}_dataloader'].dataset.pipeline[0].decoder == 'pyav' for split in ('train', 'val', 'test'))
 

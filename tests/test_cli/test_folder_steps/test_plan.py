@@ -18,14 +18,14 @@ def test_more_videos_mean_fewer_epochs_and_larger_batches():
     assert many.lr > few.lr
 
 
-def test_the_batch_fits_the_memory():
+def test_batch_fits_the_memory():
     assert derive_plan(Machine(1, 6, 8), 4000, 'r50', False, 16, {}).batch_size == 1
     assert derive_plan(GPUS, 4000, 'r50', False, 16, {}).batch_size == 16
 
 
 @pytest.mark.parametrize('machine', [TWO_CORES, GPU, GPUS])
 @pytest.mark.parametrize('videos', [2, 9, 100])
-def test_an_epoch_has_two_steps_or_more(machine, videos):
+def test_epoch_has_two_steps_or_more(machine, videos):
     if videos < 2 * machine.processes:
         with pytest.raises(ValueError, match='more than half'):
             derive_plan(machine, videos, 'r18', True, 8, {})
@@ -48,7 +48,7 @@ def test_what_is_given_replaces_what_is_derived():
     'given, message',
     [(dict(epochs=0), '--epochs 0 must'), (dict(batch_size=9), '--batch-size 9 in 2 processes is more')],
 )
-def test_a_value_that_cannot_be_is_an_error(given, message):
+def test_value_that_cannot_be_is_an_error(given, message):
     with pytest.raises(ValueError, match=message):
         derive_plan(TWO_CORES, 32, 'r18', True, 8, given)
 

@@ -32,7 +32,7 @@ def test_something_something_comes_first_then_imagenet_then_scratch(hub):
 
 
 @pytest.mark.parametrize('model, layer', [('r50', 'conv3'), ('r18', 'conv2')])
-def test_a_file_says_its_model(tmp_path, model, layer):
+def test_file_says_its_model(tmp_path, model, layer):
     path = str(tmp_path / 'weights.pth')
     torch.save(dict(state_dict={f'backbone.layer1.0.{layer}.conv.weight': torch.zeros(1)}), path)
     assert choose_start('auto', path, 8)[:2] == (model, path)

@@ -49,7 +49,7 @@ def never(*args):
     raise AssertionError('read again')
 
 
-def test_a_file_is_read_once_for_all_pipelines_and_videos(source, monkeypatch):
+def test_file_is_read_once(source, monkeypatch):
     first = BoxTable(str(source), 3)
     monkeypatch.setattr(table, 'read_videos', never)
     monkeypatch.setattr(table, 'match_boxes', never)
@@ -62,13 +62,13 @@ def test_a_file_is_read_once_for_all_pipelines_and_videos(source, monkeypatch):
     assert len(pickle.dumps(first)) < 1000 and 'v3.mp4' in first and 'v10' not in first
 
 
-def test_all_that_is_large_is_mapped_and_not_loaded(source):
+def test_arrays_are_memory_mapped(source):
     boxes = BoxTable(str(source), 3)
     boxes.read(Path('v0'), SIZE)
     assert all(isinstance(part, np.memmap) for part in (boxes._names, boxes._videos, *boxes._columns.values()))
 
 
-def test_a_folder_is_read_once_too(tmp_path, monkeypatch):
+def test_folder_is_read_once(tmp_path, monkeypatch):
     (tmp_path / 'boxes').mkdir()
     (tmp_path / 'boxes/_detector.json').write_text('{"every": 1}')
     for video, frames in some_videos(5).items():
@@ -78,7 +78,7 @@ def test_a_folder_is_read_once_too(tmp_path, monkeypatch):
     np.testing.assert_array_equal(BoxTable(str(tmp_path / 'boxes'), 2).read(Path('v4'), SIZE).boxes, first.boxes)
 
 
-def test_a_changed_source_is_read_anew_and_its_old_table_goes(source):
+def test_changed_source_is_read_again_and_the_old_table_removed(source):
     old = BoxTable(str(source), 3)
     old.read(Path('v1'), SIZE)
     times = source.stat()
@@ -90,7 +90,7 @@ def test_a_changed_source_is_read_anew_and_its_old_table_goes(source):
     assert old.read(Path('v0'), SIZE).boxes[0, 0, 0] == 0  # an open table stays valid
 
 
-def test_other_numbers_of_nodes_and_other_parts_have_tables_of_their_own(source, tmp_path):
+def test_tables_depend_on_number_of_nodes_and_files(source, tmp_path):
     (tmp_path / 'more.json').write_text(json.dumps({'w': []}))
     both = [str(source), str(tmp_path / 'more.json')]
     assert [BoxTable(str(source), n).read(Path('v2'), SIZE).boxes.shape for n in (1, 5)] == [(3, 1, 4), (3, 5, 4)]
@@ -98,7 +98,7 @@ def test_other_numbers_of_nodes_and_other_parts_have_tables_of_their_own(source,
     assert len(kept(source)) == 3
 
 
-def test_where_nothing_can_be_written_beside_the_source_the_cache_folder_serves(source, tmp_path, monkeypatch):
+def test_cache_folder_is_used_if_the_source_folder_is_read_only(source, tmp_path, monkeypatch):
     (source.parent / '.dyreg_boxes').write_text('in the way')
     monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path / 'cache'))
     assert 'v1' in BoxTable(str(source), 3)
@@ -107,7 +107,7 @@ def test_where_nothing_can_be_written_beside_the_source_the_cache_folder_serves(
     assert 'v1' in BoxTable(str(source), 3)
 
 
-def test_nowhere_to_write_is_one_sentence(source, tmp_path, monkeypatch):
+def test_no_writable_folder_raises_an_error(source, tmp_path, monkeypatch):
     (source.parent / '.dyreg_boxes').write_text('in the way')
     monkeypatch.setenv('XDG_CACHE_HOME', str(source))
     monkeypatch.setattr(table.tempfile, 'gettempdir', lambda: str(source))
@@ -115,7 +115,7 @@ def test_nowhere_to_write_is_one_sentence(source, tmp_path, monkeypatch):
         BoxTable(str(source), 3)
 
 
-def test_what_ends_in_an_error_leaves_nothing_behind(source):
+def test_failed_build_leaves_no_files(source):
     source.write_text(source.read_text()[:-40])
     with pytest.raises(ValueError, match='boxes.json does not have the format .* after video .v8.* premature EOF'):
         BoxTable(str(source), 3)
@@ -135,7 +135,7 @@ def build_and_count(path: str, log: str) -> float:
 
 
 @pytest.mark.slow
-def test_of_processes_that_start_together_one_builds(tmp_path):
+def test_only_one_of_several_processes_builds_the_table(tmp_path):
     path, log = tmp_path / 'boxes.json', tmp_path / 'log'
     path.write_text(json.dumps(some_videos(500)))
     with multiprocessing.get_context('spawn').Pool(3) as pool:
@@ -144,7 +144,7 @@ def test_of_processes_that_start_together_one_builds(tmp_path):
     assert log.read_text() == 'built\n'
 
 
-def test_without_locks_processes_may_build_the_same_table(source, monkeypatch):
+def test_several_processes_build_without_locks(source, monkeypatch):
     def flock(*args):
         raise OSError(errno.ENOLCK, 'No locks available')
 
@@ -160,7 +160,7 @@ def test_without_locks_processes_may_build_the_same_table(source, monkeypatch):
     assert len(kept(source)) == 1
 
 
-def test_reading_takes_as_much_memory_for_many_videos_as_for_some(tmp_path, monkeypatch):
+def test_memory_does_not_depend_on_the_number_of_videos(tmp_path, monkeypatch):
     monkeypatch.setattr(table, 'BATCH', 8)
 
     def peak(num):
@@ -178,7 +178,7 @@ def test_reading_takes_as_much_memory_for_many_videos_as_for_some(tmp_path, monk
     assert many < 1.2 * few + 200 * 500  # and the row of each video
 
 
-def test_a_byte_order_mark_and_indents_do_not_matter(source):
+def test_byte_order_mark_and_indentation(source):
     whole = list(files.read_videos(source))
     assert [name for name, _ in whole] == [f'v{i}' for i in range(10)]
     source.write_text('\ufeff\n' + json.dumps(some_videos(10), indent=1))
@@ -199,14 +199,14 @@ def test_a_byte_order_mark_and_indents_do_not_matter(source):
         ('{"v": [{"name": "1.jpg", "labels": [{"box2d": {"x1": "nan", "y1": 0, "x2": 1, "y2": 1}}]}]}', 'not finite'),
     ],
 )
-def test_what_is_not_of_the_form_is_said(tmp_path, text, fault):
+def test_invalid_format_raises_an_error(tmp_path, text, fault):
     path = tmp_path / 'wrong.json'
     path.write_text(text)
     with pytest.raises(ValueError, match=f'wrong.json does not have the format of Something-Else.*{fault}'):
         BoxTable(str(path), 3)
 
 
-def test_broken_json_is_found_where_it_is_and_not_at_the_end(tmp_path):
+def test_error_reports_the_position_of_invalid_json(tmp_path):
     path = tmp_path / 'wrong.json'
     path.write_text(json.dumps(some_videos(5))[:-1] + ', "w": [{"name": oops}], ' + ' ' * 10**6)
     with path.open('rb') as content:
@@ -215,18 +215,18 @@ def test_broken_json_is_found_where_it_is_and_not_at_the_end(tmp_path):
         assert content.tell() < 10**5
 
 
-def test_an_empty_file_has_no_videos(tmp_path):
+def test_empty_file_has_no_videos(tmp_path):
     (tmp_path / 'boxes.json').write_text(' {} ')
     assert 'v' not in BoxTable(str(tmp_path / 'boxes.json'), 3)
 
 
-def test_frames_of_unknown_and_known_size_do_not_mix(source):
+def test_mixed_known_and_unknown_frame_sizes_raise_an_error(source):
     source.write_text(json.dumps({'v': [frame(1, box(1, 1)), frame(2, box(1, 1), width=100, height=100)]}))
     with pytest.raises(ValueError, match="some frames of video 'v' have width and height, others have not"):
         BoxTable(str(source), 3)
 
 
-def test_all_boxes_of_a_video_are_told_apart_in_the_order_in_which_they_appear(source):
+def test_untracked_boxes_keep_their_order(source):
     away, back = box(70, 70), box(0, 70)
     frames = [frame(2, back), frame(4, away, back), frame(5, away), frame(6, box(0, 0), away, box(30, 0))]
     source.write_text(json.dumps({'v': frames, 'w': [frame(1)], 'x': []}))
@@ -248,7 +248,7 @@ def one_by_one(boxes, num_nodes):
         yield last.copy(), held
 
 
-def test_videos_followed_side_by_side_are_those_followed_one_by_one():
+def test_batched_tracking_equals_tracking_one_by_one():
     rng = np.random.default_rng(0)
     lengths, num_nodes = rng.integers(0, 30, 40), rng.integers(4, 8, 40)
     boxes = np.full((lengths.sum(), 4, 4), np.nan)

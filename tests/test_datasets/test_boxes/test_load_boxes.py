@@ -84,7 +84,7 @@ TRAINING = [
 
 
 @pytest.mark.parametrize('seed', range(8))
-def test_boxes_follow_a_training_pipeline(ann_file, seed):
+def test_boxes_in_a_training_pipeline(ann_file, seed):
     np.random.seed(seed)
     results = Compose([LoadBoxes(1, ann_file), WithBoxes(TRAINING)])(decoded([0, 2, 5, 7]))
     assert results['boxes'].shape == (1, 4, 1, 4)
@@ -117,7 +117,7 @@ def test_crops_and_flips_are_exact(ann_file, transform, seed):
         (dict(type='TSMCrop', crop_size=37, num_crops=3), 3),  # 37: half pixels on both sides
     ],
 )
-def test_boxes_follow_multi_crop_tests_of_two_samplings(ann_file, crop, num_crops):
+def test_boxes_in_tests_with_several_crops_and_clips(ann_file, crop, num_crops):
     transforms = [dict(type='Resize', scale=(-1, 45)), crop]
     clip = decoded([1, 3, 5, 7, 0, 2, 4, 6], num_clips=4)
     with warnings.catch_warnings():
@@ -127,7 +127,7 @@ def test_boxes_follow_multi_crop_tests_of_two_samplings(ann_file, crop, num_crop
     assert_drawn(results['imgs'], results['boxes'].reshape(-1, 4), tolerance=1)
 
 
-def test_boxes_reach_the_model_in_the_order_of_its_clips(ann_file):
+def test_boxes_have_the_order_of_the_clips(ann_file):
     """Boxes and frames of each clip agree after packing, collating and the recognizer's reshaping."""
     from dyreg_mmaction.models.with_boxes import clip_boxes
 
@@ -150,7 +150,7 @@ def test_boxes_reach_the_model_in_the_order_of_its_clips(ann_file):
     assert torch.equal(boxes[0, 0, 1], torch.tensor([0.0, 0, 1.6, 1]))  # no box: the whole frame, here cut at 60 px
 
 
-def test_a_3d_recognizer_looks_where_the_boxes_of_each_crop_of_each_clip_are(ann_file):
+def test_boxes_of_each_view_in_a_3d_recognizer(ann_file):
     from mmengine.registry import init_default_scope
 
     from dyreg_mmaction.models import record_regions
@@ -181,31 +181,31 @@ def test_a_3d_recognizer_looks_where_the_boxes_of_each_crop_of_each_clip_are(ann
     assert_drawn(frames, looked, tolerance=0.3)  # two cells, the narrowest region, are more than the narrowest box
 
 
-def test_a_transform_that_moves_pixels_unknown_ways_is_refused():
+def test_unsupported_geometric_transform_raises_an_error():
     with pytest.raises(ValueError, match='WithBoxes does not support FormatShape; use'):
         WithBoxes([dict(type='FormatShape', input_format='NCHW')])
 
 
-def test_ground_truth_of_a_dataset_needs_no_file():
+def test_boxes_of_a_dataset_need_no_file():
     results = decoded(range(FRAMES), gt_bboxes=TRACK[:, None].astype(np.float32))
     boxes = LoadBoxes(3)(results)['boxes']
     np.testing.assert_allclose(boxes[0, :, 0] * [WIDTH, HEIGHT, WIDTH, HEIGHT], TRACK, rtol=1e-6)
     assert (boxes[0, :, 1:] == [0, 0, 1, 1]).all()
 
 
-def test_no_boxes_at_all_is_an_error():
+def test_missing_boxes_raise_an_error():
     with pytest.raises(ValueError, match='provides no gt_bboxes; set ann_file'):
         LoadBoxes()(decoded([0]))
 
 
 @pytest.mark.parametrize('size', [dict(width=192, height=120), dict()])
-def test_annotations_of_frames_of_another_size(tmp_path, size):
+def test_annotated_frames_of_another_size(tmp_path, size):
     frames = {t + 1: annotation([2 * box], **size) for t, box in enumerate(TRACK)}
     loader = LoadBoxes(1, write(tmp_path / 'boxes.json', frames), ann_height=None if size else 120)
     assert_drawn(decoded(range(FRAMES))['imgs'], loader(decoded(range(FRAMES)))['boxes'][0, :, 0], tolerance=0)
 
 
-def test_boxes_in_another_scale_than_the_video_ask_for_its_height(tmp_path):
+def test_boxes_of_another_scale_raise_an_error(tmp_path):
     path = write(tmp_path / 'boxes.json', {t + 1: annotation([2 * box]) for t, box in enumerate(TRACK)})
     with pytest.raises(
         ValueError, match='x = 130, y = 84, but frames are assumed to be 96 x 60; set ann_height .* videos suggest 84'
@@ -224,7 +224,7 @@ def many(path, height, frames=None):
     return str(path)
 
 
-def test_boxes_of_videos_enlarged_since_are_refused_with_the_height_that_they_suggest(tmp_path):
+def test_boxes_of_enlarged_videos_raise_an_error_with_a_height(tmp_path):
     path = many(tmp_path / 'boxes.json', 30)
     with pytest.raises(
         ValueError, match='below y = 30, but frames are assumed to be 60 pixels high; .*the boxes suggest 30'
@@ -233,14 +233,14 @@ def test_boxes_of_videos_enlarged_since_are_refused_with_the_height_that_they_su
     np.testing.assert_allclose(LoadBoxes(1, path, ann_height=30)(decoded([0]))['boxes'][0, 0, 0, 3], 29 / 30)
 
 
-def test_an_ann_height_that_the_boxes_do_not_suggest_is_doubted_and_taken(tmp_path):
+def test_unlikely_ann_height_warns(tmp_path):
     path = many(tmp_path / 'boxes.json', 30)
     with pytest.warns(UserWarning, match='assumed to be 60 pixels high; set ann_height .*the boxes suggest 30.$'):
         load = LoadBoxes(1, path, ann_height=60)
     np.testing.assert_allclose(load(decoded([0]))['boxes'][0, 0, 0, 3], 29 / 60)
 
 
-def test_heights_are_not_doubted_without_reason(tmp_path):
+def test_likely_heights_do_not_warn(tmp_path):
     with warnings.catch_warnings():
         warnings.simplefilter('error')
         LoadBoxes(1, many(tmp_path / 'fitting.json', 50))(decoded([0]))
@@ -248,14 +248,14 @@ def test_heights_are_not_doubted_without_reason(tmp_path):
         LoadBoxes(1, many(tmp_path / 'sized.json', 20, sized))(decoded([0]))
 
 
-def test_of_few_videos_boxes_high_up_are_no_more_than_strange(tmp_path):
+def test_unlikely_height_of_few_videos_only_warns(tmp_path):
     path = write(tmp_path / 'boxes.json', {1: annotation([(0, 0, 10, 30)])})
     with pytest.warns(UserWarning, match='the boxes suggest 30'):
         assert LoadBoxes(1, path)(decoded([0]))['boxes'][0, 0, 0, 3] == 0.5
 
 
 @pytest.mark.parametrize('box, fits', [((0, 0, 98, 62), True), ((0, 0, 98.5, 60), False), ((0, 0, 96, 62.5), False)])
-def test_two_pixels_out_of_the_frame_are_still_in_scale(tmp_path, box, fits):
+def test_boxes_may_exceed_the_frame_by_two_pixels(tmp_path, box, fits):
     load = LoadBoxes(1, write(tmp_path / 'boxes.json', {1: annotation([box])}))
     if fits:
         np.testing.assert_allclose(load(decoded([0]))['boxes'][0, 0, 0], np.array(box) / [96, 60, 96, 60])
@@ -264,23 +264,23 @@ def test_two_pixels_out_of_the_frame_are_still_in_scale(tmp_path, box, fits):
             load(decoded([0]))
 
 
-def test_where_the_file_says_the_frame_size_boxes_may_reach_out_of_it(tmp_path):
+def test_boxes_may_exceed_a_declared_frame_size(tmp_path):
     """A detector may return such boxes."""
     path = write(tmp_path / 'boxes.json', {1: annotation([(0, 0, 120, 90)], width=WIDTH, height=HEIGHT)})
     assert LoadBoxes(1, path)(decoded([0]))['boxes'][0, 0, 0].tolist() == [0, 0, 1.25, 1.5]
 
 
-def test_raw_frames_count_from_one(ann_file):
+def test_raw_frames_start_at_one(ann_file):
     results = dict(decoded([0, 4]), start_index=1, frame_inds=np.array([1, 5]), frame_dir='frames/clip', filename=None)
     np.testing.assert_allclose(LoadBoxes(1, ann_file)(results)['boxes'][0, 1, 0, 0] * WIDTH, TRACK[4, 0])
 
 
-def test_a_folder_holds_one_file_a_video(tmp_path):
+def test_folder_with_one_file_per_video(tmp_path):
     write(tmp_path / 'clip.json', {1: annotation([TRACK[0]])})
     np.testing.assert_allclose(LoadBoxes(1, str(tmp_path))(decoded([0]))['boxes'][0, 0, 0, 0] * WIDTH, TRACK[0, 0])
 
 
-def test_parts_are_read_as_one_and_the_last_counts(tmp_path):
+def test_several_files_are_merged_and_the_last_has_priority(tmp_path):
     parts = [
         write(tmp_path / 'part1.json', {1: annotation([TRACK[1]])}, 'other'),
         write(tmp_path / 'part2.json', {1: annotation([TRACK[2]])}),
@@ -294,33 +294,33 @@ def test_parts_are_read_as_one_and_the_last_counts(tmp_path):
         load(decoded([0], filename='third.mp4'))
 
 
-def test_frames_may_stand_in_any_order(tmp_path):
+def test_frames_in_any_order(tmp_path):
     """Without a detection, the box is that of the previous frame, not of the previous line."""
     found = {t + 1: annotation([] if t in (2, 5) else [TRACK[t]]) for t in (4, 0, 7, 6, 5, 3, 2, 1)}
     boxes = LoadBoxes(1, write(tmp_path / 'boxes.json', found))(decoded(range(FRAMES)))['boxes'][0, :, 0]
     np.testing.assert_allclose(boxes[:, 0] * WIDTH, TRACK[[0, 1, 1, 3, 4, 4, 6, 7], 0])
 
 
-def test_best_boxes_by_score(tmp_path):
+def test_boxes_with_the_highest_scores_are_kept(tmp_path):
     boxes = np.array([[0, 0, 10, 10], [20, 0, 30, 10], [40, 0, 50, 10]])
     path = write(tmp_path / 'boxes.json', {1: annotation(boxes, scores=[0.2, 0.9, 0.5])})
     loaded = LoadBoxes(2, path)(decoded([0]))['boxes'][0, 0] * [WIDTH, HEIGHT, WIDTH, HEIGHT]
     assert sorted(loaded[:, 0].round().tolist()) == [20, 40]
 
 
-def test_frames_without_annotation_have_the_nearest_ones(tmp_path):
+def test_frames_without_annotation_have_the_nearest_boxes(tmp_path):
     path = write(tmp_path / 'boxes.json', {1: annotation([TRACK[0]]), 6: annotation([TRACK[5]])})
     x1 = LoadBoxes(1, path)(decoded(range(FRAMES)))['boxes'][0, :, 0, 0] * WIDTH
     np.testing.assert_allclose(x1, TRACK[[0, 0, 0, 5, 5, 5, 5, 5], 0])
 
 
 @pytest.mark.parametrize('frames', [{}, {1: annotation([])}])
-def test_a_video_in_which_nothing_was_found_shows_the_whole_frame(tmp_path, frames):
+def test_video_without_boxes_has_the_whole_frame(tmp_path, frames):
     boxes = LoadBoxes(2, write(tmp_path / 'boxes.json', frames))(decoded([0, 1]))['boxes']
     assert boxes.shape == (1, 2, 2, 4) and (boxes == [0, 0, 1, 1]).all()
 
 
-def test_errors_name_the_file(tmp_path, ann_file):
+def test_errors_report_the_file(tmp_path, ann_file):
     with pytest.raises(FileNotFoundError, match='missing.json does not exist'):
         LoadBoxes(1, str(tmp_path / 'missing.json'))
     (tmp_path / 'wrong.json').write_text('{"clip": [{"labels": 3}]}')
@@ -338,7 +338,7 @@ def follow(frames, num_nodes):
     return match_boxes(boxes, [len(frames)], [num_nodes])[0]
 
 
-def test_nodes_follow_their_objects_through_any_order():
+def test_nodes_track_objects_in_any_order():
     rng = np.random.default_rng(0)
     start = np.array([[0.1, 0.1, 0.3, 0.3], [0.4, 0.1, 0.6, 0.3], [0.7, 0.1, 0.9, 0.3]])
     frames = [(start + 0.02 * t)[rng.permutation(3)] for t in range(10)]
@@ -346,7 +346,7 @@ def test_nodes_follow_their_objects_through_any_order():
     np.testing.assert_allclose(np.diff(tracks, axis=0), 0.02)
 
 
-def test_matching_is_the_best_of_all_not_the_next_best_of_each():
+def test_matching_is_globally_optimal():
     """Greedy matching would assign to node 0 the only box for node 1."""
     first = np.array([[0.0, 0, 0.4, 1], [0.2, 0, 0.6, 1]])
     second = np.array([[0.15, 0, 0.55, 1], [-0.3, 0, 0.1, 1]])
@@ -354,7 +354,7 @@ def test_matching_is_the_best_of_all_not_the_next_best_of_each():
     np.testing.assert_array_equal(follow([first, second], 2)[1], second[[1, 0]])
 
 
-def test_a_lost_object_keeps_its_box_and_comes_back():
+def test_lost_object_keeps_its_box_until_it_returns():
     a, b = np.array([[0.1, 0.1, 0.3, 0.3]]), np.array([[0.6, 0.6, 0.9, 0.9]])
     tracks = follow([np.concatenate([a, b]), b, np.zeros((0, 4)), np.concatenate([b, a])], 3)
     np.testing.assert_array_equal(tracks[:, 0], np.repeat(a, 4, 0))
@@ -362,7 +362,7 @@ def test_a_lost_object_keeps_its_box_and_comes_back():
     assert np.isnan(tracks[:, 2]).all()
 
 
-def test_a_new_object_takes_a_free_node_and_has_had_its_box_from_the_start():
+def test_new_object_gets_a_free_node():
     a, b = np.array([[0.1, 0.1, 0.3, 0.3]]), np.array([[0.6, 0.6, 0.9, 0.9]])
     tracks = follow([a, np.concatenate([b, a])], 2)
     np.testing.assert_array_equal(tracks, np.stack([np.concatenate([a, b])] * 2))
@@ -372,14 +372,14 @@ def square(x, y):
     return np.array([[x - 0.05, y - 0.05, x + 0.05, y + 0.05]])
 
 
-def test_an_object_that_jumps_over_its_own_width_keeps_its_node():
+def test_fast_object_keeps_its_node():
     frames = [square(0.1 + 0.15 * t, 0.5) for t in range(6)]
     tracks = follow(frames, 9)
     np.testing.assert_array_equal(tracks[:, 0], np.concatenate(frames))
     assert np.isnan(tracks[:, 1:]).all()
 
 
-def test_two_that_jump_go_to_their_nearest():
+def test_two_fast_objects_go_to_their_nearest_node():
     a, b = square(0.2, 0.2), square(0.5, 0.2)
     moved = [square(0.2, 0.35), square(0.5, 0.35)]
     tracks = follow([np.concatenate([a, b]), np.concatenate(moved[::-1])], 2)
@@ -388,7 +388,7 @@ def test_two_that_jump_go_to_their_nearest():
 
 # from a at (0.1, 0.1) and b at (0.9, 0.9): just within and just out of reach
 @pytest.mark.parametrize('x, node', [(0.61, 1), (0.59, 2)])
-def test_what_appears_takes_the_node_of_a_lost_object_if_near_and_a_free_one_if_far(x, node):
+def test_new_object_gets_the_node_of_a_near_lost_object(x, node):
     a, b, c = square(0.1, 0.1), square(0.9, 0.9), square(x, 0.9)
     tracks = follow([np.concatenate([a, b]), c], 3)
     np.testing.assert_array_equal(tracks[1, node], c[0])
@@ -396,20 +396,20 @@ def test_what_appears_takes_the_node_of_a_lost_object_if_near_and_a_free_one_if_
     assert node == 1 or (tracks[1, 1] == b).all()
 
 
-def test_an_object_in_sight_is_not_moved_to_a_jump():
+def test_visible_object_keeps_its_node():
     """Object b is found at its position; c, which is closer to b than to the lost a, is assigned to a."""
     a, b, c = square(0.3, 0.5), square(0.6, 0.5), square(0.5, 0.5)
     tracks = follow([np.concatenate([a, b]), np.concatenate([c, b])], 3)
     np.testing.assert_array_equal(tracks[1, :2], np.concatenate([c, b]))
 
 
-def test_an_object_lost_for_longer_does_not_jump():
+def test_object_lost_for_longer_is_not_matched_by_distance():
     a, b, c = square(0.3, 0.3), square(0.8, 0.8), square(0.45, 0.3)
     tracks = follow([np.concatenate([a, b]), b, np.concatenate([b, c])], 3)
     np.testing.assert_array_equal(tracks[2], np.concatenate([a, b, c]))
 
 
-def test_without_a_free_node_a_newcomer_takes_that_of_the_nearest_lost_object():
+def test_new_object_without_free_node_gets_that_of_the_nearest_lost_object():
     a, b, c, d = square(0.1, 0.1), square(0.1, 0.9), square(0.9, 0.9), square(0.9, 0.1)
     c_and_new = np.concatenate([c, square(0.5, 0.7)])
     tracks = follow([np.concatenate([a, b, c, d]), c, c_and_new], 4)

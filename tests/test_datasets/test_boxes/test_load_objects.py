@@ -51,7 +51,7 @@ def box(x, y):
     return [x, y, x + 20, y + 20]
 
 
-def test_objects_keep_their_place_and_gaps_stay(tmp_path):
+def test_objects_keep_their_index_and_gaps_are_kept(tmp_path):
     frames = {
         1: [box(10, 10), box(60, 60)],
         2: [box(62, 60), box(12, 10)],  # in another order
@@ -66,25 +66,25 @@ def test_objects_keep_their_place_and_gaps_stay(tmp_path):
     np.testing.assert_allclose(given[0, :, 2, 1], [np.nan] * 5 + [70], rtol=1e-6)
 
 
-def test_one_that_comes_takes_no_place_of_one_that_has_left(tmp_path):
+def test_new_object_does_not_get_the_index_of_another(tmp_path):
     frames = {1: [box(10, 10)], 2: [box(12, 10)], 3: [box(70, 70)]}
     given = objects(write(tmp_path / 'a.json', frames), range(3))['objects']
     assert np.isnan(given[0, :, :, 0]).tolist() == [[False, True], [False, True], [True, False]]
 
 
-def test_a_video_without_annotation_has_no_objects(tmp_path):
+def test_video_without_annotation_has_no_objects(tmp_path):
     ann_file = write(tmp_path / 'a.json', {1: [box(0, 0)]})
     assert objects(ann_file, range(4), video='8')['objects'].shape == (1, 4, 0, 4)
     assert objects(write(tmp_path / 'b.json', {}), range(4))['objects'].shape == (1, 4, 0, 4)
 
 
-def test_acting_objects_are_as_many_as_objects(tmp_path):
+def test_acting_has_one_value_per_object(tmp_path):
     ann_file = write(tmp_path / 'a.json', {1: [box(0, 0), box(50, 50)]})
     assert objects(ann_file, [0], acting=np.array([True]))['acting'].tolist() == [True, False]
     assert objects(ann_file, [0], acting=np.array([False, True, True]))['acting'].tolist() == [False, True]
 
 
-def test_without_any_boxes_it_says_so():
+def test_missing_boxes_raise_an_error():
     with pytest.raises(ValueError, match='set ann_file of LoadObjects to a box file'):
         LoadObjects().transform(dict(clip_len=1, num_clips=8))
 
@@ -96,7 +96,7 @@ def mini(tmp_path_factory):
     return root
 
 
-def test_what_acts_in_mini_something_moves(mini):
+def test_acting_objects_of_mini_something_move(mini):
     pipeline = [
         dict(type='DecordInit'),
         dict(type='SampleFrames', clip_len=1, frame_interval=1, num_clips=8, test_mode=True),
@@ -118,7 +118,7 @@ def test_what_acts_in_mini_something_moves(mini):
         assert named == sample.acting.tolist()
 
 
-def test_objects_move_with_the_pixels(tmp_path):
+def test_objects_are_transformed_with_the_pixels(tmp_path):
     frame = np.zeros((SIZE, SIZE, 3), np.uint8)
     frame[30:50, 10:30] = 255
     results = objects(write(tmp_path / 'a.json', {1: [[10, 30, 30, 50]]}), [0], imgs=[frame], modality='RGB', label=0)
@@ -130,7 +130,7 @@ def test_objects_move_with_the_pixels(tmp_path):
     np.testing.assert_allclose(results['objects'][0, 0, 0], seen, atol=1e-6)
 
 
-def test_an_array_has_no_boxes_in_a_file(tmp_path):
+def test_array_with_box_file_raises_an_error(tmp_path):
     results = dict(frame_inds=np.arange(4), start_index=0, clip_len=4, num_clips=1, img_shape=(SIZE, SIZE))
     with pytest.raises(ValueError, match='boxes are looked up by video path, but the sample is an array'):
         LoadObjects(write(tmp_path / 'a.json', {1: [box(0, 0)]})).transform(results)

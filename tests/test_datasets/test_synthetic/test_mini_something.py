@@ -62,7 +62,7 @@ def videos(root):
 
 
 @pytest.mark.parametrize('split, size', [('train', 16), ('val', 8)])
-def test_a_config_reads_it_through_mmaction2s_pipeline(root, split, size):
+def test_config_reads_it_with_mmaction2s_pipeline(root, split, size):
     with DefaultScope.overwrite_default_scope('mmaction'):
         dataset = DATASETS.build(dict(type='MiniSomething', data_root=str(root), split=split, pipeline=PIPELINE))
     assert len(dataset) == size
@@ -72,7 +72,7 @@ def test_a_config_reads_it_through_mmaction2s_pipeline(root, split, size):
     assert min(float(sample['inputs'].float().std()) for sample in samples) > 5
 
 
-def test_videos_are_240_high_at_12_fps_and_decord_decodes_them_as_pyav(root, boxes):
+def test_format_of_videos(root, boxes):
     widths, lengths = set(), set()
     for path in (root / 'videos').iterdir():
         reader = decord.VideoReader(str(path))
@@ -89,7 +89,7 @@ def test_videos_are_240_high_at_12_fps_and_decord_decodes_them_as_pyav(root, box
     assert len(lengths) > 2
 
 
-def test_a_video_shows_the_frames_that_were_drawn(tmp_path):
+def test_video_contains_the_drawn_frames(tmp_path):
     rng = np.random.default_rng(3)
     drawn = draw(sample_background(rng, 320), sample_sprites(rng), move(scene(3), CLASSES[0]))
     write_video(tmp_path / 'a.webm', drawn, fps=12)
@@ -100,7 +100,7 @@ def test_a_video_shows_the_frames_that_were_drawn(tmp_path):
 
 
 @pytest.mark.parametrize('action', CLASSES, ids=lambda action: action.label)
-def test_the_middle_frame_is_the_same_in_all_classes(action):
+def test_middle_frame_is_the_same_in_all_classes(action):
     for seed in SEEDS:
         places = scene(seed)
         track = move(places, action)
@@ -111,7 +111,7 @@ def test_the_middle_frame_is_the_same_in_all_classes(action):
 
 
 @pytest.mark.parametrize('first', range(0, 8, 2))
-def test_the_classes_of_a_pair_are_each_others_reversal(first):
+def test_classes_of_a_pair_are_time_reversals(first):
     forth, back = move(scene(0), CLASSES[first]), move(scene(0), CLASSES[first + 1])
     np.testing.assert_allclose(forth.center[::-1], back.center)
     np.testing.assert_allclose(forth.half_size[::-1], back.half_size)
@@ -131,7 +131,7 @@ def test_the_classes_of_a_pair_are_each_others_reversal(first):
         ('Moving [something] and [something] closer to each other', lambda track: -distance(track)),
     ],
 )
-def test_the_objects_do_what_the_template_says_and_the_others_rest(template, measure):
+def test_acting_objects_follow_the_class_and_others_rest(template, measure):
     (action,) = (action for action in CLASSES if action.template == template)
     for seed in SEEDS:
         track = move(scene(seed), action)
@@ -145,7 +145,7 @@ def distance(track):
 
 
 @pytest.mark.parametrize('action', CLASSES, ids=lambda action: action.label)
-def test_objects_stay_in_the_frame_and_actors_in_its_central_square(action):
+def test_objects_stay_in_the_frame_and_acting_ones_in_the_central_square(action):
     for seed in SEEDS:
         places = scene(seed)
         track = move(places, action)
@@ -155,7 +155,7 @@ def test_objects_stay_in_the_frame_and_actors_in_its_central_square(action):
         assert (reach[:, :2] <= HEIGHT / 2 + 1e-6).all()
 
 
-def test_in_the_middle_frame_no_object_covers_another():
+def test_objects_do_not_overlap_in_the_middle_frame():
     for seed in SEEDS:
         places = scene(seed)
         gaps = np.linalg.norm(places.center[:, None] - places.center, axis=-1)
@@ -164,7 +164,7 @@ def test_in_the_middle_frame_no_object_covers_another():
 
 @pytest.mark.parametrize('half_size', [24.0 / GROWTH, 27.3, 51.2])
 @pytest.mark.parametrize('center', [(100.0, 120.0), (80.25, 60.75)])
-def test_boxes_enclose_what_is_drawn_to_the_pixel(center, half_size):
+def test_boxes_enclose_the_drawn_pixels(center, half_size):
     for seed in range(12):
         sprite = sample_sprites(np.random.default_rng(seed))[0]
         track = Track(np.array([[center]]), np.array([[half_size]]))
@@ -198,7 +198,7 @@ def label_file(root, name):
     return json.loads((root / 'labels' / f'{name}.json').read_text())
 
 
-def test_boxes_lie_on_the_objects_of_the_video(root, boxes):
+def test_boxes_are_on_the_objects_of_the_video(root, boxes):
     inside, outside = [], []
     for video, frames in boxes.items():
         pixels = decord.VideoReader(str(root / f'videos/{video}.webm')).get_batch([0]).asnumpy()[0].max(axis=-1)
@@ -227,7 +227,7 @@ def test_labels_are_in_the_format_of_something_something_v2(root):
             assert entry['label'] == text
 
 
-def test_a_clip_depends_on_seed_split_and_number_only(root, tmp_path):
+def test_clip_depends_on_seed_split_and_number_only(root, tmp_path):
     generate_mini_something(tmp_path / 'small', num_train=3, num_val=2, workers=2)
     small, large = videos(tmp_path / 'small'), videos(root)
     assert set(small) == {'1.webm', '2.webm', '3.webm', '100001.webm', '100002.webm'}
@@ -237,7 +237,7 @@ def test_a_clip_depends_on_seed_split_and_number_only(root, tmp_path):
     assert not set(videos(tmp_path / 'other').values()) & set(small.values())
 
 
-def test_a_second_run_makes_only_what_is_missing(tmp_path):
+def test_second_run_generates_only_missing_clips(tmp_path):
     generate_mini_something(tmp_path / 'a', num_train=3, num_val=1)
     before = videos(tmp_path / 'a')
     times = {path.name: path.stat().st_mtime_ns for path in (tmp_path / 'a/videos').iterdir()}
@@ -251,14 +251,14 @@ def test_a_second_run_makes_only_what_is_missing(tmp_path):
 
 
 @pytest.mark.parametrize('change', [dict(seed=1), dict(num_train=17), dict(num_val=9)])
-def test_a_folder_made_with_other_numbers_is_refused(root, change):
+def test_folder_with_other_options_raises_an_error(root, change):
     before = videos(root)
     with pytest.raises(ValueError, match='contains a MiniSomething of .*choose another folder'):
         generate_mini_something(root, **{**dict(num_train=16, num_val=8), **change})
     assert videos(root) == before
 
 
-def test_a_folder_that_holds_something_else_is_refused(tmp_path):
+def test_folder_with_other_files_raises_an_error(tmp_path):
     (tmp_path / 'thesis.txt').write_text('precious')
     with pytest.raises(ValueError, match='contains other files'):
         generate_mini_something(tmp_path, 1, 1)
@@ -274,25 +274,25 @@ def test_a_folder_that_holds_something_else_is_refused(tmp_path):
         (dict(workers=0), 'workers is 0, but must be at least 1'),
     ],
 )
-def test_numbers_out_of_range_are_refused(tmp_path, wrong, message):
+def test_options_out_of_range_raise_errors(tmp_path, wrong, message):
     with pytest.raises(ValueError, match=message):
         generate_mini_something(tmp_path / 'a', **wrong)
     assert not list(tmp_path.glob('a/videos/*'))
 
 
-def test_a_folder_not_made_yet_names_the_command(tmp_path):
+def test_missing_folder_raises_an_error_with_the_command(tmp_path):
     with pytest.raises(
         FileNotFoundError, match="generate it with 'python tools/data/make_mini_something.py .*missing'"
     ):
         MiniSomething(str(tmp_path / 'missing'), pipeline=[])
 
 
-def test_an_unknown_split_is_refused(root):
+def test_unknown_split_raises_an_error(root):
     with pytest.raises(ValueError, match="split is 'test', but must be 'train' or 'val'"):
         MiniSomething(str(root), split='test', pipeline=[])
 
 
-def test_a_plain_video_dataset_reads_the_folder_too(root):
+def test_video_dataset_reads_the_folder(root):
     config = dict(type='VideoDataset', ann_file=str(root / 'sthv2_val_list_videos.txt'), pipeline=[])
     info = DATASETS.build({**config, 'data_prefix': dict(video=str(root / 'videos'))}).get_data_info(3)
     assert info['label'] == 3
@@ -301,7 +301,7 @@ def test_a_plain_video_dataset_reads_the_folder_too(root):
 
 @pytest.mark.slow
 @pytest.mark.parametrize('stop', [signal.SIGINT, signal.SIGTERM])
-def test_stopped_it_leaves_whole_files_and_no_process_and_goes_on_later(tmp_path, stop):
+def test_interrupted_generation_can_be_continued(tmp_path, stop):
     out = tmp_path / 'a'
     command = [sys.executable, str(TOOL), str(out), '--train', '100', '--val', '8', '--workers', '2']
     env = {**os.environ, 'PYTHONPATH': str(TOOL.parents[2])}
@@ -330,7 +330,7 @@ def test_stopped_it_leaves_whole_files_and_no_process_and_goes_on_later(tmp_path
     assert before == {path.name: path.stat().st_mtime_ns for path in made}
 
 
-def test_a_moving_camera_moves_background_and_objects_alike_and_nothing_else():
+def test_moving_camera_moves_background_and_objects():
     still, moving = Clip(0, 'train', 3), Clip(0, 'train', 3, pan=20, shake=2)
     scene, sprites, rng = moving.scene()
     camera = moving.camera(scene.num_frames)
@@ -346,7 +346,7 @@ def test_a_moving_camera_moves_background_and_objects_alike_and_nothing_else():
     np.testing.assert_array_equal(given, expected)  # the first frame, moved by whole pixels
 
 
-def test_a_folder_knows_the_camera_of_its_clips_and_boxes_end_at_the_frame(tmp_path):
+def test_camera_options_are_saved_and_boxes_are_clipped(tmp_path):
     generate_mini_something(tmp_path / 'pan', num_train=2, num_val=1, pan=32, shake=5)
     with pytest.raises(ValueError, match="'pan': 32, 'shake': 5}, but"):
         generate_mini_something(tmp_path / 'pan', num_train=2, num_val=1)

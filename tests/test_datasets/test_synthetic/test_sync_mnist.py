@@ -57,11 +57,11 @@ def write_mnist(root, suffix=''):
     'pair, label',
     [((1, 0), 0), ((0, 1), 0), ((2, 0), 1), ((2, 1), 2), ((4, 7), 25), ((9, 8), 44), ((0, 0), 46), ((9, 9), 55)],
 )
-def test_labels_follow_the_released_table(pair, label):
+def test_labels_are_the_released_ones(pair, label):
     assert pair_label(*pair) == label
 
 
-def test_class_names_are_in_the_order_of_the_labels():
+def test_class_names_have_the_order_of_the_labels():
     names = MultiSyncMNIST.METAINFO['classes']
     assert len(names) == 56 and names[45] == 'none'
     assert all(names[pair_label(i, j)] == f'{i} & {j}' for j in range(10) for i in range(j + 1))
@@ -73,7 +73,7 @@ def test_class_names_are_in_the_order_of_the_labels():
 
 @pytest.mark.parametrize('num_digits', [3, 5, 9])
 @pytest.mark.parametrize('cls, size', [(SyncMNIST, 64), (MultiSyncMNIST, 128)])
-def test_sample_has_the_published_size_and_what_transforms_need(cls, size, num_digits):
+def test_sample_has_the_published_size_and_the_keys_of_transforms(cls, size, num_digits):
     sample = cls(num_digits=num_digits)[7]
     assert sample['imgs'].shape == (10, size, size, 1) and sample['imgs'].dtype == np.uint8
     assert sample['gt_bboxes'].shape == (10, num_digits, 4) and sample['gt_bboxes'].dtype == np.float32
@@ -83,7 +83,7 @@ def test_sample_has_the_published_size_and_what_transforms_need(cls, size, num_d
     assert sample['num_clips'] * sample['clip_len'] == 10
 
 
-def test_published_lengths_are_the_default():
+def test_default_lengths_are_the_published_ones():
     for cls in DATASETS:
         assert len(cls('train')) == 600_000 and len(cls('test')) == 10_000 and len(cls(length=7)) == 7
 
@@ -96,7 +96,7 @@ def test_sample_does_not_depend_on_order_or_process(dataset):
     assert all(same(forwards[sample['sample_idx']], sample) for sample in loader)
 
 
-def test_seed_split_and_index_all_change_the_sample(dataset):
+def test_seed_split_and_index_change_the_sample(dataset):
     cls, first = type(dataset), dataset[3]
     for other in (cls('test', seed=1)[3], cls('train')[3], dataset[4]):
         assert not np.array_equal(first['gt_bboxes'], other['gt_bboxes'])
@@ -115,7 +115,7 @@ def test_pinned_sample(tmp_path):
     ]
 
 
-def test_ink_lies_within_the_boxes_and_in_each_of_them(dataset):
+def test_digits_are_inside_their_boxes(dataset):
     for sample in samples(dataset, 20):
         covered = np.zeros(sample['imgs'].shape[:3], bool)
         for frame, boxes in enumerate(sample['gt_bboxes']):
@@ -137,7 +137,7 @@ def test_boxes_are_canvas_positions_in_frame_pixels(tmp_path):
     assert np.all(whole[0]['imgs'][0, y1:y2, x1:x2] >= 100)  # these digits are full squares
 
 
-def test_synchronous_digits_and_no_others_move_alike(dataset):
+def test_only_synchronous_digits_have_the_same_steps(dataset):
     for sample in samples(dataset):
         steps = np.round(np.diff(sample['gt_bboxes'][..., :2], axis=0), 3).swapaxes(0, 1)  # (D, T - 1, 2)
         alike = np.array([[np.allclose(a, b, atol=1e-2) for a in steps] for b in steps])
@@ -151,12 +151,12 @@ def test_label_is_the_smallest_and_largest_synchronous_class(dataset):
         assert sample['label'] == (pair_label(in_step.max(), in_step.min()) if len(in_step) else 45)
 
 
-def test_boxes_come_in_an_order_that_tells_nothing(dataset):
+def test_order_of_boxes_is_random(dataset):
     share = np.mean([sample['synchronous'] for sample in samples(dataset, 400)], axis=0)
     assert np.ptp(share) < 0.15
 
 
-def test_no_pair_as_often_as_asked_for():
+def test_fraction_of_none_is_none_prob():
     for cls in DATASETS:
         assert all(sample['label'] == 45 for sample in samples(cls(none_prob=1), 30))
         assert all(sample['label'] != 45 for sample in samples(cls(none_prob=0), 200))
@@ -164,28 +164,28 @@ def test_no_pair_as_often_as_asked_for():
     assert 12 <= none <= 34  # 1/92: 21.7 +- 4.6
 
 
-def test_sync_mnist_has_different_digits_of_which_two_are_synchronous():
+def test_sync_mnist_has_different_digits_and_two_synchronous_ones():
     for num_digits in (3, 5):
         for sample in samples(SyncMNIST(num_digits=num_digits)):
             assert len(set(sample['digits'])) == num_digits
             assert sample['synchronous'].sum() in (0, 2)
 
 
-def test_sync_mnist_shows_every_image_once_before_the_first_again(tmp_path):
+def test_sync_mnist_cycles_through_all_images(tmp_path):
     numbers = SyncMNIST(data_root=write_mnist(tmp_path))
     firsts = [numbers._choose_images(np.random.default_rng(0), index)[0] for index in range(40)]
     assert firsts == [*range(20), *range(20)]
 
 
 @pytest.mark.parametrize('cls', DATASETS)
-def test_digits_are_of_the_classes_asked_for_and_all_of_them(cls):
+def test_digits_have_the_selected_classes(cls):
     clips = samples(cls(num_digits=3, digit_classes=(7, 0, 4)))
     assert {int(digit) for clip in clips for digit in clip['digits']} == {0, 4, 7}
     labels = {clip['label'] for clip in clips}
     assert labels >= {pair_label(*pair) for pair in [(0, 4), (0, 7), (4, 7)]}
 
 
-def test_multi_sync_mnist_has_subsets_of_every_size_and_repeated_classes():
+def test_multi_sync_mnist_has_all_subset_sizes_and_repeated_classes():
     several = samples(MultiSyncMNIST(none_prob=0), 200)
     sizes = np.bincount([sample['synchronous'].sum() for sample in several], minlength=6)
     assert np.array_equal(sizes > 0, [False, False, True, True, True, True]) and sizes[2:].min() > 30
@@ -229,7 +229,7 @@ def released_walk(start, synchronous, uniforms, max_position, max_step):
 
 
 @pytest.mark.parametrize('num_synchronous', [0, 2, 3, 5])
-def test_walk_is_that_of_the_released_generator(num_synchronous):
+def test_walk_is_the_released_one(num_synchronous):
     rng = np.random.default_rng(num_synchronous)
     for _ in range(50):
         start = rng.integers(0, 72, (5, 2))
@@ -250,7 +250,7 @@ def test_steps_have_the_measured_statistics():
     assert path.min() == 0 and path.max() in (70, 71)  # 71: only synchronous digits that have no room to move
 
 
-def test_synchronous_digits_without_room_stay():
+def test_synchronous_digits_without_common_step_do_not_move():
     start = np.array([[0, 30], [71, 40]])
     path = random_walk(start, np.array([True, True]), np.random.default_rng(0).random((10, 2, 2)), 71, 10)
     assert (path[:, :, 0] == [0, 71]).all()
@@ -260,7 +260,7 @@ def test_synchronous_digits_without_room_stay():
 # Drawing
 
 
-def test_drawing_puts_the_last_digit_or_the_brightest_in_front():
+def test_last_or_brightest_digit_is_in_front():
     images = np.array([[[200, 10]], [[9, 50]]], np.uint8)
     positions = np.array([[[0, 1], [0, 1]], [[1, 2], [0, 2]]])
     front = np.array([[[0, 0, 0], [200, 50, 0], [0, 0, 0]], [[0, 0, 0], [0, 0, 0], [0, 50, 10]]])
@@ -269,7 +269,7 @@ def test_drawing_puts_the_last_digit_or_the_brightest_in_front():
     assert np.array_equal(draw(images, positions, 3, overlap='max'), brightest)
 
 
-def test_area_is_the_mean_over_each_pixel_of_each_frame():
+def test_area_interpolation_is_the_mean():
     clip = np.random.default_rng(0).integers(0, 256, (3, 12, 12)).astype(np.uint8)
     for size in (6, 4, 3):
         mean = clip.reshape(3, size, 12 // size, size, 12 // size).mean((2, 4))
@@ -280,7 +280,7 @@ def test_area_is_the_mean_over_each_pixel_of_each_frame():
 
 
 @pytest.mark.parametrize('side, size', [(100, 64), (256, 128), (30, 29), (50, 7)])
-def test_bilinear_is_that_of_pillow(side, size):
+def test_bilinear_interpolation_is_pillows(side, size):
     clip = np.random.default_rng(0).integers(0, 256, (2, side, side)).astype(np.uint8)
     pillow = [np.asarray(Image.fromarray(frame).resize((size, size), Image.Resampling.BILINEAR)) for frame in clip]
     difference = shrink(clip, size, 'bilinear') - np.stack(pillow).astype(float)
@@ -291,7 +291,7 @@ def test_bilinear_is_that_of_pillow(side, size):
 # Digits
 
 
-def test_splits_share_no_image(tmp_path):
+def test_splits_have_different_images(tmp_path):
     for root in (None, write_mnist(tmp_path)):
         train, test = ({image.tobytes() for image in load_digits(split, root).pixels} for split in ('train', 'test'))
         assert train and test and not train & test
@@ -307,7 +307,7 @@ def test_digits_of_scikit_learn_look_like_mnist():
     assert zeros[14, 14] < 60 < 150 < ones[14, 14]  # a hole and a stroke
 
 
-def test_plain_and_zipped_files_are_the_same(tmp_path):
+def test_plain_and_gzip_files_give_the_same_digits(tmp_path):
     plain, zipped = tmp_path / 'plain', tmp_path / 'zipped'
     plain.mkdir(), zipped.mkdir()
     first, second = load_digits('test', write_mnist(plain)), load_digits('test', write_mnist(zipped, '.gz'))
@@ -315,13 +315,13 @@ def test_plain_and_zipped_files_are_the_same(tmp_path):
     assert first.pixels[:, 0, 0].tolist() == [*range(120, 130)]
 
 
-def test_picked_images_are_of_the_wanted_class_and_all_of_them_come_up(tmp_path):
+def test_all_images_of_a_class_are_used(tmp_path):
     digits = load_digits('train', write_mnist(tmp_path))
     picked = digits.pick(np.arange(10).repeat(2), np.tile([0.0, 0.999], 10))
     assert picked.tolist() == [number for one in range(10) for number in (one, one + 10)]
 
 
-def test_mnist():
+def test_mnist_files():
     if not MNIST.is_dir():
         warnings.warn(f'NOT TESTED with the real MNIST: there is no {MNIST}', stacklevel=1)
         pytest.skip(f'there is no {MNIST}')
@@ -359,23 +359,23 @@ def test_mnist():
     ],
 )
 @pytest.mark.parametrize('cls', DATASETS)
-def test_options_out_of_range_are_named(cls, options, message):
+def test_options_out_of_range_raise_errors(cls, options, message):
     with pytest.raises(ValueError, match=message):
         cls(**options)
 
 
-def test_too_few_classes_for_different_digits_are_named():
+def test_too_few_classes_raise_an_error():
     with pytest.raises(ValueError, match=r'digit_classes is \[0, 1\], but must have at least 3 classes'):
         SyncMNIST(num_digits=3, digit_classes=(1, 0))
 
 
 @pytest.mark.parametrize('weights', [[1, 1, 1], [0, 0, 0, 0], [1, -1, 1, 1]])
-def test_wrong_weights_are_named(weights):
+def test_invalid_weights_raise_errors(weights):
     with pytest.raises(ValueError, match='sync_size_weights is .* must be 4 weights'):
         MultiSyncMNIST(sync_size_weights=weights)
 
 
-def test_missing_folder_is_named(tmp_path):
+def test_missing_folder_raises_an_error(tmp_path):
     with pytest.raises(FileNotFoundError, match='nowhere.*train-images-idx3-ubyte.*set data_root to'):
         SyncMNIST(data_root=str(tmp_path / 'nowhere'))
 
@@ -412,14 +412,14 @@ def damage_zip(path):
         (damage_zip, 'not a valid gzip file'),
     ],
 )
-def test_damaged_files_are_named(tmp_path, damage, message):
+def test_damaged_files_raise_errors(tmp_path, damage, message):
     root = write_mnist(tmp_path)
     damage(tmp_path / 'train-images-idx3-ubyte')
     with pytest.raises(ValueError, match=message):
         SyncMNIST(data_root=root)
 
 
-def test_missing_classes_are_named(tmp_path):
+def test_missing_classes_raise_an_error(tmp_path):
     root = write_mnist(tmp_path)
     write_idx(tmp_path / 'train-labels-idx1-ubyte', np.arange(20, dtype=np.uint8) % 9)
     with pytest.raises(ValueError, match='must be all digits from 0 to 9'):
@@ -429,7 +429,7 @@ def test_missing_classes_are_named(tmp_path):
 # With MMAction2
 
 
-def test_works_with_what_mmengine_does_to_datasets():
+def test_mmengines_dataset_wrappers():
     dataset = SyncMNIST(length=20, lazy_init=True)
     assert len(dataset) == 20
     assert same(dataset.get_subset([7, 3])[1], dataset[3])
@@ -489,7 +489,7 @@ def test_runner_trains_and_tests_on_it(tmp_path, input_format):
     assert 0 <= runner.val_loop.run()['acc/top1'] <= 1
 
 
-def test_packed_sample_has_normalized_frames_and_its_boxes():
+def test_packed_sample_has_normalized_frames_and_boxes():
     init_default_scope('mmaction')
     config = loader('NCHW', 'test')
     batch = next(iter(Runner.build_dataloader(config)))
@@ -506,7 +506,7 @@ def test_packed_sample_has_normalized_frames_and_its_boxes():
     assert np.array_equal(sample.synchronous, raw['synchronous']) and np.array_equal(sample.digits, raw['digits'])
 
 
-def test_a_warning_says_that_the_default_digits_are_not_mnists(capsys, tmp_path):
+def test_default_digits_warn_that_they_are_not_mnist(capsys, tmp_path):
     from mmengine.logging import MMLogger
 
     from dyreg_mmaction.datasets.synthetic.sync_mnist import digits

@@ -36,13 +36,13 @@ def test_frames_are_in_the_order_of_their_numbers(names, template, tmp_path):
 
 
 @pytest.mark.parametrize('names', [['1.jpg', '3.jpg'], ['1.jpg', '2.png', '3.jpg']])
-def test_a_gap_is_an_error(names, tmp_path):
+def test_gap_is_an_error(names, tmp_path):
     write(tmp_path, names)
     with pytest.raises(ValueError, match=r'\d frames from 1.jpg on, but 2.jpg is missing'):
         find_frames(tmp_path)
 
 
-def test_a_picture_that_cannot_be_read_is_named(tmp_path):
+def test_picture_that_cannot_be_read_raises_an_error(tmp_path):
     write(tmp_path, ['1.jpg', '2.jpg'])
     for content in (b'', b'no picture'):
         (tmp_path / '2.jpg').write_bytes(content)

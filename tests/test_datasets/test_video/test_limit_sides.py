@@ -77,7 +77,7 @@ def build(pipeline, boxes):
 
 
 @pytest.mark.parametrize('path', DECODING, ids=[path.stem for path in DECODING])
-def test_every_pipeline_of_our_configs_takes_any_aspect_ratio(path, clips):
+def test_pipelines_of_all_configs_accept_any_aspect_ratio(path, clips):
     clips, boxes = clips
     cfg = Config.fromfile(path, format_python_code=False)
     for loader in ('train', 'val', 'test'):
@@ -120,7 +120,7 @@ def assert_drawn(inputs, boxes):
         ((50, 40), [0, 0, 50, 40]),
     ],
 )
-def test_sides_are_limited_as_the_frame_is_turned(size, crop):
+def test_sides_are_limited_in_landscape_and_portrait(size, crop):
     results = LimitSides(64, 80)(dict(imgs=[drawn(*size)], img_shape=size[::-1]))
     assert results['crop_bbox'].tolist() == crop
     x1, y1, x2, y2 = crop
@@ -129,7 +129,7 @@ def test_sides_are_limited_as_the_frame_is_turned(size, crop):
 
 
 @pytest.mark.parametrize('size', SIZES)
-def test_boxes_go_with_the_crop(size):
+def test_boxes_are_cropped_like_frames(size):
     whole = np.array(box(*size)) / [*size, *size]
     results = dict(imgs=[drawn(*size)], img_shape=size[::-1], boxes=whole[None, None, None])
     results = WithBoxes([dict(type='LimitSides', short_side=40, long_side=56)])(results)
@@ -140,7 +140,7 @@ def test_boxes_go_with_the_crop(size):
     np.testing.assert_allclose(results['boxes'][0, 0, 0] * [width, height, width, height], seen, atol=1e-9)
 
 
-def test_wrong_sides_are_refused():
+def test_invalid_sides_raise_errors():
     for sides in ((80, 64), (0, 64)):
         with pytest.raises(
             ValueError, match=f'short_side is {sides[0]}, but must be above 0 and at most long_side={sides[1]}'
@@ -149,7 +149,7 @@ def test_wrong_sides_are_refused():
 
 
 @pytest.mark.parametrize('kind', ['CenterCrop', 'TenCrop'])
-def test_crops_of_mmaction2_refuse_frames_that_are_smaller(kind):
+def test_crops_of_mmaction2_raise_errors_for_small_frames(kind):
     run = Compose([dict(type=kind, crop_size=(80, 64))])
     with pytest.raises(ValueError, match=rf'frames of 72 x 96 are smaller than crop_size=\(80, 64\) of {kind}'):
         run(dict(imgs=[drawn(72, 96)], img_shape=(96, 72)))
@@ -157,7 +157,7 @@ def test_crops_of_mmaction2_refuse_frames_that_are_smaller(kind):
 
 
 @pytest.mark.slow
-def test_the_quick_start_trains_and_is_tested_on_all_of_them(clips, tmp_path):
+def test_quick_start_config_trains_and_tests_on_any_aspect_ratio(clips, tmp_path):
     clips, boxes = clips
     cfg = Config.fromfile(CONFIGS / 'tsm_r18_dyreg-motion_mini.py')
     (tmp_path / 'list.txt').write_text(''.join(f'{video["filename"]} 0\n' for video, _ in clips.values()))

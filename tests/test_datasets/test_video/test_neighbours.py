@@ -53,7 +53,7 @@ def run(
 
 @pytest.mark.parametrize('layout', ['NCHW', 'NCTHW'])
 @pytest.mark.parametrize(('step', 'beside'), [(1, [1, 6, 18]), (3, [3, 8, 16])])
-def test_frames_are_those_of_the_plain_pipeline_and_neighbours_those_beside_them(video, layout, step, beside):
+def test_frames_are_unchanged_and_neighbours_are_adjacent(video, layout, step, beside):
     given = run(video, [0, 5, 19], layout, step=step)
     np.testing.assert_array_equal(given['imgs'], run(video, [0, 5, 19], layout, wrap=False)['imgs'])
     np.testing.assert_array_equal(given['neighbours'], run(video, beside, layout, wrap=False)['imgs'])
@@ -62,13 +62,13 @@ def test_frames_are_those_of_the_plain_pipeline_and_neighbours_those_beside_them
     assert (given['num_clips'], given['clip_len']) == ((3, 1) if layout == 'NCHW' else (1, 3))
 
 
-def test_a_video_shorter_than_the_step_has_its_first_frame(tmp_path):
+def test_short_video_has_its_first_frame_as_neighbour(tmp_path):
     write_video(tmp_path / 'short.webm', moving()[5:7], fps=12)
     short = dict(filename=str(tmp_path / 'short.webm'), modality='RGB')
     np.testing.assert_array_equal(run(short, [0, 1], step=5)['neighbours'], run(short, [0, 0], wrap=False)['imgs'])
 
 
-def test_every_crop_of_a_frame_has_its_neighbour(video):
+def test_every_crop_has_its_neighbour(video):
     pixels = [dict(type='ThreeCrop', crop_size=48)]
     given, plain, beside = (
         run(video, n, pixels=pixels, wrap=w) for n, w in (([2, 9], True), ([2, 9], False), ([3, 10], False))
@@ -78,7 +78,7 @@ def test_every_crop_of_a_frame_has_its_neighbour(video):
     np.testing.assert_array_equal(given['neighbours'], beside['imgs'])
 
 
-def test_raw_frames_have_neighbours_too(tmp_path):
+def test_raw_frames_have_neighbours(tmp_path):
     for number, frame in enumerate(moving(), start=1):
         cv2.imwrite(str(tmp_path / f'img_{number:05}.png'), frame[..., ::-1])
     raw = dict(
@@ -89,7 +89,7 @@ def test_raw_frames_have_neighbours_too(tmp_path):
         np.testing.assert_array_equal(given[key], moving()[numbers].transpose(0, 3, 1, 2))
 
 
-def test_boxes_inside_are_those_of_the_frames(video):
+def test_boxes_are_those_of_the_frames(video):
     class Boxes:
         def __call__(self, results):
             number = results['frame_inds'].astype(np.float32)
@@ -102,14 +102,14 @@ def test_boxes_inside_are_those_of_the_frames(video):
     assert given['objects'][0, :, 0, 0].tolist() == [3, 8]
 
 
-def test_frames_that_are_there_already_have_no_neighbours(video):
+def test_decoded_frames_raise_an_error(video):
     transform = WithNeighbours([DECODE, dict(type='FormatShape', input_format='NCHW')])
     for results in (dict(imgs=[], frame_inds=[]), dict(video)):
         with pytest.raises(ValueError, match='WithNeighbours got decoded frames, .*; place it after SampleFrames'):
             transform(results)
 
 
-def test_wrong_options_are_named():
+def test_invalid_options_raise_errors():
     for step in (0, 1.5, 'a'):
         with pytest.raises(ValueError, match=f'step of WithNeighbours is {step!r}, but must be an integer'):
             WithNeighbours([], step=step)

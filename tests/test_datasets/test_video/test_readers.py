@@ -76,7 +76,7 @@ def test_all_decoders_return_the_same_frames_in_any_order(video, decoder, name):
 
 
 @pytest.mark.parametrize('name', VIDEOS)
-def test_a_stream_has_all_frames_with_their_times(video, name):
+def test_read_frames_returns_all_frames_with_times(video, name):
     path, num_frames = video(name), VIDEOS[name][1]
     whole = read(path, 'pyav', range(num_frames))
     times, frames = zip(*read_frames(path), strict=True)
@@ -84,7 +84,7 @@ def test_a_stream_has_all_frames_with_their_times(video, name):
     assert all(np.array_equal(a, b) for a, b in zip(frames, whole['imgs'], strict=True))
 
 
-def test_a_stream_of_a_damaged_file_ends_in_an_error(video, tmp_path):
+def test_read_frames_raises_an_error_for_a_damaged_file(video, tmp_path):
     path = tmp_path / 'damaged.mp4'
     for damaged, fault in ((b'', 'empty'), (b'no video', 'undecodable')):
         path.write_bytes(damaged)
@@ -99,40 +99,40 @@ def test_a_stream_of_a_damaged_file_ends_in_an_error(video, tmp_path):
 
 @pytest.mark.parametrize('decoder', DECODERS)
 @pytest.mark.parametrize('angle', ROTATIONS)
-def test_frames_are_rotated_as_the_video_says(video, tmp_path, decoder, angle):
+def test_frames_are_rotated_by_the_metadata(video, tmp_path, decoder, angle):
     upright = read(video('plain'), decoder)['imgs']
     rotated = read(copy(tmp_path / 'a.mp4', video('plain'), ('-display_rotation', angle)), decoder)['imgs']
     assert all(np.array_equal(np.rot90(a, angle // 90), b) for a, b in zip(upright, rotated, strict=True))
 
 
 @pytest.mark.parametrize('decoder', DECODERS)
-def test_frames_of_another_size_are_scaled_to_that_of_the_first(tmp_path, decoder):
+def test_frames_are_scaled_to_the_size_of_the_first(tmp_path, decoder):
     path = two_sizes(tmp_path)
     for frame, expected in zip(read(path, decoder)['imgs'], read_by_ffmpeg(path), strict=True):
         assert frame.shape == (48, 64, 3) and np.abs(frame.astype(int) - expected).mean() < 6
 
 
 @pytest.mark.parametrize('decoder', DECODERS)
-def test_a_trimmed_video_has_the_frames_that_are_left(video, decoder):
+def test_trimmed_video_has_the_remaining_frames(video, decoder):
     whole, trimmed = read(video('plain'), decoder), read(video('trimmed'), decoder)
     assert np.array_equal(whole['imgs'][4:], trimmed['imgs'])
     assert trimmed['frame_times'] == pytest.approx(np.arange(17) / 10)
 
 
 @pytest.mark.parametrize('name', ['variable rate, MP4', 'variable rate, WebM'])
-def test_times_follow_a_variable_rate(video, name):
+def test_times_of_a_variable_rate(video, name):
     results = VideoInit()(dict(filename=str(video(name))))
     assert results['frame_times'][:-1] == pytest.approx([0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.9, 1.2, 1.5, 1.8])
     assert results['avg_fps'] == pytest.approx(11 / results['frame_times'][-1])
 
 
 @pytest.mark.parametrize('name', ['held, MP4', 'held, WebM'])
-def test_a_held_last_frame_lasts_until_the_end(video, name):
+def test_long_last_frame_ends_with_the_video(video, name):
     times = VideoInit()(dict(filename=str(video(name))))['frame_times']
     assert times[:-1] == pytest.approx(np.arange(12) / 10) and times[-1] == pytest.approx(6.1)
 
 
-def test_a_complete_webm_may_declare_a_longer_duration_than_its_frames(tmp_path):
+def test_complete_webm_may_declare_a_longer_duration_than_its_frames(tmp_path):
     """Encoders may omit the duration of the last frame; a truncated file has missing frames."""
     content = encode(tmp_path / 'a.webm', 'libvpx-vp9').read_bytes()
     content = re.sub(rb'00:00:02(?=\.0)', b'00:00:07', content)
@@ -146,7 +146,7 @@ def test_a_complete_webm_may_declare_a_longer_duration_than_its_frames(tmp_path)
 
 
 @pytest.mark.parametrize('name', ['av1.mp4', 'av1.webm'])
-def test_where_decord_cannot_read_av1_the_error_names_a_decoder_that_can(tmp_path, name):
+def test_av1_error_suggests_another_decoder(tmp_path, name):
     path = encode(tmp_path / name, 'libsvtav1', '-preset', 12, size='64x64')
     with pytest.raises(ValueError, match=f"{name} cannot be read: decord cannot read this av1 .*set decoder='pyav'"):
         read(path, 'decord')

@@ -50,7 +50,7 @@ def decoded(monkeypatch):
 
 
 @pytest.mark.parametrize('wanted', [[0, 100], [100, 3, 100], [40, 41, 99], [119], [0, 19, 37, 55, 74]])
-def test_groups_of_pictures_without_a_wanted_frame_are_skipped(wanted, tmp_path, decoded):
+def test_groups_of_pictures_without_selected_frames_are_skipped(wanted, tmp_path, decoded):
     path = encode(tmp_path / 'a.mp4', 'libx264', '-bf', 2, '-g', 20, '-sc_threshold', 0, frames=120)
     timeline = read_timeline(path)
     assert timeline.keyframes.tolist() == [0, 20, 40, 60, 80, 100]
@@ -61,7 +61,7 @@ def test_groups_of_pictures_without_a_wanted_frame_are_skipped(wanted, tmp_path,
     assert len(decoded) == len({*decoded}) < 40 * len(found)
 
 
-def test_a_pipe_is_read_while_it_runs(tmp_path):
+def test_pipe_is_read_while_it_runs(tmp_path):
     path = encode(tmp_path / 'a.ts')
     os.mkfifo(tmp_path / 'pipe')
     assert is_live(str(tmp_path / 'pipe')) and not is_live(str(path))
@@ -84,7 +84,7 @@ def test_network_streams_are_read(protocol, answer, lost, tmp_path):
     assert all(np.array_equal(one.to_rgb(), other.to_rgb()) for one, other in zip(frames, expected, strict=True))
 
 
-def test_an_address_without_an_answer_is_an_error(monkeypatch):
+def test_address_without_an_answer_is_an_error(monkeypatch):
     monkeypatch.setattr(streams, 'TIMEOUT', 0.3)
     with serve(lambda connection: [*iter(lambda: connection.recv(1000), b'')]) as address:  # until it is closed
         with pytest.raises(ValueError, match=f'http://{address} cannot be read: no data for 0.3 s'):
@@ -94,11 +94,11 @@ def test_an_address_without_an_answer_is_an_error(monkeypatch):
 
 
 @pytest.mark.parametrize('source', ['0', '-', 'rtsp://camera/stream', 'https://host/video.mp4'])
-def test_cameras_addresses_and_the_input_run(source):
+def test_cameras_urls_and_pipes_are_live(source):
     assert is_live(source)
 
 
-def test_a_file_may_have_any_name(tmp_path, monkeypatch):
+def test_files_may_have_any_name(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     path = encode(tmp_path / 'plain.mp4')
     for name in ('0', 'a b: ä.mp4', 'concat:x|y.mp4', '-x.mp4'):
@@ -107,7 +107,7 @@ def test_a_file_may_have_any_name(tmp_path, monkeypatch):
         assert len(list(select_frames(name, read_timeline(name), np.arange(20)))) == 20
 
 
-def test_what_is_no_video_is_named(tmp_path):
+def test_non_video_raises_an_error(tmp_path):
     (tmp_path / 'text.mp4').write_text('no video')
     with pytest.raises(ValueError, match='text.mp4 cannot be read'):
         list(read_stream(str(tmp_path / 'text.mp4')))
@@ -121,7 +121,7 @@ def test_what_is_no_video_is_named(tmp_path):
         list(read_stream('99'))
 
 
-def test_a_video_whose_index_is_at_the_end_cannot_be_piped(tmp_path):
+def test_video_whose_index_is_at_the_end_cannot_be_piped(tmp_path):
     path = encode(tmp_path / 'a.mp4', 'libx264', '-qp', 1, size='128x128', frames=200)
     os.mkfifo(tmp_path / 'pipe')
     process = subprocess.Popen(f'cat {path} > {tmp_path / "pipe"}', shell=True)  # ends by SIGPIPE
@@ -130,13 +130,13 @@ def test_a_video_whose_index_is_at_the_end_cannot_be_piped(tmp_path):
     process.wait()
 
 
-def test_a_terminal_is_no_video(monkeypatch):
+def test_terminal_is_no_video(monkeypatch):
     monkeypatch.setattr(sys, 'stdin', types.SimpleNamespace(isatty=lambda: True))
     with pytest.raises(ValueError, match='standard input cannot be read: .* is a terminal'):
         list(read_stream('-'))
 
 
-def test_a_frame_that_lacks_is_named(tmp_path):
+def test_missing_frame_raises_an_error(tmp_path):
     timeline = read_timeline(encode(tmp_path / 'long.mp4', frames=30))
     path = encode(tmp_path / 'short.mp4')
     with pytest.raises(ValueError, match='short.mp4 cannot be read: frame 25 of 30 is missing'):

@@ -23,14 +23,14 @@ def read(path, decoder='decord', numbers=(0, 7, 7, 3, 19)):
     return VideoDecode()(dict(results, frame_inds=np.array(numbers)))
 
 
-def test_an_unknown_decoder_is_refused():
+def test_unknown_decoder_raises_an_error():
     with pytest.raises(ValueError, match="decoder is 'opencv', but must be one of decord, pyav, torchcodec"):
         VideoInit('opencv')
 
 
 @pytest.mark.parametrize('decoder', ['decord', 'pyav'])
 @pytest.mark.parametrize('share', [0.3, 0.6, 0.9])
-def test_a_truncated_webm_that_decodes_short_is_found(webm, tmp_path, decoder, share):
+def test_truncated_webm_raises_an_error(webm, tmp_path, decoder, share):
     path = tmp_path / 'cut.webm'
     path.write_bytes(webm.read_bytes()[: int(webm.stat().st_size * share)])
     with pytest.raises(ValueError, match=r'cut.webm cannot be read: truncated: \d+ of about 20 frames'):
@@ -41,7 +41,7 @@ def test_a_truncated_webm_that_decodes_short_is_found(webm, tmp_path, decoder, s
     'content, fault',
     [(b'', 'empty'), (b'<html>404</html>' * 100, 'undecodable'), (None, 'No such file or directory')],
 )
-def test_what_is_no_video_is_said_in_one_line_with_its_path(tmp_path, content, fault):
+def test_non_video_raises_an_error_with_its_path(tmp_path, content, fault):
     path = tmp_path / 'no.webm'
     if content is not None:
         path.write_bytes(content)
@@ -51,7 +51,7 @@ def test_what_is_no_video_is_said_in_one_line_with_its_path(tmp_path, content, f
 
 
 @pytest.mark.parametrize('decoder', ['decord', 'pyav'])
-def test_videos_of_few_frames_are_read(tmp_path, decoder):
+def test_short_videos_are_read(tmp_path, decoder):
     write_video(tmp_path / 'one.webm', noise_in_motion(1), fps=12)
     assert len(read(tmp_path / 'one.webm', decoder, numbers=[0, 0])['imgs']) == 2
     write_video(tmp_path / 'two.webm', noise_in_motion(2), fps=12)
@@ -59,14 +59,14 @@ def test_videos_of_few_frames_are_read(tmp_path, decoder):
 
 
 @pytest.mark.parametrize('decoder', ['decord', 'pyav'])
-def test_a_wrong_extension_does_not_matter(webm, tmp_path, decoder):
+def test_wrong_extension_is_accepted(webm, tmp_path, decoder):
     shutil.copy(webm, tmp_path / 'video.avi')
     assert len(read(tmp_path / 'video.avi', decoder)['imgs']) == 5
 
 
 @pytest.mark.parametrize('decoder', ['decord', 'pyav'])
 @pytest.mark.parametrize('name', ['vfr.webm', 'vfr.mp4'])
-def test_a_variable_frame_rate_is_no_truncation(tmp_path, decoder, name):
+def test_variable_frame_rate_is_not_truncation(tmp_path, decoder, name):
     codec = 'libvpx-vp9' if name.endswith('webm') else 'mpeg4'
     times = [*range(10), 14, 15, 30, 31, 50, 51, 52, 53, 54, 70]  # the last frame may be displayed for long
     path = write_codec(tmp_path / name, codec, noise_in_motion(), times=times)

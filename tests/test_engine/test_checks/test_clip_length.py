@@ -27,7 +27,7 @@ def config(backbone=8, head=8, plugins=({'type': 'DyRegGNN', 'after': 'layer3'},
 
 @pytest.mark.parametrize('frames', [4, 16, dict(type='UniformSample', clip_len=16)], ids=str)
 @pytest.mark.parametrize('name', LOADERS)
-def test_a_pipeline_that_samples_other_clips_is_refused(name, frames):
+def test_pipeline_with_another_clip_length_raises_an_error(name, frames):
     where = f'{name}_dataloader.dataset.dataset.pipeline.1'
     with pytest.raises(
         ValueError, match=rf'{where}.(num_clips|clip_len)=\d+ and model.backbone.num_segments=8'
@@ -36,14 +36,14 @@ def test_a_pipeline_that_samples_other_clips_is_refused(name, frames):
     assert '\n' not in str(error.value)
 
 
-def test_a_head_of_other_clips_is_refused():
+def test_head_with_another_clip_length_raises_an_error():
     with pytest.raises(ValueError, match='model.backbone.num_segments=8 and model.cls_head.num_segments=4 must be'):
         check_num_segments(config(head=4))
     with pytest.raises(ValueError, match='model.backbone.num_segments=8 and model.cls_head.num_segments=4'):
         check_num_segments(config(backbone=None, head=4))  # ResNetTSM's default
 
 
-def test_what_agrees_is_accepted():
+def test_consistent_configs_are_accepted():
     check_num_segments(config())
     check_num_segments(
         config(
@@ -54,7 +54,7 @@ def test_what_agrees_is_accepted():
     check_num_segments(Config())
 
 
-def test_models_without_plugins_are_left_alone():
+def test_models_without_plugins_are_not_checked():
     cfg = config(head=4, train=16)
     for backbone in (dict(plugins=[]), dict(type='ResNetTSM', plugins=None), dict(type='MobileOneTSM')):
         cfg.model.backbone.update(backbone)
@@ -64,7 +64,7 @@ def test_models_without_plugins_are_left_alone():
         MODELS.build(dict(cfg.model, backbone=stock))  # MMAction2 accepts a head with num_segments=4
 
 
-def test_pipelines_must_tell_the_frames_that_each_batch_has():
+def test_batch_num_segments_requires_packed_clip_length():
     cfg = config(backbone='batch', train=3, test=25)
     cfg.model.backbone.type, cfg.model.cls_head = 'DyRegResNet', dict(type='TSNHead')
     with pytest.raises(

@@ -32,7 +32,7 @@ CROPS = [
 
 
 @pytest.mark.parametrize(('size', 'crops'), CROPS)
-def test_a_missing_size_is_refused_where_the_frames_are_not_of_224(size, crops):
+def test_missing_size_raises_an_error_unless_224(size, crops):
     pair = (size, size) if isinstance(size, int) else size
     with pytest.raises(ValueError) as error:
         check_config(config(*crops))
@@ -46,7 +46,7 @@ def test_a_missing_size_is_refused_where_the_frames_are_not_of_224(size, crops):
         check_config(config(*crops, input_size=size))
 
 
-def test_another_size_that_is_given_is_a_warning():
+def test_other_size_warns():
     with pytest.warns(UserWarning, match=r'height and width \(64, 64\), but .*input_size is set to 112; set .*=64'):
         check_input_size(config(dict(type='RandomCrop', size=64), input_size=112))
 
@@ -60,11 +60,11 @@ def test_another_size_that_is_given_is_a_warning():
         [dict(type='RandomCrop', size=64), dict(type='ImgAug', transforms='default')],
     ],
 )
-def test_what_agrees_or_does_not_follow_from_the_config_is_accepted(crops):
+def test_consistent_or_unknown_sizes_are_accepted(crops):
     check_input_size(config(*crops))
 
 
-def test_models_without_plugins_and_configs_without_training_are_left_alone():
+def test_models_without_plugins_and_configs_without_training_are_not_checked():
     cfg = config(dict(type='RandomCrop', size=64))
     check_input_size(Config(dict(model=cfg.model)))
     cfg.model.backbone = dict(type='ResNetTSM')
@@ -91,7 +91,7 @@ def test_generated_frames_have_the_size_of_their_dataset():
         'tsm_r50_dyreg-detector_sthv2',
     ],
 )
-def test_our_configs_agree_and_need_their_size(name):
+def test_our_configs_are_consistent(name):
     cfg = Config.fromfile(CONFIGS / f'{name}.py', format_python_code=False)
     with warnings.catch_warnings():
         warnings.simplefilter('error')

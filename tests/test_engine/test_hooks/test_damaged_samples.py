@@ -89,7 +89,7 @@ def log_of(work_dir: Path) -> str:
     return '\n'.join(path.read_text() for path in sorted(work_dir.glob('*/*.log')))
 
 
-def test_a_training_goes_on_and_says_what_it_replaced(videos, tmp_path):
+def test_training_continues_and_logs_replaced_samples(videos, tmp_path):
     with DefaultScope.overwrite_default_scope('mmaction'):
         build_runner(config(videos, tmp_path, limit=0.1)).train()
     log = log_of(tmp_path)
@@ -101,7 +101,7 @@ def test_a_training_goes_on_and_says_what_it_replaced(videos, tmp_path):
     assert '2 of 20 samples cannot be read and count as wrong, after epoch 2' in log
 
 
-def test_above_the_limit_it_stops_in_a_sentence(videos, tmp_path):
+def test_training_stops_above_the_limit(videos, tmp_path):
     runner = build_runner(config(videos, tmp_path, limit=None))
     with DefaultScope.overwrite_default_scope('mmaction'):
         with pytest.raises(
@@ -111,7 +111,7 @@ def test_above_the_limit_it_stops_in_a_sentence(videos, tmp_path):
             runner.train()
 
 
-def test_in_a_test_they_are_wrong_whatever_the_model_says(videos, tmp_path):
+def test_damaged_samples_count_as_wrong(videos, tmp_path):
     cfg = config(videos, tmp_path, limit=None)
     runner = build_runner(cfg)
     with torch.no_grad():
@@ -132,7 +132,7 @@ def test_in_a_test_they_are_wrong_whatever_the_model_says(videos, tmp_path):
     assert not runner.model._forward_hooks
 
 
-def test_of_several_classes_all_are_wrong():
+def test_damaged_multi_label_samples_count_as_wrong():
     sample = ActionDataSample(damaged={'a.webm': 'no such file'})
     sample.set_gt_label(np.array([0.0, 1.0, 1.0])).set_pred_score(torch.tensor([0.2, 0.5, 0.3]))
     DamagedSamples._make_wrong(None, (), dict(mode='predict'), [sample])
@@ -140,7 +140,7 @@ def test_of_several_classes_all_are_wrong():
 
 
 @pytest.mark.parametrize('batch', [dict(inputs=0), (0, 1), dict(data_samples=[3, 4])])
-def test_batches_and_outputs_of_a_users_own_kind_are_left_alone(videos, tmp_path, batch):
+def test_custom_batches_and_outputs_are_unchanged(videos, tmp_path, batch):
     runner = build_runner(config(videos, tmp_path, limit=0.0))
     runner.train_loop  # noqa: B018, which builds it
     (hook,) = (hook for hook in runner.hooks if isinstance(hook, DamagedSamples))
@@ -150,7 +150,7 @@ def test_batches_and_outputs_of_a_users_own_kind_are_left_alone(videos, tmp_path
 
 
 @pytest.mark.slow
-def test_three_processes_list_each_once(videos, tmp_path):
+def test_three_processes_list_each_sample_once(videos, tmp_path):
     """The twenty-first sample, in the third process, repeats the first one."""
     (tmp_path / 'list.txt').write_text('9.webm 0\n' + (videos / 'list.txt').read_text().partition('\n')[2])
     cfg = config(videos, tmp_path, limit=None)
@@ -184,7 +184,7 @@ class SwitchPipeline(Hook):
 
 
 @pytest.mark.parametrize('loop', ['EpochBasedTrainLoop', 'ResumableTrainLoop'])
-def test_hooks_find_the_dataset_of_the_config_and_what_they_set_on_it_counts(videos, tmp_path, loop):
+def test_hooks_can_change_the_dataset(videos, tmp_path, loop):
     cfg = config(videos, tmp_path, limit=0.5)
     cfg.train_cfg.type, cfg.val_cfg, cfg.val_dataloader, cfg.val_evaluator = loop, None, None, None
     cfg.train_dataloader.batch_size = 7
@@ -197,7 +197,7 @@ def test_hooks_find_the_dataset_of_the_config_and_what_they_set_on_it_counts(vid
     assert '2 of 20 training samples of epoch 2 cannot be read and were replaced' in log_of(tmp_path)
 
 
-def test_a_hook_of_the_config_is_the_only_one(videos, tmp_path):
+def test_hook_of_the_config_is_not_added_again(videos, tmp_path):
     for limit, number in ((None, 0.05), (0.5, 0.5)):
         hooks = [
             hook for hook in build_runner(config(videos, tmp_path, limit)).hooks if isinstance(hook, DamagedSamples)
@@ -205,6 +205,6 @@ def test_a_hook_of_the_config_is_the_only_one(videos, tmp_path):
         assert [hook.limit for hook in hooks] == [number]
 
 
-def test_a_limit_that_is_no_share_is_refused():
+def test_invalid_limit_raises_an_error():
     with pytest.raises(ValueError, match='limit=5 must be a fraction from 0 to 1'):
         DamagedSamples(limit=5)

@@ -109,7 +109,7 @@ def equal(a, b):
 
 
 @pytest.mark.parametrize('fault', FAULTS)
-def test_the_first_fault_stops_before_the_optimizer_steps(fault, tmp_path):
+def test_training_stops_before_the_optimizer_step(fault, tmp_path):
     sample, message = FAULTS[fault]
     *stopped, error = train(tmp_path / 'bad', [GOOD[0], sample, GOOD[1]])
     assert re.search(message, error) and '\n' not in error and 'the weights are unchanged' in error
@@ -119,14 +119,14 @@ def test_the_first_fault_stops_before_the_optimizer_steps(fault, tmp_path):
 
 
 @pytest.mark.parametrize('fault', FAULTS)
-def test_a_skipped_iteration_leaves_no_trace(fault, tmp_path):
+def test_skipped_iteration_changes_no_state(fault, tmp_path):
     sample, _ = FAULTS[fault]
     *skipped, error = train(tmp_path / 'bad', [GOOD[0], sample, sample, *GOOD[1:]], skips=2)
     *good, _ = train(tmp_path / 'good', GOOD)
     assert error is None and equal(skipped, good)
 
 
-def test_skips_are_counted_in_a_row(tmp_path):
+def test_consecutive_skips_are_counted(tmp_path):
     sample, _ = FAULTS['value']
     *_, error = train(tmp_path / 'apart', [GOOD[0], sample, GOOD[1], sample, GOOD[2]], skips=1)
     assert error is None
@@ -135,7 +135,7 @@ def test_skips_are_counted_in_a_row(tmp_path):
 
 
 @pytest.mark.parametrize('fault', ['value', None])
-def test_overflow_under_a_scaled_loss_is_the_scalers(fault, tmp_path):
+def test_overflow_of_a_scaled_loss_is_ignored(fault, tmp_path):
     samples = [*GOOD, *GOOD] if fault is None else [*GOOD, FAULTS[fault][0]]
     state, _, error = train(tmp_path, samples, type='ScaledWrapper')
     assert (error is None) == (fault is None)
@@ -148,6 +148,6 @@ def test_accumulated_gradients_are_dropped_with_the_loss(tmp_path):
 
 
 @pytest.mark.parametrize('skips', [-1, 0.5, None])
-def test_skips_is_a_number(skips):
+def test_invalid_skips_raise_an_error(skips):
     with pytest.raises(ValueError, match='skips=.* must be an integer'):
         FiniteHook(skips)

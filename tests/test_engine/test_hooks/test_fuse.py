@@ -28,7 +28,7 @@ class Seen(BaseMetric):
         return dict(of=results[0]['of'], weight=results[0]['weight'])
 
 
-def test_a_copy_with_the_averaged_weights_is_tested_and_the_model_comes_back(tmp_path):
+def test_fused_copy_with_averaged_weights_is_tested(tmp_path):
     model = Net()
     runner = Runner(
         model,

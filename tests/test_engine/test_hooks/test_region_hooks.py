@@ -36,7 +36,7 @@ def train(work_dir, backends, epochs=2):
     return runner
 
 
-def test_the_same_clips_are_drawn_after_every_validation(tmp_path):
+def test_same_clips_are_drawn_after_every_validation(tmp_path):
     train(tmp_path, [dict(type='LocalVisBackend')])
     pictures = [cv2.imread(str(path)) for path in sorted(tmp_path.rglob('regions_*.png'))]
     assert len(pictures) == 2 and len(list(tmp_path.rglob('regions_2.png'))) == 1
@@ -46,7 +46,7 @@ def test_the_same_clips_are_drawn_after_every_validation(tmp_path):
     assert (pictures[0][bottom] == pictures[1][bottom]).all()
 
 
-def test_a_clip_that_cannot_be_read_is_left_out(tmp_path, capsys):
+def test_unreadable_clip_is_skipped(tmp_path, capsys):
     for name in '123':
         (tmp_path / name).mkdir()
         for number in range(1, 9):
@@ -73,7 +73,7 @@ def test_a_clip_that_cannot_be_read_is_left_out(tmp_path, capsys):
     assert '2 cannot be read: ' in capsys.readouterr().out
 
 
-def test_into_tensorboard(tmp_path):
+def test_regions_in_tensorboard(tmp_path):
     pytest.importorskip('tensorboard', reason='NOT TESTED WITH TENSORBOARD: pip install tensorboard')
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
@@ -83,7 +83,7 @@ def test_into_tensorboard(tmp_path):
     assert [image.step for image in events.Images('regions')] == [1]
 
 
-def test_the_tools_leave_class_names_and_datasets_where_drawing_hooks_look_for_them(tmp_path):
+def test_drawing_hooks_find_class_names_and_datasets(tmp_path):
     cfg = Config.fromfile(Path(__file__).parents[3] / 'configs/tsm_r18_dyreg_mini.py')
     cfg.work_dir = str(tmp_path)
     runner = build_runner(cfg)
@@ -91,6 +91,6 @@ def test_the_tools_leave_class_names_and_datasets_where_drawing_hooks_look_for_t
     assert runner.cfg.val_dataloader.dataset.type == 'MiniSomething'
 
 
-def test_no_clips_are_refused():
+def test_num_below_one_raises_an_error():
     with pytest.raises(ValueError, match='num=0 must be at least 1'):
         DrawRegionsHook(num=0)

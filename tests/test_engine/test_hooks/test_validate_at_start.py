@@ -29,7 +29,7 @@ def run(work_dir, iterations, **kwargs):
     return runner
 
 
-def test_it_validates_before_the_first_iteration_only(tmp_path):
+def test_validation_before_the_first_iteration_only(tmp_path):
     first = run(tmp_path / 'first', 2)
     values, _ = first.message_hub.get_scalar('val/object/dist_r').data
     assert len(values) == 2 and first.iter == 2

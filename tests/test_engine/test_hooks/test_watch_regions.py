@@ -46,14 +46,14 @@ def history(runner, key):
     return runner.message_hub.get_scalar(f'train/{PATH}/{key}').data[0].tolist()
 
 
-def test_the_numbers_of_the_plugins_that_learn_are_in_the_log(trained):
+def test_statistics_of_learned_regions_are_logged(trained):
     scalars = trained.message_hub.log_scalars
     assert {key for key in scalars if key.startswith(f'train/{PATH}/')} == {f'train/{PATH}/{n}' for n in NUMBERS}
     assert not any('layer1.1' in key and key.endswith(NUMBERS) for key in scalars)  # a fixed grid
     assert all(len(history(trained, name)) == 5 for name in NUMBERS)  # iterations 1, 2, 3 to warn, 4, 6
 
 
-def test_they_start_at_the_grid_and_leave_it(trained):
+def test_statistics_of_regions_that_leave_the_grid(trained):
     shift, motion, spread, half, residual = (history(trained, name) for name in NUMBERS)
     assert shift[0] == 0 < 0.005 < shift[-1]
     assert motion[0] == 0 < motion[-1]
@@ -62,7 +62,7 @@ def test_they_start_at_the_grid_and_leave_it(trained):
     assert residual[0] < residual[-1]
 
 
-def test_nodes_shares_are_in_the_visual_backends_alone(trained):
+def test_fractions_of_nodes_are_in_visual_backends_only(trained):
     (file,) = Path(trained.work_dir).glob('*/vis_data/scalars.json')
     lines = [json.loads(line) for line in file.read_text().splitlines()]
     key = f'motion_likelihood/{PATH}/share_3'
@@ -72,7 +72,7 @@ def test_nodes_shares_are_in_the_visual_backends_alone(trained):
     assert any(f'{PATH}/shift' in line for line in lines)
 
 
-def test_between_its_looks_it_costs_nothing(tmp_path, monkeypatch):
+def test_nothing_is_recorded_between_intervals(tmp_path, monkeypatch):
     looks = []
     stock = watch_regions.record_regions
     monkeypatch.setattr(watch_regions, 'record_regions', lambda model: looks.append(1) or stock(model))
@@ -80,7 +80,7 @@ def test_between_its_looks_it_costs_nothing(tmp_path, monkeypatch):
     assert len(looks) == 5
 
 
-def test_a_resumed_training_goes_on_from_the_same_start(tmp_path):
+def test_resumed_training_keeps_the_initial_regions(tmp_path):
     checkpoint = dict(checkpoint=dict(type='CheckpointHook', interval=4, by_epoch=False))
     first = run(tmp_path / 'a', iterations=4, default_hooks=checkpoint)
     again = run(tmp_path / 'b', iterations=6, resume=True, load_from=str(tmp_path / 'a/iter_4.pth'))
@@ -99,7 +99,7 @@ def test_a_resumed_training_goes_on_from_the_same_start(tmp_path):
         ((MOTION,), 'try a larger weight of region_losses, or a higher learning rate of regions.predictor.alpha'),
     ],
 )
-def test_regions_that_rest_are_named_with_what_to_try(tmp_path, losses, advice):
+def test_static_regions_warn(tmp_path, losses, advice):
     (sentence,) = listen(tmp_path, lr=0.0, region_losses=losses)
     assert sentence.startswith(
         "regions of plugin 'layer1.0' do not move: after 3 of 6 iterations the largest standard deviation"
@@ -107,11 +107,11 @@ def test_regions_that_rest_are_named_with_what_to_try(tmp_path, losses, advice):
     assert advice in sentence
 
 
-def test_regions_that_are_to_rest_are_not_named(tmp_path):
+def test_intentionally_static_regions_do_not_warn(tmp_path):
     assert listen(tmp_path, lr=0.0, regions=dict(type='StaticRegions', hidden_channels=8, reference='grid')) == []
 
 
-def test_nodes_on_one_another_are_named_with_what_to_try(tmp_path):
+def test_collapsed_nodes_warn(tmp_path):
     def alike(plugin):
         head = plugin.regions.heads[1].fc
         for parameter in head.parameters():
@@ -123,7 +123,7 @@ def test_nodes_on_one_another_are_named_with_what_to_try(tmp_path):
     assert "reference='grid'" in sentence and 'CenterRepulsion' in sentence
 
 
-def test_regions_that_do_well_are_not_named(tmp_path):
+def test_moving_regions_do_not_warn(tmp_path):
     assert listen(tmp_path, prepare=lambda plugin: plugin.regions.predictor.alpha.fill_(1)) == []
 
 

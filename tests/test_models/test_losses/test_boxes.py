@@ -25,7 +25,7 @@ def regions(time=4):
     return Regions(center, torch.full_like(center, 2.0), (8, 4))
 
 
-def test_every_object_counts_the_same_and_what_is_not_there_not_at_all():
+def test_objects_have_equal_weights_and_missing_ones_none():
     objects = torch.tensor([[0, 0, 0.5, 1], [0.75, 0.5, 1, 0.75], NONE, [-1, -1, -0.5, 0]]).expand(1, 4, 4, 4)
     (target,) = box_target(objects, regions())[:, 0]
     expected = torch.zeros(4, 8)
@@ -40,7 +40,7 @@ def test_videos_with_different_numbers_of_objects():
 
 
 @pytest.mark.parametrize('time', [4, 2])
-def test_descent_brings_the_region_into_the_box(time):
+def test_gradient_descent_moves_the_region_into_the_box(time):
     given = regions(time)
     samples = [sample([0, 0, 0.25, 0.5]), sample([0.5, 0.5, 1, 1])]
     optimizer = torch.optim.Adam([given.center], 0.1)
@@ -53,13 +53,13 @@ def test_descent_brings_the_region_into_the_box(time):
     assert (given.normalized().center[:, :, 0] - truth[:, None]).abs().max() < 0.08
 
 
-def test_frames_without_objects_teach_nothing():
+def test_frames_without_objects_have_no_gradient():
     given = regions()
     BoxLikelihood()({'plugin': given}, FRAMES, [sample(NONE), sample()])[0].backward()
     assert not given.center.grad.any()
 
 
-def test_missing_objects_say_what_to_do():
+def test_missing_objects_raise_an_error():
     with pytest.raises(ValueError, match='got 2 videos, but only 1 with objects; add LoadObjects to the training'):
         BoxLikelihood()({'plugin': regions()}, FRAMES, [sample(), ActionDataSample()])
     with pytest.raises(ValueError, match='objects are of 2 clips of 4 frames, but the input has 2 clips of 3'):

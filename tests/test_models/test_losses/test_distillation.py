@@ -84,7 +84,7 @@ def batch():
     return torch.randn(2, 4, 3, 48, 48), [ActionDataSample().set_gt_label(0) for _ in range(2)]
 
 
-def test_it_is_the_distance_to_what_the_teachers_see(teachers):
+def test_loss_is_the_distance_to_the_regions_of_the_teachers(teachers):
     model = student(teachers, FIRST, SECOND)
     frames, samples = batch()
     with record_regions(model) as record:
@@ -101,13 +101,13 @@ def test_it_is_the_distance_to_what_the_teachers_see(teachers):
     assert all(model.backbone.plugins[a.replace('.', '-')].regions.predictor.alpha.grad.any() for a in teachers)
 
 
-def test_a_student_with_its_teachers_weights_has_nothing_to_learn(teachers):
+def test_student_with_the_weights_of_its_teachers_has_no_loss(teachers):
     given = student({FIRST: teachers[FIRST]}, FIRST).eval()
     given.backbone.load_state_dict(teachers[FIRST][1].backbone.state_dict())
     assert given(*batch(), mode='loss')['loss_region_distillation'] == 0
 
 
-def test_teachers_are_in_no_checkpoint_and_go_when_the_phase_ends(teachers, hub):
+def test_teachers_are_not_saved_and_freed_at_the_end(teachers, hub):
     model = student(teachers, FIRST, SECOND)
     keys = list(model.state_dict())
     model(*batch(), mode='loss')
@@ -123,7 +123,7 @@ def test_teachers_are_in_no_checkpoint_and_go_when_the_phase_ends(teachers, hub)
     assert len(gone) == 2 and not any(teacher() for teacher in gone)
 
 
-def test_a_teacher_runs_no_further_than_its_module(teachers):
+def test_teacher_stops_after_its_module(teachers):
     model = student({FIRST: teachers[FIRST]}, FIRST)
     model(*batch(), mode='loss')
     (teacher,) = model.region_losses['region_distillation'].loss.models.values()
@@ -132,7 +132,7 @@ def test_a_teacher_runs_no_further_than_its_module(teachers):
     assert not teacher.training
 
 
-def test_a_model_that_is_tested_needs_no_teacher(teachers, tmp_path):
+def test_testing_needs_no_teacher(teachers, tmp_path):
     missing = {FIRST: (dict(config='gone.py', checkpoint='gone.pth'), None)}
     model = student(missing, FIRST).eval()
     assert len(model(*batch(), mode='predict')) == 2
@@ -143,7 +143,7 @@ def test_a_model_that_is_tested_needs_no_teacher(teachers, tmp_path):
         model.init_weights()
 
 
-def test_a_teacher_with_another_temporal_stride_is_named_before_the_training(tmp_path):
+def test_teacher_with_another_temporal_stride_raises_an_error(tmp_path):
     def clips(**strides):
         plugin = {**PLUGIN, 'after': 'layer2.1.conv2.conv'}
         return dict(type='DyRegResNet3d', depth=18, pretrained=None, plugins=[plugin], **strides)
@@ -171,7 +171,7 @@ def test_a_teacher_with_another_temporal_stride_is_named_before_the_training(tmp
             model.init_weights()
 
 
-def test_what_does_not_fit_is_named_before_the_training(teachers, tmp_path):
+def test_unsuitable_teachers_raise_errors(teachers, tmp_path):
     with pytest.raises(
         ValueError, match=r"are for \['layer2.1.conv2.conv'\], but the plugins with learned regions are"
     ):
@@ -189,7 +189,7 @@ def test_what_does_not_fit_is_named_before_the_training(teachers, tmp_path):
 
 
 @pytest.mark.parametrize('fault', ['missing', 'shape', 'empty'])
-def test_a_checkpoint_of_another_model_is_named_before_the_training(teachers, tmp_path, fault):
+def test_checkpoint_of_another_model_raises_an_error(teachers, tmp_path, fault):
     files, model = teachers[FIRST]
     state, key = model.state_dict(), 'backbone.plugins.layer2-1-conv2-conv.regions.predictor.fc.weight'
     if fault == 'missing':
@@ -206,7 +206,7 @@ def test_a_checkpoint_of_another_model_is_named_before_the_training(teachers, tm
 
 
 @pytest.mark.parametrize('own', [dict(mean=[127.5] * 3, std=[127.5] * 3), dict(to_rgb=True)])
-def test_a_teacher_of_other_normalization_is_named_before_the_training(teachers, tmp_path, own):
+def test_teacher_with_other_normalization_raises_an_error(teachers, tmp_path, own):
     files, _ = teachers[FIRST]
     text = Path(files['config']).read_text()
     preprocessor = dict(type='ActionDataPreprocessor', format_shape='NCHW', **own)
@@ -220,21 +220,21 @@ def test_a_teacher_of_other_normalization_is_named_before_the_training(teachers,
     alike.init_weights()
 
 
-def test_a_copy_of_the_student_holds_no_teacher(teachers):
+def test_copy_of_the_student_has_no_teacher(teachers):
     """For example, a weight average is copied before the training."""
     model = student(teachers, FIRST, SECOND)
     model.init_weights()
     assert not copy.deepcopy(model).region_losses['region_distillation'].loss.models
 
 
-def test_the_plugin_of_a_teacher_may_have_another_path(teachers):
+def test_plugin_of_a_teacher_may_have_another_path(teachers):
     files = dict(teachers[FIRST][0], plugin=FIRST)
     model = student({SECOND: (files, None)}, SECOND)
     model.init_weights()
     assert model(*batch(), mode='loss')['loss_region_distillation'] > 0
 
 
-def test_a_teacher_may_leave_num_nodes_to_its_plugin(tmp_path):
+def test_teacher_with_default_num_nodes(tmp_path):
     """9 for DyRegGNN, 14 for RSTG."""
     cases = (('DyRegGNN', 9), ('RSTG', 14))
     for kind, nodes in cases:
@@ -253,7 +253,7 @@ def test_a_teacher_may_leave_num_nodes_to_its_plugin(tmp_path):
             differs.init_weights()
 
 
-def test_a_teacher_that_takes_any_clip_length_gets_that_of_the_student(tmp_path):
+def test_teacher_with_batch_num_segments_gets_the_clip_length(tmp_path):
     text = CONFIG.format(after=FIRST, nodes=4).replace('DyRegResNetTSM', 'DyRegResNet')
     config, checkpoint = tmp_path / 'batch.py', tmp_path / 'batch.pth'
     config.write_text(text.replace('num_segments=4', "num_segments='batch'"))

@@ -52,7 +52,7 @@ def lose(given, frames, **options):
     return MotionLikelihood(**options)({'plugin': given}, frames, [])
 
 
-def test_it_is_the_formula_written_out():
+def test_loss_equals_its_formula():
     torch.manual_seed(0)
     frames = torch.rand(2, T, 3, 12, 16)
     given = Regions(torch.rand(2, T, 3, 2) * 3, 1 + torch.rand(2, T, 3, 2), (4, 3))
@@ -83,7 +83,7 @@ def test_it_is_the_formula_written_out():
     assert measures['disagreement'].item() == pytest.approx(math.exp(expected), rel=1e-4)
 
 
-def test_descent_brings_a_region_to_what_moves_and_says_which():
+def test_gradient_descent_moves_a_region_to_the_motion():
     given = regions(torch.tensor([[2.0, 2.0], [6.0, 6.0]]).expand(1, T, 2, 2))
     frames = clip(path=PATH)
     optimizer = torch.optim.Adam([given.center], 0.1)
@@ -113,7 +113,7 @@ def target_of(frames, **options):
     return motion_target(motion_energy(frames, **options), regions())
 
 
-def test_a_still_clip_teaches_nothing():
+def test_static_clip_has_no_gradient():
     given = regions()
     loss, measures = lose(given, clip())
     loss.backward()
@@ -122,7 +122,7 @@ def test_a_still_clip_teaches_nothing():
 
 
 @pytest.mark.parametrize('name', ['noise', 'light', 'pan', 'cut'])
-def test_nothing_is_learned_from_what_the_whole_frame_does(name):
+def test_global_changes_have_no_target(name):
     generator = torch.Generator().manual_seed(0)
     still, light = clip(), torch.randn(T, 1, 1, 1, generator=generator)
     frames = {
@@ -138,25 +138,25 @@ def test_nothing_is_learned_from_what_the_whole_frame_does(name):
 
 
 @pytest.mark.parametrize('camera', [(5, 0), (-3, 4), (0, -2)])
-def test_a_camera_is_taken_out(camera):
+def test_camera_motion_is_compensated(camera):
     frames = clip(camera, PATH)
     assert global_translation(frames[0, :-1], frames[0, 1:]).tolist() == [[-camera[0], -camera[1]]] * (T - 1)
     assert inside(frames).mean() > 0.9 > 0.8 > inside(frames, steady=False).mean()
 
 
-def test_light_is_taken_out():
+def test_light_changes_are_compensated():
     gain = torch.tensor([1, 1.4, 0.8, 1.2, 0.7]).view(T, 1, 1, 1)
     frames = clip(path=PATH)
     torch.testing.assert_close(inside(frames * gain - gain), inside(frames), rtol=0.05, atol=0)
     assert inside(frames * gain - gain, steady=False).min() < 0.7
 
 
-def test_a_cut_is_left_out_and_the_motion_beside_it_is_not():
+def test_cut_is_ignored_and_adjacent_motion_is_kept():
     frames = torch.cat((clip(path=PATH)[:, :2], clip(path=PATH, background=textured(seed=5))[:, 2:]), dim=1)
     assert inside(frames).min() > 0.9 > 0.7 > inside(frames, steady=False).min()
 
 
-def test_under_parallax_the_larger_layer_rests():
+def test_larger_layer_rests_under_parallax():
     """The lower third is closer to a camera that moves sideways, so it moves faster."""
     frames, near = clip(camera=(3, 0)), clip(camera=(6, 0), background=textured(seed=5))
     frames[..., 42:, :] = near[..., 42:, :]
@@ -164,13 +164,13 @@ def test_under_parallax_the_larger_layer_rests():
     assert far.sum() < 0.1 * T < 0.3 * T < target_of(frames, steady=False)[0, :, :5].sum()
 
 
-def test_a_mover_on_a_plain_ground_is_no_camera():
+def test_moving_object_on_a_plain_background_is_not_camera_motion():
     frames = clip(path=PATH, background=torch.zeros(3, 128, 128))
     assert not global_translation(frames[0, :-1], frames[0, 1:]).any()
     torch.testing.assert_close(target_of(frames), target_of(frames, steady=False))
 
 
-def test_a_map_with_fewer_frames_has_the_mean_of_theirs():
+def test_map_with_fewer_frames_has_the_mean_energy():
     energy = motion_energy(clip(path=PATH)[:, :4])
     few = motion_target(energy, regions(time=2))
     assert few.shape == (1, 2, CELLS, CELLS)
@@ -178,7 +178,7 @@ def test_a_map_with_fewer_frames_has_the_mean_of_theirs():
     torch.testing.assert_close(few, mean)
 
 
-def test_one_frame_is_refused():
+def test_one_frame_raises_an_error():
     with pytest.raises(ValueError, match='MotionLikelihood needs clips of at least 2 frames, but got 1'):
         lose(regions(time=1), clip()[:, :1])
 
@@ -194,7 +194,7 @@ def with_neighbours(frames, layout='NCHW'):
 
 @pytest.mark.parametrize('layout', ['NCHW', 'NCTHW'])
 @pytest.mark.parametrize('time', [1, T])
-def test_neighbours_say_what_moves_even_in_a_single_frame(layout, time):
+def test_neighbours_give_motion_for_a_single_frame(layout, time):
     """Neighbours are not normalized by the pipeline, and are normalized like the frames."""
     raw = (60 * clip(path=PATH)).byte()
     beside = (60 * clip(path=[(left + 2, top) for left, top in PATH])).byte()
@@ -211,7 +211,7 @@ def test_neighbours_say_what_moves_even_in_a_single_frame(layout, time):
     torch.testing.assert_close(value, likelihood_loss({'plugin': given}, {'plugin': targets})[0])
 
 
-def test_between_neighbours_the_energy_is_where_the_mover_is_now():
+def test_energy_of_neighbours_is_at_the_current_position():
     """Differences of sampled frames also include the previous and the next position of the object."""
     frames, beside = clip(path=PATH), clip(path=[(left + 1, top) for left, top in PATH])
     places = torch.zeros(T, SIZE, SIZE)
@@ -222,13 +222,13 @@ def test_between_neighbours_the_energy_is_where_the_mover_is_now():
     assert near.min() == 1 and far.max() < 0.8
 
 
-def test_neighbours_of_a_camera_that_moves():
+def test_neighbours_with_a_moving_camera():
     frames, beside = clip((5, 0), PATH), clip((5, 0), [(left + 2, top) for left, top in PATH]).roll(-3, -1)
     target = motion_target(motion_energy(frames, neighbours=beside), regions())
     assert target[0, :, 4:7].sum() > 0.9 * T  # the rows of the moving object
 
 
-def test_a_pipeline_without_neighbours_is_named():
+def test_missing_neighbours_raise_an_error():
     loss = MotionLikelihood(neighbours=True)
     loss.check({}, ActionDataPreprocessor())
     samples = with_neighbours(clip().byte()) + [ActionDataSample()]
@@ -237,7 +237,7 @@ def test_a_pipeline_without_neighbours_is_named():
 
 
 @pytest.mark.parametrize('option', ['steady', 'neighbours'])
-def test_options_that_are_no_bool_are_refused(option):
+def test_options_that_are_not_bool_raise_errors(option):
     with pytest.raises(ValueError, match=f"{option} of MotionLikelihood is 'x', but must be True or False"):
         MotionLikelihood(**{option: 'x'})
 
@@ -263,7 +263,7 @@ def soft(seed):
 
 
 @pytest.mark.parametrize('camera', [(1, 0), (0, -2), (2, 2), (-3, 0), (0, 0)])
-def test_a_camera_is_taken_out_over_a_soft_background_too(camera):
+def test_camera_motion_over_a_smooth_background_is_compensated(camera):
     """There the highest peak of the phase correlation is that of the window, which does not move."""
     correct, target = [], []
     for seed in range(4):
@@ -274,7 +274,7 @@ def test_a_camera_is_taken_out_over_a_soft_background_too(camera):
     assert sum(correct) / 4 > 0.9 and sum(target) / 4 > 0.9
 
 
-def test_the_fraction_of_frames_with_a_target_is_logged():
+def test_fraction_of_frames_with_a_target_is_logged():
     frames = torch.cat((clip(path=PATH), clip()))
     center = torch.full((2, T, 2, 2), 3.7)
     _, measures = lose(regions(center), frames)

@@ -26,7 +26,7 @@ def hub(monkeypatch):
         ('cosine', [3, 3, 3, 2, 1, 1]),
     ],
 )
-def test_endings(ending, weights):
+def test_weight_for_each_ending(ending, weights):
     phase = Phase(3.0, until=0.4, ending=ending, remain=1.0)
     assert [phase.at(p) for p in (0, 0.1, 0.2, 0.3, 0.4, 1)] == pytest.approx(weights)
 
@@ -44,19 +44,19 @@ def test_endings(ending, weights):
         (dict(ending='linear', remain=3.0), [3, 3, 3, 3]),
     ],
 )
-def test_ending_and_remain_count_until_the_end_of_the_training_too(until, options, weights, hub):
+def test_ending_and_remain_with_until_1(until, options, weights, hub):
     loss = PhasedLoss(dict(type=MotionLikelihood, weight=3.0, **until, **options), SOURCES, nn.Identity())
     for done, weight in zip((0, 50, 75, 100), weights, strict=True):
         hub.update_info_dict(dict(iter=done, max_iters=100))
         assert loss.weight == pytest.approx(weight)
 
 
-def test_endings_differ_on_their_way():
+def test_endings_differ_before_the_end():
     linear, cosine = (Phase(1.0, until=0.5, ending=ending).at(0.3125) for ending in ('linear', 'cosine'))
     assert linear == pytest.approx(0.75) and cosine == pytest.approx((1 + 0.5**0.5) / 2)
 
 
-def test_the_weight_follows_the_runner(hub):
+def test_weight_follows_the_runner(hub):
     loss = PhasedLoss(dict(type=MotionLikelihood, weight=0.3, until=0.4), SOURCES, nn.Identity())
     hub.update_info_dict(dict(iter=20, max_iters=100))
     assert loss.weight == 0.3
@@ -66,13 +66,13 @@ def test_the_weight_follows_the_runner(hub):
     assert loss.weight == 0
 
 
-def test_a_phase_without_a_training_is_named_and_an_endless_one_needs_none(hub):
+def test_missing_progress_raises_an_error_unless_weight_is_constant(hub):
     with pytest.raises(RuntimeError, match='needs the training progress, which .*; train with MMEng'):
         _ = PhasedLoss(dict(type=MotionLikelihood, until=0.4), SOURCES, nn.Identity()).weight
     assert PhasedLoss(dict(type=MotionLikelihood, weight=0.1), SOURCES, nn.Identity()).weight == 0.1
 
 
-def test_plugins_are_those_that_learn_or_those_named():
+def test_plugins_are_all_learned_or_the_selected_ones():
     assert PhasedLoss(dict(type=MotionLikelihood), SOURCES, nn.Identity()).plugins == ['a', 'b']
     assert PhasedLoss(dict(type=MotionLikelihood, plugins=['b']), SOURCES, nn.Identity()).plugins == ['b']
 
@@ -88,12 +88,12 @@ def test_plugins_are_those_that_learn_or_those_named():
         (dict(plugins=['grid']), "'grid' has no learned regions"),
     ],
 )
-def test_wrong_options_are_named(cfg, sentence):
+def test_invalid_options_raise_errors(cfg, sentence):
     with pytest.raises(ValueError, match=sentence):
         PhasedLoss(dict(type=MotionLikelihood, **cfg), SOURCES, nn.Identity())
 
 
 @pytest.mark.parametrize('sources', [{}, {'grid': FixedRegions()}])
-def test_a_model_that_learns_no_regions_is_named(sources: dict[str, nn.Module]):
+def test_model_without_learned_regions_raises_an_error(sources: dict[str, nn.Module]):
     with pytest.raises(ValueError, match='region_losses require a plugin with learned regions'):
         PhasedLoss(dict(type=MotionLikelihood), sources, nn.Identity())

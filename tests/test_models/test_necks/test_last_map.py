@@ -46,7 +46,7 @@ def recognizer(backbone, origin, feature_shape=None):
     return SimpleNamespace(backbone=backbone, backbone_from=origin, feature_shape=feature_shape)
 
 
-def test_timm_ends_in_what_forward_features_returns():
+def test_last_map_of_timm():
     net = Net(norm=nn.BatchNorm2d(8)).train()
     assert find_last_map(recognizer(net, 'timm')) == ('norm', Frames())
     assert net.training and net.stem.weight.device.type == 'cpu' and net.norm.num_batches_tracked == 0
@@ -54,18 +54,18 @@ def test_timm_ends_in_what_forward_features_returns():
     assert find_last_map(recognizer(Net(), 'timm', 'NHWC')) == ('norm', ChannelsLast())
 
 
-def test_torchvision_ends_in_features_or_before_its_pooling():
+def test_last_map_of_torchvision():
     net = Net()
     assert find_last_map(recognizer(net, 'torchvision')) == ('norm', Frames())
     net.features = nn.Sequential()
     assert find_last_map(recognizer(net, 'torchvision')) == ('features', None)
 
 
-def test_backbones_of_mmaction_end_in_themselves():
+def test_last_map_of_mmaction2():
     assert find_last_map(recognizer(Net(), 'mmaction2')) == ('', None)
 
 
-def test_a_map_that_no_sub_module_outputs_raises_an_error():
+def test_functional_map_raises_an_error():
     with pytest.raises(ValueError, match='no sub-module of Net from torchvision outputs the feature map'):
         find_last_map(recognizer(Net(pool=False), 'torchvision'))
 

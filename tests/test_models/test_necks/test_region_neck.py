@@ -76,7 +76,7 @@ def test_logits_and_losses_start_bit_equal(cfg, neck, inputs):
 
 
 @pytest.mark.parametrize('kind', ['Recognizer2D', 'RegionRecognizer2D'])
-def test_state_dict_of_the_plain_model_is_a_part(kind):
+def test_state_dict_contains_that_of_the_plain_model(kind):
     plain, necked = build(dict(TSM, type=kind)), build(dict(TSM, type=kind), NECK)
     assert plain.state_dict().keys() == {key for key in necked.state_dict() if not key.startswith('neck.plugin.')}
     assert all(torch.equal(value, necked.state_dict()[key]) for key, value in plain.state_dict().items())
@@ -85,7 +85,7 @@ def test_state_dict_of_the_plain_model_is_a_part(kind):
 @pytest.mark.parametrize(
     ('cfg', 'neck', 'inputs'), [(TSM, NECK, MOVING), (SLOW, NECK_3D, MOVING.transpose(1, 2).unsqueeze(1))]
 )
-def test_every_weight_of_the_neck_gets_a_gradient_with_a_region_loss(cfg, neck, inputs):
+def test_all_weights_of_the_neck_have_gradients_with_a_region_loss(cfg, neck, inputs):
     model = trained(build(cfg, neck, region_losses=[dict(type='MotionLikelihood')]))
     model.train()
     losses = model.loss(inputs, samples(2))
@@ -112,7 +112,7 @@ def test_closing_all_nodes_gives_the_plain_model():
     torch.testing.assert_close(closed, logits(plain, FRAMES))
 
 
-def test_views_in_parts_give_what_all_at_once_give():
+def test_max_testing_views_gives_the_same_scores():
     model = trained(build(SLOW, NECK_3D, test_cfg=dict(max_testing_views=1)))
     with torch.no_grad():
         parts = model(CLIPS[:1].repeat(1, 2, 1, 1, 1, 1), samples(1), mode='predict')
@@ -121,7 +121,7 @@ def test_views_in_parts_give_what_all_at_once_give():
     torch.testing.assert_close(parts[0].pred_score, whole[0].pred_score)
 
 
-def test_frames_in_parts_give_what_all_at_once_give():
+def test_max_testing_views_of_frames_gives_the_same_scores():
     model = trained(build(TSM, NECK, test_cfg=dict(max_testing_views=4)))
     with torch.no_grad():
         parts = model(FRAMES, samples(2), mode='predict')
@@ -130,7 +130,7 @@ def test_frames_in_parts_give_what_all_at_once_give():
     torch.testing.assert_close(parts[0].pred_score, whole[0].pred_score)
 
 
-def test_clips_may_have_another_length_in_each_batch():
+def test_clip_length_may_differ_between_batches():
     model = trained(build(TSN, dict(NECK, num_segments='batch')))
     model.train()
     with dyreg_mmaction.record_regions(model) as record:
@@ -160,7 +160,7 @@ def test_one_of_several_maps_is_refined():
     assert not torch.equal(refined[0], maps[0]) and refined[1] is maps[1]
 
 
-def test_a_tuple_of_one_map_needs_no_index():
+def test_tuple_of_one_map_needs_no_index():
     model = trained(build(SLOW, NECK_3D))
     x = torch.randn(1, 64, 4, 3, 3)
     assert torch.equal(model.neck([x])[0][0], model.neck(x)[0])
@@ -183,7 +183,7 @@ def test_a_tuple_of_one_map_needs_no_index():
         ),
     ],
 )
-def test_what_is_no_such_map_raises_an_error(neck, features, message):
+def test_unsuitable_maps_raise_errors(neck, features, message):
     model = MODELS.build(dict(NECK_3D, **neck))
     with pytest.raises(ValueError, match=message):
         model(features)
@@ -198,7 +198,7 @@ def test_what_is_no_such_map_raises_an_error(neck, features, message):
         (dict(plugin=dict(type='DyRegGNN', after='layer4')), "plugin DyRegGNN has no argument 'after'"),
     ],
 )
-def test_wrong_arguments_raise_an_error(arguments, message):
+def test_invalid_arguments_raise_errors(arguments, message):
     with pytest.raises(ValueError, match=message):
         MODELS.build(dict(NECK, **arguments))
 
@@ -229,7 +229,7 @@ def test_copies_and_pickles_run_their_own_neck():
     assert all(torch.equal(logits(each, FRAMES), expected) for each in copies)
 
 
-def test_a_backbone_that_is_replaced_runs_through_the_neck():
+def test_replaced_backbone_runs_through_the_neck():
     model = trained(build(RESNET, NECK))
     expected = logits(model, FRAMES)
     backbone = model.backbone
@@ -260,13 +260,13 @@ def test_compiled_models_give_the_same_logits():
     torch.testing.assert_close(compiled(FRAMES, stage='head'), logits(model, FRAMES))
 
 
-def test_a_checkpoint_of_the_plain_model_warns_before_a_test():
+def test_checkpoint_of_the_plain_model_warns_before_a_test():
     plain, necked = build(TSM), build(TSM, NECK)
     with pytest.warns(UserWarning, match='no weights for 1 of 1 plugins'):
         necked.load_state_dict(plain.state_dict(), strict=False)
 
 
-def test_a_checkpoint_of_another_neck_is_refused():
+def test_checkpoint_of_another_neck_raises_an_error():
     other = build(TSM, dict(NECK, plugin=dict(PLUGIN, node_channels=16)))
     with pytest.raises(ValueError, match=r'neck\.plugin\.project\.0\.weight has shape \(16, '):
         build(TSM, NECK).load_state_dict(other.state_dict())
@@ -282,7 +282,7 @@ def test_plugins_of_backbone_and_neck_are_found_together():
     assert {path: len(regions) for path, regions in record.items()} == {'layer3.1': 1, 'neck': 1}
 
 
-def test_tpn_stays_a_neck_of_clips():
+def test_tpn_is_still_a_neck_of_clips():
     cfg = dict(
         TSM,
         type='Recognizer2D',

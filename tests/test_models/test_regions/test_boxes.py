@@ -54,7 +54,7 @@ def test_regions_are_the_boxes_in_cells():
 
 
 @pytest.mark.parametrize('box', [(-3, -3, -2, -2), (1.5, 0, 2, 0.1), (0.5, 0.5, 0.5, 0.5), (-9, -9, 9, 9)])
-def test_boxes_outside_or_empty_are_a_cell_of_the_map(box):
+def test_boxes_outside_or_empty_are_one_cell(box):
     """The tent has weight, so that the node is a mean of features and not nan."""
     module = DyRegGNN(4, 8, num_nodes=1, regions=dict(type='BoxRegions'))
     torch.nn.init.ones_(module.norm.weight)
@@ -65,7 +65,7 @@ def test_boxes_outside_or_empty_are_a_cell_of_the_map(box):
     assert (regions.half_size >= 1).all() and (regions.center >= 0).all() and (regions.center <= 7).all()
 
 
-def test_reduced_frames_take_the_middle_of_theirs():
+def test_reduced_frames_use_the_middle_boxes():
     boxes = (torch.arange(8.0) / 10)[None, :, None, None].expand(1, 8, 1, 4)
     with use_boxes(boxes):
         regions = BoxRegions(1)(torch.zeros(1, 2, 1, 10, 10))
@@ -73,7 +73,7 @@ def test_reduced_frames_take_the_middle_of_theirs():
 
 
 @pytest.mark.parametrize('mode', ['loss', 'predict', 'tensor'])
-def test_each_clip_sees_its_own_boxes(mode):
+def test_clips_have_their_own_boxes(mode):
     model, data = recognizer().eval(), batch(videos=2, views=3)
     with record_regions(model) as record:
         model(**data, mode=mode)
@@ -83,7 +83,7 @@ def test_each_clip_sees_its_own_boxes(mode):
     torch.testing.assert_close(regions.center, center.clamp(max=3))
 
 
-def test_nothing_stays_after_the_forward():
+def test_boxes_are_removed_after_the_forward():
     model, data = recognizer(), batch()
     before = pickle.dumps(model.backbone.plugins)
     model(**data, mode='loss')['loss_cls'].backward()
@@ -93,7 +93,7 @@ def test_nothing_stays_after_the_forward():
         model(data['inputs'])
 
 
-def test_checkpointing_of_activations_is_named_inside_a_block_and_works_after_it():
+def test_activation_checkpointing_inside_a_block_raises_an_error():
     def gradient(**options):
         model, data = recognizer(depth=50, **options), batch()
         model.cls_head.dropout = None
@@ -120,7 +120,7 @@ def test_copies_read_the_boxes_of_their_own_forward():
         )
 
 
-def test_views_taken_in_parts_see_the_same_as_all_at_once():
+def test_max_testing_views_uses_the_boxes_of_its_views():
     data = batch(videos=1, views=6)
     whole = recognizer().eval()(**data, mode='predict')[0].pred_score
     parts = recognizer(test_cfg=dict(max_testing_views=2 * FRAMES)).eval()(**data, mode='predict')[0].pred_score
@@ -139,7 +139,7 @@ def test_boxes_train_and_test_through_mmengine_steps():
     assert len(model.test_step(loader)) == 2
 
 
-def test_missing_or_unfitting_boxes_say_what_to_do():
+def test_missing_or_mismatched_boxes_raise_errors():
     model, data = recognizer(), batch()
     with pytest.raises(ValueError, match='only 0 of 2 videos have boxes; add LoadBoxes to the pipeline'):
         model(data['inputs'], [ActionDataSample() for _ in range(2)], mode='tensor')
@@ -147,7 +147,7 @@ def test_missing_or_unfitting_boxes_say_what_to_do():
         model(data['inputs'])
 
 
-def test_boxes_reach_a_model_that_is_wrapped_for_many_processes(tmp_path):
+def test_boxes_reach_a_model_wrapped_by_ddp(tmp_path):
     from mmengine.model import MMDistributedDataParallel
     from mmengine.optim import OptimWrapper
 

@@ -49,7 +49,7 @@ def test_any_number_of_nodes(num_nodes, heads, reference):
 
 @pytest.mark.parametrize('source', ['dynamic', 'static'])
 @pytest.mark.parametrize('share', [1 / 6, 1 / 3, 1 / 16])
-def test_predicted_sizes_start_where_equation_12_says(share, source):
+def test_initial_size_of_equation_12(share, source):
     """It is h = e^h~ h_init: initially h_init, without a lower limit."""
     options = dict(initial_half_size=share)
     regions = build(**options) if source == 'dynamic' else StaticRegions(9, 8, **options)
@@ -64,7 +64,7 @@ def test_predicted_sizes_start_where_equation_12_says(share, source):
 
 
 @pytest.mark.parametrize('source', ['dynamic', 'static'])
-def test_regions_start_at_reference_points_of_ones_own(source):
+def test_regions_start_at_custom_reference_points(source):
     points = [(0.1, 0.2), (0.5, 0.5), [0.9, 0.25]]
     regions = build(num_nodes=3, reference=points) if source == 'dynamic' else StaticRegions(3, 8, reference=points)
     torch.nn.init.zeros_(regions.predictor.alpha)
@@ -83,6 +83,6 @@ def test_regions_start_at_reference_points_of_ones_own(source):
         (dict(half_size=0.2), 'half_size=0.2 is a fixed size, .* or use initial_half_size'),
     ],
 )
-def test_options_that_do_not_fit_are_refused(options, sentence):
+def test_incompatible_options_raise_errors(options, sentence):
     with pytest.raises(ValueError, match=sentence):
         build(**options)

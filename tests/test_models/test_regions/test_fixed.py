@@ -13,7 +13,7 @@ def area_maps(source, height, width):
     return KERNELS['area'](source(torch.zeros(1, 1, 1, height, width)), (height, width))
 
 
-def test_areas_are_rstgs_overlap_weights():
+def test_areas_are_the_overlap_weights_of_rstg():
     """Weight of pixel p in cell i of a partition into s: overlap([p, p + 1], [i H/s, (i + 1) H/s]) / (H/s)."""
     pool_maps, _ = area_maps(FixedRegions(), 14, 14)
     side = 14 / 3
@@ -27,7 +27,7 @@ def test_areas_are_rstgs_overlap_weights():
 
 
 @pytest.mark.parametrize('size', [(14, 14), (7, 28), (3, 16)])
-def test_areas_are_to_the_bit_what_they_are_from_edges_at_whole_numbers(size):
+def test_areas_of_integer_edges_are_exact(size):
     """As in the released code; in regions, edges are at p - 1/2."""
     source = FixedRegions(num_nodes=14, grids=[(3, 3), (2, 2), (1, 1)])
     center, half_size = grid_regions(source.grids, torch.float32)
@@ -37,19 +37,19 @@ def test_areas_are_to_the_bit_what_they_are_from_edges_at_whole_numbers(size):
     assert torch.equal(unpool_maps[0], outer(ky, kx))
 
 
-def test_area_nodes_are_means_where_cells_fit_the_map():
+def test_area_nodes_are_means_of_aligned_cells():
     pool_maps, _ = area_maps(FixedRegions(num_nodes=6, grids=[(2, 3)]), 6, 9)
     x = torch.randn(1, 4, 6, 9)
     expected = torch.nn.functional.adaptive_avg_pool2d(x, (2, 3)).flatten(2).transpose(1, 2)
     torch.testing.assert_close(pool(x, pool_maps), expected)
 
 
-def test_area_cells_cover_every_position_once_on_the_way_back():
+def test_area_unpooling_covers_every_position_once():
     _, unpool_maps = area_maps(FixedRegions(), 14, 10)
     torch.testing.assert_close(unpool_maps.sum(1), torch.ones(1, 14, 10))
 
 
-def test_tents_stand_on_the_grid_with_the_given_half_size():
+def test_tents_are_on_the_grid_with_the_given_half_size():
     regions = FixedRegions(half_size=0.25)(torch.zeros(2, 3, 1, 12, 24))
     assert regions.center.shape == (2, 3, 9, 2)
     assert regions.center[1, 2, 5].tolist() == pytest.approx(
@@ -60,7 +60,7 @@ def test_tents_stand_on_the_grid_with_the_given_half_size():
 
 @pytest.mark.parametrize('options', [{}, dict(half_size=0.01)])
 @pytest.mark.parametrize('side', [4, 7, 9])
-def test_tents_of_a_fine_grid_hold_a_cell(side, options):
+def test_tents_of_a_fine_grid_contain_a_cell(side, options):
     """A tent with half size 0.5 between two cells has no weight."""
     regions = FixedRegions(num_nodes=49, **options)(torch.zeros(1, 1, 1, side, side))
     maps, _ = KERNELS['tent'](regions, (side, side))
@@ -68,13 +68,13 @@ def test_tents_of_a_fine_grid_hold_a_cell(side, options):
 
 
 @pytest.mark.parametrize('grids', [(3, 3), [3, 3], 9, [(3, 3, 1)], [(0, 3)], '3x3', ['33']], ids=str)
-def test_grids_that_are_none_are_one_sentence(grids):
+def test_invalid_grids_raise_errors(grids):
     with pytest.raises(ValueError, match=r'must be a list of \(rows, columns\), like \[\(3, 3\)\]'):
         FixedRegions(grids=grids)
 
 
 @pytest.mark.parametrize('half_size', [0, 1.5, '0.1'])
-def test_half_size_out_of_range_is_refused(half_size):
+def test_half_size_out_of_range_raises_an_error(half_size):
     with pytest.raises(ValueError, match=f"half_size is {half_size!r}, but must be a fraction of the map's side"):
         FixedRegions(half_size=half_size)
 
@@ -84,6 +84,6 @@ def test_nothing_is_learned_or_saved():
     assert not list(source.parameters()) and not list(source.buffers())
 
 
-def test_wrong_number_of_cells_says_the_right_one():
+def test_wrong_number_of_cells_raises_an_error():
     with pytest.raises(ValueError, match='have 14 cells, but num_nodes is 9; set num_nodes=14'):
         DyRegGNN(4, 6, regions=dict(type='FixedRegions', grids=[(3, 3), (2, 2), (1, 1)]))

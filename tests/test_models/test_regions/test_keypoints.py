@@ -13,7 +13,7 @@ class Heat(torch.nn.Module):
         return x.flatten(2).softmax(-1).unflatten(2, x.shape[-2:])
 
 
-def test_center_follows_a_peak_and_the_size_stays():
+def test_center_follows_a_peak_with_fixed_size():
     source = KeypointRegions(2, num_nodes=2, half_size=0.25)
     source.heat_maps = Heat()
     x = torch.zeros(1, 3, 2, 8, 12)
@@ -25,7 +25,7 @@ def test_center_follows_a_peak_and_the_size_stays():
     assert torch.equal(regions.half_size, torch.tensor([3.0, 2.0]).expand(1, 3, 2, 2))
 
 
-def test_half_size_is_one_cell_at_least():
+def test_half_size_is_at_least_one_cell():
     assert KeypointRegions(4, half_size=0.01)(torch.zeros(1, 1, 4, 6, 6)).half_size.eq(1).all()
 
 
@@ -38,6 +38,6 @@ def test_gradient_reaches_all_parameters():
 
 
 @pytest.mark.parametrize('half_size', [0, 1.5, -1])
-def test_half_size_out_of_range_is_refused(half_size):
+def test_half_size_out_of_range_raises_an_error(half_size):
     with pytest.raises(ValueError, match=f"half_size is {half_size}, but must be a fraction of the map's side"):
         KeypointRegions(4, half_size=half_size)

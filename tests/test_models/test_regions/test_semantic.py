@@ -16,7 +16,7 @@ def test_each_map_sums_to_one(size):
     torch.testing.assert_close(maps.sum((-1, -2)), torch.ones(2, 2, 3))
 
 
-def test_parameters_are_those_of_the_older_release():
+def test_parameters_are_unchanged_from_earlier_releases():
     assert sum(p.numel() for p in SemanticMaps(32).parameters()) == 29_104 + 297
 
 
@@ -53,14 +53,14 @@ def test_maps_stay_in_float32_under_autocast():
     torch.testing.assert_close(maps.sum((-1, -2)), torch.ones(1, 1, 9))
 
 
-def test_learns_where_to_look():
+def test_attention_is_learned():
     module = DyRegGNN(4, (6, 6), num_nodes=2, regions=dict(type='SemanticMaps'))
     torch.nn.init.ones_(module.norm.weight)
     module(torch.randn(1, 4, 2, 6, 6)).square().sum().backward()
     assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in module.regions.parameters())
 
 
-def test_moments_give_the_region_back_from_its_tent():
+def test_moments_of_a_tent_give_its_region():
     center, half_size = torch.tensor([10.0, 7.0]), torch.tensor([4.0, 3.0])
     kx, ky = (normalize(tent(c, h, n)) for c, h, n in zip(center, half_size, (20, 15), strict=True))
     regions = map_regions(outer(ky, kx)[None, None, None])
@@ -69,7 +69,7 @@ def test_moments_give_the_region_back_from_its_tent():
     assert regions.map_size == (20, 15)
 
 
-def test_maps_on_one_cell_are_regions_of_one_cell_that_can_move():
+def test_maps_on_one_cell_are_regions_with_gradients():
     """The square root of a variance of 0 has no finite gradient."""
     maps = torch.zeros(1, 1, 2, 4, 5)
     maps[..., 0, 1, 2] = maps[..., 1, 3, 4] = 1

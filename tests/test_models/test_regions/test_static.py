@@ -17,7 +17,7 @@ def test_regions_are_the_same_for_all_frames_and_clips():
     assert torch.equal(half_size, half_size[:1, :1].expand(2, 4, 3, 2))
 
 
-def test_each_node_learns_a_region_of_its_own():
+def test_nodes_learn_different_regions():
     source = moved()
     center = source(torch.zeros(1, 1, 4, 8, 8)).center[0, 0]
     assert torch.pdist(center).min() > 1e-3

@@ -44,7 +44,7 @@ OPTIONS = ['--random-orders', 2, '--device', 'cpu', '--cfg-options']
 
 
 @pytest.mark.slow
-def test_over_a_dataset(root):
+def test_explain_a_dataset(root):
     options = ['--dataset', 'val', '--num', 2, '--html', '--grad-cam', *OPTIONS, f'data_root={root}/data']
     command = [CONFIG, root / 'model.pth', '--out', root / 'out', *options]
     printed = run('python', 'tools/analysis/explain.py', *map(str, command))
@@ -93,7 +93,7 @@ def main(root, monkeypatch):
 
 
 @pytest.mark.slow
-def test_over_videos_one_of_which_cannot_be_read(root, main, capsys):
+def test_explain_videos_with_an_unreadable_one(root, main, capsys):
     main('model.pth', 'empty.webm', 'data/videos/100001.webm', '--target', 3, '--per-frame')
     assert 'empty.webm is skipped: empty.webm cannot be read as a video' in capsys.readouterr().err
     (clip,) = json.loads((root / 'videos/explanations.json').read_text())['clips']
@@ -112,7 +112,7 @@ def test_over_videos_one_of_which_cannot_be_read(root, main, capsys):
         (['model.pth', 'empty.webm'], 'none of the 1 clips can be read'),
     ],
 )
-def test_mistakes_end_in_one_sentence(main, capsys, arguments, words):
+def test_invalid_arguments_raise_errors(main, capsys, arguments, words):
     with pytest.raises(SystemExit) as error:
         main(*arguments)
     assert words in f'{error.value} {capsys.readouterr().err}'

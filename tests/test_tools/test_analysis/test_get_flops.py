@@ -35,7 +35,7 @@ def test_table_12(row):
     assert abs(found['params'] - (26.5 if row.params == 26.1 else row.params)) < 0.05
 
 
-def test_the_fixed_modules_have_26_1_million_without_projections_and_positions():
+def test_fixed_modules_have_26_1_million_without_projections():
     model = MODELS.build(Config.fromfile(ROOT / 'configs/tsm_r50_dyreg-fixed_sthv2.py').model)
     left_out = sum(
         parameter.numel()
@@ -75,19 +75,19 @@ def tiny(size=64, frames=4, **plugin):
     )
 
 
-def test_a_clip_that_does_not_fit_is_an_error():
+def test_unsuitable_clip_raises_an_error():
     with pytest.raises(ValueError, match=r'does not run on a clip of shape \(3, 3, 64, 64\).*num_segments=4'):
         measure(tiny(), (3, 3, 64, 64))
 
 
-def test_messages_and_projections_are_published_per_pair_and_cell_and_computed_per_node():
+def test_published_cost_counts_pairs_and_cells():
     found = measure(tiny())
     # 3 rounds, 4 frames, 9 nodes of 16 channels; a map of 16 cells and 256 channels
     messages, projections = 3 * 4 * (81 - 9) * 16 * 16, 4 * (16 - 9) * 16 * 256
     assert found.published_macs - found.macs == messages + projections
 
 
-def test_a_plugin_costs_what_the_whole_gains():
+def test_cost_of_a_plugin_is_the_difference_to_the_plain_model():
     found, cfg = measure(tiny()), tiny()
     cfg.model.backbone.plugins = []
     plain = measure(cfg)
@@ -111,13 +111,13 @@ def test_kernel_products_are_counted():
     assert found.plugins['layer3.0.conv2.conv'][1] == frames * (kernels + norm + projections + graph)
 
 
-def test_the_size_of_frames_can_be_set():
+def test_size_of_frames_can_be_set():
     found = measure(tiny(), (96, 64))
     assert found.input_shape == (4, 3, 96, 64)
     assert found.macs > measure(tiny()).macs
 
 
-def test_a_config_alone_is_enough(get_flops, capsys):
+def test_config_only(get_flops, capsys):
     get_flops(ROOT / 'configs/tsm_r18_dyreg_sthv1.py', '--json')
     found = json.loads(capsys.readouterr().out)
     assert found['input_shape'] == [16, 3, 224, 224]
@@ -128,26 +128,26 @@ def test_a_config_alone_is_enough(get_flops, capsys):
     ('name', 'shape'),
     [('tsm_r50_dyreg-detector_sthv2', [16, 3, 224, 224]), ('multisyncmnist/r18_boxes', [10, 1, 128, 128])],
 )
-def test_models_of_given_boxes_need_no_boxes_to_be_counted(name, shape, get_flops, capsys):
+def test_models_with_boxes_are_counted(name, shape, get_flops, capsys):
     get_flops(ROOT / f'configs/{name}.py', '--json')
     found = json.loads(capsys.readouterr().out)
     assert found['input_shape'] == shape and all(macs for _, macs in found['plugins'].values())
 
 
-def test_the_frames_can_be_of_another_size(get_flops, capsys):
+def test_frames_of_another_size(get_flops, capsys):
     get_flops(ROOT / 'configs/tsm_r18_sthv1.py', '--shape', 64)
     out = capsys.readouterr().out
     assert 'clip        16 x 3 x 64 x 64' in out
     assert 'parameters  11.' in out
 
 
-def test_rows_without_a_config_are_skipped_with_a_line(capsys):
+def test_rows_without_a_config_are_skipped(capsys):
     row = TABLES['Row']('Nobody', 'nowhere.py', 1.0, 2.0)
     TABLES['print_row'](TABLES['measure_row'](row))
     assert capsys.readouterr().out == 'Nobody               skipped: configs/nowhere.py does not exist\n'
 
 
-def test_wrong_use_is_one_line(get_flops, capsys, tmp_path):
+def test_invalid_arguments_raise_errors(get_flops, capsys, tmp_path):
     with pytest.raises(SystemExit):
         get_flops()
     assert 'pass a config or --table' in capsys.readouterr().err

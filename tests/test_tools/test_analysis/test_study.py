@@ -24,7 +24,7 @@ def run_tool(monkeypatch, *args):
 
 
 @pytest.mark.slow
-def test_the_same_command_goes_on(tmp_path, monkeypatch, capsys):
+def test_same_command_continues(tmp_path, monkeypatch, capsys):
     out = tmp_path / 'out'
     configs = write_configs(tmp_path).values()
     args = [*configs, '--out', out, '--portion', 1, '--val-videos', 5, '--seeds', 0, 1, '--videos', 6, '--threads', 1]
@@ -50,18 +50,18 @@ def interrupt_at_second_portion(hook, runner, stock=PortionHook.before_train):
 
 
 @pytest.mark.parametrize('option', ['--portion', '--videos', '--val-videos', '--threads'])
-def test_counts_below_one_are_named(monkeypatch, capsys, option):
+def test_counts_below_one_raise_errors(monkeypatch, capsys, option):
     with pytest.raises(SystemExit):
         run_tool(monkeypatch, 'config.py', option, 0)
     assert f'{option} 0 must be at least 1' in capsys.readouterr().err
 
 
-def test_two_configs_of_one_name_are_refused(tmp_path, monkeypatch):
+def test_configs_of_the_same_name_raise_an_error(tmp_path, monkeypatch):
     with pytest.raises(ValueError, match='must have different file names'):
         run_tool(monkeypatch, 'a/config.py', 'b/config.py', '--out', tmp_path / 'out')
 
 
-def test_no_time_is_no_portion(tmp_path, monkeypatch, capsys):
+def test_too_little_time_for_a_portion(tmp_path, monkeypatch, capsys):
     config = write_configs(tmp_path)['fixed']
     run_tool(monkeypatch, config, '--out', tmp_path / 'out', '--minutes', 0)
     assert 'too short for one portion' in capsys.readouterr().out

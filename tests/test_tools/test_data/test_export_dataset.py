@@ -44,7 +44,7 @@ def test_videos_and_labels_are_those_of_the_dataset(export, tmp_path, kind):
     assert np.abs(video - dataset[6]['imgs'].astype(float)).mean() < 2
 
 
-def test_boxes_are_drawn_where_they_are(export, tmp_path):
+def test_boxes_are_drawn(export, tmp_path):
     export('SyncMNIST', tmp_path, '--num', 1, '--boxes', '--scale', 4, '--cfg-options', 'none_prob=0')
     sample, video = SyncMNIST('test', none_prob=0)[0], read_video(tmp_path / '000000.mp4').astype(int)
     assert video.shape == (10, 256, 256, 3)
@@ -53,7 +53,7 @@ def test_boxes_are_drawn_where_they_are(export, tmp_path):
     assert red > green + 40 > blue + 80  # orange: in sync
 
 
-def test_boxes_of_a_dataset_without_any_are_named_and_leave_nothing(export, tmp_path, monkeypatch):
+def test_missing_boxes_raise_an_error_and_leave_no_files(export, tmp_path, monkeypatch):
     plain = SyncMNIST.get_data_info
     monkeypatch.setattr(
         SyncMNIST, 'get_data_info', lambda *args: {k: v for k, v in plain(*args).items() if k != 'gt_bboxes'}
@@ -86,12 +86,12 @@ def test_dataset_can_come_from_a_config(export, tmp_path):
     assert (tmp_path / 'out/annotations.txt').read_text() == f'000000.mp4 {SyncMNIST(seed=3)[0]["label"]}\n'
 
 
-def test_no_more_than_there_is(export, tmp_path):
+def test_num_is_limited_by_the_dataset(export, tmp_path):
     export('SyncMNIST', tmp_path, '--num', 5, '--cfg-options', 'length=2')
     assert len((tmp_path / 'annotations.txt').read_text().splitlines()) == 2
 
 
-def test_nothing_is_overwritten_unless_forced(export, tmp_path):
+def test_files_are_overwritten_only_with_force(export, tmp_path):
     mine = tmp_path / '000000.mp4'
     mine.write_text('mine')
     with pytest.raises(SystemExit, match='is not empty.*--force'):
@@ -109,7 +109,7 @@ def test_nothing_is_overwritten_unless_forced(export, tmp_path):
         (['SyncMNIST', '--start', 10000], '--start 10000 is out of range: the dataset has 10000 samples'),
     ],
 )
-def test_wrong_arguments_are_named_and_leave_nothing(export, tmp_path, args, message):
+def test_invalid_arguments_raise_errors_and_leave_no_files(export, tmp_path, args, message):
     with pytest.raises(SystemExit, match=message):
         export(args[0], tmp_path / 'out', *args[1:])
     assert not (tmp_path / 'out').exists()

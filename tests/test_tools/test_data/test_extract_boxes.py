@@ -68,7 +68,7 @@ def run(monkeypatch, videos, detector, *options):
 
 
 @pytest.mark.slow
-def test_files_hold_what_the_pipeline_reads(monkeypatch, videos, checkpoint):
+def test_files_can_be_read_by_the_pipeline(monkeypatch, videos, checkpoint):
     out = run(monkeypatch, videos, checkpoint, '--batch-size', 2, '--top', 6)
     for name, length in LENGTHS.items():
         frames = json.loads((out / f'{name}.json').read_text())[name]
@@ -87,7 +87,7 @@ def test_files_hold_what_the_pipeline_reads(monkeypatch, videos, checkpoint):
 
 
 @pytest.mark.slow
-def test_the_same_command_makes_what_is_missing_and_touches_nothing_else(monkeypatch, videos, checkpoint):
+def test_same_command_writes_only_missing_files(monkeypatch, videos, checkpoint):
     out = run(monkeypatch, videos, checkpoint)
     before = {path.name: path.read_text() for path in out.iterdir()}
     (out / 'a.json').unlink()
@@ -102,7 +102,7 @@ def test_the_same_command_makes_what_is_missing_and_touches_nothing_else(monkeyp
 
 
 @pytest.mark.slow
-def test_a_damaged_video_is_named_and_the_others_are_done(monkeypatch, videos, checkpoint, capsys):
+def test_damaged_video_is_reported_and_others_are_done(monkeypatch, videos, checkpoint, capsys):
     (videos / 'a.avi').write_bytes(b'no video')
     with pytest.raises(SystemExit, match='1 of 3 videos could not be decoded'):
         run(monkeypatch, videos, checkpoint)
@@ -110,7 +110,7 @@ def test_a_damaged_video_is_named_and_the_others_are_done(monkeypatch, videos, c
     assert {path.stem for path in (videos / 'boxes').glob('?.json')} == {'b', 'c'}
 
 
-def test_boxes_of_two_detectors_do_not_mix(tool, tmp_path):
+def test_folder_of_another_detector_raises_an_error(tool, tmp_path):
     from argparse import Namespace
 
     args = Namespace(out=tmp_path / 'boxes', detector='one', top=9, min_score=0.1, every=1)
@@ -121,19 +121,19 @@ def test_boxes_of_two_detectors_do_not_mix(tool, tmp_path):
         tool['claim'](args)
 
 
-def test_a_line_may_have_many_labels_and_a_video_many_lines(tool, tmp_path):
+def test_lines_with_many_labels_and_repeated_videos(tool, tmp_path):
     (tmp_path / 'list.txt').write_text('a/1.mp4 3 5 7\n\nb/2.mp4 0\nc/3.mp4\na/1.mp4 2\n')
     assert tool['read_names'](tmp_path / 'list.txt') == ['a/1.mp4', 'b/2.mp4', 'c/3.mp4']
 
 
-def test_two_videos_of_one_name_are_refused_before_anything_is_written(monkeypatch, videos):
+def test_videos_with_the_same_key_raise_an_error(monkeypatch, videos):
     (videos / 'list.txt').write_text('a/1.mp4 0\na/2.mp4 1\na/1.avi 2\n')
     with pytest.raises(SystemExit, match="a/1.mp4 and a/1.avi, which would share the boxes of video 'a/1'; rename"):
         run(monkeypatch, videos, 'none')
     assert not (videos / 'boxes').exists()
 
 
-def test_videos_of_one_name_in_two_folders_have_boxes_of_their_own(tool, tmp_path):
+def test_videos_of_the_same_name_in_two_folders(tool, tmp_path):
     (tmp_path / 'list.txt').write_text('a/1.mp4 0\nb/1.mp4 1\n1.mp4 2\n')
     out = tmp_path / 'boxes'
     out.mkdir()
@@ -148,7 +148,7 @@ def test_videos_of_one_name_in_two_folders_have_boxes_of_their_own(tool, tmp_pat
 
 
 @pytest.mark.parametrize('line', ['my a.avi 0', 'a.avi cat', 'a.avi,0'])
-def test_a_name_with_spaces_needs_a_tab(tool, tmp_path, line):
+def test_name_with_spaces_needs_a_tab(tool, tmp_path, line):
     path = tmp_path / 'list.txt'
     path.write_text(f'b.avi 1\n{line}\n')
     if line == 'a.avi,0':
@@ -160,7 +160,7 @@ def test_a_name_with_spaces_needs_a_tab(tool, tmp_path, line):
     assert tool['read_names'](path) == ['my a.avi', 'b.avi']
 
 
-def test_a_list_without_videos_is_said(monkeypatch, videos):
+def test_empty_list_raises_an_error(monkeypatch, videos):
     (videos / 'list.txt').write_text('\n')
     with pytest.raises(SystemExit, match='list.txt is empty'):
         run(monkeypatch, videos, 'none')
@@ -170,13 +170,13 @@ def test_a_list_without_videos_is_said(monkeypatch, videos):
 
 
 @pytest.mark.parametrize('text', ['0/2', '3/2', '2', '1/0', 'a/b', '-1/2'])
-def test_a_shard_that_is_none_is_refused(monkeypatch, videos, text, capsys):
+def test_invalid_shard_raises_an_error(monkeypatch, videos, text, capsys):
     with pytest.raises(SystemExit):
         run(monkeypatch, videos, 'none', f'--shard={text}')
     assert 'must be I/N with I from 1 to N, such as 2/8' in capsys.readouterr().err
 
 
-def test_without_a_network_it_says_at_once_what_to_do(monkeypatch, videos, tmp_path):
+def test_missing_network_raises_an_error_at_once(monkeypatch, videos, tmp_path):
     """Requests go to a closed port, as on a machine without network."""
     import huggingface_hub
 
@@ -193,7 +193,7 @@ def test_without_a_network_it_says_at_once_what_to_do(monkeypatch, videos, tmp_p
 
 
 @pytest.mark.slow
-def test_shards_share_the_videos_and_half_precision_finds_nearly_the_same(monkeypatch, videos, checkpoint, capsys):
+def test_shards_and_half_precision(monkeypatch, videos, checkpoint, capsys):
     monkeypatch.setitem(os.environ, 'HF_HUB_OFFLINE', '1')
     run(monkeypatch, videos, checkpoint, '--shard', '1/2')
     assert {path.stem for path in (videos / 'boxes').glob('?.json')} == {'c', 'b'}
@@ -220,7 +220,7 @@ def test_only_every_nth_frame_is_decoded(tool, videos):
 
 
 @pytest.mark.slow
-def test_boxes_of_every_nth_frame_are_those_of_the_whole_video(monkeypatch, videos, checkpoint):
+def test_boxes_of_every_nth_frame_equal_those_of_all_frames(monkeypatch, videos, checkpoint):
     every = json.loads((run(monkeypatch, videos, checkpoint) / 'a.json').read_text())['a']
     (videos / 'boxes').rename(videos / 'all')
     third = json.loads((run(monkeypatch, videos, checkpoint, '--every', 3) / 'a.json').read_text())['a']
@@ -260,7 +260,7 @@ def test_every_nth_frame_keeps_its_number(tool):
     assert seen == [2, 2, 1]
 
 
-def test_the_best_boxes_come_first(tool):
+def test_boxes_are_sorted_by_score(tool):
     result = dict(
         scores=torch.tensor([0.1, 0.9, 0.5]), labels=torch.tensor([0, 1, 7]), boxes=torch.arange(12.0).reshape(3, 4)
     )
@@ -276,14 +276,14 @@ def test_the_best_boxes_come_first(tool):
         ('fasterrcnn_resnet50_fpn', 'torchvision', 'needs a torchvision built for torch'),
     ],
 )
-def test_a_missing_package_is_named(monkeypatch, videos, detector, package, advice):
+def test_missing_package_raises_an_error(monkeypatch, videos, detector, package, advice):
     monkeypatch.setitem(sys.modules, package, None)
     monkeypatch.setitem(sys.modules, f'{package}.models.detection', None)
     with pytest.raises(SystemExit, match=advice):
         run(monkeypatch, videos, detector)
 
 
-def test_faster_rcnn_gives_boxes_where_torchvision_works(tool, monkeypatch):
+def test_faster_rcnn(tool, monkeypatch):
     try:
         import torchvision.models.detection as detection
     except (ImportError, RuntimeError):
@@ -298,7 +298,7 @@ def test_faster_rcnn_gives_boxes_where_torchvision_works(tool, monkeypatch):
 
 
 @pytest.mark.parametrize('name', ['rotated 90', 'trimmed', '10 bits, VP9', 'shown before their keyframe', 'plain'])
-def test_boxes_of_one_decoder_fit_the_frames_of_another(tool, tmp_path, name):
+def test_boxes_are_independent_of_the_decoder(tool, tmp_path, name):
     path = VIDEOS[name][0](tmp_path)
     for decoder, other in (('decord', 'pyav'), ('pyav', 'decord')):
         _, seen, error = tool['Videos'](tmp_path, [path.name], 3, decoder)[0]

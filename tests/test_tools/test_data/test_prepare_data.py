@@ -81,7 +81,7 @@ def break_videos(root):
 
 @pytest.mark.parametrize('fast', [True, False])
 @pytest.mark.parametrize('workers', [1, 2])
-def test_v2_lists_name_every_video_with_its_templates_number(v2, fast, workers):
+def test_v2_lists_have_videos_and_labels(v2, fast, workers):
     train, val = prepare(V2, v2, fast=fast, workers=workers)
     assert (train, val) == (v2 / 'sthv2_train_list_videos.txt', v2 / 'sthv2_val_list_videos.txt')
     assert train.read_text() == TRAIN_LIST
@@ -89,7 +89,7 @@ def test_v2_lists_name_every_video_with_its_templates_number(v2, fast, workers):
     assert not (v2 / 'sthv2_broken.txt').exists()
 
 
-def test_v2_labels_may_have_mmaction2s_names_and_videos_lie_elsewhere(v2, tmp_path):
+def test_v2_labels_with_mmaction2s_names_and_another_media_folder(v2, tmp_path):
     (v2 / 'labels').rename(v2 / 'annotations')
     for path in list((v2 / 'annotations').iterdir()):
         path.rename(path.with_name(f'something-something-v2-{path.name}'))
@@ -98,7 +98,7 @@ def test_v2_labels_may_have_mmaction2s_names_and_videos_lie_elsewhere(v2, tmp_pa
     assert train.read_text() == TRAIN_LIST
 
 
-def test_v1_lists_have_the_number_of_frames_and_mmaction2_reads_them(v1):
+def test_v1_lists_are_read_by_mmaction2(v1):
     train, val = prepare(V1, v1)
     assert train == v1 / 'sthv1_train_list_rawframes.txt'
     assert train.read_text() == '10 10 0\n11 11 1\n12 12 0\n'
@@ -110,7 +110,7 @@ def test_v1_lists_have_the_number_of_frames_and_mmaction2_reads_them(v1):
     assert (len(sample['imgs']), sample['imgs'][0].shape, sample['label']) == (4, (48, 64, 3), 0)
 
 
-def test_missing_empty_truncated_and_undecodable_videos_are_named_and_no_list_is_written(v2):
+def test_broken_videos_are_listed_and_no_list_is_written(v2):
     break_videos(v2)
     counts = r'4 of 5 videos cannot be used \(1 \w+, 1 \w+, 1 \w+, 1 \w+\)'
     with pytest.raises(ValueError, match=rf'{counts}; they are listed in .*sthv2_broken.txt; .*--drop-broken'):
@@ -123,7 +123,7 @@ def test_missing_empty_truncated_and_undecodable_videos_are_named_and_no_list_is
     assert not list(v2.glob('*_list_*'))
 
 
-def test_broken_videos_can_be_left_out(v2, capsys):
+def test_broken_videos_can_be_dropped(v2, capsys):
     break_videos(v2)
     write_video(v2 / 'videos/10.webm', noise(10), fps=12)
     train, val = prepare(V2, v2, drop_broken=True)
@@ -131,7 +131,7 @@ def test_broken_videos_can_be_left_out(v2, capsys):
     assert '3 of 5 videos cannot be used' in capsys.readouterr().out
 
 
-def test_a_list_without_videos_is_not_written(tool, v2):
+def test_list_without_videos_is_not_written(tool, v2):
     break_videos(v2)
     with pytest.raises(
         SystemExit, match='error: .*sthv2_train_list_videos.txt would be empty because no video in .*videos'
@@ -140,12 +140,12 @@ def test_a_list_without_videos_is_not_written(tool, v2):
     assert not list(v2.glob('*_list_*'))
 
 
-def test_a_video_of_one_frame_can_be_used(v2):
+def test_video_of_one_frame_can_be_used(v2):
     write_video(v2 / 'videos/10.webm', noise(0, num_frames=1), fps=12)
     assert prepare(V2, v2)[0].read_text() == TRAIN_LIST
 
 
-def test_frames_of_other_names_are_said(v1):
+def test_misnamed_frames_are_reported(v1):
     for video in VIDEOS['train']:
         for frame in (v1 / 'rawframes' / video).iterdir():
             frame.rename(frame.with_name(frame.name[1:]))
@@ -178,13 +178,13 @@ def test_frames_of_other_names_are_said(v1):
         ('labels', '{"Moving something up": "first"}', 'labels.json is not of the format {"class": "number"'),
     ],
 )
-def test_broken_label_files_are_said(v2, name, text, fault):
+def test_invalid_label_files_raise_errors(v2, name, text, fault):
     (v2 / f'labels/{name}.json').write_text(text)
     with pytest.raises(ValueError, match=fault):
         prepare(V2, v2)
 
 
-def test_the_report_goes_when_the_videos_are_mended(v2):
+def test_report_is_removed_after_videos_are_repaired(v2):
     content = (v2 / 'videos/10.webm').read_bytes()
     (v2 / 'videos/10.webm').unlink()
     with pytest.raises(ValueError, match='1 missing'):
@@ -194,13 +194,13 @@ def test_the_report_goes_when_the_videos_are_mended(v2):
     assert not (v2 / 'sthv2_broken.txt').exists()
 
 
-def test_the_fast_check_finds_only_what_is_not_there(v2):
+def test_fast_check_finds_missing_files_only(v2):
     break_videos(v2)
     with pytest.raises(ValueError, match=r'2 of 5 videos cannot be used \(1 \w+, 1 \w+\)'):
         prepare(V2, v2, fast=True)
 
 
-def test_frames_missing_or_cut_short_are_named(v1):
+def test_missing_or_truncated_frames_are_reported(v1):
     (v1 / 'rawframes/10/00004.jpg').unlink()
     cut(v1 / 'rawframes/11/00003.jpg', 0.7)
     (v1 / 'rawframes/12').rename(v1 / 'elsewhere')
@@ -212,7 +212,7 @@ def test_frames_missing_or_cut_short_are_named(v1):
     assert report['12'] == 'missing'
 
 
-def test_another_list_is_replaced_only_by_force(v2):
+def test_existing_list_is_replaced_only_with_force(v2):
     train = v2 / 'sthv2_train_list_videos.txt'
     train.write_text('my own split\n')
     with pytest.raises(FileExistsError, match='sthv2_train_list_videos.txt exists with other content; .*--force'):
@@ -230,7 +230,7 @@ def overwrite(path, content, later=10**9):
     os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns + later))
 
 
-def test_videos_found_whole_are_read_again_only_when_they_changed(v2):
+def test_intact_videos_are_read_again_only_if_changed(v2):
     prepare(V2, v2)
     video = v2 / 'videos/11.webm'
     content = video.read_bytes()
@@ -244,7 +244,7 @@ def test_videos_found_whole_are_read_again_only_when_they_changed(v2):
             prepare(V2, v2)
 
 
-def test_a_frame_that_was_overwritten_is_read_again(v1):
+def test_frame_that_was_overwritten_is_read_again(v1):
     prepare(V1, v1)
     folder, frame = v1 / 'rawframes/11', v1 / 'rawframes/11/00005.jpg'
     content, changed = frame.read_bytes(), folder.stat().st_mtime_ns
@@ -257,7 +257,7 @@ def test_a_frame_that_was_overwritten_is_read_again(v1):
     prepare(V1, v1)
 
 
-def test_a_journal_cut_short_costs_only_its_last_video(v2):
+def test_truncated_journal_loses_only_its_last_video(v2):
     prepare(V2, v2)
     journal = v2 / 'sthv2_checked.tsv'
     whole = journal.read_text()
@@ -270,7 +270,7 @@ def test_a_journal_cut_short_costs_only_its_last_video(v2):
 
 
 @pytest.mark.parametrize('folder', ['labels', 'videos'])
-def test_a_missing_folder_says_where_to_get_the_data(v2, folder):
+def test_missing_folder_raises_an_error_with_the_source(v2, folder):
     (v2 / folder).rename(v2 / 'hidden')
     with pytest.raises(
         FileNotFoundError, match='does not exist; download .*docs/guides/something_something.md.*make_mini_something.py'
@@ -278,13 +278,13 @@ def test_a_missing_folder_says_where_to_get_the_data(v2, folder):
         prepare(V2, v2)
 
 
-def test_a_missing_label_file_is_named(v2):
+def test_missing_label_file_raises_an_error(v2):
     (v2 / 'labels/train.json').unlink()
     with pytest.raises(FileNotFoundError, match='labels has no train.json or something-something-v2-train.json'):
         prepare(V2, v2)
 
 
-def test_a_label_that_is_no_class_is_named(v2, v1):
+def test_unknown_label_raises_an_error(v2, v1):
     (v2 / 'labels/labels.json').write_text('{"Moving something up": "0"}')
     with pytest.raises(ValueError, match='video 11 has the label .*behind something.* not one of the 1 classes'):
         prepare(V2, v2)
@@ -293,13 +293,13 @@ def test_a_label_that_is_no_class_is_named(v2, v1):
         prepare(V1, v1)
 
 
-def test_the_tool_writes_the_lists_and_says_so(tool, v2, capsys):
+def test_tool_writes_and_reports_the_lists(tool, v2, capsys):
     tool('v2', v2, '--workers', 1)
     assert f'wrote {v2 / "sthv2_train_list_videos.txt"}' in capsys.readouterr().out
     assert (v2 / 'sthv2_val_list_videos.txt').read_text() == VAL_LIST
 
 
-def test_the_tool_ends_in_one_sentence_where_videos_are_missing(tool, v1):
+def test_tool_reports_missing_videos(tool, v1):
     (v1 / 'rawframes/21').rename(v1 / 'elsewhere')
     with pytest.raises(SystemExit, match='^error: 1 of 5 videos cannot be used .1 missing.'):
         tool('v1', v1, '--fast')

@@ -34,7 +34,7 @@ def src(tmp_path):
     return tmp_path / 'src.pth.tar'
 
 
-def test_the_file_holds_the_converted_state_and_where_it_comes_from(convert, src, tmp_path, capsys):
+def test_file_contains_the_converted_state_and_its_source(convert, src, tmp_path, capsys):
     convert(src, tmp_path / 'dst.pth')
     content = torch.load(tmp_path / 'dst.pth')
     expected = convert_released_state_dict(torch.load(src))
@@ -47,7 +47,7 @@ def test_the_file_holds_the_converted_state_and_where_it_comes_from(convert, src
     assert "{'type': 'DyRegGNN'," in out
 
 
-def test_mmengine_loads_a_whole_model(convert, tmp_path):
+def test_mmengine_loads_the_converted_model(convert, tmp_path):
     released = reference_tsm.random_state()
     torch.save(dict(state_dict={f'module.{key}': value for key, value in released.items()}), tmp_path / 'src.pth.tar')
     convert(tmp_path / 'src.pth.tar', tmp_path / 'dst.pth')
@@ -61,7 +61,7 @@ def test_mmengine_loads_a_whole_model(convert, tmp_path):
     )
 
 
-def test_nothing_is_overwritten_unasked(convert, src, tmp_path):
+def test_files_are_overwritten_only_with_force(convert, src, tmp_path):
     (tmp_path / 'dst.pth').write_text('precious')
     with pytest.raises(SystemExit, match=r'dst\.pth exists; choose another file, or pass --force'):
         convert(src, tmp_path / 'dst.pth')
@@ -70,7 +70,7 @@ def test_nothing_is_overwritten_unasked(convert, src, tmp_path):
     assert 'state_dict' in torch.load(tmp_path / 'dst.pth')
 
 
-def test_what_cannot_be_converted_is_told_and_writes_nothing(convert, src, tmp_path):
+def test_unconvertible_file_raises_an_error_and_writes_nothing(convert, src, tmp_path):
     content = torch.load(src)
     del content['state_dict']['module.dynamic_graph.offset_alpha']
     torch.save(content, src)

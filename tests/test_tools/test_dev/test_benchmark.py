@@ -19,7 +19,7 @@ def tool(monkeypatch):
 
 
 @pytest.mark.parametrize('channels, side', [(128, 28), (256, 14), (512, 7)])
-def test_the_module_is_compared_with_its_own_equations(tool, channels, side):
+def test_module_is_compared_with_its_own_equations(tool, channels, side):
     cases = tool['module'](channels, side, False, Namespace(batch=1))
     x = torch.randn(16, channels, side, side)
     plain, ours = (case.args[0](x) - x for case in cases.values())
@@ -33,7 +33,7 @@ def test_scaling_starts_with_the_papers_module(tool):
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason='no GPU')
-def test_on_cuda_a_recorded_graph_computes_what_its_run_does(tool):
+def test_cuda_graph_computes_the_same(tool):
     module = DyRegGNN(128, 28).cuda().eval()
     torch.nn.init.normal_(module.norm.weight)
     x, y = torch.randn(1, 128, 16, 28, 28, device='cuda'), torch.empty(1, 128, 16, 28, 28, device='cuda')

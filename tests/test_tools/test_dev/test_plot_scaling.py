@@ -14,7 +14,7 @@ def plot(monkeypatch, *args):
     runpy.run_path(str(TOOL), run_name='__main__')
 
 
-def test_a_picture_of_three_axes(tmp_path, monkeypatch):
+def test_plot_has_three_axes(tmp_path, monkeypatch):
     cases = [(9, 16, 224, 20), (36, 16, 224, 30), (9, 32, 224, 40), (9, 16, 448, 50)]
     rows = [dict(case=f'{n} nodes, {t} frames of {side}', ms=ms) for n, t, side, ms in cases]
     (tmp_path / 'a.json').write_text(json.dumps(dict(parts=dict(scaling=rows))))
@@ -22,7 +22,7 @@ def test_a_picture_of_three_axes(tmp_path, monkeypatch):
     assert cv2.imread(str(tmp_path / 'a.png')).std() > 5
 
 
-def test_another_part_is_refused(tmp_path, monkeypatch, capsys):
+def test_other_benchmark_raises_an_error(tmp_path, monkeypatch, capsys):
     (tmp_path / 'a.json').write_text(json.dumps(dict(parts=dict(training=[]))))
     with pytest.raises(SystemExit):
         plot(monkeypatch, tmp_path / 'a.json', tmp_path / 'a.png')
