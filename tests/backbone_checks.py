@@ -1,6 +1,6 @@
-"""What a backbone with plugins can do: one check for each column of docs/guides/backbones.md.
+"""Checks of a backbone with plugins, one for each column of docs/guides/backbones.md.
 
-A check returns None where it holds, or the reason why it does not; what is wrong raises.
+A check returns None if it holds, or the reason why it is not supported. Faults raise an error.
 """
 
 import tempfile
@@ -47,7 +47,7 @@ def losses(model: nn.Module, x: Tensor) -> dict:
 
 
 def start(name: str) -> None:
-    """Logits and training losses are those of the parent, to the bit."""
+    """Check that logits and training losses are bit-equal to those of the parent."""
     plain, plugged, x = build(name, plugins=False), build(name), inputs(name, batch=2)
     assert torch.equal(run(plugged, x), run(plain, x))
     for model in (plain, plugged):
@@ -60,7 +60,7 @@ def start(name: str) -> None:
 
 
 def train(name: str) -> None:
-    """Every parameter of a plugin has a finite gradient, and some a gradient that is not 0."""
+    """Check that every parameter of a plugin has a finite gradient, and that some are not 0."""
     model = awake(name).train()
     losses(model, inputs(name, batch=2))['loss_cls'].backward()
     gradients = [parameter.grad for parameter in backbone_of(model).plugins.parameters()]
@@ -69,7 +69,7 @@ def train(name: str) -> None:
 
 
 def views(name: str) -> str | None:
-    """Six views of a video do not see one another."""
+    """Check that six views of a video are independent."""
     if CASES[name].recognizer == 'RecognizerOmni':
         return '`RecognizerOmni` tests single clips'
     model, x = awake(name), inputs(name, batch=6)
@@ -89,7 +89,7 @@ def _leaves(features) -> list[Tensor]:
 
 
 def resize(name: str) -> str | None:
-    """Crops of another size than in training run, where they do in the parent."""
+    """Check that crops of another size than in training run, if they do in the parent."""
     size = inputs(name).shape[-1]
     x = torch.randn(*inputs(name).shape[:-2], size + size // 2, size + size // 4)
     try:
@@ -101,7 +101,7 @@ def resize(name: str) -> str | None:
 
 
 def compiled(name: str) -> str | None:
-    """torch.compile makes one graph of the backbone, which gives the same."""
+    """Check that torch.compile makes one graph of the backbone with the same output."""
     x = inputs(name, batch=2)
     x = x.flatten(0, 1) if CASES[name].recognizer != 'RecognizerOmni' else x
     failure = None
@@ -126,7 +126,7 @@ def compiled(name: str) -> str | None:
 
 
 def one_round(name: str) -> nn.Module:
-    """With one plugin of one round of messages, as operations of files are many."""
+    """Return the config with one plugin and one round of messages, because exported graphs are large."""
     config = dict(PLUGIN, after=CASES[name].after[0], graph=dict(type='SpaceTimeGraph', num_rounds=1))
     model = build(name, [config])
     wake(backbone_of(model).plugins)
@@ -134,7 +134,7 @@ def one_round(name: str) -> nn.Module:
 
 
 def onnx(name: str) -> str | None:
-    """The ONNX file gives the same logits for one clip and for two."""
+    """Check that the ONNX file gives the same logits for one clip and for two."""
     shape = inputs(name).shape
     frames = shape[-4] if CASES[name].recognizer == 'Recognizer2D' else shape[-3]
     description = dict(frames=frames, size=shape[-1])
@@ -154,13 +154,13 @@ def onnx(name: str) -> str | None:
 
 
 def fuse(name: str) -> None:
-    """Fused for inference it gives the same."""
+    """Check that the fused backbone gives the same output."""
     model, x = awake(name), inputs(name, batch=2)
     assert close(run(dyreg_mmaction.fuse_for_inference(model), x), run(model, x))
 
 
 def regions(name: str) -> None:
-    """Regions of every plugin are drawn on the frames."""
+    """Check that regions of every plugin are drawn on the frames."""
     model, x = awake(name), inputs(name)
     batch = (dict(inputs=x, data_samples=samples(1)),) if isinstance(model, RecognizerOmni) else (x, samples(1))
     with torch.no_grad(), attach_regions(model):

@@ -23,12 +23,12 @@ ROWS = {case.backbone['type'].removeprefix('DyReg'): name for name, case in reve
 
 
 def read() -> dict[str, dict[str, str | None]]:
-    """By backbone and column the reason why not, None where it holds."""
+    """Return the reason why a check does not hold, or None, by backbone and column."""
     return json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
 
 
 def render(results: dict[str, dict[str, str | None]]) -> str:
-    """The table, then the backbones that take no plugins."""
+    """Return the table, and that of backbones without plugins."""
     lines = ['| backbone | ' + ' | '.join(CHECKS) + ' |', '|---' * (len(CHECKS) + 1) + '|']
     for name in sorted(results):
         cells = [results[name][column] or '✓' for column in CHECKS]
@@ -39,7 +39,7 @@ def render(results: dict[str, dict[str, str | None]]) -> str:
 
 
 def write(results: dict[str, dict[str, str | None]]) -> None:
-    """Write both files; the table stands between two comments."""
+    """Write both files; the table is between two comments."""
     RESULTS.write_text(json.dumps(dict(sorted(results.items())), indent=1) + '\n')
     start, end = '<!-- table -->\n', '\n<!-- end of table -->'
     head, rest = DOCS.read_text().split(start)

@@ -1,9 +1,9 @@
 """Reference implementation of DyReg-GNN in float64 NumPy with loops and the released model's names.
 
-It was written from the description of the released arithmetic and imports nothing of the package, so that a mistake in
-one is no mistake in the other. Where the release knows one case only (square maps, nine nodes), each axis and each node
-is treated alike. Rows come before columns throughout, and arrays are laid out as in the release: videos B and frames T
-in front, ``kernel`` (B*T, N, H, W), ``nodes_*`` (B, T, C, N).
+It was written from the description of the released arithmetic and does not import the package, so both do not share
+errors. Cases that the release does not support (other aspect ratios, other numbers of nodes) are natural extensions.
+Rows are before columns, and arrays have the layout of the release: videos B and frames T first, ``kernel``
+(B*T, N, H, W), ``nodes_*`` (B, T, C, N).
 """
 
 import math

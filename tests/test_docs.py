@@ -1,4 +1,4 @@
-"""The site of docs/ builds without a warning, and its pages name files and options that exist."""
+"""The site of docs/ builds without a warning, and files and options on its pages exist."""
 
 import ast
 import re
@@ -19,14 +19,14 @@ COPIED = {'CONTRIBUTING.md': 'project/contributing.md', 'CHANGELOG.md': 'project
 
 
 def fenced(text: str, language: str) -> list[str]:
-    """Code blocks of a page, without the indentation of lists that they are in."""
+    """Return the code blocks of a page without indentation."""
     blocks = re.findall(rf'^( *)```{language}\n(.*?)^ *```', text, re.DOTALL | re.MULTILINE)
     return [re.sub(rf'^{indent}', '', code, flags=re.MULTILINE) for indent, code in blocks]
 
 
 @pytest.fixture(scope='module')
 def site(tmp_path_factory):
-    """The built site. A warning, such as a broken link or an undocumented name, is an error of the build."""
+    """Built site. A warning of the build, such as a broken link or an undocumented name, raises an error."""
     folder = tmp_path_factory.mktemp('site')
     command = [sys.executable, '-m', 'mkdocs', 'build', '--strict', '--site-dir', str(folder)]
     run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
@@ -71,13 +71,13 @@ def test_links_point_to_files(page):
 
 
 def commands(page: Path) -> list[str]:
-    """Lines of a page's shell blocks, with continued lines joined."""
+    """Return the lines of a page's shell blocks, with continued lines joined."""
     blocks = fenced(page.read_text(encoding='utf-8'), 'shell')
     return [line for block in blocks for line in re.sub(r'\\\n\s*', '', block).splitlines() if line.strip()]
 
 
 def _sources(path: Path) -> str:
-    """Text of a tool and of the modules whose options it has."""
+    """Return the text of a tool and of the modules that define its options."""
     text = path.read_text(encoding='utf-8')
     modules = {*re.findall(r'from dyreg_mmaction\.(cli\.\w+) import', text), 'cli.clips', 'cli.launch', 'cli.options'}
     return text + ''.join((ROOT / f'dyreg_mmaction/{name.replace(".", "/")}.py').read_text() for name in modules)

@@ -27,7 +27,7 @@ HARDWARE = ('pth 0', 'rtsp://')  # commands that need a camera: only their optio
 
 @pytest.fixture(scope='module')
 def folder(tmp_path_factory):
-    """A folder with all that the page names."""
+    """Folder with all files that the page mentions."""
     folder = tmp_path_factory.mktemp('page')
     encode(folder / 'video.mp4', size='96x72', frames=25)
     encode(folder / 'video.ts', size='96x72', frames=25)

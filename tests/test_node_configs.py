@@ -168,7 +168,7 @@ def test_reduced_backbones_have_independent_frames(name):
 
 
 def half_size(name: str, side: int) -> torch.Tensor:
-    """Half sizes of the regions of a new model on a map of a given size."""
+    """Return the half sizes of the regions of a new model on a map of a given size."""
     (plugin,) = MODELS.build(load(name).model).backbone.plugins.values()
     return plugin.regions(torch.randn(1, 1, 32, side, side)).half_size
 
@@ -192,7 +192,7 @@ def test_keypoints_have_the_size_of_the_compared_config():
 
 
 def few_digits(cfg: Config) -> tuple[Config, list[dict]]:
-    """The config at a quarter of the area and 3 frames, and a batch of its training data."""
+    """Return the config at a quarter of the area with 3 frames, and a batch of its training data."""
     cfg.model.backbone.update(input_size=64, num_segments=3)
     cfg.model.cls_head.dropout_ratio = 0
     cfg.train_dataloader.dataset.update(num_frames=3, frame_size=64)
@@ -201,7 +201,7 @@ def few_digits(cfg: Config) -> tuple[Config, list[dict]]:
 
 
 def losses(cfg: Config, samples: list[dict], steps: int) -> list[float]:
-    """Losses of repeated training steps on one batch."""
+    """Return the losses of repeated training steps on one batch."""
     torch.manual_seed(0)
     model = MODELS.build(cfg.model).train()
     optim_wrapper = OptimWrapper(torch.optim.Adam(model.parameters(), lr=1e-3))
@@ -228,7 +228,7 @@ def test_reduced_config_learns(name):
 
 @pytest.fixture(scope='module')
 def something(tmp_path_factory) -> Path:
-    """Two videos of noise with a list and the boxes of one object in each."""
+    """Write two videos of noise, a list, and boxes of one object per video."""
     folder = tmp_path_factory.mktemp('something')
     rng = np.random.default_rng(0)
     (folder / 'boxes').mkdir()
@@ -247,7 +247,7 @@ def something(tmp_path_factory) -> Path:
 
 
 def few_frames(name: str, folder: Path, loader: str) -> tuple[Config, list[dict]]:
-    """A Something-Something config with 2 frames of 64 x 64 pixels, and a batch of the two videos."""
+    """Return a Something-Something config with 2 frames of 64 x 64 pixels, and a batch of the two videos."""
     cfg = load(name)
     cfg.model.backbone.update(pretrained=None, num_segments=2, input_size=64)
     cfg.model.cls_head.update(num_segments=2, dropout_ratio=0)

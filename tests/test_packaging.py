@@ -173,7 +173,7 @@ UNDECLARED = {'cv2', 'torchvision', 'torchcodec', 'importlib_metadata', 'griffe'
 
 
 def imported_packages(*folders: str) -> set[str]:
-    """Packages that Python files import, without the standard library."""
+    """Return the packages that Python files import, without the standard library."""
     files = [path for folder in folders for path in (ROOT / folder).rglob('*.py')]
     names = set()
     for node in (node for path in files for node in ast.walk(ast.parse(path.read_text(encoding='utf-8')))):
@@ -212,7 +212,7 @@ def test_version_is_defined_once(setup):
 
 @pytest.mark.parametrize('name', ['configs', 'tools', 'model-index.yml'])
 def test_build_without_symlinks_raises_an_error(name, tmp_path):
-    """Git writes text files with their targets then."""
+    """Without symlinks, git writes text files with their targets."""
     for file in ('setup.py', 'setup.cfg', 'pyproject.toml', 'README.md', 'LICENSE'):
         shutil.copy(ROOT / file, tmp_path)
     mim = tmp_path / 'dyreg_mmaction/.mim'

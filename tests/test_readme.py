@@ -1,4 +1,4 @@
-"""README.md is short, its commands exist, and every line of Python of the guides on inference runs."""
+"""README.md is short, its commands exist, and the Python code of the guides on inference runs."""
 
 import os
 import re
@@ -29,7 +29,7 @@ def blocks(language, text=README):
 
 @pytest.fixture(scope='module')
 def folder(tmp_path_factory):
-    """A folder with the files that the guides name."""
+    """Folder with the files that the guides mention."""
     folder = tmp_path_factory.mktemp('readme')
     frames = np.random.default_rng(0).integers(0, 255, (16, 72, 96, 3), np.uint8)
     writer = cv2.VideoWriter(str(folder / 'video.mp4'), cv2.VideoWriter.fourcc(*'mp4v'), 10, (96, 72))

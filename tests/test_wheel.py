@@ -1,4 +1,4 @@
-"""What is in the sdist and the wheel, and the commands of the wheel in a new environment, far from the repository."""
+"""Contents of the sdist and the wheel, and commands of the wheel in a new environment, outside the repository."""
 
 import csv
 import os
@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[1]
 
 
 def tracked_files() -> set[str]:
-    """Files of the repository, or of the sdist that the tests were unpacked from."""
+    """Return the files of the repository, or of the sdist that contains the tests."""
     run = subprocess.run(['git', 'ls-files'], cwd=ROOT, capture_output=True, text=True)
     paths = run.stdout.splitlines() or [str(path.relative_to(ROOT)) for path in ROOT.rglob('*') if path.is_file()]
     return {path for path in paths if (ROOT / path).exists() and not path.endswith('.pyc')}
@@ -26,7 +26,7 @@ def tracked_files() -> set[str]:
 
 @pytest.fixture(scope='module')
 def built(tmp_path_factory):
-    """Files in the sdist and in the wheel that is built from it, and the wheel."""
+    """Files in the sdist and in the wheel built from it, and the wheel."""
     folder = tmp_path_factory.mktemp('built')
     source = folder / 'source'  # builds write files to the source folder
     for path in tracked_files():
@@ -80,7 +80,7 @@ def test_wheel_contains_no_scripts(built):
 def dyreg(built, tmp_path_factory):
     """Return a function that runs the command ``dyreg`` of an environment into which the wheel was installed.
 
-    The environment finds all other packages where they are installed now, so that PyTorch is not installed again.
+    All other packages are used from their current location, so PyTorch is not installed again.
     """
     folder = tmp_path_factory.mktemp('user')
     venv.create(folder / 'env', symlinks=True)

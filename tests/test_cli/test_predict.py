@@ -1,4 +1,4 @@
-"""tools/predict.py, by its main function."""
+"""Main function of tools/predict.py."""
 
 import csv
 import io
@@ -26,7 +26,7 @@ CLASSES = [f'class "{letter}", ä' for letter in 'abcdefgh']
 
 
 def write(path, frames, rate=10, times=None, rotated=False):
-    """Write H.264 without loss; frames may have their times, in 1 / rate."""
+    """Write lossless H.264, optionally with frame times in 1 / rate."""
     path.parent.mkdir(exist_ok=True)
     with av.open(str(path), 'w') as container:
         stream = container.add_stream('libx264', rate=rate, options=dict(qp='0', bf='0'))
@@ -49,7 +49,7 @@ def moving(num_frames, height=72, width=96):
 
 @pytest.fixture(scope='module')
 def run_dir(tmp_path_factory):
-    """The work dir of a training, with a model whose scores differ from video to video."""
+    """Work dir of a training with a model whose scores differ between videos."""
     folder = tmp_path_factory.mktemp('the run')
     init_default_scope('mmaction')
     torch.manual_seed(0)
@@ -76,7 +76,7 @@ def videos(tmp_path_factory):
 
 @pytest.fixture
 def run(monkeypatch, capsys, tmp_path):
-    """The tool: its rows, and those that it has written to a folder."""
+    """Run the tool. Return the printed rows, and those written to a folder."""
 
     def run(*arguments, out=True):
         folder = tmp_path / 'out'

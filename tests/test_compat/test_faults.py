@@ -32,14 +32,14 @@ class _PathFinder(PathFinder):
 
 
 def _load_compat():
-    """compat/ in a package that is not executed, as importing dyreg_mmaction would apply the repairs."""
+    """Load compat/ in a package that is not executed, because importing dyreg_mmaction would apply the repairs."""
     spec = importlib.util.find_spec('dyreg_mmaction')
     sys.modules['dyreg_mmaction'] = importlib.util.module_from_spec(spec)
     return importlib.import_module('dyreg_mmaction.compat')
 
 
 def _in_fork(name: str, patches: Iterable, folder: Path) -> str:
-    """Apply ``patches`` and run the test of ``name``; return its traceback, '' if it passes."""
+    """Apply ``patches`` and run the test of ``name``. Return its traceback, '' if it passes."""
     folder.mkdir()
     report = folder.with_suffix('.txt')
     if os.fork() == 0:

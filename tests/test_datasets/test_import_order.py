@@ -11,7 +11,7 @@ SHARED = {'layers', 'parallel'}  # files that any folder may import
 
 
 def imported(file: Path) -> set[str]:
-    """Folders and files of datasets/ that a file imports from."""
+    """Return the folders and files of datasets/ that a file imports from."""
     package, found = ('dyreg_mmaction', 'datasets', *file.relative_to(ROOT).parent.parts), set()
     for node in ast.walk(ast.parse(file.read_text())):
         if isinstance(node, ast.ImportFrom):

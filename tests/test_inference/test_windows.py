@@ -1,4 +1,4 @@
-"""Windows of videos are what a test pipeline makes of the pieces."""
+"""Windows of videos equal separate files in a test pipeline."""
 
 import os
 import threading
@@ -25,12 +25,12 @@ def pipeline():
 
 
 def read(pipeline, path):
-    """The inputs that the pipeline makes of a file."""
+    """Return the inputs of a file after the pipeline."""
     return Compose(pipeline)(dict(filename=str(path), label=-1, start_index=0, modality='RGB'))['inputs']
 
 
 def cut_out(source, path, first, last):
-    """Write the frames from ``first`` to ``last`` - 1 without loss."""
+    """Write the frames ``first`` to ``last`` - 1 losslessly."""
     av = pytest.importorskip('av')
     with av.open(str(source)) as container, av.open(str(path), 'w') as piece:
         rate = container.streams.video[0].average_rate

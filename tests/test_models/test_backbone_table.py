@@ -1,4 +1,4 @@
-"""The table of docs/guides/backbones.md is what the checks give."""
+"""The table of docs/guides/backbones.md contains the results of the checks."""
 
 import pytest
 from backbone_checks import CHECKS

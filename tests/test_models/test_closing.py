@@ -1,4 +1,4 @@
-"""Closed nodes send no messages and are not written back."""
+"""Closed nodes send no messages and are not unpooled."""
 
 import pytest
 import torch

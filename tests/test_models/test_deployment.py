@@ -1,4 +1,4 @@
-"""Plugged backbones compiled and exported."""
+"""Compilation and export of backbones with plugins."""
 
 import shutil
 

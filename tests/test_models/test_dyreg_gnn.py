@@ -224,7 +224,7 @@ def test_area_kernels_average_and_fill_their_rectangles():
 
 
 @pytest.mark.parametrize(
-    'options, said',
+    'options, message',
     [
         (dict(num_nodes=0), 'num_nodes is 0'),
         (dict(num_nodes='9'), "num_nodes is '9', but must be an integer of at least 1"),
@@ -270,7 +270,7 @@ def test_area_kernels_average_and_fill_their_rectangles():
         (dict(regions=dict(SMALL, hidden_channels=0)), 'hidden_channels is 0'),
     ],
 )
-def test_invalid_options_raise_errors(options, said):
-    with pytest.raises(ValueError, match=said) as error:
+def test_invalid_options_raise_errors(options, message):
+    with pytest.raises(ValueError, match=message) as error:
         build(**options)
     assert '\n' not in str(error.value) and len(str(error.value)) < 300

@@ -90,7 +90,7 @@ def test_number_of_tokens_of_another_crop(size):
 
 WRONG = {
     'too few rows': (Clips(), MAP[:1], '1 rows for 2 clips'),
-    'channels taken for cells': (Clips(), torch.zeros(B, 16, 3, 4, 192), r'more than the \(6, 64, 96\)'),
+    'channels mistaken for cells': (Clips(), torch.zeros(B, 16, 3, 4, 192), r'more than the \(6, 64, 96\)'),
     'another aspect': (ChannelsLast(), torch.zeros(B, T, H, 24, C), 'H x W = 4 x 24 in an input of 64 x 96'),
     'frames of no clips': (Frames(), torch.zeros(5, C, H, W), '5 rows for 2 clips of 6 frames'),
     'a vector': (Frames(), torch.zeros(B, C), '2 axes, not 4'),

@@ -1,4 +1,4 @@
-"""Plugins in models that were built elsewhere."""
+"""Plugins in models of other libraries."""
 
 import copy
 import pickle
@@ -198,7 +198,7 @@ def test_second_plug_raises_an_error():
 
 def test_class_of_a_user_gets_a_free_name():
     class MViT(ConvNet):
-        """Has the same name as a class of MMAction2."""
+        """Class with the name of a class of MMAction2."""
 
     with pytest.raises(
         ValueError, match="'DyRegMViT' is registered for mmaction.*MViT; pass another name to add_plugins"

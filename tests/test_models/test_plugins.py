@@ -89,8 +89,8 @@ WRONG = {
 
 @pytest.mark.parametrize('case', WRONG)
 def test_invalid_plugins_raise_errors_when_built(case):
-    plugin, options, said = WRONG[case]
-    with pytest.raises(ValueError, match=said) as error:
+    plugin, options, message = WRONG[case]
+    with pytest.raises(ValueError, match=message) as error:
         build(plugin, **options)
     assert '\n' not in str(error.value) and len(str(error.value)) < 500
 
@@ -101,7 +101,7 @@ def test_two_plugins_at_one_path_raise_an_error():
 
 
 @pytest.mark.parametrize(
-    'path, said',
+    'path, message',
     [
         ('relu', "after='relu' runs 2 times in one forward of DyRegToyNet"),
         ('idle', "after='idle' runs 0 times"),
@@ -110,8 +110,8 @@ def test_two_plugins_at_one_path_raise_an_error():
         ('pool', 'has 1 x 1 cells, but'),
     ],
 )
-def test_sub_module_must_output_one_map_once(path, said):
-    with pytest.raises(ValueError, match=said):
+def test_sub_module_must_output_one_map_once(path, message):
+    with pytest.raises(ValueError, match=message):
         toy(path)
 
 
@@ -343,9 +343,9 @@ def test_backbone_without_plugin_support_raises_an_error(parent, why):
     config = dict(type='Recognizer3D', backbone=dict(type=f'DyReg{parent}', depth=50, plugins=[after('layer3')]))
     with DefaultScope.overwrite_default_scope('mmaction'), pytest.raises(ValueError) as error:
         MODELS.build(config)
-    said = str(error.value)
-    assert said.startswith(f'there is no DyReg{parent}: ') and why in said and "'DyRegResNetTSM'" in said
-    assert '\n' not in said
+    message = str(error.value)
+    assert message.startswith(f'there is no DyReg{parent}: ') and why in message and "'DyRegResNetTSM'" in message
+    assert '\n' not in message
 
 
 STAGES = dict(num_stages=2, strides=(1, 2), dilations=(1, 1), out_indices=(1,))

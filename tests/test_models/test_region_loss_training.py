@@ -81,8 +81,8 @@ def test_loss_ends_during_training(trained):
 
 def test_ended_loss_is_not_logged(trained):
     (file,) = Path(trained.work_dir).glob('*/vis_data/scalars.json')
-    told = [any('motion_likelihood' in key for key in json.loads(line)) for line in file.read_text().splitlines()]
-    assert told == [True] * 4 + [False] * 4
+    logged = [any('motion_likelihood' in key for key in json.loads(line)) for line in file.read_text().splitlines()]
+    assert logged == [True] * 4 + [False] * 4
 
 
 def test_checkpoint_is_that_of_the_plain_model(trained):

@@ -37,7 +37,7 @@ def in_cells(regions):
 
 
 def grid(rectangles=None, batch=1, time=1):
-    """Regions (B, T, N, 2) on a map of size (1, 1) from rectangles (x1, y1, x2, y2), float64."""
+    """Return regions (B, T, N, 2) on a map of size (1, 1) from rectangles (x1, y1, x2, y2), float64."""
     boxes = torch.tensor(reference.grid_rectangles() if rectangles is None else rectangles, dtype=torch.float64)
     center, half_size = (boxes[:, 2:] + boxes[:, :2]) / 2, (boxes[:, 2:] - boxes[:, :2]) / 2
     return Regions(center.expand(batch, time, -1, -1), half_size.expand(batch, time, -1, -1), (1, 1))
@@ -201,7 +201,7 @@ def test_receptive_field_of_homogenous_stages(rounds):
     seen = influence(graph, torch.randn(1, 7, 16, 32, dtype=torch.float64), in_cells(grid(rectangles, time=7)), 3, 5)
     links = np.array([[reference._meet(a, b, 1e-9) for b in rectangles] for a in rectangles])
     for frame in range(7):
-        near = abs(frame - 3) <= rounds  # a message may come from a neighbour in another frame
+        near = abs(frame - 3) <= rounds  # a message may come from a neighbor in another frame
         reached = (np.linalg.matrix_power(links.astype(int), rounds)[5] > 0) & near
         assert np.array_equal(seen[frame].numpy(), reached)
 
@@ -238,15 +238,15 @@ def test_only_the_released_adjacency_gives_weight_to_non_neighbors(attention):
         assert bool(attended[~links].gt(0).any()) is weight
 
 
-@pytest.mark.parametrize('adjacency, tells', [('mask', False), ('multiply', True)])
-def test_bias_of_the_senders_exists_only_if_it_has_an_effect(adjacency, tells):
+@pytest.mark.parametrize('adjacency, has_effect', [('mask', False), ('multiply', True)])
+def test_bias_of_the_senders_exists_only_if_it_has_an_effect(adjacency, has_effect):
     links = space_links(grid().boxes()).transpose(0, 1)
     nodes = torch.randn(1, 1, 14, 8, dtype=torch.float64)
     space = randomize(MultiScaleGraph(8, attention='dot', adjacency=adjacency).double()).space
-    assert (space.key.bias is not None) is tells
+    assert (space.key.bias is not None) is has_effect
     attended = space._attention(nodes, links)
     space.key.bias = torch.nn.Parameter(torch.ones(8, dtype=torch.float64))
-    assert torch.allclose(space._attention(nodes, links), attended) is not tells
+    assert torch.allclose(space._attention(nodes, links), attended) is not has_effect
 
 
 def test_node_without_neighbors_gathers_zeros():

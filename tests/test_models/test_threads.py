@@ -1,4 +1,4 @@
-"""One model in several threads: a forward never sees the batch of another one."""
+"""One model in several threads: forwards of different threads are independent."""
 
 import sys
 import threading
@@ -32,7 +32,7 @@ class ClipMean(nn.Module):
 
 @pytest.fixture(autouse=True)
 def switching():
-    """Threads take turns as often as they can."""
+    """Switch between threads as often as possible."""
     before = sys.getswitchinterval()
     sys.setswitchinterval(1e-6)
     yield
@@ -40,7 +40,7 @@ def switching():
 
 
 def at_once(run, arguments):
-    """Results of ``run`` in threads that start at the same time."""
+    """Return the results of ``run`` in threads that start at the same time."""
     start = threading.Barrier(len(arguments))
 
     def wait_and_run(argument):
@@ -173,7 +173,7 @@ def test_module_that_was_replaced_is_hooked_once():
 
 
 def gradients(outputs, inputs):
-    """Only of the inputs, because concurrent threads accumulate those of the weights."""
+    """Return the gradients of the inputs; those of the weights are accumulated by all threads."""
     sum(y.square().mean() for y in outputs).backward()
     return [x.grad for x in inputs]
 

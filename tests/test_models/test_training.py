@@ -1,4 +1,4 @@
-"""Plugged models in MMEngine's runner, and on two processes."""
+"""Models with plugins in MMEngine's runner, and in two processes."""
 
 import os
 import subprocess

@@ -30,7 +30,7 @@ def predictions(run_dir: Path) -> list[dict]:
 
 @pytest.fixture(scope='module')
 def irregular(tmp_path_factory):
-    """Folder, output folder and what was printed of a whole run on every irregularity."""
+    """Folder, output folder and printed text of a run on an irregular folder."""
     folder = irregular_folder(tmp_path_factory.mktemp('own videos') / 'my videos')
     before = sorted(folder.rglob('*'))
     output = train_folder(folder, *SHORT, '--balance')
@@ -87,7 +87,7 @@ def test_classes_of_real_videos_are_learned(tmp_path):
 
 @pytest.fixture
 def documented(tmp_path):
-    """The files that docs/guides/own_videos.md names."""
+    """Files that docs/guides/own_videos.md mentions."""
     for label in ('cut', 'pour'):
         for day in (1, 2):
             folder = tmp_path / 'my_videos' / label / f'day {day}'
@@ -104,7 +104,7 @@ def documented(tmp_path):
 
 @pytest.mark.slow
 def test_commands_of_the_docs_prepare_a_training(documented):
-    """All of them; the training itself, which is the same for all, is tested above."""
+    """All commands up to training, which is the same for all and tested above."""
     text = (ROOT / 'docs/guides/own_videos.md').read_text(encoding='utf-8')
     lines = [line for block in re.findall(r'```shell\n(.*?)```', text, re.S) for line in block.splitlines()]
     assert len(lines) >= 6

@@ -47,7 +47,7 @@ def environment():
 
 
 def kill_tree(pid):
-    """Kill a process and its descendants at once, also those in sessions of their own, as torchrun starts them."""
+    """Kill a process and its descendants at once, including those in separate sessions, as started by torchrun."""
     listed = subprocess.run(['ps', '-eo', 'pid=,ppid='], capture_output=True, text=True).stdout.split()
     children = {}
     for child, parent in zip(map(int, listed[::2]), map(int, listed[1::2]), strict=True):

@@ -72,9 +72,9 @@ def test_unreadable_clips_are_reported_and_others_drawn(run, root, capsys):
     written = run('model.pth', video, 'empty.webm', 'no.webm', root / 'data/videos/100002.webm', '--html', '--gif')
     assert sorted(written) == ['000_100001.gif', '001_100002.gif', 'regions.png', 'report.html']
     assert written['report.html'].read_text().count('"name": "10000') == 2
-    said = capsys.readouterr().err
-    assert 'empty.webm cannot be read as a video' in said and 'no.webm does not exist; skipped' in said
-    assert '2 of 4 clips were skipped' in said
+    printed = capsys.readouterr().err
+    assert 'empty.webm cannot be read as a video' in printed and 'no.webm does not exist; skipped' in printed
+    assert '2 of 4 clips were skipped' in printed
 
 
 def test_boxes_of_the_dataset_are_not_drawn_on_a_file_of_the_same_name(run, root, tmp_path):

@@ -1,4 +1,4 @@
-"""Predictions over the frames of a video."""
+"""Drawing of predictions over the frames of a video."""
 
 import numpy as np
 import pytest

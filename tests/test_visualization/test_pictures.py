@@ -30,7 +30,7 @@ from dyreg_mmaction.visualization.text import number_mark, text_bar
 
 
 def clip(paths=('layer1.0',), frames=4, objects=0):
-    """Node 0 crosses the frame, node 1 moves a little, the others stand still."""
+    """Return a clip: node 0 crosses the frame, node 1 moves a little, the others do not move."""
     center = np.tile([[0.5, 0.5], [0.3, 0.3], [0.7, 0.2], [0.7, 0.8]], (frames, 1, 1))
     center[:, 0, 0] = np.linspace(0.2, 0.8, frames)
     center[:, 1, 1] += np.linspace(0, 0.06, frames)

@@ -238,7 +238,7 @@ def test_untracked_boxes_keep_their_order(source):
 
 
 def one_by_one(boxes, num_nodes):
-    """The same rule for one video, by the Hungarian algorithm in every frame."""
+    """Track one video by the same rule, with the Hungarian algorithm in every frame."""
     last, held = np.full((num_nodes, 4), np.nan), np.zeros(num_nodes, bool)
     for frame_boxes in boxes:
         found = frame_boxes[~np.isnan(frame_boxes[:, 0])]

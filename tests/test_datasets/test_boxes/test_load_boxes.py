@@ -331,7 +331,7 @@ def test_errors_report_the_file(tmp_path, ann_file):
 
 
 def follow(frames, num_nodes):
-    """Boxes of the nodes of one video, from lists of boxes."""
+    """Return the boxes of the nodes of one video from lists of boxes."""
     boxes = np.full((len(frames), max(map(len, frames)), 4), np.nan)
     for row, frame in zip(boxes, frames, strict=True):
         row[: len(frame)] = frame

@@ -21,7 +21,7 @@ def scope():
 
 
 def write(path, frames, video='7'):
-    """Boxes in pixels, by frame counted from 1."""
+    """Write boxes in pixels by frame, counted from 1."""
     sides = ('x1', 'y1', 'x2', 'y2')
     named = [
         dict(

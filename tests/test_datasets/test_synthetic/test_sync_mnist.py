@@ -120,7 +120,7 @@ def test_digits_are_inside_their_boxes(dataset):
         covered = np.zeros(sample['imgs'].shape[:3], bool)
         for frame, boxes in enumerate(sample['gt_bboxes']):
             for x1, y1, x2, y2 in boxes:
-                # a margin of one pixel: the bilinear filter extends over neighbouring pixels
+                # a margin of one pixel: the bilinear filter extends over neighboring pixels
                 box = frame, slice(max(0, int(y1) - 1), int(y2) + 2), slice(max(0, int(x1) - 1), int(x2) + 2)
                 covered[box] = True
                 assert sample['imgs'][box].max() > 50

@@ -73,11 +73,11 @@ def test_fractions_of_nodes_are_in_visual_backends_only(trained):
 
 
 def test_nothing_is_recorded_between_intervals(tmp_path, monkeypatch):
-    looks = []
+    recorded = []
     stock = watch_regions.record_regions
-    monkeypatch.setattr(watch_regions, 'record_regions', lambda model: looks.append(1) or stock(model))
+    monkeypatch.setattr(watch_regions, 'record_regions', lambda model: recorded.append(1) or stock(model))
     run(tmp_path, iterations=6)
-    assert len(looks) == 5
+    assert len(recorded) == 5
 
 
 def test_resumed_training_keeps_the_initial_regions(tmp_path):

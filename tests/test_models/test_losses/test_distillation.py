@@ -200,9 +200,9 @@ def test_checkpoint_of_another_model_raises_an_error(teachers, tmp_path, fault):
     given = student({FIRST: (dict(files, checkpoint=str(tmp_path / 'other.pth')), None)}, FIRST)
     with pytest.raises(
         ValueError, match=r'of shape \(.*\), is (missing|of shape \(.*\)) in .*other.pth; use a'
-    ) as told:
+    ) as error:
         given.init_weights()
-    assert fault == 'empty' or 'predictor.fc.weight' in str(told.value)
+    assert fault == 'empty' or 'predictor.fc.weight' in str(error.value)
 
 
 @pytest.mark.parametrize('own', [dict(mean=[127.5] * 3, std=[127.5] * 3), dict(to_rgb=True)])

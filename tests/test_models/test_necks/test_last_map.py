@@ -1,4 +1,4 @@
-"""Where backbones from other libraries output the map that MMAction2 pools."""
+"""Sub-modules of backbones from other libraries that output the map before pooling."""
 
 import copy
 import importlib

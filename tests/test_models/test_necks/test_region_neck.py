@@ -1,4 +1,4 @@
-"""A plugin on the map that a backbone ends in, in the recognizers of MMAction2."""
+"""RegionNeck, a plugin on the last map of a backbone, in the recognizers of MMAction2."""
 
 import copy
 import pickle
@@ -47,7 +47,7 @@ def build(cfg, neck=None, **kwargs):
 
 
 def trained(model):
-    """The model with a neck that changes something."""
+    """Return the model with a neck that is not the identity."""
     nn.init.constant_(model.neck.plugin.norm.weight, 0.5)
     return model
 
