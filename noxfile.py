@@ -63,7 +63,7 @@ def newest(session: nox.Session) -> None:
 
 
 def lower_bounds() -> list[str]:
-    """Returns the lowest versions that setup.cfg allows, of all requirements but PyTorch."""
+    """Return the lowest versions that setup.cfg allows, of all requirements except PyTorch."""
     setup = configparser.ConfigParser()
     setup.read(ROOT / 'setup.cfg')
     lines = f'{setup["options"]["install_requires"]}\n{setup["options.extras_require"]["lite"]}'.split('\n')
@@ -72,7 +72,7 @@ def lower_bounds() -> list[str]:
 
 
 def check(session: nox.Session, *present: str) -> None:
-    """Install the package next to what is present, which must stay; run some tests and a training."""
+    """Install the package without replacing installed packages, then run some tests and a training."""
     session.env.update(CUDA_VISIBLE_DEVICES='', PYTHONPATH='')
     if present:
         session.install(*present)
@@ -86,15 +86,13 @@ def check(session: nox.Session, *present: str) -> None:
     replaced = before - packages(session)
     if replaced:
         session.error(f'the installation has replaced {", ".join(sorted(replaced))}')
-    session.run(
-        'python', '-m', 'pytest', '-q', '-m', 'not slow', '-k', 'not fault_is_there', *(session.posargs or TESTS)
-    )
+    session.run('python', '-m', 'pytest', '-q', '-m', 'not slow', '-k', 'not fault_exists', *(session.posargs or TESTS))
     train(session)
     session.run('python', '-W', 'ignore', '-c', ROW)
 
 
 def packages(session: nox.Session) -> set[str]:
-    """Returns the session's packages with their versions."""
+    """Return the session's packages with their versions."""
     listed = session.run_install('python', '-m', 'pip', 'list', '--format=freeze', '--exclude-editable', silent=True)
     return set(str(listed).split())
 

@@ -34,13 +34,13 @@ def frame_distances(centers: np.ndarray, boxes: np.ndarray, acting: np.ndarray |
     to_box = np.where(seen[..., None, :], distance, np.inf).min(-1, initial=np.inf)  # (V,T,N)
     to_node = distance.min(-2)  # (V,T,K)
     nearest = distance.argmin(-2)  # (V,T,K)
-    acts = seen & (np.zeros(seen.shape[-1], bool) if acting is None else acting)
+    acting = seen & (np.zeros(seen.shape[-1], bool) if acting is None else acting)
     return dict(
         dist_p=to_box[seen.any(-1)].mean(-1),
         dist_r=_mean_where(to_node, seen),
         inside=_mean_where(hit, seen),
         switches=(nearest[:, 1:] != nearest[:, :-1])[seen[:, 1:] & seen[:, :-1]].astype(float),
-        dist_acting=_mean_where(to_node, acts),
+        dist_acting=_mean_where(to_node, acting),
     )
 
 

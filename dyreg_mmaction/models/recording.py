@@ -44,8 +44,8 @@ def record_regions(model: nn.Module) -> Iterator[dict[str, list[Regions]]]:
         hooks.append(listen(source, append))
     if not record:
         raise ValueError(
-            f'{type(model).__name__} has no plugin with regions; give its backbone plugins=[...], or the '
-            "recognizer neck=dict(type='RegionNeck', ...)"
+            f'{type(model).__name__} has no plugin with regions; add plugins=[...] to its backbone, or '
+            "neck=dict(type='RegionNeck', ...) to the recognizer"
         )
     try:
         with eagerly(model):

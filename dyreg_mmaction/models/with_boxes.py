@@ -24,8 +24,8 @@ class WithBoxes:
     def forward(self, inputs: Tensor, data_samples: list | None = None, mode: str = 'tensor', **kwargs):
         """Run the recognizer's forward, see :class:`mmaction.models.BaseRecognizer`."""
         # without data samples, the caller may have set boxes
-        gives = self.takes_boxes and data_samples is not None
-        with use_boxes(clip_boxes(inputs, data_samples or [])) if gives else nullcontext():
+        has_boxes = self.takes_boxes and data_samples is not None
+        with use_boxes(clip_boxes(inputs, data_samples or [])) if has_boxes else nullcontext():
             return super().forward(inputs, data_samples, mode, **kwargs)  # type: ignore[misc]
 
 

@@ -97,7 +97,7 @@ def study_config(cfg: Config, seed: int, portion: int, videos: int | None, val_v
         cfg (Config): The config.
         seed (int): Seed of weights and videos.
         portion (int): Iterations between evaluations.
-        videos (int, optional): Number of training videos. None: as long as the config says.
+        videos (int, optional): Number of training videos. None: the length of the config.
         val_videos (int): Number of validation videos.
 
     Returns:

@@ -58,10 +58,10 @@ def draw_clip(
             for i in chosen or thin:
                 if finite[t, i]:
                     canvas.kernel(t, nodes.center[t, i], nodes.half_size[t, i], colors[i], nodes.kernel)
-        for box, acts in zip(clip.objects[t], clip.acting, strict=True):
+        for box, is_acting in zip(clip.objects[t], clip.acting, strict=True):
             if not np.isnan(box).any():
                 canvas.box(t, box, WHITE, 1)
-                if acts:
+                if is_acting:
                     canvas.box(t, box + np.array([2, 2, -2, -2]) / np.tile(canvas.size, 2), WHITE, 1)
         for i in [*(i for i in every if i not in chosen), *reversed(chosen)]:
             if not finite[t, i]:

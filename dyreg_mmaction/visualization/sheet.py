@@ -136,12 +136,12 @@ def clip_caption(clip: RegionClip) -> str:
     """Return the name, class and prediction of a clip as text."""
     if not clip.scores:
         return f'{clip.name}: {clip.truth or "no class"}; no prediction because the scores are not finite'
-    guess, score = clip.scores[0]
+    predicted, score = clip.scores[0]
     if clip.truth is None:
-        return f'{clip.name}: {guess} ({score:.2f})'
-    if clip.truth == guess:
-        return f'{clip.name}: {guess} ({score:.2f}), correct'
-    return f'{clip.name}: {clip.truth}; predicted {guess} ({score:.2f})'
+        return f'{clip.name}: {predicted} ({score:.2f})'
+    if clip.truth == predicted:
+        return f'{clip.name}: {predicted} ({score:.2f}), correct'
+    return f'{clip.name}: {clip.truth}; predicted {predicted} ({score:.2f})'
 
 
 def path_caption(clip: RegionClip, path: str, bold: list[int] | None = None) -> str:

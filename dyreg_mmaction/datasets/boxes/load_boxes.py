@@ -49,8 +49,8 @@ class LoadBoxes(BaseTransform):
         self.num_boxes = num_boxes
         self.ann_height = ann_height
         self.table = BoxTable(ann_file, num_boxes) if ann_file is not None else None
-        if self.table and ann_height and (doubt := self.table.doubt_height(ann_height)):
-            warnings.warn(doubt, stacklevel=2)
+        if self.table and ann_height and (warning := self.table.check_height(ann_height)):
+            warnings.warn(warning, stacklevel=2)
 
     def transform(self, results: dict) -> dict:
         """Add ``boxes``."""

@@ -127,7 +127,7 @@ class BoxTable:
             boxes = boxes / np.array([size[1], size[0]] * 2)
         return Tracks(self._columns['numbers'][frames], boxes, seen)
 
-    def doubt_height(self, height: float) -> str | None:
+    def check_height(self, height: float) -> str | None:
         """Return why this frame height, in pixels, is implausible, or None. Only for sources without frame sizes."""
         if not 0 < self._lowest < (LOW if self._has_many else LOW_IN_FEW) * height:
             return None
@@ -145,11 +145,11 @@ class BoxTable:
                 f'{width:g} x {height:g}; set ann_height to the height of the annotated frames (the boxes of all '
                 f'videos suggest {self._lowest})'
             )
-        if not sure and (doubt := self.doubt_height(height)):
-            doubt += f', or to {height:g} if that is correct'
+        if not sure and (warning := self.check_height(height)):
+            warning += f', or to {height:g} if that is correct'
             if self._has_many:
-                raise ValueError(doubt)
-            warnings.warn(doubt, stacklevel=3)
+                raise ValueError(warning)
+            warnings.warn(warning, stacklevel=3)
 
     def _find(self, videos: Sequence[Path | str]) -> np.ndarray:
         """Return the row of each video, -1 if it has none."""
@@ -254,8 +254,8 @@ def _fingerprint(files: list[Path], num_boxes: int | None) -> str:
 def _build(files: list[Path], num_boxes: int | None, folder: Path) -> None:
     """Write the table to a temporary folder, which is renamed when it is complete."""
     size, start = sum(file.stat().st_size for file in files), time.monotonic()
-    say = (lambda text: print_log(f'{text} ({time.monotonic() - start:.0f} s)', 'current')) if size > LARGE else str
-    say(f'reading {size / 1e9:.1f} GB of boxes, once for all runs, into {folder}')
+    log = (lambda text: print_log(f'{text} ({time.monotonic() - start:.0f} s)', 'current')) if size > LARGE else str
+    log(f'reading {size / 1e9:.1f} GB of boxes, once for all runs, into {folder}')
     unfinished = Path(tempfile.mkdtemp(prefix='.new-', dir=folder.parent))
     try:
         videos: dict[str, np.ndarray] = {}
@@ -264,7 +264,7 @@ def _build(files: list[Path], num_boxes: int | None, folder: Path) -> None:
             for batch in _batches(chain.from_iterable(map(read_videos, files))):
                 videos.update(_append(batch, num_boxes, *columns))
                 if len(videos) % (80 * BATCH) < BATCH:
-                    say(f'{len(videos)} videos')
+                    log(f'{len(videos)} videos')
         names = sorted(videos, key=str.encode)
         np.save(unfinished / 'names.npy', np.array([name.encode() for name in names], dtype='S'))
         np.save(unfinished / 'videos.npy', np.array([videos[name] for name in names], dtype=VIDEO))
@@ -276,7 +276,7 @@ def _build(files: list[Path], num_boxes: int | None, folder: Path) -> None:
                 raise
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
-    say(f'{len(videos)} videos, done')
+    log(f'{len(videos)} videos, done')
 
 
 def _batches(videos: Iterator[tuple[str, list[Frame]]]) -> Iterator[list[tuple[str, list[Frame]]]]:

@@ -1,9 +1,9 @@
 // ---- classes: accuracy of each, and which is mistaken for which; a number shows the clips that it counts
 
 const filter = {wrong: false, pair: null};
-const isWrong = clip => clip.truth !== null && clip.truth !== guess(clip);
+const isWrong = clip => clip.truth !== null && clip.truth !== predictedClass(clip);
 const passes = clip => (!filter.wrong || isWrong(clip)) &&
-  (filter.pair === null || (filter.pair[0] === clip.truth && filter.pair[1] === guess(clip)));
+  (filter.pair === null || (filter.pair[0] === clip.truth && filter.pair[1] === predictedClass(clip)));
 
 function applyFilter(pair) {
   filter.pair = pair;
@@ -27,17 +27,17 @@ function confusionCell(truth, predicted, number, total) {
   return cell;
 }
 function drawClasses() {
-  const known = data.clips.filter(clip => clip.truth !== null && guess(clip) !== null);
+  const known = data.clips.filter(clip => clip.truth !== null && predictedClass(clip) !== null);
   byId('filters').hidden = byId('classes').hidden = !known.length;
-  const names = [...new Set(known.flatMap(clip => [clip.truth, guess(clip)]))]
+  const names = [...new Set(known.flatMap(clip => [clip.truth, predictedClass(clip)]))]
     .sort((a, b) => a.localeCompare(b, undefined, {numeric: true}));
   const head = make('tr');
   head.append(make('th', {scope: 'col'}, 'class'), make('th', {scope: 'col'}, 'accuracy'), make('th', {scope: 'col'}, 'clips'),
     ...names.map((name, i) => make('th', {scope: 'col', title: name}, `as ${i + 1}`)));
   byId('confusion').tHead.replaceChildren(head);
   byId('confusion').tBodies[0].replaceChildren(...names.map((name, i) => {
-    const guesses = known.filter(clip => clip.truth === name).map(guess), total = guesses.length;
-    const count = other => guesses.filter(found => found === other).length;
+    const labels = known.filter(clip => clip.truth === name).map(predictedClass), total = labels.length;
+    const count = other => labels.filter(label => label === other).length;
     const row = make('tr');
     row.append(make('th', {scope: 'row'}, `${i + 1} ${name}`),
       make('td', {class: 'accuracy'}, total ? show(count(name) / total) : '–'), make('td', {}, total),

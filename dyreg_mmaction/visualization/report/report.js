@@ -13,7 +13,7 @@ function set(node, attributes) {
   for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, value);
 }
 const show = (number, digits = 3) => number === null || number === undefined ? '–' : number.toFixed(digits);
-const guess = clip => clip.scores.length ? clip.scores[0][0] : null;  // none where the scores are not finite
+const predictedClass = clip => clip.scores.length ? clip.scores[0][0] : null;  // no scores if they are not finite
 
 // ---- the summary
 
@@ -31,7 +31,7 @@ const COLUMNS = [
   {title: 'objects with a node inside', value: clip => mean(clip, 'inside'), worst: 1},
   {title: 'switches', value: clip => mean(clip, 'switches'), worst: -1},
   {title: 'class', value: clip => clip.truth, text: true},
-  {title: 'predicted', value: guess, text: true},
+  {title: 'predicted', value: predictedClass, text: true},
   {title: 'largest effect', value: largestEffect, worst: 1},
 ].filter(column => data.clips.some(clip => column.value(clip) !== null));
 const order = {column: COLUMNS.find(column => column.worst) || COLUMNS[0], direction: 1};
@@ -86,7 +86,7 @@ function drawTable() {
 }
 function drawTotals() {
   const known = data.clips.filter(clip => clip.truth !== null);
-  const right = known.filter(clip => clip.truth === guess(clip)).length;
+  const right = known.filter(clip => clip.truth === predictedClass(clip)).length;
   byId('totals').textContent = data.clips.length + (data.clips.length === 1 ? ' clip' : ' clips') +
     (known.length ? ', ' + right + ' of ' + known.length + ' correct' : '');
 }
@@ -148,7 +148,7 @@ function makePanel(plugin) {
   const outside = make('svg:path', {
     d: `M0 0H${clip.width}V${clip.height}H0ZM${v1} ${v2}H${v3}V${v4}H${v1}Z`, 'fill-rule': 'evenodd', fill: '#0008'});
   const objects = make('svg:g', {class: 'objects', fill: 'none', stroke: '#fff'});
-  const boxes = clip.acting.map(acts => make('svg:rect', {'stroke-width': (acts ? 2.2 : 1) * unit}));
+  const boxes = clip.acting.map(isActing => make('svg:rect', {'stroke-width': (isActing ? 2.2 : 1) * unit}));
   objects.append(...boxes);
   const veils = make('svg:g');
   svg.append(image, outside, veils, objects);
