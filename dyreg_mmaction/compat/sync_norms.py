@@ -9,6 +9,8 @@ from torch import Tensor
 from torch.nn import SyncBatchNorm
 from torch.nn.parallel import DistributedDataParallel
 
+from dyreg_mmaction.ops import all_sum
+
 
 def sync_norms_on_cpu() -> None:
     """SyncBatchNorm and DDP raise an error on CPUs. There ``all_reduce`` now sums the statistics.
@@ -32,30 +34,15 @@ def sync_norms_on_cpu() -> None:
     DistributedDataParallel._passing_sync_batchnorm_handle = check  # type: ignore[method-assign]
 
 
-class _Sum(torch.autograd.Function):
-    """Sum over all processes. Its gradient is the sum of their gradients."""
-
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, group: Any) -> Tensor:
-        ctx.group = group
-        total = x.clone(memory_format=torch.contiguous_format)
-        dist.all_reduce(total, group=group)
-        return total
-
-    @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
-        return _Sum.apply(gradient, ctx.group), None
-
-
 def _sync_norm(norm: Any, x: Tensor) -> Tensor:
     """Normalize x (B, C, ...) in training with the mean and variance over the batches of all processes."""
     axes = [axis for axis in range(x.ndim) if axis != 1]
     shape = [1 if axis in axes else -1 for axis in range(x.ndim)]
     group = norm.process_group or dist.group.WORLD
-    count = _Sum.apply(torch.tensor(x.numel() / x.shape[1]), group)
-    mean = _Sum.apply(x.float().sum(axes), group) / count
+    count = all_sum(torch.tensor(x.numel() / x.shape[1]), group)
+    mean = all_sum(x.float().sum(axes), group) / count
     centered = x.float() - mean.view(shape)
-    variance = _Sum.apply(centered.square().sum(axes), group) / count
+    variance = all_sum(centered.square().sum(axes), group) / count
     if norm.track_running_stats:
         with torch.no_grad():
             norm.num_batches_tracked.add_(1)

@@ -1,4 +1,4 @@
-"""Statistics of the centers of regions, for logs and studies."""
+"""Statistics of regions and of the vectors that predict them, for logs and studies."""
 
 from torch import Tensor
 
@@ -27,3 +27,19 @@ def region_numbers(center: Tensor, start: Tensor) -> dict[str, Tensor]:
 
 def _deviation(center: Tensor, dim: int) -> Tensor:
     return center.var(dim, correction=0).sum(-1).sqrt().mean()
+
+
+def dependence(vectors: Tensor) -> Tensor:
+    """Return how much the vectors z of a region generator depend on the clip and the frame, in 0..1.
+
+    It is the standard deviation over clips and frames, averaged over nodes and channels as a root mean square, divided
+    by the root mean square of z. 0: the vectors are constant.
+
+    Args:
+        vectors (Tensor): Vectors (B, T, N, L).
+
+    Returns:
+        Tensor: A scalar.
+    """
+    rows = vectors.float().flatten(0, 1)
+    return (rows.var(0, correction=0).mean() / rows.square().mean().clamp(min=1e-12)).sqrt()

@@ -1,5 +1,6 @@
 """Pure functions on tensors: regions, kernels, pooling. This package imports no other package of dyreg_mmaction."""
 
+from .all_sum import all_sum
 from .kernels import area, normalize, outer, tent
 from .linear import linear
 from .messages import gather_messages, gather_normalized
@@ -17,6 +18,7 @@ __all__ = [
     'Regions',
     'adaptive_avg_pool',
     'add_unpooled',
+    'all_sum',
     'area',
     'at_least_float32',
     'decode_regions',

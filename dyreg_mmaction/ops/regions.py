@@ -71,6 +71,7 @@ def decode_regions(
     map_size: tuple[int, int],
     half_size: float | None = None,
     initial_half_size: float | None = None,
+    max_size_ratio: float | None = None,
 ) -> Regions:
     """Decode regions from the raw predictions o = (dx, dy, w, h) of each node, eq. 12-14 of DyReg-GNN.
 
@@ -84,6 +85,8 @@ def decode_regions(
         half_size (float, optional): Fixed half size as a fraction of the map's side (at least one cell). None: the
             predicted size, or the initial size (W/6 + 2) if the offsets contain no size.
         initial_half_size (float, optional): w_init / W of eq. 12, for predicted sizes; None: as in the released code.
+        max_size_ratio (float, optional): Limit r > 1: ``exp(w)`` becomes ``exp(ln r tanh(w / ln r))``, which is between
+            1 / r and r. None: no limit.
 
     Returns:
         Regions
@@ -94,8 +97,12 @@ def decode_regions(
     if half_size is not None:
         half = each_axis(lambda v, n: torch.full_like(v, max(half_size * n, 1)), center, map_size)
     elif offsets.shape[-1] == 4:
+        log_size = offsets[..., 2:]
+        if max_size_ratio is not None:
+            limit = math.log(max_size_ratio)
+            log_size = limit * (log_size / limit).tanh()
         # exp(60) is far larger than any map; the clamp only prevents inf / inf if a size diverges
-        growth = offsets[..., 2:].clamp(max=60).exp()
+        growth = log_size.clamp(max=60).exp()
         if initial_half_size is None:
             half = each_axis(lambda v, n: v * (n / 6 + 1) + 1, growth, map_size)
         else:

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from dyreg_mmaction.engine.region_numbers import region_numbers
+from dyreg_mmaction.engine.region_numbers import dependence, region_numbers
 
 
 def test_numbers_of_known_regions():
@@ -19,3 +19,12 @@ def test_nodes_that_differ_between_clips_only_do_not_move():
     numbers = region_numbers(center, start=torch.zeros(1, 2))
     assert numbers['motion'] == 0
     assert numbers['variation'] == pytest.approx(2**0.5)
+
+
+def test_dependence_of_known_vectors():
+    constant = torch.randn(2, 5).expand(4, 3, 2, 5)
+    assert dependence(constant) == pytest.approx(0, abs=1e-4)
+    noise = torch.randn(400, 3, 2, 5, generator=torch.Generator().manual_seed(0))
+    assert dependence(noise) == pytest.approx(1, abs=0.01)
+    assert dependence(noise + 3 * torch.ones(2, 5)) == pytest.approx(0.1**0.5, abs=0.01)  # variance 1 of 1 + 9
+    assert dependence(torch.zeros(2, 3, 2, 5)) == 0

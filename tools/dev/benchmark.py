@@ -201,6 +201,26 @@ def module(channels: int, side: int, backward: bool, args: argparse.Namespace) -
     return {'direct': partial(run, plain), 'ours': partial(run, on_frames)}
 
 
+def standardized(backward: bool, args: argparse.Namespace) -> Cases:
+    """One module at r4 with the released and the standardized form of DynamicRegions."""
+    x = torch.randn(args.batch, 16, 256, 14, 14, device=DEVICE).transpose(1, 2).requires_grad_(backward)
+    changes = dict(standardize=True, zero_init='weight', max_size_ratio=2.0)
+    forms = {'released': {}, 'standardized z': dict(standardize=True), 'and zero weight, limited sizes': changes}
+
+    def run(module: nn.Module) -> None:
+        with torch.set_grad_enabled(backward):
+            y = module(x)
+        if backward:
+            module.zero_grad()
+            y.backward(x.detach())
+
+    cases: Cases = {}
+    for name, form in forms.items():
+        module = wake(DyRegGNN(256, 14, regions=dict(type='DynamicRegions', **form))).to(DEVICE).train(backward)
+        cases[name] = partial(run, module)
+    return cases
+
+
 def scaling(args: argparse.Namespace) -> Cases:
     """Forward pass of the module at r3 with more nodes, more frames or larger frames. The first case is the paper's."""
     cases: Cases = {}
@@ -245,6 +265,8 @@ PARTS: dict[str, Callable[[argparse.Namespace], Cases]] = {
     'module_r3_training': partial(module, 128, 28, True),
     'module_r4_training': partial(module, 256, 14, True),
     'module_r5_training': partial(module, 512, 7, True),
+    'standardized': partial(standardized, False),
+    'standardized_training': partial(standardized, True),
     'scaling': scaling,
     'region_losses': partial(region_losses, False),
     'region_losses_test': partial(region_losses, True),

@@ -1,21 +1,27 @@
 """Log statistics of regions during training."""
 
+from collections.abc import Callable
 from contextlib import ExitStack
 
+import torch
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 from torch import Tensor, nn
 
-from dyreg_mmaction.engine.region_numbers import region_numbers
+from dyreg_mmaction.engine.region_numbers import dependence, region_numbers
 from dyreg_mmaction.models.finding import region_plugins
+from dyreg_mmaction.models.listening import listen
 from dyreg_mmaction.models.recording import record_regions
-from dyreg_mmaction.models.regions import StaticRegions
+from dyreg_mmaction.models.regions import DynamicRegions, StaticRegions
 from dyreg_mmaction.models.unwrap import unwrap
 from dyreg_mmaction.ops import Regions
 from dyreg_mmaction.registry import HOOKS
 
 # fractions of the frame: regions that move less are static, nodes that spread less have collapsed
 STATIC, COLLAPSED = 0.005, 0.02
+CONSTANT = (
+    0.2  # dependence of z on its input: 0.7 to 1 in trainings in which regions learn, 0.15 or less if they do not
+)
 
 
 @HOOKS.register_module()
@@ -29,12 +35,14 @@ class WatchRegionsHook(Hook):
     - ``spread``: standard deviation of the centers of a frame around their mean.
     - ``half_size``: mean half size of regions.
     - ``residual``: mean absolute scale of the norm that adds nodes to the features, 0 at the start.
+    - ``dependence``: how much the vectors that predict regions depend on the clip, see :func:`.dependence`; for
+      :class:`.DynamicRegions`.
 
     They are recorded in the forward pass of training every ``interval`` iterations, and written to the log and all
     visualization backends. Values of single nodes, which region losses report, are written to the backends only.
 
-    After the fraction ``warn_at`` of training a warning names plugins whose regions do not move or have collapsed to
-    one point, and suggests a fix.
+    After the fraction ``warn_at`` of training a warning names plugins whose regions no longer depend on the clip, do
+    not move, or have collapsed to one point, and suggests a fix.
 
     Args:
         interval (int): Iterations between two measurements. More often than LoggerHook logs has no effect.
@@ -46,6 +54,7 @@ class WatchRegionsHook(Hook):
         self.warn_at = warn_at
         self.stack = ExitStack()
         self.record: dict[str, list[Regions]] = {}
+        self.dependence: dict[str, Tensor] = {}
 
     def before_train(self, runner: Runner) -> None:
         """Find the plugins, and disable the warning if its iteration has passed."""
@@ -59,6 +68,17 @@ class WatchRegionsHook(Hook):
         is_due = runner.iter == 0 or self.every_n_train_iters(runner, self.interval) or self._warns(runner)
         if self.plugins and is_due:
             self.record = self.stack.enter_context(record_regions(unwrap(runner.model)))
+            for path, plugin in self.plugins.items():
+                if isinstance(plugin.regions, DynamicRegions):
+                    self.stack.callback(listen(plugin.regions.norm_out, self._measure(path)).remove)
+
+    def _measure(self, path: str) -> Callable:
+        """Return a forward hook that measures the dependence of its module's output on the clip."""
+
+        def measure(_: nn.Module, __: tuple, vectors: Tensor) -> None:
+            self.dependence[path] = dependence(vectors.detach())
+
+        return measure
 
     def after_train_iter(
         self, runner: Runner, batch_idx: int, data_batch: dict | None = None, outputs: dict | None = None
@@ -74,11 +94,13 @@ class WatchRegionsHook(Hook):
             del numbers['variation']
             if isinstance(norm := getattr(plugin, 'norm', None), nn.GroupNorm):
                 numbers['residual'] = norm.weight.detach().abs().mean()
+            if path in self.dependence:
+                numbers['dependence'] = self.dependence[path]
             for name, value in numbers.items():
                 runner.message_hub.update_scalar(f'train/{path}/{name}', value.item())
             if self._warns(runner):
                 self._warn(runner, path, regions, numbers)
-        self.record = {}
+        self.record, self.dependence = {}, {}
         self.warned = self.warned or self._warns(runner)
         info = runner.message_hub.runtime_info
         vectors = {key: value.tolist() for key, value in info.items() if isinstance(value, Tensor) and value.ndim == 1}
@@ -106,7 +128,14 @@ class WatchRegionsHook(Hook):
         moves = center.std(0, correction=0).norm(dim=-1).max().item()
         after = f'after {runner.iter + 1} of {runner.max_iters} iterations'
         source = self.plugins[path].regions
-        if moves < STATIC and not isinstance(source, StaticRegions):  # static by definition
+        static = moves < STATIC and not isinstance(source, StaticRegions)  # static by definition
+        if static and (depends := numbers.get('dependence', torch.ones(())).item()) < CONSTANT:
+            runner.logger.warning(
+                f'regions of plugin {path!r} no longer depend on the clip: {after} the vectors that predict them vary '
+                f"over clips and frames by {depends:.2f} of their size; try regions=dict(type='DynamicRegions', "
+                "standardize=True, zero_init='weight', predict_size=False, half_size=0.25)"
+            )
+        elif static:
             advice = (
                 'a larger weight of region_losses'
                 if getattr(unwrap(runner.model), 'region_losses', None)

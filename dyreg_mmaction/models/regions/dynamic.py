@@ -8,7 +8,7 @@ from dyreg_mmaction.ops import Regions, adaptive_avg_pool
 from dyreg_mmaction.registry import MODELS
 
 from ..node_rnn import NodeRNN
-from ..norm import JointLayerNorm
+from ..norm import BatchStandardize, JointLayerNorm
 from .features import RegionFeatures, generator_size
 from .predictor import RegionPredictor
 from .vectors import FCVectors, PoolVectors
@@ -24,6 +24,9 @@ class DynamicRegions(nn.Module):
 
     with joint layer norms (over nodes and features) before and after the GRU. A map of another size than
     ``feature_size`` is first averaged to that size; the regions are in cells of the original map.
+
+    The defaults are the released model. With the class loss alone on little data its z can become a constant;
+    ``standardize``, ``zero_init='weight'`` and fixed or limited sizes prevent that.
 
     Source: DyReg-GNN (NeurIPS 2021), with the arithmetic of the released model.
 
@@ -43,6 +46,13 @@ class DynamicRegions(nn.Module):
             most square grid; or one point (x, y) in 0..1 of the map per node, eq. 6 and 13.
         initial_half_size (float, optional): Initial value of predicted half sizes as a fraction of the map's side:
             e^h h_init as in eq. 12; None: e^h (H/6 + 1) + 1 as in the released code.
+        max_size_ratio (float, optional): Limit r > 1: the factor e^h of predicted sizes stays between 1 / r and r.
+            None: no limit.
+        zero_init (str): What is 0 at the start, so that regions start at ``reference``: 'alpha', as in the released
+            code, or 'weight': W and b, with alpha = 1, so that all of W has a gradient at once.
+        standardize (bool): Whether z is standardized over the clips and frames of the batch, separately for each node
+            and channel, instead of the second joint layer norm, see :class:`.BatchStandardize`. A joint norm fixes the
+            size of z, but not how much of it depends on the clip.
 
     Shapes:
         (B, T, C, H, W) -> Regions of (B, T, N, 2)
@@ -65,6 +75,9 @@ class DynamicRegions(nn.Module):
         time: str = 'varying',
         reference: str | Sequence[tuple[float, float]] = 'center',
         initial_half_size: float | None = None,
+        max_size_ratio: float | None = None,
+        zero_init: str = 'alpha',
+        standardize: bool = False,
     ) -> None:
         super().__init__()
         if time not in ('varying', 'constant'):
@@ -77,9 +90,16 @@ class DynamicRegions(nn.Module):
         self.heads = _build_heads(heads, in_channels, self.size, num_nodes, hidden_channels)
         self.norm_in = JointLayerNorm(hidden_channels)
         self.rnn = NodeRNN(hidden_channels, rnn) if recurrent else None
-        self.norm_out = JointLayerNorm(hidden_channels)
+        self.norm_out = BatchStandardize(num_nodes, hidden_channels) if standardize else JointLayerNorm(hidden_channels)
         self.predictor = RegionPredictor(
-            hidden_channels, num_nodes, predict_size, half_size, reference, initial_half_size
+            hidden_channels,
+            num_nodes,
+            predict_size,
+            half_size,
+            reference,
+            initial_half_size,
+            max_size_ratio,
+            zero_init,
         )
 
     def forward(self, x: Tensor) -> Regions:

@@ -26,6 +26,10 @@ class StaticRegions(nn.Module):
             most square grid; or one point (x, y) in 0..1 of the map per node, eq. 6 and 13.
         initial_half_size (float, optional): Initial value of learned half sizes as a fraction of the map's side:
             e^h h_init as in eq. 12; None: e^h (H/6 + 1) + 1 as in the released code.
+        max_size_ratio (float, optional): Limit r > 1: the factor e^h of learned sizes stays between 1 / r and r.
+            None: no limit.
+        zero_init (str): What is 0 at the start, so that regions start at ``reference``: 'alpha', as in the released
+            code, or 'weight': W and b, with alpha = 1, so that all of W has a gradient at once.
 
     Shapes:
         (B, T, C, H, W) -> Regions of (B, T, N, 2)
@@ -42,11 +46,20 @@ class StaticRegions(nn.Module):
         half_size: float | None = None,
         reference: str | Sequence[tuple[float, float]] = 'center',
         initial_half_size: float | None = None,
+        max_size_ratio: float | None = None,
+        zero_init: str = 'alpha',
     ) -> None:
         super().__init__()
         self.vectors = nn.Parameter(torch.randn(num_nodes, hidden_channels))
         self.predictor = RegionPredictor(
-            hidden_channels, num_nodes, predict_size, half_size, reference, initial_half_size
+            hidden_channels,
+            num_nodes,
+            predict_size,
+            half_size,
+            reference,
+            initial_half_size,
+            max_size_ratio,
+            zero_init,
         )
 
     def forward(self, x: Tensor) -> Regions:

@@ -12,7 +12,7 @@ from dyreg_mmaction.engine.hooks import watch_regions
 
 GRID = dict(type='DynamicRegions', hidden_channels=8, reference='grid')
 PATH = 'layer1.0'
-NUMBERS = ('shift', 'motion', 'spread', 'half_size', 'residual')
+NUMBERS = ('shift', 'motion', 'spread', 'half_size', 'residual', 'dependence')
 MOTION = dict(type='MotionLikelihood', weight=1.0)
 
 
@@ -54,12 +54,13 @@ def test_statistics_of_learned_regions_are_logged(trained):
 
 
 def test_statistics_of_regions_that_leave_the_grid(trained):
-    shift, motion, spread, half, residual = (history(trained, name) for name in NUMBERS)
+    shift, motion, spread, half, residual, depends = (history(trained, name) for name in NUMBERS)
     assert shift[0] == 0 < 0.005 < shift[-1]
     assert motion[0] == 0 < motion[-1]
     assert spread[0] == pytest.approx(0.125**0.5)  # 2 x 2 nodes at distance 0.25 from the middle along each axis
     assert half[0] == pytest.approx(1 / 6 + 2 / 16)
     assert residual[0] < residual[-1]
+    assert all(0 < value < 1 for value in depends) and depends[0] > 0.5
 
 
 def test_fractions_of_nodes_are_in_visual_backends_only(trained):
@@ -121,6 +122,24 @@ def test_collapsed_nodes_warn(tmp_path):
     (sentence,) = listen(tmp_path, prepare=alike, regions=dict(GRID, reference='center'), lr=0.0)
     assert sentence.startswith("all nodes of plugin 'layer1.0' have collapsed to one point: after 3 of 6 iterations")
     assert "reference='grid'" in sentence and 'CenterRepulsion' in sentence
+
+
+def hide_clip(plugin):
+    """Make the vectors that predict regions almost constant."""
+    torch.nn.init.normal_(plugin.regions.heads[1].fc.bias, std=1000)
+
+
+def test_regions_that_no_longer_depend_on_the_clip_warn_with_the_option(tmp_path):
+    (sentence,) = listen(tmp_path / 'released', prepare=hide_clip, lr=0.0)
+    assert sentence.startswith("regions of plugin 'layer1.0' no longer depend on the clip: after 3 of 6 iterations")
+    assert "regions=dict(type='DynamicRegions', standardize=True, zero_init='weight'" in sentence
+    standardized = dict(GRID, standardize=True, zero_init='weight', recurrent=False)
+
+    def prepare(plugin):
+        hide_clip(plugin)
+        torch.nn.init.normal_(plugin.regions.predictor.fc.weight)
+
+    assert listen(tmp_path / 'standardized', prepare=prepare, lr=0.0, regions=standardized) == []
 
 
 def test_moving_regions_do_not_warn(tmp_path):

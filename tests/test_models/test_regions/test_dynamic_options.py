@@ -72,6 +72,52 @@ def test_regions_start_at_custom_reference_points(source):
     torch.testing.assert_close(center, (torch.tensor(points) * torch.tensor([24, 16])).expand(2, 2, 3, 2))
 
 
+@pytest.mark.parametrize('source', ['dynamic', 'static'])
+def test_sizes_stay_within_a_ratio_of_their_start(source):
+    options = dict(initial_half_size=0.25, max_size_ratio=2.0)
+    regions = build(**options) if source == 'dynamic' else StaticRegions(9, 8, **options)
+    x = torch.randn(1, 2, 4, 16, 24)
+    start = torch.tensor([6.0, 4.0]).expand(1, 2, 9, 2)
+    torch.nn.init.ones_(regions.predictor.alpha)
+    torch.nn.init.zeros_(regions.predictor.fc.weight)
+    for log_size, ratio in ((0.0, 1.0), (100.0, 2.0), (-100.0, 0.5), (0.01, 1.01)):
+        torch.nn.init.constant_(regions.predictor.fc.bias, log_size)
+        torch.testing.assert_close(regions(x).half_size, start * ratio, rtol=1e-4, atol=0)
+
+
+def test_from_a_weight_of_0_all_of_it_learns_at_once():
+    """Regions start at the same references; with alpha = 0 only alpha has a gradient."""
+    x, gradients = torch.randn(2, 3, 4, 16, 16), {}
+    for start in ('alpha', 'weight'):
+        torch.manual_seed(0)
+        source = DynamicRegions(4, (16, 16), 9, hidden_channels=8, reference='grid', zero_init=start)
+        center, half_size, _ = source(x)
+        (center.sin().sum() + half_size.sin().sum()).backward()
+        gradients[start] = {n: p.grad.count_nonzero().item() for n, p in source.predictor.named_parameters()}
+        torch.testing.assert_close(center, StaticRegions(9, 8, reference='grid')(x).center)
+    assert gradients == {
+        'alpha': {'alpha': 4, 'fc.weight': 0, 'fc.bias': 0},
+        'weight': {'alpha': 0, 'fc.weight': 32, 'fc.bias': 4},
+    }
+
+
+def test_standardized_vectors_depend_on_the_clip_whatever_their_constant_part():
+    """A bias of g that hides the clip from the joint norm does not hide it from the standardized form."""
+    x, moved = torch.randn(8, 3, 4, 8, 8), {}
+    for standardize in (False, True):
+        source = build((8, 8), recurrent=False, standardize=standardize).train()
+        torch.nn.init.normal_(source.heads[1].fc.bias, std=100)
+        moved[standardize] = source(x).center.flatten(0, 1).std(0).mean().item()
+    assert moved[False] < 0.05 < 0.5 < moved[True]
+
+
+def test_the_defaults_are_the_released_form():
+    source = DynamicRegions(4, (8, 8))
+    assert type(source.norm_out).__name__ == 'JointLayerNorm' and source.norm_out.weight.shape == (128,)
+    assert not source.predictor.alpha.any() and source.predictor.fc.weight.all()
+    assert source.predictor.max_size_ratio is None
+
+
 @pytest.mark.parametrize(
     ('options', 'sentence'),
     [
@@ -81,6 +127,9 @@ def test_regions_start_at_custom_reference_points(source):
         (dict(initial_half_size=0), "initial_half_size is 0, but must be a fraction of the map's side"),
         (dict(initial_half_size=0.2, predict_size=False), 'initial_half_size=0.2 is for predicted sizes'),
         (dict(half_size=0.2), 'half_size=0.2 is a fixed size, .* or use initial_half_size'),
+        (dict(max_size_ratio=1.0), 'max_size_ratio is 1.0 with predict_size=True, but must be above 1'),
+        (dict(max_size_ratio=2.0, predict_size=False), 'max_size_ratio is 2.0 with predict_size=False, .* remove it'),
+        (dict(zero_init='bias'), "zero_init='bias' is unknown; choose 'alpha' or 'weight'"),
     ],
 )
 def test_incompatible_options_raise_errors(options, sentence):
