@@ -9,8 +9,6 @@ from torch import Tensor
 from torch.nn import SyncBatchNorm
 from torch.nn.parallel import DistributedDataParallel
 
-from dyreg_mmaction.ops import all_sum
-
 
 def sync_norms_on_cpu() -> None:
     """SyncBatchNorm and DDP raise an error on CPUs. There ``all_reduce`` now sums the statistics.
@@ -36,6 +34,8 @@ def sync_norms_on_cpu() -> None:
 
 def _sync_norm(norm: Any, x: Tensor) -> Tensor:
     """Normalize x (B, C, ...) in training with the mean and variance over the batches of all processes."""
+    from dyreg_mmaction.ops import all_sum  # not at import, like all patches
+
     axes = [axis for axis in range(x.ndim) if axis != 1]
     shape = [1 if axis in axes else -1 for axis in range(x.ndim)]
     group = norm.process_group or dist.group.WORLD

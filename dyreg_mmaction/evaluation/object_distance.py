@@ -29,6 +29,8 @@ class ObjectDistance(BaseMetric):
     - ``inside``: fraction of boxes that contain a center (pointing game);
     - ``switches``: fraction of frames in which the nearest node of an object changes;
     - ``dist_acting``: ``dist_r`` of the acting objects, if the dataset provides them;
+    - ``dist_other``: ``dist_r`` of the regions of the previous video instead, with ``other=True``: the distance of
+      regions that vary as much, but independently of the objects; the first video has none;
     - ``videos``, ``videos_without_boxes``, ``frames``, ``frames_without_boxes``: numbers of videos and frames with and
       without boxes;
     - ``videos_damaged``: number of unreadable samples; their replacements are not measured.
@@ -41,6 +43,7 @@ class ObjectDistance(BaseMetric):
         prefix (str, optional): Prefix of the names. Defaults to 'object'.
         average (str): 'frames': average over all frames of the dataset, as in the paper; 'videos': average over the
             frames of each video first, so that every video has the same weight.
+        other (bool): Whether to measure ``dist_other``.
 
     Raises:
         ValueError: If ``average`` is unknown.
@@ -50,11 +53,14 @@ class ObjectDistance(BaseMetric):
 
     default_prefix = 'object'
 
-    def __init__(self, collect_device: str = 'cpu', prefix: str | None = None, average: str = 'frames') -> None:
+    def __init__(
+        self, collect_device: str = 'cpu', prefix: str | None = None, average: str = 'frames', other: bool = False
+    ) -> None:
         super().__init__(collect_device, prefix)
         if average not in AVERAGES:
             raise ValueError(f'average={average!r} is unknown; choose one of {AVERAGES}')
-        self.average = average
+        self.average, self.other = average, other
+        self.previous: dict[str, Regions] | None = None
 
     def process(self, data_batch: Any, data_samples: Sequence[dict]) -> None:
         """Measure the videos of a batch.
@@ -74,7 +80,23 @@ class ObjectDistance(BaseMetric):
                     "around its resizing and crops, and algorithm_keys=('objects', 'acting') to PackActionInputs"
                 )
             # one result per sample, damaged or not, because MMEngine drops repeated ones by index
-            self.results.append({} if sample.get('damaged') else _totals(sample))
+            self.results.append({} if sample.get('damaged') else self._totals(sample))
+
+    def _totals(self, sample: dict) -> dict[str, Any]:
+        """Return sum and count of each distance by plugin, and the numbers of frames."""
+        frames, without = count_frames(np.asarray(sample['objects'], float))
+        measured = measure_sample(sample)
+        if self.other:
+            previous, self.previous = self.previous, sample['regions']
+            fits = previous and all(previous[p].center.shape == r.center.shape for p, r in sample['regions'].items())
+            other = measure_sample(dict(sample, regions=previous)) if fits else {}
+            for path, distances in measured.items():
+                distances['dist_other'] = other[path]['dist_r'] if fits else np.empty(0)
+        totals = {
+            path: {name: (float(values.sum()), len(values)) for name, values in distances.items()}
+            for path, distances in measured.items()
+        }
+        return dict(plugins=totals, frames=frames, without=without)
 
     def compute_metrics(self, results: list[dict]) -> dict[str, float]:
         """Average over frames or videos, and over plugins."""
@@ -143,16 +165,6 @@ def objects_of_frames(objects: np.ndarray, regions: Regions) -> np.ndarray:
             'frames; put LoadObjects after the decoding and WithBoxes around all transforms that move pixels'
         )
     return objects[:, (np.arange(own_frames) * 2 + 1) * frames // (2 * own_frames)]
-
-
-def _totals(sample: dict) -> dict[str, Any]:
-    """Return sum and count of each distance by plugin, and the numbers of frames."""
-    frames, without = count_frames(np.asarray(sample['objects'], float))
-    plugins = {
-        path: {name: (float(values.sum()), len(values)) for name, values in distances.items()}
-        for path, distances in measure_sample(sample).items()
-    }
-    return dict(plugins=plugins, frames=frames, without=without)
 
 
 def _over_plugins(plugins: list[dict[str, float]]) -> dict[str, float]:

@@ -50,6 +50,18 @@ def test_values_computed_by_hand():
     assert given['dist_acting'] == pytest.approx(near)
 
 
+def test_regions_of_the_previous_video_are_the_baseline():
+    """Nodes on the object of their own video, and 0.3 and 0.4 from it in the next one."""
+    metric, places = ObjectDistance(other=True), [(0.2, 0.2), (0.5, 0.2), (0.5, 0.6)]
+    for x, y in places:
+        center = torch.tensor([x, y]).expand(1, 2, 3, 2)
+        objects = np.array([[[square(x, y)]] * 2])
+        metric.process(None, [dict(regions=dict(a=Regions(center, center, (1, 1))), objects=objects)])
+    found = metric.evaluate(3)
+    assert found['object/dist_r'] == pytest.approx(0, abs=1e-6)
+    assert found['object/dist_other'] == pytest.approx(0.35)
+
+
 def test_box_at_the_border_is_clipped():
     given = distances([[(0.05, 0.5)]], [[[-0.3, 0.4, 0.1, 0.6], [-0.3, 0.4, -0.1, 0.6]]])
     assert given['dist_r'] == pytest.approx(0) and given['dist_p'] == pytest.approx(0)

@@ -1,0 +1,88 @@
+"""Tables of the docs are those of the files in results/."""
+
+import json
+import runpy
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+ABOUT = dict(title='T', command='train', seeds='0, 1', machine='CPU', time='1 min', setting='small')
+PAGE = '# Page\n\n<!-- results/a.json -->\n<!-- end of results/a.json -->\n\nText.\n'
+TABLE = '| x | y |\n|---|---|\n| a | 2.0 ± 1.4 |\n'
+
+
+@pytest.fixture
+def make(monkeypatch):
+    def make(*arguments):
+        monkeypatch.setattr(sys, 'argv', ['make_results.py', *map(str, arguments)])
+        runpy.run_path(str(ROOT / 'tools/make_results.py'), run_name='__main__')
+
+    return make
+
+
+@pytest.fixture
+def folder(tmp_path):
+    (tmp_path / 'results').mkdir()
+    (tmp_path / 'docs').mkdir()
+    (tmp_path / 'docs/page.md').write_text(PAGE)
+    (tmp_path / 'results/a.json').write_text(json.dumps(ABOUT | dict(columns=['x', 'y'], rows=[['a', [1.0, 3.0]]])))
+    return tmp_path
+
+
+def test_the_pages_of_the_docs_are_up_to_date(make):
+    make('--check')
+
+
+def test_every_result_is_on_a_page():
+    pages = ''.join(path.read_text() for path in (ROOT / 'docs').rglob('*.md'))
+    named = [path.name for path in (ROOT / 'results').glob('*.json') if 'title' in json.loads(path.read_text())]
+    assert len(named) > 10 and [name for name in named if f'<!-- results/{name} -->' not in pages] == []
+
+
+def test_a_table_is_written_between_its_marks_and_stays(make, folder):
+    for _ in range(2):
+        make('--root', folder)
+        assert TABLE in (folder / 'docs/page.md').read_text()
+    assert (folder / 'docs/page.md').read_text().endswith('<!-- end of results/a.json -->\n\nText.\n')
+    overview = (folder / 'results/README.md').read_text()
+    assert TABLE in overview and '```shell\ntrain\n```' in overview and '- machine: CPU' in overview
+
+
+def test_a_page_that_is_out_of_date_is_named(make, folder, capsys):
+    make('--root', folder)
+    page = folder / 'docs/page.md'
+    page.write_text(page.read_text().replace('2.0', '3.0'))
+    with pytest.raises(SystemExit, match='run python tools/make_results.py'):
+        make('--root', folder, '--check')
+    assert capsys.readouterr().out.endswith('out of date: docs/page.md\n') and '3.0' in page.read_text()
+
+
+def test_runs_of_a_study_become_a_table(make, folder):
+    runs = [
+        dict(name=name, seed=seed, curve=[{'videos': v, 'acc': a * v / 200, 'd': 1.0, 'o': 2.0} for v in (100, 200)])
+        for name, a in (('fixed', 0.5), ('moving', 0.9))
+        for seed in (0, 1)
+    ]
+    runs[0]['curve'].append({'videos': 300, 'acc': 1.0, 'd': 0.0, 'o': 2.0})  # beyond what all runs have reached
+    metrics = [
+        dict(key='acc', title='top-1 after 100', factor=100, decimals=1, videos=100),
+        dict(key='acc', title='top-1 after {videos:,}', factor=100, decimals=0),
+        dict(key='d : o', title='ratio', decimals=2),
+    ]
+    (folder / 'results/a.json').write_text(json.dumps(ABOUT | dict(runs=runs, metrics=metrics)))
+    make('--root', folder)
+    text = (folder / 'docs/page.md').read_text()
+    assert '| config | seeds | top-1 after 100 | top-1 after 200 | ratio |' in text
+    assert '| `moving` | 2 | 45.0 ± 0.0 | 90 ± 0 | 0.50 ± 0.00 |' in text
+
+
+@pytest.mark.parametrize('fault', ['no command', 'no end'])
+def test_what_is_missing_is_named(make, folder, fault):
+    if fault == 'no command':
+        (folder / 'results/a.json').write_text(json.dumps(dict(title='T')))
+    else:
+        (folder / 'docs/page.md').write_text(PAGE.replace('<!-- end of results/a.json -->', ''))
+    with pytest.raises(SystemExit, match='command, seeds|add it after the table'):
+        make('--root', folder)

@@ -1,0 +1,145 @@
+"""Rebuild the tables of the docs from the files in results/.
+
+Example:
+    python tools/make_results.py           # after changing a file in results/
+    python tools/make_results.py --check   # exit with 1 if a page is out of date
+
+A page contains ``<!-- results/NAME.json -->`` and ``<!-- end of results/NAME.json -->``; the lines between them are
+replaced by the table of that file. ``results/README.md`` lists all results with their commands.
+
+A file has ``title``, ``command``, ``seeds``, ``machine``, ``time`` and ``setting`` (what differs from the paper), and
+either ``columns`` and ``rows``, or ``runs``, the output of ``tools/analysis/study.py``, with ``metrics``: for each
+column of numbers its key, title, factor and number of decimals. A list in a cell has one value per seed.
+"""
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+ROOT = Path(__file__).resolve().parents[1]
+ABOUT = ('command', 'seeds', 'machine', 'time', 'setting')
+
+
+def parse_args() -> argparse.Namespace:
+    """Parse the command line."""
+    parser = argparse.ArgumentParser(description=__doc__.split('\n\n')[0])
+    parser.add_argument('--check', action='store_true', help='write nothing; exit with 1 if a page is out of date')
+    parser.add_argument('--root', type=Path, default=ROOT, help='folder that contains results/ and docs/')
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Rebuild or check all pages."""
+    args = parse_args()
+    results = read_results(args.root / 'results')
+    pages = {args.root / 'results/README.md': overview(results)}
+    for path in sorted((args.root / 'docs').rglob('*.md')):
+        pages[path] = fill(path.read_text(), results, path)
+    changed = [path for path, text in pages.items() if not path.exists() or path.read_text() != text]
+    for path in changed:
+        print(f'{"out of date" if args.check else "written"}: {path.relative_to(args.root)}')
+        if not args.check:
+            path.write_text(pages[path])
+    if args.check and changed:
+        raise SystemExit('run python tools/make_results.py')
+
+
+def read_results(folder: Path) -> dict[str, dict]:
+    """Return the results by file name; files without a title, such as backbones.json, have their own tool.
+
+    Raises:
+        SystemExit: If a file lacks an entry.
+    """
+    results = {}
+    for path in sorted(folder.glob('*.json')):
+        content = json.loads(path.read_text())
+        if 'title' in content:
+            if missing := [key for key in ABOUT if key not in content]:
+                raise SystemExit(f'{path} has no {", ".join(missing)}; add them')
+            results[path.name] = content
+    return results
+
+
+def fill(text: str, results: dict[str, dict], path: Path) -> str:
+    """Return a page with up-to-date tables.
+
+    Raises:
+        SystemExit: If an end marker is missing.
+    """
+    for name, result in results.items():
+        start, end = f'<!-- results/{name} -->\n', f'<!-- end of results/{name} -->'
+        if start in text:
+            head, rest = text.split(start)
+            if end not in rest:
+                raise SystemExit(f'{path} has {start.strip()}, but not {end}; add it after the table')
+            text = f'{head}{start}\n{table(result)}\n\n{end}{rest.split(end)[1]}'
+    return text
+
+
+def overview(results: dict[str, dict]) -> str:
+    """Return the page of all results."""
+    lines = ['# Results', '', 'Written by `python tools/make_results.py` from the JSON files of this folder.']
+    for name, result in results.items():
+        lines += ['', f'## {result["title"]}', '', f'[{name}]({name})', '', '```shell', result['command'], '```', '']
+        lines += [f'- {key}: {result[key]}' for key in ABOUT[1:]]
+        if (picture := result.get('picture')) is not None:
+            lines += ['', f'![{result["title"]}]({picture})']
+        lines += ['', table(result)]
+    return '\n'.join(lines) + '\n'
+
+
+def table(result: dict) -> str:
+    """Return the Markdown table of a result."""
+    columns, rows = (result['columns'], result['rows']) if 'rows' in result else rows_of_runs(result)
+    lines = ['| ' + ' | '.join(columns) + ' |', '|---' * len(columns) + '|']
+    lines += ['| ' + ' | '.join(cell(value, result.get('seeds_shown', 'mean')) for value in row) + ' |' for row in rows]
+    return '\n'.join(lines)
+
+
+def rows_of_runs(result: dict) -> tuple[list[str], list[list]]:
+    """Return columns and rows of the runs of a study: one row per config, at the last point that all runs reached."""
+    runs, metrics = result['runs'], result['metrics']
+    videos = min(run['curve'][-1]['videos'] for run in runs)
+    rows = []
+    for name in dict.fromkeys(run['name'] for run in runs):
+        own = [run for run in runs if run['name'] == name]
+        row: list[Any] = [f'`{name}`', len(own)]
+        for metric in metrics:
+            points = [next(p for p in run['curve'] if p['videos'] >= metric.get('videos', videos)) for run in own]
+            values = [value_of(point, metric['key']) for point in points]
+            known = [value * metric.get('factor', 1) for value in values if value is not None]
+            row.append(spread(known, metric['decimals']))
+        rows.append(row)
+    return ['config', 'seeds', *(metric['title'].format(videos=videos) for metric in metrics)], rows
+
+
+def value_of(point: dict[str, float], key: str) -> float | None:
+    """Return the value of a key, or of a ratio ``a : b`` of two keys."""
+    first, _, second = key.partition(' : ')
+    if first not in point or second and second not in point:
+        return None
+    return point[first] / point[second] if second else point[first]
+
+
+def cell(value: Any, seeds_shown: str) -> str:
+    """Return the text of a cell."""
+    if not isinstance(value, list):
+        return str(value)
+    if seeds_shown == 'all':
+        return ' / '.join('-' if each is None else str(each) for each in value)
+    return spread([each for each in value if each is not None], 1)
+
+
+def spread(values: list[float], decimals: int) -> str:
+    """Return mean and standard deviation."""
+    if not values:
+        return '-'
+    deviation = f' ± {np.std(values, ddof=1):.{decimals}f}' if len(values) > 1 else ''
+    return f'{np.mean(values):.{decimals}f}{deviation}'
+
+
+if __name__ == '__main__':
+    main()
