@@ -1,4 +1,4 @@
-// ---- classes: accuracy of each, and which is mistaken for which; a number shows the clips that it counts
+// ---- classes: accuracies and confusion matrix, whose numbers filter the table of clips
 
 const filter = {wrong: false, pair: null};
 const isWrong = clip => clip.truth !== null && clip.truth !== predictedClass(clip);

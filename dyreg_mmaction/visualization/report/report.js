@@ -2,7 +2,7 @@
 const data = JSON.parse(document.getElementById('data').textContent);
 const byId = id => document.getElementById(id);
 const SVG = 'http://www.w3.org/2000/svg';
-// Everything from files goes through textContent and setAttribute, which take no markup.
+// Text from files is only set by textContent and setAttribute, which do not parse markup.
 function make(tag, attributes, text) {
   const node = tag.startsWith('svg:') ? document.createElementNS(SVG, tag.slice(4)) : document.createElement(tag);
   set(node, attributes || {});
@@ -126,7 +126,7 @@ function boxOf(plugin, i, t, scale) {  // the region, scaled around its center
   const [cx, cy] = plugin.center[t][i], [hx, hy] = plugin.halfSize[t][i].map(half => scale * half);
   return rect([cx - hx, cy - hy, cx + hx, cy + hy]);
 }
-function soft(color, kernel) {  // the outer product of two tents, or an even area, stretched over the region
+function soft(color, kernel) {  // the outer product of two tents, or a uniform area, stretched over the region
   const side = 48, canvas = make('canvas', {width: side, height: side}), context = canvas.getContext('2d');
   context.fillStyle = color;
   for (let row = 0; row < side; row++) {
@@ -300,7 +300,7 @@ function play(on) {
   byId('play').textContent = on ? '❚❚ pause' : '▶ play';
   if (on) wait();
 }
-function wait() {  // each frame as long as it lasts in the clip
+function wait() {  // show each frame for its duration in the clip
   const end = frame + 1 < clip.times.length ? clip.times[frame + 1] : clip.duration;
   timer = setTimeout(() => {
     drawFrame((frame + 1) % clip.images.length);
@@ -309,9 +309,9 @@ function wait() {  // each frame as long as it lasts in the clip
 }
 const playing = () => timer !== 0;
 
-// Places are fragments that no element has as its id, so that the browser does not scroll by itself.
-const left = new Map();  // by place: how far it was scrolled, and what had the focus
-let place = null, fresh = false;  // fresh: reached by a link and not by going back
+// Places are URL fragments that are not ids of elements, so the browser does not scroll by itself.
+const left = new Map();  // scroll position and focused element by place
+let place = null, fresh = false;  // fresh: reached by a link, not by the back button
 history.scrollRestoration = 'manual';
 function go(to) {
   fresh = location.hash !== to;
@@ -329,7 +329,7 @@ function route() {
   document.title = clip === null ? data.title : clip.name + ' – ' + data.title;
   if (clip === null) {
     window.scrollTo(0, before.scroll);
-    // where the reader comes from, also after several clips; it scrolls there only if it is out of sight
+    // restore the focus; this scrolls only if the element is not visible
     const link = last === null ? null : document.querySelector(`#table a[href="#clip-${data.clips.indexOf(last)}"]`);
     if (link !== null) link.focus();  // a filter may have hidden it
   } else {

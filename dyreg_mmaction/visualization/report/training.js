@@ -1,4 +1,4 @@
-// ---- how the model was trained, and what the page was made with
+// ---- training curves and details of the page
 
 function linePlot(title, points) {
   const [width, height] = [320, 180], values = points.map(point => point[1]);
