@@ -329,7 +329,7 @@ function route() {
   document.title = clip === null ? data.title : clip.name + ' – ' + data.title;
   if (clip === null) {
     window.scrollTo(0, before.scroll);
-    // restore the focus; this scrolls only if the element is not visible
+    // focus the link of the last clip; this scrolls only if it is not visible
     const link = last === null ? null : document.querySelector(`#table a[href="#clip-${data.clips.indexOf(last)}"]`);
     if (link !== null) link.focus();  // a filter may have hidden it
   } else {
