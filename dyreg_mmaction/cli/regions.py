@@ -66,7 +66,7 @@ def make_folder(path: str) -> Path:
     return folder
 
 
-def warn_of_short(clip: RegionClip) -> None:
+def warn_if_short(clip: RegionClip) -> None:
     """Print a warning if the video has fewer frames than the model samples."""
     have, taken = round(clip.duration * clip.fps), len(clip.frames)
     if have < taken:
@@ -183,7 +183,7 @@ def main() -> None:
     with Pictures(args, out, report) as pictures:
         for clip in predict_clips(model, track(inputs, 'Drawing clips'), skip, classes, args.view):
             check_nodes(clip, args.nodes)
-            warn_of_short(clip)
+            warn_if_short(clip)
             pictures.add(clip)
             del clip  # free memory before the next clip is read
     if not pictures.drawn:

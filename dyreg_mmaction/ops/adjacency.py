@@ -45,7 +45,7 @@ def space_time_links(boxes: Tensor) -> Tensor:
         boxes (Tensor[T, ..., N, 4]): Corners (x1, y1, x2, y2), in 0..1 of the map.
 
     Returns:
-        Tensor[T, ..., N, 3 * N]: bool; the last axis has the node order of :func:`with_frames_beside`.
+        Tensor[T, ..., N, 3 * N]: bool; the last axis has the node order of :func:`with_adjacent_frames`.
     """
     forward = neighbours(boxes[:-1], boxes[1:]) | _identity(boxes)  # (T-1,...,N,N), from frame t to t + 1
     none = torch.zeros_like(space_links(boxes[:1]))
@@ -54,7 +54,7 @@ def space_time_links(boxes: Tensor) -> Tensor:
     return torch.cat((space_links(boxes), before, after), dim=-1)
 
 
-def with_frames_beside(nodes: Tensor) -> Tensor:
+def with_adjacent_frames(nodes: Tensor) -> Tensor:
     """Concatenate the nodes of each frame with those of the previous and the next frame, zeros outside the clip.
 
     Args:

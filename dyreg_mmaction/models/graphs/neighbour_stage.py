@@ -5,7 +5,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from dyreg_mmaction.ops import linear
-from dyreg_mmaction.ops.adjacency import with_frames_beside
+from dyreg_mmaction.ops.adjacency import with_adjacent_frames
 
 from ..linear import Linear
 from ..norm import JointLayerNorm
@@ -113,4 +113,4 @@ class NeighbourStage(nn.Module):
 
     def _senders(self, nodes: Tensor) -> Tensor:
         """Return all nodes that can send to the nodes of each frame, (T, B, M, C)."""
-        return with_frames_beside(nodes) if self.across_frames else nodes
+        return with_adjacent_frames(nodes) if self.across_frames else nodes

@@ -136,8 +136,8 @@ def test_acting_objects_follow_the_class_and_others_rest(template, measure):
     for seed in SEEDS:
         track = move(scene(seed), action)
         assert (np.diff(measure(track)) > 1).all()
-        assert np.ptp(track.center[:, action.num_actors :], axis=0).max() == 0
-        assert np.ptp(track.half_size[:, action.num_actors :], axis=0).max() == 0
+        assert np.ptp(track.center[:, action.num_acting :], axis=0).max() == 0
+        assert np.ptp(track.half_size[:, action.num_acting :], axis=0).max() == 0
 
 
 def distance(track):

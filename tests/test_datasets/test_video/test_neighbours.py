@@ -52,11 +52,11 @@ def run(
 
 
 @pytest.mark.parametrize('layout', ['NCHW', 'NCTHW'])
-@pytest.mark.parametrize(('step', 'beside'), [(1, [1, 6, 18]), (3, [3, 8, 16])])
-def test_frames_are_unchanged_and_neighbours_are_adjacent(video, layout, step, beside):
+@pytest.mark.parametrize(('step', 'adjacent'), [(1, [1, 6, 18]), (3, [3, 8, 16])])
+def test_frames_are_unchanged_and_neighbours_are_adjacent(video, layout, step, adjacent):
     given = run(video, [0, 5, 19], layout, step=step)
     np.testing.assert_array_equal(given['imgs'], run(video, [0, 5, 19], layout, wrap=False)['imgs'])
-    np.testing.assert_array_equal(given['neighbours'], run(video, beside, layout, wrap=False)['imgs'])
+    np.testing.assert_array_equal(given['neighbours'], run(video, adjacent, layout, wrap=False)['imgs'])
     assert given['neighbours'].dtype == np.uint8 and given['imgs'].shape == given['input_shape']
     assert given['frame_inds'].tolist() == [0, 5, 19]
     assert (given['num_clips'], given['clip_len']) == ((3, 1) if layout == 'NCHW' else (1, 3))
@@ -70,12 +70,12 @@ def test_short_video_has_its_first_frame_as_neighbour(tmp_path):
 
 def test_every_crop_has_its_neighbour(video):
     pixels = [dict(type='ThreeCrop', crop_size=48)]
-    given, plain, beside = (
+    given, plain, adjacent = (
         run(video, n, pixels=pixels, wrap=w) for n, w in (([2, 9], True), ([2, 9], False), ([3, 10], False))
     )
     assert len(given['imgs']) == 6
     np.testing.assert_array_equal(given['imgs'], plain['imgs'])
-    np.testing.assert_array_equal(given['neighbours'], beside['imgs'])
+    np.testing.assert_array_equal(given['neighbours'], adjacent['imgs'])
 
 
 def test_raw_frames_have_neighbours(tmp_path):

@@ -197,34 +197,34 @@ def with_neighbours(frames, layout='NCHW'):
 def test_neighbours_give_motion_for_a_single_frame(layout, time):
     """Neighbours are not normalized by the pipeline, and are normalized like the frames."""
     raw = (60 * clip(path=PATH)).byte()
-    beside = (60 * clip(path=[(left + 2, top) for left, top in PATH])).byte()
+    adjacent = (60 * clip(path=[(left + 2, top) for left, top in PATH])).byte()
     preprocessor = ActionDataPreprocessor([100, 110, 120], [50, 60, 70], format_shape=layout)
     mean, std = (value.view(3, 1, 1) for value in (preprocessor.mean, preprocessor.std))
     loss = MotionLikelihood(neighbours=True)
     loss.check({}, preprocessor)
     given = regions(time=time)
-    value, _ = loss({'plugin': given}, (raw[:, :time] - mean) / std, with_neighbours(beside[:, :time], layout))
+    value, _ = loss({'plugin': given}, (raw[:, :time] - mean) / std, with_neighbours(adjacent[:, :time], layout))
     value.backward()
     assert given.center.grad.any(-1).all()
-    energy = motion_energy((raw - mean) / std, neighbours=(beside - mean) / std)
+    energy = motion_energy((raw - mean) / std, neighbours=(adjacent - mean) / std)
     targets = motion_target(energy[:, :time], given)
     torch.testing.assert_close(value, likelihood_loss({'plugin': given}, {'plugin': targets})[0])
 
 
 def test_energy_of_neighbours_is_at_the_current_position():
     """Differences of sampled frames also include the previous and the next position of the object."""
-    frames, beside = clip(path=PATH), clip(path=[(left + 1, top) for left, top in PATH])
+    frames, adjacent = clip(path=PATH), clip(path=[(left + 1, top) for left, top in PATH])
     places = torch.zeros(T, SIZE, SIZE)
     for t, (left, top) in enumerate(PATH):
         places[t, top : top + 12, left : left + 13] = 1
-    energies = motion_energy(frames), motion_energy(frames, neighbours=beside)
+    energies = motion_energy(frames), motion_energy(frames, neighbours=adjacent)
     far, near = ((energy[0] * places).sum((-2, -1)) / energy[0].sum((-2, -1)) for energy in energies)
     assert near.min() == 1 and far.max() < 0.8
 
 
 def test_neighbours_with_a_moving_camera():
-    frames, beside = clip((5, 0), PATH), clip((5, 0), [(left + 2, top) for left, top in PATH]).roll(-3, -1)
-    target = motion_target(motion_energy(frames, neighbours=beside), regions())
+    frames, adjacent = clip((5, 0), PATH), clip((5, 0), [(left + 2, top) for left, top in PATH]).roll(-3, -1)
+    target = motion_target(motion_energy(frames, neighbours=adjacent), regions())
     assert target[0, :, 4:7].sum() > 0.9 * T  # the rows of the moving object
 
 

@@ -156,7 +156,7 @@ def _boxes(clip: Clip, sprites: list[Sprite], track: Track, width: int) -> list[
 
 
 def _placeholders(clip: Clip, sprites: list[Sprite]) -> list[str]:
-    return [sprite.name for sprite in sprites[: clip.action.num_actors]]
+    return [sprite.name for sprite in sprites[: clip.action.num_acting]]
 
 
 def _write_labels(folder: Path, clips: list[Clip], annotations: list[list[dict]]) -> None:

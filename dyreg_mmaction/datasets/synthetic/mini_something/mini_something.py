@@ -49,4 +49,4 @@ class MiniSomething(VideoDataset):
     def get_data_info(self, idx: int) -> dict:
         """Return a video's path and label, and ``acting`` (K,), which marks the acting objects."""
         info = super().get_data_info(idx)
-        return dict(info, acting=np.arange(NUM_OBJECTS) < CLASSES[info['label']].num_actors)
+        return dict(info, acting=np.arange(NUM_OBJECTS) < CLASSES[info['label']].num_acting)

@@ -34,7 +34,7 @@ class ActionClass(NamedTuple):
         return self.template.replace('[', '').replace(']', '')
 
     @property
-    def num_actors(self) -> int:
+    def num_acting(self) -> int:
         """Number of acting objects, that is, of placeholders of the template."""
         return self.template.count('[something]')
 
