@@ -14,8 +14,10 @@ import dyreg_mmaction  # noqa: F401  (repairs the stack before a test imports MM
 
 sys.path.insert(0, str(Path(__file__).parent))
 torch.set_num_threads(1)
-if worker := os.environ.get('PYTEST_XDIST_WORKER'):  # processes must not share compiled kernels
-    os.environ.setdefault('TORCHINDUCTOR_CACHE_DIR', str(Path(tempfile.gettempdir()) / f'torchinductor_{worker}'))
+# Compiled kernels are not shared with other processes, nor with runs on other CPUs: PyTorch's cache does not know for
+# which vector width its code was written, and code for AVX2 writes out of bounds as AVX512 (ATEN_CPU_CAPABILITY=avx2)
+_cache = f'torchinductor_{os.environ.get("PYTEST_XDIST_WORKER", "main")}_{torch.backends.cpu.get_cpu_capability()}'
+os.environ.setdefault('TORCHINDUCTOR_CACHE_DIR', str(Path(tempfile.gettempdir(), _cache)))
 
 
 def pytest_configure(config: pytest.Config):

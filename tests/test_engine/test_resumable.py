@@ -115,12 +115,12 @@ def test_training_epoch_by_epoch_with_any_number_of_workers(tmp_path):
 
 
 @pytest.mark.slow
-def test_killed_at_twenty_random_moments(uninterrupted, tmp_path):
+def test_killed_at_random_moments(uninterrupted, tmp_path):
     moments, kills, run, progress = random.Random(0), 0, 0, set()
     began = time.monotonic()
     assert training(tmp_path / 'timed').wait() == [0]
     duration = time.monotonic() - began
-    while kills < 20:
+    while kills < 8:
         whole = not (tmp_path / str(run)).exists()
         process = training(tmp_path / str(run))
         began = time.monotonic()

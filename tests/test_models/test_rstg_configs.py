@@ -18,7 +18,6 @@ import dyreg_mmaction  # noqa: F401
 ROOT = Path(__file__).parents[2] / 'configs'
 SYNC_MNIST = sorted(path.stem for path in (ROOT / 'syncmnist').glob('*.py'))
 FIVE_DIGITS = [name for name in SYNC_MNIST if '_3digits' not in name]
-SOMETHING = sorted(path.stem for path in ROOT.glob('c2d_r50*.py'))
 REDUCED = sorted(f'reduced/{path.stem}' for path in (ROOT / 'syncmnist' / 'reduced').glob('*.py'))
 
 
@@ -146,8 +145,9 @@ def test_loss_of_reduced_config_decreases(name):
     assert course[-1] < 0.9 * course[0]
 
 
+# ablations differ in one option of the graph
 @pytest.mark.slow
-@pytest.mark.parametrize('name', FIVE_DIGITS)
+@pytest.mark.parametrize('name', ['rstg_all-temp', 'i3d', 'non-local', 'conv-lstm', 'mean-lstm'])
 def test_loss_of_syncmnist_config_decreases(name):
     cfg = load(f'syncmnist/{name}')
     cfg.optim_wrapper.optimizer.lr = 5e-4  # large enough for four steps
@@ -171,7 +171,7 @@ def something(tmp_path_factory) -> Path:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize('name', SOMETHING)
+@pytest.mark.parametrize('name', ['c2d_r50_sthv1', 'c2d_r50_rstg-res3-4_sthv1', 'c2d_r50_rstg-vec_sthv1'])
 def test_loss_of_something_config_decreases(name, something):
     cfg = load(name)
     cfg.model.backbone.update(pretrained=None, norm_eval=False)  # without pretraining there are no statistics to keep
