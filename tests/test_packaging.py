@@ -233,7 +233,7 @@ def test_build_without_symlinks_raises_an_error(name, tmp_path):
 
 
 def test_model_index_lists_every_config_of_the_top_folder():
-    (metafile,) = yaml.safe_load((ROOT / 'model-index.yml').read_text())['Import']
+    metafile, *_ = yaml.safe_load((ROOT / 'model-index.yml').read_text())['Import']
     named = {model['Name']: model['Config'] for model in yaml.safe_load((ROOT / metafile).read_text())['Models']}
     assert named == {path.stem: f'configs/{path.name}' for path in (ROOT / 'configs').glob('*.py')}
 
