@@ -1,4 +1,4 @@
-"""Tables of the docs are those of the files in results/."""
+"""Tables of the docs are generated from the files in results/."""
 
 import json
 import runpy
@@ -31,7 +31,7 @@ def folder(tmp_path):
     return tmp_path
 
 
-def test_the_pages_of_the_docs_are_up_to_date(make):
+def test_pages_of_the_docs_are_up_to_date(make):
     make('--check')
 
 
@@ -41,7 +41,7 @@ def test_every_result_is_on_a_page():
     assert len(named) > 10 and [name for name in named if f'<!-- results/{name} -->' not in pages] == []
 
 
-def test_a_table_is_written_between_its_marks_and_stays(make, folder):
+def test_table_is_written_between_its_marks(make, folder):
     for _ in range(2):
         make('--root', folder)
         assert TABLE in (folder / 'docs/page.md').read_text()
@@ -50,7 +50,7 @@ def test_a_table_is_written_between_its_marks_and_stays(make, folder):
     assert TABLE in overview and '```shell\ntrain\n```' in overview and '- machine: CPU' in overview
 
 
-def test_a_page_that_is_out_of_date_is_named(make, folder, capsys):
+def test_page_that_is_out_of_date_is_reported(make, folder, capsys):
     make('--root', folder)
     page = folder / 'docs/page.md'
     page.write_text(page.read_text().replace('2.0', '3.0'))
@@ -79,7 +79,7 @@ def test_runs_of_a_study_become_a_table(make, folder):
 
 
 @pytest.mark.parametrize('fault', ['no command', 'no end'])
-def test_what_is_missing_is_named(make, folder, fault):
+def test_missing_entries_raise_errors(make, folder, fault):
     if fault == 'no command':
         (folder / 'results/a.json').write_text(json.dumps(dict(title='T')))
     else:

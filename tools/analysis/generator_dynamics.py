@@ -6,7 +6,7 @@ Example:
 
 For each form of DynamicRegions and each seed the first iterations of a training are recorded: how much the vectors z
 depend on the clip, the variation of the centers, the half sizes, the class loss, and the gradient norm of each part of
-the generator before clipping. The JSON file holds all curves, the PNG file next to it a plot.
+the generator before clipping. The JSON file contains all curves, the PNG file next to it a plot.
 """
 
 import argparse

@@ -12,7 +12,7 @@ from unittest.mock import patch
 
 ROOT = Path(__file__).parents[2]
 FOLDERS = {'.': 'Training, testing, predicting', 'analysis': 'Analysis', 'data': 'Data', 'deploy': 'Deployment'}
-MACHINE_DEPENDENT = {'device', 'workers'}  # arguments whose defaults differ between machines
+MACHINE_DEPENDENT = {'device', 'workers', 'root'}  # arguments whose defaults differ between machines
 INTRODUCTION = """# Tools
 
 Options of every command, generated from the parsers by `tools/dev/docs_tools.py`; `--help` prints the same.
