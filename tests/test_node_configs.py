@@ -20,6 +20,7 @@ CONFIGS = Path(__file__).parents[1] / 'configs'
 DIGITS = sorted(path.stem for path in (CONFIGS / 'multisyncmnist').glob('*.py'))
 PLUGGED = [name for name in DIGITS if name != 'r18']
 REDUCED = sorted(path.stem for path in (CONFIGS / 'multisyncmnist' / 'reduced').glob('*.py'))
+SMALL = sorted(path.stem for path in (CONFIGS / 'multisyncmnist' / 'small').glob('*.py'))
 LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
 
 
@@ -224,6 +225,14 @@ def test_reduced_config_learns(name):
     dataset = DATASETS.build(cfg.train_dataloader.dataset)
     course = losses(cfg, [dataset[index] for index in range(8)], steps=4)
     assert course[-1] < 0.8 * course[0], course
+
+
+@pytest.mark.parametrize('name', SMALL)
+def test_small_config_learns(name):
+    cfg = load(f'multisyncmnist/small/{name}')
+    dataset = DATASETS.build(cfg.train_dataloader.dataset)
+    course = losses(cfg, [dataset[index] for index in range(8)], steps=20)
+    assert course[-1] < 0.9 * course[0], course
 
 
 @pytest.fixture(scope='module')

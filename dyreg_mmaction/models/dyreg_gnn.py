@@ -39,6 +39,12 @@ class DyRegGNN(RegionGraph):
         kernel (str): 'tent': divided by its sum; 'raw_tent': unnormalized, as in eq. 6 and 7; 'area': average over the
             region's rectangle.
         position (bool): Whether to add a linear embedding P of the kernel to each node.
+        residual_scale (float): Initial scale of the norm. With 0 the module starts as the identity, and nodes have no
+            gradient in the first iteration.
+        skip_dropout (float): Fraction of the training clips whose output is norm(y) without X, so that later layers
+            must use the nodes. Without it a network that can solve much of the task from X has little use for them.
+        position_gradient (bool): Whether the position embedding passes gradients to the regions. With True, regions can
+            learn to be messages about the frame that only the embedding reads, instead of places to look at.
 
     Shapes:
         (B, in_channels, T, H, W) -> the same.
@@ -57,12 +63,20 @@ class DyRegGNN(RegionGraph):
         graph: dict = GRAPH,
         kernel: str = 'tent',
         position: bool = True,
+        residual_scale: float = 0.0,
+        skip_dropout: float = 0.0,
+        position_gradient: bool = True,
     ) -> None:
         channels = min(in_channels, 256) if node_channels is None else node_channels
-        super().__init__(in_channels, feature_size, num_nodes, channels, regions, graph, kernel, position)
+        super().__init__(
+            in_channels, feature_size, num_nodes, channels, regions, graph, kernel, position, position_gradient
+        )
         self.project_back = nn.Conv2d(channels, in_channels, 1) if channels != in_channels else None
         self.norm = nn.GroupNorm(1, in_channels)
-        nn.init.zeros_(self.norm.weight)
+        nn.init.constant_(self.norm.weight, residual_scale)
+        if not 0 <= skip_dropout < 1:
+            raise ValueError(f'skip_dropout is {skip_dropout}, but must be at least 0 and below 1')
+        self.skip_dropout = skip_dropout
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the refined map."""
@@ -74,6 +88,8 @@ class DyRegGNN(RegionGraph):
                 maps = maps * ~closed.all(-1).expand(x.shape[0], x.shape[2]).reshape(-1, 1, 1, 1)
             nodes, maps = nodes.to(x.dtype), maps.to(x.dtype)
             frames = x.transpose(1, 2)  # (B,T,C',H,W)
+            if self.training and self.skip_dropout:
+                frames = frames * (torch.rand(len(x), 1, 1, 1, 1, device=x.device) >= self.skip_dropout)
             if frames.stride(0) == frames.shape[1] * frames.stride(1):
                 y = add_unpooled(frames.flatten(0, 1), nodes, maps).unflatten(0, frames.shape[:2])
             else:

@@ -38,6 +38,7 @@ class RegionGraph(nn.Module):
         graph: dict,
         kernel: str,
         position: bool,
+        position_gradient: bool = True,
     ) -> None:
         super().__init__()
         size = height_and_width(feature_size, 'feature_size')
@@ -54,6 +55,7 @@ class RegionGraph(nn.Module):
             self.project = nn.Sequential(nn.Conv2d(in_channels, node_channels, 1), nn.GroupNorm(1, node_channels))
         self.regions = _build(regions, 'regions', in_channels=node_channels, feature_size=size, num_nodes=num_nodes)
         self.position = Linear(size[0] * size[1], node_channels) if position else None
+        self.position_gradient = position_gradient
         self.graph = _build(graph, 'graph', channels=node_channels)
 
     def encode(self, x: Tensor, closed: Tensor | None = None) -> tuple[Tensor, Tensor]:
@@ -70,7 +72,8 @@ class RegionGraph(nn.Module):
             pool_maps, unpool_maps = KERNELS[self.kernel](regions, (z.shape[-2], z.shape[-1]))  # (B*T,N,H,W)
         nodes = pool(z, pool_maps.to(z.dtype))  # (B*T,N,C)
         if self.position is not None:
-            weights = adaptive_avg_pool(pool_maps, self.feature_size).flatten(2)  # (B*T,N,H*W)
+            maps = pool_maps if self.position_gradient else pool_maps.detach()
+            weights = adaptive_avg_pool(maps, self.feature_size).flatten(2)  # (B*T,N,H*W)
             nodes = nodes + self.position(weights.to(self.position.weight.dtype))
         nodes = nodes.unflatten(0, clips)
         if closed is None:

@@ -20,7 +20,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from mmengine.config import Config
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 from torch import nn
@@ -34,17 +33,23 @@ from dyreg_mmaction.models.recording import record_regions
 from dyreg_mmaction.registry import HOOKS
 from dyreg_mmaction.study import study_config
 
-STANDARDIZED, ZERO_WEIGHT = dict(standardize=True), dict(zero_init='weight')
-LIMITED, FIXED = dict(initial_half_size=0.25, max_size_ratio=2.0), dict(predict_size=False, half_size=0.25)
+STANDARDIZED, ZERO_WEIGHT, BATCH_NORM = dict(standardize=True), dict(zero_init='weight'), dict(feature_norm='batch')
+LIMITED, FIXED = dict(initial_half_size=0.2, max_size_ratio=2.0), dict(predict_size=False, half_size=0.2)
+NODES_NEEDED = dict(
+    residual_scale=1.0, skip_dropout=0.5, position_gradient=False
+)  # options of DyRegGNN, the others are of DynamicRegions
+COMBINED = STANDARDIZED | ZERO_WEIGHT | FIXED
 FORMS = {
     'released': {},
     'standardized z': STANDARDIZED,
     'W = 0': ZERO_WEIGHT,
     'limited size': LIMITED,
     'fixed size': FIXED,
-    'standardized z, W = 0': STANDARDIZED | ZERO_WEIGHT,
+    'batch norm in f': BATCH_NORM,
+    'nodes needed': NODES_NEEDED,
     'standardized z, W = 0, limited size': STANDARDIZED | ZERO_WEIGHT | LIMITED,
-    'standardized z, W = 0, fixed size': STANDARDIZED | ZERO_WEIGHT | FIXED,
+    'standardized z, W = 0, fixed size': COMBINED,
+    'all changes, no GRU': COMBINED | BATCH_NORM | NODES_NEEDED | dict(recurrent=False),
 }
 PARTS = {'f': 'heads.0', 'g': 'heads.1', 'GRU': 'rnn', 'W': 'predictor.fc', 'alpha': 'predictor.alpha'}
 PLOTTED = {
@@ -102,7 +107,7 @@ class RecordGenerator(Hook):
         point['variation'] = regions.center.detach().flatten(0, 1).std(0).norm(dim=-1).mean().item()
         point['half_size'] = regions.half_size.detach().mean().item()
         point |= {f'gradient of {part}': square**0.5 for part, square in self.squares.items()}
-        self.curve.append(point)
+        self.curve.append({key: value if key == 'iteration' else float(f'{value:.4g}') for key, value in point.items()})
 
 
 def parse_args() -> Namespace:
@@ -126,13 +131,6 @@ def main() -> None:
     """Record the trainings of the command line."""
     args = parse_args()
     torch.set_num_threads(1)
-    runs = []
-    for form in args.forms:
-        for seed in args.seeds:
-            start = time.process_time()
-            curve = record(args, FORMS[form], seed)
-            runs.append(dict(form=form, seed=seed, seconds=time.process_time() - start, curve=curve))
-            print(f'{form}, seed {seed}: ' + ', '.join(f'{k} {v:.3g}' for k, v in curve[-1].items()), flush=True)
     command = f'python tools/analysis/generator_dynamics.py {args.config} --seeds {" ".join(map(str, args.seeds))}'
     about = dict(
         command=f'{command} --iterations {args.iterations} --interval {args.interval}',
@@ -140,8 +138,15 @@ def main() -> None:
         torch=torch.__version__,
         dyreg_mmaction=dyreg_mmaction.__version__,
     )
-    with atomic_write(args.out) as file:
-        file.write_text(json.dumps(dict(about=about, runs=runs), indent=1))
+    runs: list[dict] = []
+    for seed in args.seeds:
+        for form in args.forms:
+            start = time.process_time()
+            curve = record(args, FORMS[form], seed)
+            runs.append(dict(form=form, seed=seed, seconds=round(time.process_time() - start), curve=curve))
+            print(f'{form}, seed {seed}: ' + ', '.join(f'{k} {v:.3g}' for k, v in curve[-1].items()), flush=True)
+            with atomic_write(args.out) as file:
+                file.write_text(json.dumps(dict(about=about, runs=runs)))
     plot(runs, args.out.with_suffix('.png'))
 
 
@@ -155,18 +160,19 @@ def record(args: Namespace, options: dict, seed: int) -> list[dict[str, float]]:
         cfg.val_dataloader = cfg.val_evaluator = cfg.val_cfg = None
         cfg.train_cfg = dict(type='IterBasedTrainLoop', max_iters=args.iterations)
         cfg.work_dir, cfg.log_level, cfg.experiment_name = work_dir, 'ERROR', work_dir
-        change_regions(cfg.model, options)
+        change(cfg.model, 'DynamicRegions', {k: v for k, v in options.items() if k not in NODES_NEEDED})
+        change(cfg.model, 'DyRegGNN', {k: v for k, v in options.items() if k in NODES_NEEDED})
         runner = build_runner(cfg)
         runner.train()
         return next(hook for hook in runner.hooks if isinstance(hook, RecordGenerator)).curve
 
 
-def change_regions(model: Config, options: dict) -> None:
-    """Apply options to every DynamicRegions in the config of a model."""
-    for value in list(model.values()) if isinstance(model, dict) else model:
+def change(model: Any, kind: str, options: dict) -> None:
+    """Set options of every module of a type in the config of a model."""
+    for value in model.values() if isinstance(model, dict) else model:
         if isinstance(value, dict | list):
-            change_regions(value, options)
-    if isinstance(model, dict) and model.get('type') == 'DynamicRegions':
+            change(value, kind, options)
+    if isinstance(model, dict) and model.get('type') == kind:
         model.update(options)
 
 

@@ -9,11 +9,11 @@ model = dict(
         num_segments=4,
         plugin=dict(
             type='DyRegGNN',
-            num_nodes=4,
+            num_nodes=2,
             regions=dict(type='DynamicRegions', hidden_channels=32),
         ),
     )
 )
-val_evaluator = [dict(type='AccMetric'), dict(type='ObjectDistance')]
+val_evaluator = [dict(type='AccMetric'), dict(type='ObjectDistance', other=True)]
 test_evaluator = val_evaluator
 custom_hooks = [dict(type='AttachRegionsHook')]

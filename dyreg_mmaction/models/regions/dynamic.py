@@ -53,6 +53,7 @@ class DynamicRegions(nn.Module):
         standardize (bool): Whether z is standardized over the clips and frames of the batch, separately for each node
             and channel, instead of the second joint layer norm, see :class:`.BatchStandardize`. A joint norm fixes the
             size of z, but not how much of it depends on the clip.
+        feature_norm (str): Norm of f, 'joint' or 'batch', see :class:`.RegionFeatures`.
 
     Shapes:
         (B, T, C, H, W) -> Regions of (B, T, N, 2)
@@ -78,6 +79,7 @@ class DynamicRegions(nn.Module):
         max_size_ratio: float | None = None,
         zero_init: str = 'alpha',
         standardize: bool = False,
+        feature_norm: str = 'joint',
     ) -> None:
         super().__init__()
         if time not in ('varying', 'constant'):
@@ -87,7 +89,7 @@ class DynamicRegions(nn.Module):
         self.num_nodes = num_nodes
         self.constant = time == 'constant'
         self.size = generator_size(feature_size)
-        self.heads = _build_heads(heads, in_channels, self.size, num_nodes, hidden_channels)
+        self.heads = _build_heads(heads, in_channels, self.size, num_nodes, hidden_channels, feature_norm)
         self.norm_in = JointLayerNorm(hidden_channels)
         self.rnn = NodeRNN(hidden_channels, rnn) if recurrent else None
         self.norm_out = BatchStandardize(num_nodes, hidden_channels) if standardize else JointLayerNorm(hidden_channels)
@@ -115,11 +117,13 @@ class DynamicRegions(nn.Module):
         return self.predictor(vectors, x.shape[-2:]).expand(x.shape[0], time)
 
 
-def _build_heads(kind: str, in_channels: int, size: tuple[int, int], num_nodes: int, channels: int) -> nn.Module:
+def _build_heads(
+    kind: str, in_channels: int, size: tuple[int, int], num_nodes: int, channels: int, norm: str
+) -> nn.Module:
     """Build f and g_i, or only DyReg-Lite's g_i: (B, C, H, W) -> (B, N, L)."""
     if kind == 'pool':
         return PoolVectors(in_channels, num_nodes, channels)
     if kind == 'fc':
-        features = RegionFeatures(in_channels, size)
+        features = RegionFeatures(in_channels, size, norm)
         return nn.Sequential(features, FCVectors(features.out_channels, features.out_size, num_nodes, channels))
     raise ValueError(f"heads={kind!r} is unknown; choose 'fc' or 'pool'")

@@ -8,12 +8,13 @@ from torch import Tensor, nn
 class RegionFeatures(nn.Module):
     """The function f of eq. 1: downsampling to about 6 x 6, one upsampling step with a skip, and downsampling again.
 
-    Each stage is a convolution, a ReLU and a joint layer norm, in this order as in the released code. Strides depend on
+    Each stage is a convolution, a ReLU and a norm, in this order as in the released code. Strides depend on
     the size of each axis: 21..50 cells are halved twice, 11..20 once, fewer not at all.
 
     Args:
         in_channels (int): Channels C of the map.
         size (tuple[int, int]): Height and width (H, W) of the map, each in 3..50 cells.
+        norm (str): 'joint': layer norm over channels and cells, as in the released code; 'batch': batch norm.
 
     Attributes:
         out_channels (int): 16.
@@ -23,13 +24,15 @@ class RegionFeatures(nn.Module):
         (B, C, H, W) -> (B, 16, H', W')
 
     Raises:
-        ValueError: If the map is smaller than 3 x 3.
+        ValueError: If the map is smaller than 3 x 3, or ``norm`` is unknown.
     """
 
     out_channels = 16
 
-    def __init__(self, in_channels: int, size: tuple[int, int]) -> None:
+    def __init__(self, in_channels: int, size: tuple[int, int], norm: str = 'joint') -> None:
         super().__init__()
+        if norm not in ('joint', 'batch'):
+            raise ValueError(f"feature_norm={norm!r} is unknown; choose 'joint' or 'batch'")
         if min(size) < 3:
             raise ValueError(
                 f'the feature map has {size[0]} x {size[1]} cells, but DynamicRegions need at least 3 x 3; use larger '
@@ -40,12 +43,12 @@ class RegionFeatures(nn.Module):
         stride = (axes[0].stride, axes[1].stride)
         padding = (2 - stride[0], 2 - stride[1])
         self.out_size = (axes[0].out_cells, axes[1].out_cells)
-        self.embed = _stage(nn.Conv2d(in_channels, 32, 1))
-        self.down1 = _stage(nn.Conv2d(32, 32, 3, first))
-        self.down2 = _stage(nn.Conv2d(32, 16, 3, stride, padding))
+        self.embed = _stage(nn.Conv2d(in_channels, 32, 1), norm)
+        self.down1 = _stage(nn.Conv2d(32, 32, 3, first), norm)
+        self.down2 = _stage(nn.Conv2d(32, 16, 3, stride, padding), norm)
         lost = (axes[0].lost, axes[1].lost)
-        self.up = _stage(nn.ConvTranspose2d(16, 32, 3, stride, padding, output_padding=lost))
-        self.down3 = _stage(nn.Conv2d(32, 16, 3, stride, padding))
+        self.up = _stage(nn.ConvTranspose2d(16, 32, 3, stride, padding, output_padding=lost), norm)
+        self.down3 = _stage(nn.Conv2d(32, 16, 3, stride, padding), norm)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the features M from which the regions of all nodes are predicted."""
@@ -71,5 +74,7 @@ def generator_size(size: tuple[int, int]) -> tuple[int, int]:
     return rows, columns
 
 
-def _stage(conv: nn.Conv2d | nn.ConvTranspose2d) -> nn.Sequential:
-    return nn.Sequential(conv, nn.ReLU(inplace=True), nn.GroupNorm(1, conv.out_channels))
+def _stage(conv: nn.Conv2d | nn.ConvTranspose2d, norm: str) -> nn.Sequential:
+    channels = conv.out_channels
+    layer = nn.GroupNorm(1, channels) if norm == 'joint' else nn.BatchNorm2d(channels)
+    return nn.Sequential(conv, nn.ReLU(inplace=True), layer)

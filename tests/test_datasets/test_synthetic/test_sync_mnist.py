@@ -16,7 +16,7 @@ import dyreg_mmaction  # noqa: F401
 from dyreg_mmaction.datasets.synthetic.sync_mnist import MultiSyncMNIST, SyncMNIST
 from dyreg_mmaction.datasets.synthetic.sync_mnist.digits import load_digits
 from dyreg_mmaction.datasets.synthetic.sync_mnist.synchronous_digits import pair_label
-from dyreg_mmaction.datasets.synthetic.sync_mnist.walks import draw, random_walk, shrink
+from dyreg_mmaction.datasets.synthetic.sync_mnist.walks import draw, random_walk, shrink, straight_walk
 
 DATASETS = (SyncMNIST, MultiSyncMNIST)
 MNIST = Path(__file__).parents[3] / '../shared/data/mnist'
@@ -517,3 +517,30 @@ def test_default_digits_warn_that_they_are_not_mnist(capsys, tmp_path):
     load_digits('test')
     log = (tmp_path / 'log').read_text()
     assert log.count("The digits are scikit-learn's (1,797 of 8 x 8 pixels), not MNIST's") == 1 and 'data_root' in log
+
+
+@pytest.mark.parametrize('synchronous', [(False, False), (True, True), (True, False, True), (False,) * 4])
+def test_straight_walks_have_one_direction_for_digits_in_sync_and_others_for_the_rest(synchronous):
+    synchronous, rng, seen = np.array(synchronous), np.random.default_rng(0), set()
+    for _ in range(100):
+        start, uniforms = rng.integers(0, 62, (len(synchronous), 2)), rng.random((4, len(synchronous), 2))
+        path = straight_walk(start, synchronous, uniforms, 61, 16)
+        steps = np.diff(path, axis=0)
+        assert (steps == steps[0]).all() and (np.abs(steps[0]).sum(-1) == 16).all()
+        assert path.min() >= 0 and path.max() <= 61
+        groups = [0 if in_sync else 1 + digit for digit, in_sync in enumerate(synchronous)]
+        assert (
+            len(set(zip(groups, map(tuple, steps[0]), strict=True)))
+            == len(set(groups))
+            == len(set(map(tuple, steps[0])))
+        )
+        seen |= set(map(tuple, steps[0]))
+    assert len(seen) == 4
+
+
+def test_straight_walks_that_do_not_fit_raise():
+    options = dict(split='test', walk='straight', canvas_size=90, frame_size=32, max_sync_dist=None)
+    assert MultiSyncMNIST(num_digits=2, num_frames=4, max_step=16, **options)[0]['imgs'].shape == (4, 32, 32, 1)
+    for changes in (dict(num_digits=5, max_step=16), dict(num_digits=2, max_step=30)):
+        with pytest.raises(ValueError, match="walk='straight' has . digits that move by .* decrease num_digits or"):
+            MultiSyncMNIST(num_frames=4, **changes, **options)

@@ -111,6 +111,18 @@ def test_standardized_vectors_depend_on_the_clip_whatever_their_constant_part():
     assert moved[False] < 0.05 < 0.5 < moved[True]
 
 
+def test_batch_norms_of_f_keep_a_channel_that_a_joint_norm_would_hide():
+    """A constant channel takes all of the joint norm's scale."""
+    x, moved = torch.randn(8, 3, 4, 8, 8), {}
+    for norm in ('joint', 'batch'):
+        features = build((8, 8), feature_norm=norm).train().heads[0]
+        with torch.no_grad():
+            for stage in (features.embed, features.down1, features.down2, features.up, features.down3):
+                stage[0].bias[0] = 1000
+            moved[norm] = features(x.flatten(0, 1))[:, 1:].std(0).mean().item()
+    assert moved['joint'] < 0.05 < 0.5 < moved['batch']
+
+
 def test_the_defaults_are_the_released_form():
     source = DynamicRegions(4, (8, 8))
     assert type(source.norm_out).__name__ == 'JointLayerNorm' and source.norm_out.weight.shape == (128,)
@@ -129,6 +141,7 @@ def test_the_defaults_are_the_released_form():
         (dict(half_size=0.2), 'half_size=0.2 is a fixed size, .* or use initial_half_size'),
         (dict(max_size_ratio=1.0), 'max_size_ratio is 1.0 with predict_size=True, but must be above 1'),
         (dict(max_size_ratio=2.0, predict_size=False), 'max_size_ratio is 2.0 with predict_size=False, .* remove it'),
+        (dict(feature_norm='layer'), "feature_norm='layer' is unknown; choose 'joint' or 'batch'"),
         (dict(zero_init='bias'), "zero_init='bias' is unknown; choose 'alpha' or 'weight'"),
     ],
 )

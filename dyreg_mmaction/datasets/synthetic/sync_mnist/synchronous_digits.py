@@ -8,8 +8,9 @@ import numpy as np
 from mmengine.dataset import BaseDataset, force_full_init
 
 from .digits import DIGIT_SIZE, SPLITS, load_digits
-from .walks import INTERPOLATIONS, OVERLAPS, draw, random_walk, shrink
+from .walks import INTERPOLATIONS, OVERLAPS, draw, random_walk, shrink, straight_walk
 
+WALKS = dict(random=random_walk, straight=straight_walk)
 LENGTHS = dict(train=600_000, test=10_000)
 NO_PAIR = 45
 
@@ -42,6 +43,8 @@ class SynchronousDigits(BaseDataset):
         max_sync_dist: Largest distance on either axis between synchronous digits, in canvas pixels; None: no limit.
         interpolation: Resizing of the canvas, ``'area'`` or ``'bilinear'``, see :func:`.walks.shrink`.
         num_frames: Clip length.
+        walk: ``'random'``: a random step in each frame; ``'straight'``: ``max_step`` in one of four directions, which
+            is easier. Two digits in sync have the same direction, others different ones.
         max_step: Steps on each axis are integers in [-max_step, max_step), in canvas pixels.
         overlap: Which digit is visible where digits overlap, ``'front'`` or ``'max'``, see :func:`.walks.draw`.
         **kwargs: Passed to :class:`mmengine.dataset.BaseDataset`.
@@ -69,11 +72,13 @@ class SynchronousDigits(BaseDataset):
         num_frames: int = 10,
         max_step: int = 10,
         overlap: str = 'front',
+        walk: str = 'random',
         **kwargs: Any,
     ) -> None:
         _check_choice('split', split, SPLITS)
         _check_choice('interpolation', interpolation, INTERPOLATIONS)
         _check_choice('overlap', overlap, OVERLAPS)
+        _check_choice('walk', walk, tuple(WALKS))
         length = LENGTHS[split] if length is None else length
         max_sync_dist = canvas_size if max_sync_dist is None else max_sync_dist
         _check_classes(digit_classes)
@@ -92,7 +97,12 @@ class SynchronousDigits(BaseDataset):
         self.max_position = canvas_size - DIGIT_SIZE - 1  # one less than possible, as in the released generator
         self.none_prob, self.max_step = none_prob, max_step
         self.max_sync_dist = min(max_sync_dist, self.max_position)
-        self.interpolation, self.overlap = interpolation, overlap
+        self.interpolation, self.overlap, self.walk = interpolation, overlap, walk
+        if walk == 'straight' and (num_digits > 4 or max_step * (num_frames - 1) > self.max_position):
+            raise ValueError(
+                f"walk='straight' has {num_digits} digits that move by {max_step * (num_frames - 1)} pixels, but can "
+                f'have 4 digits, for 4 directions, that move by {self.max_position}; decrease num_digits or max_step'
+            )
         super().__init__(data_root=data_root, serialize_data=False, pipeline=list(pipeline), **kwargs)
 
     @staticmethod
@@ -114,7 +124,7 @@ class SynchronousDigits(BaseDataset):
         synchronous = self._choose_synchronous(rng)
         start = self._choose_start(rng, synchronous)
         uniforms = rng.random((self.num_frames, self.num_digits, 2))
-        positions = random_walk(start, synchronous, uniforms, self.max_position, self.max_step)
+        positions = WALKS[self.walk](start, synchronous, uniforms, self.max_position, self.max_step)
         canvas = draw(self.images.pixels[chosen], positions, self.canvas_size, self.overlap)
         order = rng.permutation(self.num_digits)  # the order of the boxes must not reveal the order of drawing
         return dict(

@@ -1,4 +1,4 @@
-"""Random walks of digits on a canvas, and their rendering."""
+"""Walks of digits on a canvas, and their rendering."""
 
 from functools import lru_cache
 
@@ -45,6 +45,33 @@ def random_walk(
         high = np.minimum(position + max_step, room)
         position = path[frame] = low + np.floor(uniform * (high - low))
     return (path + (start - origin)).astype(np.int64)
+
+
+def straight_walk(
+    start: np.ndarray, synchronous: np.ndarray, uniforms: np.ndarray, max_position: int, max_step: int
+) -> np.ndarray:
+    """Generate walks along one of four directions, by ``max_step`` in each frame.
+
+    The synchronous digits have the same direction, and every other digit has a direction of its own. Starts are scaled
+    to the range in which no digit leaves 0..``max_position``.
+
+    Args:
+        start: ``(D, 2)`` positions in 0..``max_position``, of which at most 4 are of digits with different directions.
+        synchronous: ``(D,)`` bool, the digits that move in sync.
+        uniforms: ``(T, D, 2)`` random numbers in [0, 1).
+        max_position: Largest position on either axis, in pixels.
+        max_step: Step in each frame, in pixels.
+
+    Returns:
+        ``(T, D, 2)`` int64 positions.
+    """
+    rank = np.where(synchronous, 0, np.cumsum(~synchronous) - (not synchronous.any()))
+    order = np.argsort(uniforms.ravel()[:4])
+    steps = max_step * np.array([(1, 0), (0, 1), (-1, 0), (0, -1)])[order[rank]]  # (D,2)
+    travel = steps * (len(uniforms) - 1)
+    low, high = np.maximum(-travel, 0), max_position - np.maximum(travel, 0)
+    origin = (low + start / max_position * (high - low)).astype(np.int64)
+    return origin + steps * np.arange(len(uniforms))[:, None, None]
 
 
 def draw(images: np.ndarray, positions: np.ndarray, canvas_size: int, overlap: str = 'front') -> np.ndarray:

@@ -1,0 +1,22 @@
+# Fixed: averages over the two halves of the frame.
+_base_ = './cnn.py'
+
+model = dict(
+    neck=dict(
+        type='RegionNeck',
+        in_channels=32,
+        feature_size=8,
+        num_segments=4,
+        plugin=dict(
+            type='DyRegGNN',
+            num_nodes=2,
+            residual_scale=1.0,
+            skip_dropout=0.5,
+            kernel='area',
+            regions=dict(type='FixedRegions'),
+        ),
+    )
+)
+val_evaluator = [dict(type='AccMetric'), dict(type='ObjectDistance', other=True)]
+test_evaluator = val_evaluator
+custom_hooks = [dict(type='AttachRegionsHook')]
