@@ -9,7 +9,8 @@ replaced by the table of that file. ``results/README.md`` lists all results with
 
 A file has ``title``, ``command``, ``seeds``, ``machine``, ``time`` and ``setting`` (what differs from the paper), and
 either ``columns`` and ``rows``, or ``runs``, the output of ``tools/analysis/study.py``, with ``metrics``: for each
-column of numbers its key, title, factor and number of decimals. A list in a cell has one value per seed.
+column of numbers its key, title, factor and number of decimals. A list in a cell has one value per seed. The curves of
+these keys, means and ranges over the seeds, are drawn into the file ``picture`` of ``docs/figures``, if it is set.
 """
 
 import argparse
@@ -43,6 +44,9 @@ def main() -> None:
         print(f'{"out of date" if args.check else "written"}: {path.relative_to(args.root)}')
         if not args.check:
             path.write_text(pages[path])
+    for result in results.values():
+        if not args.check and 'runs' in result and 'picture' in result:
+            draw(result, args.root / 'docs/figures' / result['picture'])
     if args.check and changed:
         raise SystemExit('run python tools/make_results.py')
 
@@ -86,7 +90,7 @@ def overview(results: dict[str, dict]) -> str:
         lines += ['', f'## {result["title"]}', '', f'[{name}]({name})', '', '```shell', result['command'], '```', '']
         lines += [f'- {key}: {result[key]}' for key in ABOUT[1:]]
         if (picture := result.get('picture')) is not None:
-            lines += ['', f'![{result["title"]}]({picture})']
+            lines += ['', f'![{result["title"]}](../docs/figures/{picture})']
         lines += ['', table(result)]
     return '\n'.join(lines) + '\n'
 
@@ -114,6 +118,27 @@ def rows_of_runs(result: dict) -> tuple[list[str], list[list]]:
             row.append(spread(known, metric['decimals']))
         rows.append(row)
     return ['config', 'seeds', *(metric['title'].format(videos=videos) for metric in metrics)], rows
+
+
+def draw(result: dict, path: Path) -> None:
+    """Draw the curves of all metrics over the training videos."""
+    from matplotlib.figure import Figure
+
+    keys = dict.fromkeys(metric['key'] for metric in result['metrics'])
+    figure = Figure(figsize=(6 * len(keys), 4), layout='constrained')
+    for axes, key in zip(figure.subplots(1, len(keys), squeeze=False)[0], keys, strict=True):
+        for name in dict.fromkeys(run['name'] for run in result['runs']):
+            curves = [run['curve'] for run in result['runs'] if run['name'] == name]
+            length = min(map(len, curves))
+            values = [[value_of(point, key) for point in curve[:length]] for curve in curves]
+            if None not in values[0]:
+                x, y = [point['videos'] for point in curves[0][:length]], np.array(values, float)
+                (line,) = axes.plot(x, y.mean(0), label=name)
+                axes.fill_between(x, y.min(0), y.max(0), alpha=0.2, color=line.get_color())
+        axes.set(xlabel='training videos', title=key)
+        axes.legend(fontsize='small')
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=80)
 
 
 def value_of(point: dict[str, float], key: str) -> float | None:

@@ -71,10 +71,12 @@ def test_runs_of_a_study_become_a_table(make, folder):
         dict(key='acc', title='top-1 after {videos:,}', factor=100, decimals=0),
         dict(key='d : o', title='ratio', decimals=2),
     ]
-    (folder / 'results/a.json').write_text(json.dumps(ABOUT | dict(runs=runs, metrics=metrics)))
+    content = ABOUT | dict(runs=runs, metrics=metrics, picture='a.png')
+    (folder / 'results/a.json').write_text(json.dumps(content))
     make('--root', folder)
     text = (folder / 'docs/page.md').read_text()
     assert '| config | seeds | top-1 after 100 | top-1 after 200 | ratio |' in text
+    assert (folder / 'docs/figures/a.png').stat().st_size > 10_000
     assert '| `moving` | 2 | 45.0 ± 0.0 | 90 ± 0 | 0.50 ± 0.00 |' in text
 
 
