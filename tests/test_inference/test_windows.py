@@ -11,8 +11,9 @@ from mmengine.dataset import Compose
 from mmengine.registry import init_default_scope
 from video_cases import VIDEOS, encode
 
+from dyreg_mmaction.datasets.video import read_timeline
 from dyreg_mmaction.datasets.video.streams import Frame
-from dyreg_mmaction.inference import windows as module
+from dyreg_mmaction.inference.spans import cut
 from dyreg_mmaction.inference.windows import VideoWindows
 
 CONFIGS = Path(__file__).parents[2] / 'configs'
@@ -75,9 +76,9 @@ def test_pipelines_of_frames_and_boxes_accept_videos(config, tmp_path):
 
 def test_windows_of_a_variable_rate(tmp_path, pipeline):
     path = VIDEOS['variable rate, MP4'][0](tmp_path)  # 0, 0.1, ... 0.5, then every 0.3 seconds
-    places = module.cut(module.read_timeline(path).times, 0.6)
-    assert [span.last - span.first for span in places][:3] == [6, 2, 2]
-    assert len(list(VideoWindows(pipeline, 0.6)(path))) == len(places)
+    spans = cut(read_timeline(path).times, 0.6)
+    assert [span.last - span.first for span in spans][:3] == [6, 2, 2]
+    assert len(list(VideoWindows(pipeline, 0.6)(path))) == len(spans)
 
 
 def test_frames_are_decoded_once_and_only_sampled_ones_are_converted(tmp_path, pipeline, monkeypatch):
