@@ -193,7 +193,7 @@ def test_network_stream_is_predicted_while_it_runs(run, run_dir, tmp_path):
     assert [row['score'] for row in rows] == pytest.approx([row['score'] for row in expected], abs=1e-5)
 
 
-def test_camera_that_is_not_connected_is_an_error(run, run_dir, capsys):
+def test_disconnected_camera_raises_an_error(run, run_dir, capsys):
     with pytest.raises(SystemExit, match='1 of 1 videos cannot be read'):
         run(run_dir, '99')
     (line,) = [line for line in capsys.readouterr().err.splitlines() if 'camera' in line]

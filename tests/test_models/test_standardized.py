@@ -58,7 +58,7 @@ def trained(tmp_path_factory):
     return run(tmp_path_factory.mktemp('run'))
 
 
-def test_a_region_loss_moves_its_regions_and_running_statistics_follow(trained):
+def test_region_loss_moves_its_regions_and_running_statistics_follow(trained):
     source = trained.model.get_submodule(GENERATOR)
     assert source.predictor.fc.weight.abs().max() > 0.01
     assert source.norm_out.running_mean.abs().max() > 0.01
@@ -88,7 +88,7 @@ def test_only_the_whole_models_eval_mode_freezes_the_statistics(freeze):
     assert not any(m.training for m in model.modules() if isinstance(m, nn.BatchNorm2d))
 
 
-def test_the_generator_can_have_a_learning_rate_of_its_own():
+def test_generator_can_have_its_own_learning_rate():
     cfg = dict(optimizer=dict(type='AdamW', lr=1e-3), paramwise_cfg=dict(custom_keys={'.regions.': dict(lr_mult=0.1)}))
     model = MODELS.build(dict(recognizer(FORM), _scope_='mmaction'))
     names = {id(parameter): name for name, parameter in model.named_parameters()}

@@ -37,7 +37,7 @@ def test_dozen_lines_name_data_and_numbers(read, tmp_path):
 
 
 @pytest.mark.parametrize('model', ['r50', 'r18'])
-def test_frames_change_everywhere(read, model):
+def test_frames_set_all_clip_lengths(read, model):
     cfg, _ = read(Start(model, 'some.pth', None, ''), PLAN._replace(frames=16))
     assert cfg.model.backbone.num_segments == cfg.model.cls_head.num_segments == 16
     samplers = [cfg[f'{split}_dataloader'].dataset.pipeline[1] for split in ('train', 'val', 'test')]
@@ -45,7 +45,7 @@ def test_frames_change_everywhere(read, model):
     assert cfg.load_from == 'some.pth' and cfg.model.backbone.pretrained is None
 
 
-def test_sides_switch_flips_off(read):
+def test_sided_classes_disable_flips(read):
     flips = [read(flip=flip)[0].train_dataloader.dataset.pipeline[6] for flip in (True, False)]
     assert [(step.type, step.flip_ratio) for step in flips] == [('Flip', 0.5), ('Flip', 0)]
 
@@ -55,10 +55,10 @@ def test_decoder_is_that_of_all_pipelines(read):
     assert all(cfg[f'{split}_dataloader'].dataset.pipeline[0].decoder == 'pyav' for split in ('train', 'val', 'test'))
 
 
-def test_weights_of_classes(read):
+def test_class_weights(read):
     assert read(weights=[0.5, 1.0, 2.0])[0].model.cls_head.loss_cls.class_weight == [0.5, 1.0, 2.0]
 
 
-def test_imagenet(read):
+def test_start_from_imagenet(read):
     cfg, _ = read(Start('r50', None, 'torchvision://resnet50', ''))
     assert cfg.model.backbone.pretrained == 'torchvision://resnet50' and cfg.get('load_from') is None

@@ -7,12 +7,12 @@ from dyreg_mmaction.cli.folder_steps.plan import Machine, derive_frames, derive_
 TWO_CORES, GPU, GPUS = Machine(0, 8, 2), Machine(1, 24, 8), Machine(4, 80, 64)
 
 
-def test_forty_videos_on_two_cores_are_what_the_docs_say():
+def test_plan_for_forty_videos_on_two_cores():
     plan = derive_plan(TWO_CORES, 32, 'r18', True, 8, {})
     assert plan == (8, 50, 4, 0.00071, 1)
 
 
-def test_more_videos_mean_fewer_epochs_and_larger_batches():
+def test_more_videos_give_fewer_epochs_and_larger_batches():
     few, many = (derive_plan(GPU, number, 'r50', False, 8, {}) for number in (40, 4000))
     assert (few.epochs, few.batch_size) == (60, 10) and (many.epochs, many.batch_size) == (10, 11)
     assert many.lr > few.lr
@@ -34,12 +34,12 @@ def test_epoch_has_two_steps_or_more(machine, videos):
     assert plan.batch_size * machine.processes * 2 <= max(videos, 2)
 
 
-def test_frames():
+def test_derived_frames():
     assert derive_frames(TWO_CORES, 300) == derive_frames(GPU, 20) == derive_frames(Machine(1, 8, 8), 300) == 8
     assert derive_frames(GPU, 300) == 16
 
 
-def test_what_is_given_replaces_what_is_derived():
+def test_options_override_derived_values():
     given = dict(epochs=3, batch_size=2, lr=0.5, workers=7, frames=None)
     assert derive_plan(TWO_CORES, 32, 'r18', True, 8, given) == (8, 3, 2, 0.5, 7)
 
@@ -53,6 +53,6 @@ def test_value_that_cannot_be_is_an_error(given, message):
         derive_plan(TWO_CORES, 32, 'r18', True, 8, given)
 
 
-def test_this_machine_has_something():
+def test_this_machine_has_cores_and_memory():
     machine = this_machine()
     assert machine.cores >= 1 and machine.memory > 0.1 and machine.processes >= 1

@@ -20,7 +20,7 @@ def hub(tmp_path, monkeypatch):
     return tmp_path / 'checkpoints'
 
 
-def test_something_something_comes_first_then_imagenet_then_scratch(hub):
+def test_order_of_initial_weights(hub):
     scratch = choose_start('auto', None, 8)
     assert scratch.model == 'r18' and scratch.from_scratch and SOMETHING[8] in scratch.message
     (hub / 'resnet50-0676ba61.pth').touch()
@@ -32,7 +32,7 @@ def test_something_something_comes_first_then_imagenet_then_scratch(hub):
 
 
 @pytest.mark.parametrize('model, layer', [('r50', 'conv3'), ('r18', 'conv2')])
-def test_file_says_its_model(tmp_path, model, layer):
+def test_model_is_inferred_from_the_checkpoint(tmp_path, model, layer):
     path = str(tmp_path / 'weights.pth')
     torch.save(dict(state_dict={f'backbone.layer1.0.{layer}.conv.weight': torch.zeros(1)}), path)
     assert choose_start('auto', path, 8)[:2] == (model, path)
@@ -40,7 +40,7 @@ def test_file_says_its_model(tmp_path, model, layer):
         choose_start({'r50': 'r18', 'r18': 'r50'}[model], path, 8)
 
 
-def test_what_cannot_be_used_is_an_error(hub, tmp_path):
+def test_unusable_checkpoints_raise_errors(hub, tmp_path):
     with pytest.raises(FileNotFoundError, match='--model r50: neither'):
         choose_start('r50', None, 8)
     with pytest.raises(FileNotFoundError, match='does not exist'):

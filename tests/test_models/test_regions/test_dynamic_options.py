@@ -123,7 +123,7 @@ def test_batch_norms_of_f_keep_a_channel_that_a_joint_norm_would_hide():
     assert moved['joint'] < 0.05 < 0.5 < moved['batch']
 
 
-def test_the_defaults_are_the_released_form():
+def test_defaults_are_the_released_form():
     source = DynamicRegions(4, (8, 8))
     assert type(source.norm_out).__name__ == 'JointLayerNorm' and source.norm_out.weight.shape == (128,)
     assert not source.predictor.alpha.any() and source.predictor.fc.weight.all()

@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[3]
 CONFIG = ROOT / 'configs/multisyncmnist/small/cnn_dyreg.py'
 
 
-def test_a_published_checkpoint_is_small_and_complete(tmp_path, monkeypatch, capsys):
+def test_published_checkpoint_is_small_and_complete(tmp_path, monkeypatch, capsys):
     cfg = Config.fromfile(CONFIG)
     model = MODELS.build(dict(cfg.model, _scope_='mmaction'))
     trained, out = tmp_path / 'iter_5.pth', tmp_path / 'out.pth'
