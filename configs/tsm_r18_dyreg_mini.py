@@ -88,7 +88,7 @@ custom_hooks = [
 ]
 test_evaluator = dict(type='AccMetric')
 
-epochs = 5
+epochs = 6
 train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=epochs, val_interval=epochs)
 val_cfg = dict(type='ValLoop')
 test_cfg = dict(type='TestLoop')
