@@ -16,16 +16,18 @@ from pathlib import Path
 
 from dyreg_mmaction.datasets.folder import (
     Prepared,
+    are_large,
     imbalance,
     overview,
     prepare_videos,
     read_source,
     sided_classes,
     similar_classes,
+    write_small_copies,
 )
 from dyreg_mmaction.datasets.folder.split import SPLIT_BY
 
-from .folder_steps.config import Data, config_text
+from .folder_steps.config import SHORT_SIDES, Data, config_text, find_copies
 from .folder_steps.plan import derive_frames, derive_plan, this_machine
 from .folder_steps.results import summarize
 from .folder_steps.runs import digest, file_digest, keep_config, open_run
@@ -76,6 +78,11 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--report-clips', type=int, default=60, help='maximum number of clips in the report (default: %(default)s)'
     )
+    parser.add_argument(
+        '--no-copies',
+        action='store_true',
+        help='train on the videos themselves, even if they are large (default: on small copies of large videos)',
+    )
     parser.add_argument('--only-prepare', action='store_true', help='stop after writing lists and config')
     return parser.parse_args()
 
@@ -111,6 +118,7 @@ def derive(args: argparse.Namespace, prepared: Prepared, out: Path) -> str:
     plan = derive_plan(machine, len(training), start.model, start.from_scratch, frames, given)
     _, counts = imbalance(prepared.entries, prepared.splits, prepared.classes)
     sided = sided_classes(prepared.classes)
+    large = not args.no_copies and are_large([facts[name] for name in training], SHORT_SIDES[start.model])
     data = Data(
         videos='' if prepared.listing.folder is None else str(prepared.listing.folder),
         out=out,
@@ -119,6 +127,7 @@ def derive(args: argparse.Namespace, prepared: Prepared, out: Path) -> str:
         decoder='pyav' if any(facts[name].decoder == 'pyav' for name in prepared.splits) else 'decord',
         flip=not sided,
         weights=[sum(counts) / (len(counts) * max(count, 1)) for count in counts] if args.balance else None,
+        copies=f'small_{SHORT_SIDES[start.model]}' if large else '',
     )
     print(f'model: {start.message}; one module, motion warm start')
     print(f'{machine.gpus} GPUs, {machine.memory:.0f} GB of memory, {machine.cores} CPU cores: ', end='')
@@ -126,6 +135,8 @@ def derive(args: argparse.Namespace, prepared: Prepared, out: Path) -> str:
     print(', '.join(f'{name.replace("_", " ")} {value}' for name, value in plan._asdict().items()))
     if sided:
         print(f'no horizontal flips: class names have sides, such as {sided[0]!r}')
+    if large:
+        print(f'large videos: training reads copies with a short side of {SHORT_SIDES[start.model]} pixels')
     if data.decoder == 'pyav':
         print('decoder: PyAV, because decord does not support the codec of some videos')
     return config_text(data, start, plan)
@@ -218,6 +229,8 @@ def train_folder(args: argparse.Namespace) -> None:
     lists = file_digest(out, ('classes.txt', 'train.txt', 'val.txt', 'test.txt'))
     cause = digest(json.dumps(options, default=str), str(prepared.listing.folder), lists)
     print(keep_config(out, cause, lambda: derive(args, prepared, out)))
+    if short_side := find_copies((out / 'config.py').read_text(encoding='utf-8')):
+        write_small_copies(prepared, out / f'small_{short_side}', short_side, this_machine().cores)
     if args.only_prepare:
         return
     work_dir = train(out)

@@ -23,6 +23,10 @@ def train_folder(*arguments, **options):
     return run(sys.executable, 'tools/train_folder.py', *map(str, arguments), **options)
 
 
+def predict(*arguments):
+    return run(sys.executable, 'tools/predict.py', *map(str, arguments))
+
+
 def predictions(run_dir: Path) -> list[dict]:
     with (run_dir / 'predictions.csv').open(encoding='utf-8', newline='') as file:
         return [*csv.DictReader(file)]
@@ -71,6 +75,17 @@ def test_second_run_does_nothing_and_a_new_video_starts_a_run(irregular):
 
 
 @pytest.mark.slow
+def test_the_run_predicts_other_videos(irregular, tmp_path):
+    """The command of the docs."""
+    _, out, _ = irregular
+    video = encode(tmp_path / 'new video.mp4')
+    (line,) = [line for line in predict(out / 'run_1', video).splitlines() if '\t' in line]
+    name, start, end, label, score = line.split('\t')
+    assert (name, start, end) == (str(video), '0.000', '2.000') and 0 <= float(score) <= 1
+    assert label in (out / 'classes.txt').read_text(encoding='utf-8').splitlines()
+
+
+@pytest.mark.slow
 @pytest.mark.skipif(not CLIPS.is_dir(), reason=f'{CLIPS} is missing: real videos are not tested')
 def test_classes_of_real_videos_are_learned(tmp_path):
     for name, length in (('flipping_a_pancake.mkv', 0.8), ('nasa_13013.mp4', 1.0)):
@@ -78,9 +93,10 @@ def test_classes_of_real_videos_are_learned(tmp_path):
         folder.mkdir(parents=True)
         for number in range(12):
             piece = folder / f'part {number}.MP4'
-            streams = ('-map', '0:v:0', '-map', '0:a:0', '-c:v', 'libx264', '-c:a', 'aac')
+            streams = ('-map', '0:v:0', '-map', '0:a:0', '-vf', 'scale=-2:480', '-c:v', 'libx264', '-c:a', 'aac')
             run_ffmpeg('-ss', number * length, '-t', length, '-i', CLIPS / name, *streams, piece)
-    train_folder(tmp_path / 'videos', '--model', 'r18', '--epochs', 10, '--out', tmp_path / 'out')
+    output = train_folder(tmp_path / 'videos', '--model', 'r18', '--epochs', 10, '--out', tmp_path / 'out')
+    assert 'large videos: training reads copies' in output and len([*tmp_path.glob('out/small_128/*.mp4')]) == 20
     rows = predictions(tmp_path / 'out/run_1')
     assert len(rows) == 4 and all(row['class'] == row['predicted'] for row in rows)
 
@@ -107,6 +123,7 @@ def test_commands_of_the_docs_prepare_a_training(documented):
     """All commands up to training, which is the same for all and tested above."""
     text = (ROOT / 'docs/guides/own_videos.md').read_text(encoding='utf-8')
     lines = [line for block in re.findall(r'```shell\n(.*?)```', text, re.S) for line in block.splitlines()]
+    lines.remove('python tools/predict.py my_videos_dyreg/run_1 new_video.mp4')  # below
     assert len(lines) >= 6
     for line in lines:
         words = shlex.split(line, comments=True)

@@ -1,5 +1,6 @@
 """Config for training on own videos: a few lines based on a config of this package."""
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -8,6 +9,7 @@ from .plan import Plan
 from .weights import Start
 
 BASES = {model: f'dyreg_mmaction::tsm_{model}_dyreg-motion_folder.py' for model in ('r50', 'r18')}
+SHORT_SIDES = dict(r50=256, r18=128)  # of the frames after the first Resize
 BASE_FRAMES = 8
 SPLITS = ('train', 'val', 'test')
 
@@ -23,6 +25,7 @@ class Data(NamedTuple):
         decoder (str): 'decord' or 'pyav'.
         flip (bool): Whether a mirrored video keeps its class.
         weights (Sequence[float], optional): Class weights of the loss. None: equal weights.
+        copies (str): Folder of small copies for training, in ``out``. Empty if there are none.
     """
 
     videos: str
@@ -32,6 +35,7 @@ class Data(NamedTuple):
     decoder: str
     flip: bool
     weights: Sequence[float] | None
+    copies: str = ''
 
 
 def config_text(data: Data, start: Start, plan: Plan) -> str:
@@ -51,6 +55,7 @@ def config_text(data: Data, start: Start, plan: Plan) -> str:
         f'videos = {data.videos!r}',
         f'lists = {str(data.out)!r}',
         "data = dict(data_prefix=dict(video=videos), metainfo=dict(classes=f'{lists}/classes.txt'))",
+        *_copies(data),
         *(_loader(split, data, plan) for split in SPLITS),
         f'model = dict({", ".join(sections)})',
         f'train_cfg = dict(max_epochs={plan.epochs}, val_interval={max(1, plan.epochs // 10)})',
@@ -61,10 +66,25 @@ def config_text(data: Data, start: Start, plan: Plan) -> str:
     return '\n'.join([*lines, *_transforms(data, plan)]) + '\n'
 
 
+def _copies(data: Data) -> list[str]:
+    if not data.copies:
+        return []
+    folder = f'{{lists}}/{data.copies}'
+    return [f"small = dict(ann_file=f'{folder}/train.txt', data_prefix=dict(video=f'{folder}'))"]
+
+
+def find_copies(text: str) -> int | None:
+    """Return the short side of the small copies that a config reads, None if it reads none."""
+    found = re.search(r'/small_(\d+)/train\.txt', text)
+    return int(found[1]) if found else None
+
+
 def _loader(split: str, data: Data, plan: Plan) -> str:
     batch = f'batch_size={plan.batch_size}, ' if split == 'train' else ''
     name = data.test_list if split == 'test' else f'{split}.txt'
     dataset = f"dataset=dict(data, ann_file=f'{{lists}}/{name}')"
+    if split == 'train' and data.copies:
+        dataset = 'dataset=dict(data, **small)'
     return f'{split}_dataloader = dict({batch}num_workers={plan.workers}, {dataset})'
 
 

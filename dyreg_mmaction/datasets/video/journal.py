@@ -17,6 +17,7 @@ def check_all(
     journal: Path,
     workers: int,
     kind: Callable[..., Checked] = Inspection,  # type: ignore[assignment]
+    description: str = 'Checking videos',
 ) -> dict[str, Checked]:
     """Check videos, and reuse the results of earlier calls for intact files that have not changed.
 
@@ -26,6 +27,7 @@ def check_all(
         journal: File with one line per intact video.
         workers: Number of processes.
         kind: Builds a result, a named tuple of strings and numbers with a field ``problem``, from its fields.
+        description: Text of the progress bar.
 
     Returns:
         The results by name.
@@ -35,7 +37,7 @@ def check_all(
     found = _read(journal, states, kind)
     todo = [name for name in paths if name not in found]
     with journal.open('a', buffering=1, encoding='utf-8') as file:
-        results = map_in_processes(check, [paths[name] for name in todo], workers, 'Checking videos')
+        results = map_in_processes(check, [paths[name] for name in todo], workers, description)
         for name, result in zip(todo, results, strict=True):
             found[name] = result
             if not result.problem:  # type: ignore[attr-defined]

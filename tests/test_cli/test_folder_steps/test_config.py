@@ -3,7 +3,7 @@
 import pytest
 from mmengine.config import Config
 
-from dyreg_mmaction.cli.folder_steps.config import Data, config_text
+from dyreg_mmaction.cli.folder_steps.config import Data, config_text, find_copies
 from dyreg_mmaction.cli.folder_steps.plan import Plan
 from dyreg_mmaction.cli.folder_steps.weights import Start
 
@@ -62,3 +62,14 @@ def test_class_weights(read):
 def test_start_from_imagenet(read):
     cfg, _ = read(Start('r50', None, 'torchvision://resnet50', ''))
     assert cfg.model.backbone.pretrained == 'torchvision://resnet50' and cfg.get('load_from') is None
+
+
+def test_only_training_reads_small_copies(read, tmp_path):
+    cfg, text = read(copies='small_128')
+    assert max(map(len, text.splitlines())) <= 120 and find_copies(text) == 128 and find_copies(read()[1]) is None
+    dataset = cfg.train_dataloader.dataset
+    assert dataset.ann_file == f"{tmp_path}/it's {{out}}, ü/small_128/train.txt"
+    assert dataset.data_prefix.video == f"{tmp_path}/it's {{out}}, ü/small_128" and dataset.delimiter == '\t'
+    assert dataset.metainfo.classes.endswith('/classes.txt')
+    for loader in (cfg.val_dataloader, cfg.test_dataloader):
+        assert loader.dataset.data_prefix.video == "/my videos/it's ü"
