@@ -2,6 +2,7 @@
 
 import os
 import threading
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -88,6 +89,24 @@ def test_frames_are_decoded_once_and_only_sampled_ones_are_converted(tmp_path, p
     monkeypatch.setattr(Frame, 'to_rgb', lambda frame: converted.append(frame.number) or stock(frame))
     kept = [len(window.sample['inputs']) for window in VideoWindows(pipeline, 5, 1)(path)]
     assert len(kept) == 6 and len(converted) == len({*converted}) < 100
+
+
+def test_memory_does_not_grow_with_the_length(tmp_path, pipeline):
+    def peak(seconds: int, live: bool) -> int:
+        path = source = encode(tmp_path / f'{seconds}.ts', 'libx264', '-g', 10, size='128x96', frames=10 * seconds)
+        if live:
+            source = tmp_path / f'pipe_{seconds}'
+            os.mkfifo(source)
+            threading.Thread(target=lambda: source.write_bytes(path.read_bytes())).start()
+        tracemalloc.start()  # it counts frames, which are arrays of NumPy
+        for _ in VideoWindows(pipeline, 2, 1)(source):
+            pass
+        found = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        return found
+
+    for live in (False, True):
+        assert peak(12, live) < 1.2 * peak(4, live)
 
 
 def test_pipe_gives_the_windows_of_the_file(tmp_path, pipeline):
