@@ -147,10 +147,14 @@ def test_output_folder_has_the_name_of_the_source(source, out, tmp_path, monkeyp
     [
         (['nowhere'], 'nowhere does not exist; pass a folder of videos'),
         (['.'], 'has no videos; it must have a sub-folder for each class'),
+        (['nowhere.mp4'], 'nowhere.mp4 does not exist'),
+        (['./video.mp4'], 'video.mp4 is a video; pass a folder with a sub-folder for each class'),
         (['.', '--out', './inside'], 'which is never changed; choose another folder'),
     ],
 )
 def test_invalid_arguments_raise_errors(tmp_path, arguments, message):
+    if 'video' in arguments[0]:
+        (tmp_path / 'video.mp4').touch()
     arguments = [str(tmp_path / word) if word[0] in './n' else word for word in arguments]
     output = train_folder(*arguments, check=False)
     assert message in output and 'Traceback' not in output and len(output.strip().splitlines()) == 1

@@ -80,7 +80,7 @@ def derive_plan(
         ValueError: If a chosen value is too small, or the batch is larger than half of the videos.
     """
     for name, value in given.items():
-        if value is not None and value <= 0:
+        if value is not None and not value > 0:
             raise ValueError(f'--{name.replace("_", "-")} {value} must be positive')
     processes = machine.processes
     memory, lr = COSTS[model]

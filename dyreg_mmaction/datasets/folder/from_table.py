@@ -8,7 +8,7 @@ import unicodedata
 from collections.abc import Sequence
 from pathlib import Path
 
-from .entries import SPLITS, Entry, Listing, check_names, clean_label, is_video, natural_key
+from .entries import EXTENSIONS, SPLITS, Entry, Listing, check_names, clean_label, is_video, natural_key
 
 DELIMITERS = ',;\t'
 COLUMNS = dict(  # accepted column names, by priority
@@ -89,9 +89,11 @@ def _entry(fields: Sequence[str], place: str, folder: Path, split: str) -> Entry
 
 
 def _resolve(name: str, folder: Path) -> str:
-    """Return the absolute path of a file; accept backslashes, and composed or decomposed characters."""
+    """Return the absolute path of a file; accept backslashes, other compositions of characters, and no extension."""
     options = [form for text in (name, name.strip(), name.replace('\\', '/')) for form in (text, *_forms(text))]
     paths = [os.path.abspath(os.path.join(folder, option)) for option in options]
+    if not is_video(name):  # an id
+        paths += [f'{path}.{extension}' for path in paths for extension in sorted(EXTENSIONS)]
     return next((path for path in paths if os.path.exists(path)), paths[0])
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ..video.journal import check_all
-from .entries import Entry, Listing, natural_key
+from .entries import Entry, Listing, is_video, natural_key
 from .from_folder import read_folder
 from .from_table import read_tables
 from .inspection import VideoFacts, describe_video
@@ -47,6 +47,8 @@ def read_source(paths: Sequence[Path], videos: Path | None = None) -> Listing:
     for path in [*paths, *([videos] if videos else [])]:
         if not path.exists():
             raise FileNotFoundError(f'{path} does not exist; pass a folder of videos or a file that lists them')
+        if is_video(path.name) and path.is_file():
+            raise ValueError(f'{path} is a video; pass a folder with a sub-folder for each class, or a CSV file')
     folders = [path for path in paths if path.is_dir()]
     if folders and (len(paths) > 1 or videos):
         raise ValueError(f'{folders[0]} is a folder; pass one folder alone, or files that list videos')

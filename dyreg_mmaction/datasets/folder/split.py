@@ -62,8 +62,10 @@ def split_videos(
     for entry in entries:
         recordings[recording_of(entry, split_by)].append(entry)
     if len(recordings) == 1 and len(entries) > 1:
+        name = next(iter(recordings))
+        where = f'are of one recording, {name!r}' if name else 'are directly in the folders of their classes'
         raise ValueError(
-            f'--split-by {split_by}: all {len(entries)} videos are of one recording, {next(iter(recordings))!r}; '
+            f'--split-by {split_by}: all {len(entries)} videos {where}; '
             'choose another --split-by, or pass a CSV file with a column "split"'
         )
     splits = _known(recordings, split_by, earlier or {})

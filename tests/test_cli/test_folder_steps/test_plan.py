@@ -46,7 +46,11 @@ def test_options_override_derived_values():
 
 @pytest.mark.parametrize(
     'given, message',
-    [(dict(epochs=0), '--epochs 0 must'), (dict(batch_size=9), '--batch-size 9 in 2 processes is more')],
+    [
+        (dict(lr=float('nan')), 'must be positive'),
+        (dict(epochs=0), '--epochs 0 must'),
+        (dict(batch_size=9), '--batch-size 9 in 2 processes is more'),
+    ],
 )
 def test_value_that_cannot_be_is_an_error(given, message):
     with pytest.raises(ValueError, match=message):

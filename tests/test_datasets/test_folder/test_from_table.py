@@ -65,6 +65,11 @@ def test_windows_and_decomposed_names_are_found(read, tmp_path):
     assert all(listing.path(name).is_file() for name, *_ in rows(listing))
 
 
+def test_names_without_extension_are_found(read):
+    listing = read(t_csv='id,class\na,cut\nsub/h,pour\nb c.mp4,pour\n')
+    assert rows(listing) == [('a.mp4', 'cut', ''), ('sub/h.mp4', 'pour', ''), ('b c.mp4', 'pour', '')]
+
+
 def test_videos_outside_the_folder_have_absolute_names(read, tmp_path):
     listing = read(x_csv=f'a.mp4,cut\n{tmp_path.parent}/elsewhere.mp4,pour\n')
     assert listing.folder is None

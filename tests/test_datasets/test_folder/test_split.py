@@ -77,7 +77,7 @@ def test_test_split_becomes_val_and_train_split_alone_is_ignored():
     'entries, options, message',
     [
         (videos(cut=1, pour=1), {}, 'no video is left for val'),
-        (videos(cut=4, pour=4), dict(split_by='folder'), "are of one recording, ''"),
+        (videos(cut=4, pour=4), dict(split_by='folder'), 'are directly in the folders of their classes'),
         ([e._replace(split='val') for e in videos(cut=2, pour=2)], {}, 'no video is left for train'),
         (videos(cut=4), dict(fraction=1), 'must be between 0 and 1'),
         (videos(cut=4), dict(split_by='color'), "'color', but must be one of"),
