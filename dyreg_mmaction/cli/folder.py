@@ -243,7 +243,9 @@ def train_folder(args: argparse.Namespace) -> None:
 def main() -> None:
     """Run the command line."""
     args = parse_args()
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # handle SIGTERM of job schedulers like Ctrl-C
+    for stop in (signal.SIGTERM, signal.SIGHUP):  # of job schedulers and closed terminals; nohup ignores the latter
+        if signal.getsignal(stop) != signal.SIG_IGN:
+            signal.signal(stop, signal.default_int_handler)
     try:
         with one_sentence():
             train_folder(args)
