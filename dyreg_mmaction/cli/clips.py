@@ -78,11 +78,12 @@ def open_report(args: Namespace, cfg: Config, out: Path, title: str = '') -> Rep
         ReportWriter: The report.
     """
     path, loader = Path(args.config), cfg.get(f'{args.dataset}_dataloader') or {}
-    lists = [str(leaf['ann_file']) for _, leaf in leaf_datasets(loader.get('dataset')) if leaf.get('ann_file')]
+    leaves = [leaf for _, leaf in leaf_datasets(loader.get('dataset'))]
+    sources = [str(leaf.get('ann_file') or leaf.get('data_root') or leaf['type']) for leaf in leaves]
     about = dict(
         checkpoint=args.checkpoint,
         config=args.config,
-        data=', '.join(lists) or args.dataset or f'{len(args.videos)} files',
+        data=f'{args.dataset}: {", ".join(sources)}' if args.dataset else f'{len(args.videos)} files',
         command=f'{Path(sys.argv[0]).name} {shlex.join(sys.argv[1:])}',
         version=f'dyreg_mmaction {__version__}',
         date=time.strftime('%Y-%m-%d %H:%M'),

@@ -72,7 +72,7 @@ def test_explain_a_dataset(root):
     assert all(len(clip['heat']) == 8 for clip in data['clips'])
     assert data['curves'][0]['areas'] == content['areas']['effect']
     about = dict(data['about'])
-    assert about['checkpoint'] == str(root / 'model.pth') and about['data'].endswith('val_list_videos.txt')
+    assert about['checkpoint'] == str(root / 'model.pth') and about['data'] == f'val: {root}/data'
     assert '--grad-cam' in about['command'] and data['training'] == {'loss': [[1, 2.0], [2, 1.0]]}
 
 
