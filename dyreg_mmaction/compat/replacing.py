@@ -10,8 +10,10 @@ def wrap_in_mmengine(name: str, wrap: Callable[[Callable], Callable]) -> None:
     """Wrap the function ``name`` in all loaded modules of MMEngine, even where a user has replaced it."""
     wrapped: dict[Callable, Callable] = {}
     for module_name, module in list(sys.modules.items()):
-        function = vars(module).get(name)
-        if module_name.partition('.')[0] == 'mmengine' and callable(function):
+        if module_name.partition('.')[0] != 'mmengine':
+            continue
+        function = vars(module).get(name) if module is not None else None  # None blocks an import
+        if callable(function):
             if function not in wrapped:
                 wrapped[function] = wrap(function)
             setattr(module, name, wrapped[function])
