@@ -1,7 +1,9 @@
 """Derive epochs, batch size, learning rate and clip length from data and hardware."""
 
 import os
+import re
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
@@ -37,8 +39,19 @@ def this_machine() -> Machine:
     if torch.cuda.is_available():
         memory = min(torch.cuda.get_device_properties(i).total_memory for i in range(torch.cuda.device_count()))
         return Machine(torch.cuda.device_count(), memory / 2**30, cores)
-    pages = os.sysconf('SC_AVPHYS_PAGES') if 'SC_AVPHYS_PAGES' in os.sysconf_names else os.sysconf('SC_PHYS_PAGES')
-    return Machine(0, pages * os.sysconf('SC_PAGE_SIZE') / 2**30, cores)
+    return Machine(0, available_memory() / 2**30, cores)
+
+
+def available_memory() -> int:
+    """Return the available bytes of memory. On Linux this includes the cache of files, which SC_AVPHYS_PAGES does not.
+
+    On other systems all memory counts.
+    """
+    try:
+        found = re.search(r'MemAvailable: *(\d+) kB', Path('/proc/meminfo').read_text(encoding='ascii'))
+    except OSError:
+        found = None
+    return int(found[1]) * 1024 if found else os.sysconf('SC_PHYS_PAGES') * os.sysconf('SC_PAGE_SIZE')
 
 
 class Plan(NamedTuple):

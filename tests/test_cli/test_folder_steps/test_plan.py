@@ -1,8 +1,11 @@
 """Settings derived from the number of videos and the hardware."""
 
+import os
+from pathlib import Path
+
 import pytest
 
-from dyreg_mmaction.cli.folder_steps.plan import Machine, derive_frames, derive_plan, this_machine
+from dyreg_mmaction.cli.folder_steps.plan import Machine, available_memory, derive_frames, derive_plan, this_machine
 
 TWO_CORES, GPU, GPUS = Machine(0, 8, 2), Machine(1, 24, 8), Machine(4, 80, 64)
 
@@ -60,3 +63,11 @@ def test_value_that_cannot_be_is_an_error(given, message):
 def test_this_machine_has_cores_and_memory():
     machine = this_machine()
     assert machine.cores >= 1 and machine.memory > 0.1 and machine.processes >= 1
+
+
+def test_cached_files_count_as_available_memory(monkeypatch):
+    meminfo = 'MemTotal: 24000000 kB\nMemFree: 400000 kB\nMemAvailable:   17000000 kB\nCached: 16000000 kB\n'
+    monkeypatch.setattr(Path, 'read_text', lambda path, encoding: meminfo)
+    assert available_memory() == 17000000 * 1024
+    monkeypatch.setattr(Path, 'read_text', lambda path, encoding: 'other systems')
+    assert available_memory() == os.sysconf('SC_PHYS_PAGES') * os.sysconf('SC_PAGE_SIZE')
