@@ -122,6 +122,23 @@ def training(dtype: torch.dtype, args: argparse.Namespace) -> Cases:
     return {name: partial(run, model) for name, model in models.items()}
 
 
+def transformer(train: bool, args: argparse.Namespace) -> Cases:
+    """VideoMAE's ViT-B without and with a module on 8 x 14 x 14 tokens: forward, or forward and backward pass."""
+    x = torch.randn(args.batch, 3, 16, args.size, args.size, device=DEVICE)
+    plugged = build('videomae_b_dyreg_k400').backbone
+    plain = build('videomae_b_dyreg_k400', plugins=[]).backbone
+    models = {'MMAction2, no module': plain.train(train), 'with a module': plugged.train(train)}
+
+    def run(model: nn.Module) -> None:
+        with torch.set_grad_enabled(train):
+            features = model(x)
+        if train:
+            model.zero_grad()
+            features.square().mean().backward()
+
+    return {name: partial(run, model) for name, model in models.items()}
+
+
 def compiled(train: bool, args: argparse.Namespace) -> Cases:
     """Recognizers in eager mode and compiled to one graph. The warm-up run compiles them."""
     x = torch.randn(args.batch, 16, 3, args.size, args.size, device=DEVICE)
@@ -255,6 +272,8 @@ PARTS: dict[str, Callable[[argparse.Namespace], Cases]] = {
     'overhead': overhead,
     'training': partial(training, torch.float32),
     'training_bf16': partial(training, torch.bfloat16),
+    'transformer': partial(transformer, False),
+    'transformer_training': partial(transformer, True),
     'compile_inference': partial(compiled, False),
     'compile_training': partial(compiled, True),
     'export_tsm_r50': partial(exported, 'tsm_r50_sthv2', 'tsm_r50_dyreg_sthv2'),

@@ -32,6 +32,14 @@ def test_scaling_starts_with_the_papers_module(tool):
     assert next(iter(cases)) == '9 nodes, 16 frames of 224' and len(cases) == 8
 
 
+def test_transformers_with_and_without_a_module_start_equal(tool):
+    plain, plugged = (case.args[0] for case in tool['transformer'](False, Namespace(batch=1, size=32)).values())
+    x = torch.randn(1, 3, 16, 32, 32)
+    assert list(plugged.plugins) == ['blocks-7'] and not plain.plugins
+    with torch.no_grad():
+        assert torch.equal(plugged(x), plain(x))
+
+
 @pytest.mark.skipif(not torch.cuda.is_available(), reason='no GPU')
 def test_cuda_graph_computes_the_same(tool):
     module = DyRegGNN(128, 28).cuda().eval()

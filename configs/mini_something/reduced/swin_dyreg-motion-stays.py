@@ -1,0 +1,7 @@
+# Motion warm start with a third of its weight until the end.
+_base_ = './swin_dyreg.py'
+
+model = dict(
+    type='RegionRecognizer3D',
+    region_losses=[dict(type='MotionLikelihood', weight=0.3, until=0.4, ending='linear', remain=0.1)],
+)
