@@ -6,6 +6,7 @@ import pickle
 import pytest
 import torch
 from backbone_cases import PLUGIN, wake
+from libraries import library
 from torch import nn
 
 from dyreg_mmaction import plug, record_regions
@@ -221,20 +222,34 @@ def test_classes_of_mmaction2_keep_their_names():
 @pytest.mark.parametrize(
     'name, path, kind',
     [
-        ('vit_tiny_patch16_224', 'blocks.7', 'FrameTokens'),
-        ('swin_tiny_patch4_window7_224', 'layers.2.blocks.3', 'ChannelsLast'),
-        ('convnext_tiny', 'stages.2.blocks.5', 'Frames'),
+        ('timm.vit_tiny_patch16_224', 'blocks.7', 'FrameTokens'),
+        ('timm.swin_tiny_patch4_window7_224', 'layers.2.blocks.3', 'ChannelsLast'),
+        ('timm.convnext_tiny', 'stages.2.blocks.5', 'Frames'),
+        ('torchvision.resnet18', 'layer3.1', 'Frames'),
+        ('torchvision.swin_t', 'features.5.3', 'ChannelsLast'),
+        ('torchvision.vit_b_16', 'encoder.layers.encoder_layer_7', 'FrameTokens'),
     ],
 )
-def test_models_of_timm(name, path, kind):
-    timm = pytest.importorskip('timm', reason='timm is not installed')
-    model = timm.create_model(name).eval()
+def test_models_of_other_libraries(name, path, kind):
+    origin, _, name = name.partition('.')
+    models = library(f'{origin}.models')
+    model = (getattr(models, name)() if origin == 'torchvision' else models.create_model(name)).eval()
     plain = copy.deepcopy(model)
     plug(model, after(path), torch.zeros(4, 3, 224, 224))
     assert type(model._plugin_hooks[0].layout).__name__ == kind
     (plugin,) = model.plugins.values()
     assert plugin.feature_size == (14, 14)
     x = torch.randn(8, 3, 224, 224)
+    with torch.no_grad():
+        assert torch.equal(model(x), plain(x))
+
+
+@pytest.mark.slow
+def test_clip_models_of_torchvision():
+    model = library('torchvision.models.video').r3d_18().eval()
+    plain = copy.deepcopy(model)
+    plug(model, after('layer3.1'), torch.zeros(1, 3, 8, 64, 64))
+    x = torch.randn(2, 3, 8, 64, 64)
     with torch.no_grad():
         assert torch.equal(model(x), plain(x))
 

@@ -1,11 +1,11 @@
 """Sub-modules of backbones from other libraries that output the map before pooling."""
 
 import copy
-import importlib
 from types import SimpleNamespace
 
 import pytest
 import torch
+from libraries import library
 from mmengine.registry import DefaultScope
 from torch import nn
 
@@ -79,14 +79,13 @@ def test_functional_map_raises_an_error():
         ('timm.swin_tiny_patch4_window7_224', 768, 7, dict(feature_shape='NHWC')),
         ('torchvision.resnet18', 512, 3, {}),
         ('torchvision.mobilenet_v2', 1280, 3, {}),
+        ('mmpretrain.ResNet', 512, 3, dict(depth=18)),
+        ('mmpretrain.VisionTransformer', 192, 10, dict(arch='deit-t', img_size=160, out_type='featmap')),
     ],
 )
 def test_backbones_of_other_libraries_start_bit_equal(kind, channels, size, kwargs):
-    try:
-        importlib.import_module('torchvision.models')
-        importlib.import_module(kind.partition('.')[0])
-    except (ImportError, RuntimeError) as error:  # RuntimeError: a torchvision built for another torch
-        pytest.skip(f'{kind} cannot be imported: {error}')
+    library('torchvision.models')
+    library(kind.partition('.')[0])
     cfg = dict(
         type='Recognizer2D',
         backbone=dict(type=kind, **kwargs),
