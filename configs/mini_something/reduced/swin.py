@@ -1,5 +1,5 @@
-# A small Video Swin, trained from scratch: 6 blocks, 8 frames of 64 x 64, 4 x 16 x 16 tokens. The other swin configs add
-# a module, and one also a region loss.
+# A small Video Swin, trained from scratch: 6 blocks, 8 frames of 64 x 64, 4 x 16 x 16 tokens. The other swin configs
+# add a module, and one also a region loss.
 _base_ = './r18.py'
 
 model = dict(

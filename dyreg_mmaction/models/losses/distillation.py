@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import torch
+from mmaction.models.recognizers import Recognizer2D
 from mmengine.config import Config
 from mmengine.runner.checkpoint import CheckpointLoader
 from torch import Tensor, nn
@@ -12,6 +13,7 @@ from dyreg_mmaction.ops import Regions
 from dyreg_mmaction.registry import MODELS
 
 from ..finding import region_plugins, region_sources
+from ..necks.region_neck import RegionNeck
 from ..plugged import Plugged
 from ..recording import record_regions
 from .base import RegionLoss
@@ -53,7 +55,7 @@ class RegionDistillation(RegionLoss):
                 )
         self.teachers = teachers
         self.normalization: dict = {}
-        self.models: dict[str, Plugged] = {}
+        self.models: dict[str, nn.Module] = {}
 
     def check(self, sources: Mapping[str, nn.Module], preprocessor: nn.Module) -> None:
         """Check that every supervised plugin has a teacher, and every teacher a plugin."""
@@ -74,12 +76,12 @@ class RegionDistillation(RegionLoss):
                         f'{kind}={teacher[kind]!r} of the teacher of {path!r} does not exist; train the teachers '
                         'first, as tools/train_multi.sh does'
                     )
-            self._check_teacher(path, teacher, _backbone_of(model, students[path]), students[path])
+            self._check_teacher(path, teacher, model, students[path])
 
-    def _check_teacher(self, path: str, teacher: Mapping, backbone: Plugged | None, plugin: nn.Module) -> None:
+    def _check_teacher(self, path: str, teacher: Mapping, model: nn.Module, plugin: nn.Module) -> None:
         name = f'{teacher["config"]}, the teacher of {path!r},'
-        model = Config.fromfile(teacher['config']).model
-        own = _normalization(MODELS.build({**PREPROCESSOR, **(model.get('data_preprocessor') or {})}))
+        cfg = Config.fromfile(teacher['config']).model
+        own = _normalization(MODELS.build({**PREPROCESSOR, **(cfg.get('data_preprocessor') or {})}))
         if own != self.normalization:
             raise ValueError(
                 f'{name} normalizes frames by {own}, but the student by {self.normalization}; use the same '
@@ -92,26 +94,8 @@ class RegionDistillation(RegionLoss):
         given, wanted = (getattr(each, 'num_nodes', None) for each in (plugins[after], plugin))
         if None not in (given, wanted) and given != wanted:
             raise ValueError(f'{name} has {given} nodes, but the student {wanted}; use the same num_nodes')
-        if backbone is not None:
-            self._check_time(name, (built, plugins[after]), (backbone, plugin))
+        _check_time(name, (_holder(built, plugins[after]), plugins[after]), (_holder(model, plugin), plugin))
         _load_weights(built, teacher)
-
-    def _check_time(self, name: str, teacher: tuple[Plugged, nn.Module], student: tuple[Plugged, nn.Module]) -> None:
-        """Check that the maps of both have the same number of frames."""
-        (built, _), (backbone, _) = teacher, student
-        given, wanted = (None if each.takes_clips else each.num_segments for each in (built, backbone))
-        if None not in (given, wanted) and given != wanted:
-            raise ValueError(
-                f'{name} has clips of {given} frames, but the student of {wanted}; use the same num_segments, because '
-                'both get the same frames'
-            )
-        if built.takes_clips and backbone.takes_clips:
-            own, other = _temporal_stride(*teacher), _temporal_stride(*student)
-            if own != other:
-                raise ValueError(
-                    f'{name} has a temporal stride of {own:g} frames, but the student of {other:g}; use backbones '
-                    'with the same stride'
-                )
 
     def __call__(
         self, regions: Mapping[str, Regions], frames: Tensor, data_samples: list
@@ -143,11 +127,10 @@ class RegionDistillation(RegionLoss):
             self.models[path] = _load_weights(teacher, self.teachers[path]).to(frames.device)
         model = self.models[path]
         after = self.teachers[path].get('plugin', path)
-        inputs = frames.transpose(1, 2) if model.takes_clips else frames.flatten(0, 1)
         with record_regions(model) as record, torch.autocast(frames.device.type, enabled=False):
             stop = region_sources(model)[after].register_forward_hook(_stop)
             try:
-                model(inputs)
+                _run(model, frames)
             except _RegionsReady:
                 pass
             finally:
@@ -173,30 +156,74 @@ def _normalization(preprocessor: nn.Module) -> dict:
     )
 
 
-def _backbone_of(model: nn.Module, plugin: nn.Module) -> Plugged | None:
-    """Return the backbone of a plugin; None for the plugin of a neck."""
-    backbones = [module for module in model.modules() if isinstance(module, Plugged)]
-    return next((backbone for backbone in backbones if plugin in backbone.plugins.values()), None)
+def _holder(model: nn.Module, plugin: nn.Module) -> Plugged | RegionNeck:
+    """Return the backbone or neck that runs a plugin."""
+    for module in model.modules():
+        if isinstance(module, Plugged) and plugin in module.plugins.values():
+            return module
+        if isinstance(module, RegionNeck) and module.plugin is plugin:
+            return module
+    raise ValueError(f'{type(plugin).__name__} is in no backbone or neck of {type(model).__name__}')
 
 
-def _temporal_stride(backbone: Plugged, plugin: nn.Module) -> float:
-    """Return the number of frames per map of a plugin."""
-    return next(hook.stride for hook in backbone._plugin_hooks if backbone.plugins[hook.key] is plugin)
+def _check_time(
+    name: str, teacher: tuple[Plugged | RegionNeck, nn.Module], student: tuple[Plugged | RegionNeck, nn.Module]
+) -> None:
+    """Check that the maps of both have the same number of frames, as far as both are known."""
+    given, wanted = (
+        None if getattr(each, 'takes_clips', False) else each.num_segments for each, _ in (teacher, student)
+    )
+    if given and wanted and given != wanted:
+        raise ValueError(
+            f'{name} has clips of {given} frames, but the student of {wanted}; use the same num_segments, because '
+            'both get the same frames'
+        )
+    own, other = (_temporal_stride(*each) for each in (teacher, student))
+    if own and other and own != other:
+        raise ValueError(
+            f'{name} has a temporal stride of {own:g} frames, but the student of {other:g}; use backbones with the '
+            'same stride'
+        )
 
 
-def _build(teacher: Mapping, num_frames: int | None = None) -> Plugged:
-    """Build the backbone of a teacher, with clip length ``num_frames`` if its config has ``num_segments='batch'``."""
-    cfg = {**Config.fromfile(teacher['config']).model.backbone, 'pretrained': None}
-    if num_frames is not None and cfg.get('num_segments') == 'batch':
-        cfg['num_segments'] = num_frames
-    return MODELS.build(cfg)
+def _temporal_stride(holder: Plugged | RegionNeck, plugin: nn.Module) -> float | None:
+    """Return the number of frames per map of a plugin in a backbone that takes clips."""
+    if isinstance(holder, RegionNeck) or not holder.takes_clips:
+        return None
+    return next(hook.stride for hook in holder._plugin_hooks if holder.plugins[hook.key] is plugin)
 
 
-def _load_weights(model: Plugged, teacher: Mapping) -> Plugged:
-    """Load the checkpoint of a teacher into its backbone; set eval mode and disable gradients."""
+def _build(teacher: Mapping, num_frames: int | None = None) -> nn.Module:
+    """Build the backbone of a teacher, or if it has a neck, its recognizer without head.
+
+    Args:
+        teacher (Mapping): The teacher.
+        num_frames (int, optional): Clip length of a backbone with ``num_segments='batch'``.
+    """
+    model = Config.fromfile(teacher['config']).model
+    backbone = {**model.backbone, 'pretrained': None}
+    if num_frames is not None and backbone.get('num_segments') == 'batch':
+        backbone['num_segments'] = num_frames
+    if not model.get('neck'):
+        return MODELS.build(backbone)
+    preprocessor = MODELS.build(PREPROCESSOR)  # not used, because frames are normalised already
+    return MODELS.build(dict(type=model.type, backbone=backbone, neck=model.neck, data_preprocessor=preprocessor))
+
+
+def _run(model: nn.Module, frames: Tensor) -> None:
+    """Run a teacher of :func:`_build` on frames (B, T, C, H, W)."""
+    if isinstance(model, Plugged):
+        model(frames.transpose(1, 2) if model.takes_clips else frames.flatten(0, 1))
+    else:
+        model(frames if isinstance(model, Recognizer2D) else frames.transpose(1, 2).unsqueeze(1), stage='neck')
+
+
+def _load_weights(model: nn.Module, teacher: Mapping) -> nn.Module:
+    """Load the checkpoint of a teacher; set eval mode and disable gradients."""
     content = CheckpointLoader.load_checkpoint(teacher['checkpoint'], map_location='cpu')
     given, own = content.get('state_dict', content), model.state_dict()
-    state = {key.removeprefix('backbone.'): value for key, value in given.items() if key.startswith('backbone.')}
+    prefix = 'backbone.' if isinstance(model, Plugged) else ''
+    state = {key.removeprefix(prefix): value for key, value in given.items() if key.startswith(prefix)}
     for key, value in own.items():
         if key not in state or state[key].shape != value.shape:
             found = f'of shape {tuple(state[key].shape)}' if key in state else 'missing'

@@ -234,7 +234,45 @@ def test_plugin_of_a_teacher_may_have_another_path(teachers):
     assert model(*batch(), mode='loss')['loss_region_distillation'] > 0
 
 
+<<<<<<< HEAD
 def test_teacher_with_default_num_nodes(tmp_path):
+=======
+@pytest.mark.parametrize('num_segments', [4, 'batch'])
+def test_the_plugins_of_necks_teach_and_learn(tmp_path, num_segments):
+    plugin = {key: value for key, value in PLUGIN.items() if key != 'after'}
+    cfg = dict(
+        type='RegionRecognizer2D',
+        backbone=dict(type='ResNet', depth=18, pretrained=None),
+        neck=dict(type='RegionNeck', in_channels=512, feature_size=3, num_segments=num_segments, plugin=plugin),
+        cls_head=dict(type='TSNHead', num_classes=2, in_channels=512),
+    )
+    config, checkpoint = tmp_path / 'neck.py', tmp_path / 'neck.pth'
+    config.write_text(f'model = {cfg!r}')
+    frames, samples = torch.randn(2, 4, 3, 96, 96), batch()[1]
+
+    def build_neck(**kwargs):
+        with DefaultScope.overwrite_default_scope('mmaction'):
+            model = MODELS.build(copy.deepcopy({**cfg, **kwargs})).eval()
+        torch.nn.init.ones_(model.neck.plugin.regions.predictor.alpha)
+        return model
+
+    torch.manual_seed(1)
+    teacher = build_neck()
+    torch.save(dict(state_dict=teacher.state_dict()), checkpoint)
+    teachers = dict(neck=dict(config=str(config), checkpoint=str(checkpoint)))
+    model = build_neck(region_losses=[dict(type='RegionDistillation', teachers=teachers)])
+    model.init_weights()
+    assert model(frames, samples, mode='loss')['loss_region_distillation'] > 0
+    model.load_state_dict(teacher.state_dict())
+    assert model(frames, samples, mode='loss')['loss_region_distillation'] == 0
+    if num_segments == 4:
+        model.neck.num_segments = 8
+        with pytest.raises(ValueError, match='has clips of 4 frames, but the student of 8; use the same num_segments'):
+            model.init_weights()
+
+
+def test_a_teacher_may_leave_num_nodes_to_its_plugin(tmp_path):
+>>>>>>> c834f9c (Distillation: teachers and students whose plugin is in a neck)
     """9 for DyRegGNN, 14 for RSTG."""
     cases = (('DyRegGNN', 9), ('RSTG', 14))
     for kind, nodes in cases:
