@@ -31,6 +31,7 @@ ABSENT = {
     'MobileOneTSM': 'MMAction2 provides MobileOneTSM only if mmpretrain is installed',
     'RGBPoseConv3D': 'its input includes pose heatmaps; DyRegResNet3dSlowOnly takes frames only',
     'ResNetAudio': 'its input is a spectrogram, which has no frames',
+    'BeitModel3D': 'it is a part of VindLU, a model of videos and texts that requires timm and transformers < 5',
     'AAGCN': 'its input is a skeleton, which has no feature map',
     'STGCN': 'its input is a skeleton, which has no feature map',
 }

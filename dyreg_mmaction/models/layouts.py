@@ -87,7 +87,11 @@ class ChannelsLast:
     """
 
     num_frames: int | None = None
-    needs_forward = False
+
+    @property
+    def needs_forward(self) -> bool:
+        """Whether the number of clips is unknown outside of a forward."""
+        return self.num_frames is None
 
     def fitted(self, output: Any, example: Example) -> 'ChannelsLast':
         """See :class:`Layout`."""
@@ -329,10 +333,17 @@ def _stride(
     for grid in reversed(grids):
         others = num_tokens - math.prod(grid)
         if others == class_tokens if class_tokens is not None else 0 <= others <= MAX_CLASS_TOKENS:
-            return tuple(pixel / cell for pixel, cell in zip(size, grid, strict=True)), others
+            return tuple(_step(pixel, cell) for pixel, cell in zip(size, grid, strict=True)), others
     axes = 'T x H x W' if len(size) == 3 else 'H x W'
     extra = 'class tokens' if class_tokens is None else f'{class_tokens} class tokens'
     raise ValueError(f'{num_tokens} tokens, which are not {axes} + {extra} of an input of {tuple(size)}')
+
+
+def _step(size: int, cells: int) -> float:
+    """Return the stride that divides ``size`` into ``cells``, rounded to a power of two if the division has a rest."""
+    exponent = math.log2(size / cells)
+    powers = (2.0 ** math.floor(exponent), 2.0 ** math.ceil(exponent)) if size % cells else ()
+    return next((power for power in powers if cells in (size // power, math.ceil(size / power))), size / cells)
 
 
 def _cells(num_tokens: int, stride: Any, size: Sequence[int]) -> tuple[int, ...]:

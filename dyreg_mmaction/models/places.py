@@ -9,7 +9,8 @@ def check_place(model: nn.Module, path: str, paths: list[str]) -> None:
     """Check that a plugin can be inserted after the sub-module ``path`` of a model.
 
     Raises:
-        ValueError: If it does not exist, is in ``paths`` more than once, or is skipped for some clips in training.
+        ValueError: If it does not exist, is in ``paths`` more than once, is skipped for some clips in training, or its
+            tokens are not in the order of rows and columns.
     """
     if paths.count(path) > 1:
         raise ValueError(f'after={path!r} is used by {paths.count(path)} plugins; use a different path for each')
@@ -17,6 +18,11 @@ def check_place(model: nn.Module, path: str, paths: list[str]) -> None:
     if path not in valid:
         raise ValueError(_absence(model, path, valid))
     for ancestor, module in _ancestors(model, path):
+        if any(type(child).__name__ == 'Unroll' for child in module.children()):
+            raise ValueError(
+                f'after={path!r} is inside a {type(module).__name__}, whose tokens are in the order of mask units, not '
+                'of rows and columns; choose another backbone'
+            )
         rate = max((_drop_rate(child) for child in module.children()), default=0)
         if rate:
             block = f'after={ancestor!r}' if ancestor else 'outside of it'

@@ -52,6 +52,7 @@ class Plugged(nn.Module):
     _layouts: Sequence[Layout] = ANY  # of sub-modules; the first match is used
     plugins: Any  # an nn.ModuleDict, or an empty dict
     _channels_last = False
+    _time_axis = 2  # of clips
     _plugin_hooks: Sequence[PluginHook] = ()
     _unloaded = 0
 
@@ -105,19 +106,22 @@ class Plugged(nn.Module):
         shape = (2, channels, time) if self.takes_clips else (2 * time, channels)
         return Probe(torch.empty(*shape, *size[1:], device='meta'), (time, *size[1:]))
 
-    def forward(self, x: Tensor, *args, **kwargs):
-        """Run the parent's forward and each plugin once."""
-        if self._channels_last:
+    def forward(self, x: Tensor | None = None, *args, **kwargs):
+        """Run the parent's forward and each plugin once. The input may have the name that the parent gives it."""
+        if self._channels_last and x is not None:
             x = _channels_last(x)
+        run = functools.partial(super().forward, *(args if x is None else (x, *args)), **kwargs)
         if not self._plugin_hooks:
-            return super().forward(x, *args, **kwargs)
+            return run()
+        if x is None:
+            x = next(value for value in kwargs.values() if isinstance(value, Tensor))
         num_clips = x.shape[0] if self.takes_clips else self._count_clips(x.shape[0])  # len() is fixed in an export
         for hook in self._plugin_hooks:
             hook.attach(self)
-        time = x.shape[2] if x.ndim == 5 else self.num_segments or x.shape[0] // num_clips
+        time = x.shape[self._time_axis] if x.ndim == 5 else self.num_segments or x.shape[0] // num_clips
         forward = Forward(num_clips, (time, x.shape[-2], x.shape[-1]))
         with running(forward):
-            y = super().forward(x, *args, **kwargs)
+            y = run()
         for hook in self._plugin_hooks:
             hook.check(forward)
         return y

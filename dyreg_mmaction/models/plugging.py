@@ -11,6 +11,15 @@ from .layouts import ANY, Layout
 from .plugged import Plugged
 from .probing import Probe
 
+WRAPPERS = {
+    'ScriptModule': 'is scripted',
+    'GraphModule': 'is a traced graph',
+    'OptimizedModule': 'is compiled',
+    'DataParallel': 'is distributed',
+    'DistributedDataParallel': 'is distributed',
+    'FullyShardedDataParallel': 'is distributed',
+}
+
 
 def plug(model: nn.Module, plugins: Sequence[dict], example: Tensor) -> nn.Module:
     """Insert plugins into any module, in place.
@@ -27,8 +36,9 @@ def plug(model: nn.Module, plugins: Sequence[dict], example: Tensor) -> nn.Modul
         model (nn.Module): The model.
         plugins (Sequence[dict]): Modules to insert, each ``dict(type=..., after=<path of a sub-module>, ...)``, see
             :class:`.Plugged`.
-        example (Tensor): One clip in the model's input format: (1, C, T, H, W), or its frames (T, C, H, W). Models that
-            take frames then expect clips of T frames, flattened into the batch axis.
+        example (Tensor): One clip in the model's input format: (1, C, T, H, W), (1, T, C, H, W) if that is what the
+            first convolution has channels for, or its frames (T, C, H, W). Models that take frames then expect clips of
+            T frames, flattened into the batch axis.
 
     Returns:
         nn.Module: The model.
@@ -36,15 +46,14 @@ def plug(model: nn.Module, plugins: Sequence[dict], example: Tensor) -> nn.Modul
     Raises:
         ValueError: If the model or the example is not supported, or a plugin is incompatible.
     """
+    _check_model(model)
     name = type(model).__name__
-    if isinstance(model, torch.jit.ScriptModule | Plugged) or hasattr(model, 'plugins'):
-        what = 'is scripted' if isinstance(model, torch.jit.ScriptModule) else "has plugins, or a sub-module 'plugins'"
-        raise ValueError(f'{name} {what}; use the original model, and insert all plugins at once')
     if not isinstance(example, Tensor) or example.ndim not in (4, 5) or example.ndim == 5 and len(example) != 1:
         shape = tuple(example.shape) if isinstance(example, Tensor) else type(example).__name__
         raise ValueError(f'example is {shape}, but must be one clip (1, C, T, H, W), or its frames (T, C, H, W)')
     takes_clips = example.ndim == 5
-    time = example.shape[2] if takes_clips else len(example)
+    time_axis = _time_axis(model, example)
+    time = example.shape[time_axis]
     if not takes_clips and getattr(model, 'num_segments', time) != time:
         raise ValueError(
             f'example has {time} frames, but num_segments of {name} is {model.num_segments}; use the same number'
@@ -55,11 +64,31 @@ def plug(model: nn.Module, plugins: Sequence[dict], example: Tensor) -> nn.Modul
     plugged.__class__ = plugged_class(plain, takes_clips, ANY, None)
     try:
         plugged.num_segments = None if takes_clips else time
+        plugged._time_axis = time_axis
         plugged._insert(plugins, Probe(inputs, (time, *example.shape[-2:])), clips_alike=not takes_clips)
+        weight = next((parameter for parameter in model.parameters() if parameter.is_floating_point()), example)
+        plugged.plugins.to(weight.device, weight.dtype)
     except BaseException:
         plugged.__class__ = plain
         raise
     return model
+
+
+def _check_model(model: nn.Module) -> None:
+    """Check that plugins can be inserted into a model, and that it has none."""
+    reason = next((WRAPPERS[kind.__name__] for kind in type(model).__mro__ if kind.__name__ in WRAPPERS), None)
+    if hasattr(model, 'plugins') or any(isinstance(module, Plugged) for module in model.modules()):
+        reason = "has plugins, or a sub-module 'plugins'"
+    if reason is not None:
+        raise ValueError(f'{type(model).__name__} {reason}; use the original model, and insert all plugins at once')
+
+
+def _time_axis(model: nn.Module, example: Tensor) -> int:
+    if example.ndim == 4:
+        return 0
+    convolutions = (module for module in model.modules() if isinstance(module, nn.Conv2d | nn.Conv3d))
+    channels = next((convolution.in_channels for convolution in convolutions), example.shape[1])
+    return 1 if example.shape[1] != channels == example.shape[2] else 2
 
 
 @functools.cache

@@ -5,6 +5,8 @@ from typing import Any
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from dyreg_mmaction.ops.tracing import is_traced
+
 from .forwards import Forward, current_forward
 from .layouts import Layout
 from .placed_hook import PlacedHook, laid_out_like
@@ -32,6 +34,7 @@ class PluginHook(PlacedHook):
         self.layout = layout
         self.stride = stride
         self.norm = _norm_after(backbone, path)
+        self.forwards: dict[Any, Forward | None] = {}  # by shape of the output; None: of several kinds
         self.attach(backbone)
 
     def __call__(self, module: nn.Module, args: tuple, output: Any) -> Any:
@@ -39,15 +42,33 @@ class PluginHook(PlacedHook):
         forward = current_forward()
         if forward is not None:
             forward.num_runs[self.path] = forward.num_runs.get(self.path, 0) + 1
-        elif self.layout.needs_forward:
+        if self.layout.needs_forward:
+            forward = self._forward_of(output)
+        plugin = self.plugins[self.key]
+        refined: Any = self.layout.from_map(plugin(self.layout.to_map(output, forward)), output)
+        return laid_out_like(output, refined) if isinstance(output, Tensor) else refined
+
+    def _forward_of(self, output: Any) -> Forward:
+        """Return the running forward.
+
+        A user's activation checkpointing recomputes the sub-module in backward, outside of a forward. Then return that
+        which had an output of this shape, if all that had were of the same number of clips and size.
+        """
+        shape = _shape(output)
+        forward = current_forward()
+        if forward is None:
+            forward = self.forwards.get(shape)
+        elif not is_traced():
+            known = self.forwards.setdefault(shape, forward)
+            if known is not None and (known.num_clips, known.size) != (forward.num_clips, forward.size):
+                self.forwards[shape] = None
+        if forward is None:
             raise RuntimeError(
                 f'the sub-module {self.path!r} runs outside of a forward of its backbone, where the number of clips is '
                 'unknown; run the whole backbone, or, if your own activation checkpointing recomputes it in backward, '
                 'use dyreg_mmaction.compat.activation_checkpointing.checkpoint_in_forward'
             )
-        plugin = self.plugins[self.key]
-        refined: Any = self.layout.from_map(plugin(self.layout.to_map(output, forward)), output)
-        return laid_out_like(output, refined) if isinstance(output, Tensor) else refined
+        return forward
 
     def attach(self, backbone: nn.Module) -> None:
         """See :class:`.PlacedHook`.
@@ -74,6 +95,10 @@ class PluginHook(PlacedHook):
                 f'the plugin after={self.path!r} ran {num_runs} times in one forward, but must run once; undo the '
                 'change that bypasses or repeats its sub-module, or choose another sub-module'
             )
+
+
+def _shape(output: Any) -> tuple:
+    return tuple(output.shape) if isinstance(output, Tensor) else (*output[0].shape, *output[1])
 
 
 def key_of(path: str) -> str:

@@ -1,6 +1,7 @@
 """Insertion of plugins after sub-modules of a model, which keeps the model's state-dict keys."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import nn
@@ -12,13 +13,21 @@ from .plugin_hook import PluginHook, key_of
 from .probing import Probe, find_places
 
 
+class Plugins(nn.ModuleDict):
+    """Plugins by name: the path of the sub-module with '-' for '.'."""
+
+    def forward(self, x: Any) -> Any:
+        """Return x, for models whose forward runs all of their children in turn."""
+        return x
+
+
 def insert_plugins(
     model: nn.Module,
     plugins: Sequence[dict],
     probe: Probe,
     clips_alike: bool,
     candidates: Sequence[Layout] = ANY,
-) -> tuple[nn.ModuleDict, list[PluginHook]]:
+) -> tuple[Plugins, list[PluginHook]]:
     """Build plugins and hook each of them after its sub-module.
 
     Args:
@@ -31,17 +40,19 @@ def insert_plugins(
         candidates (Sequence[Layout]): Possible layouts of the model's sub-modules.
 
     Returns:
-        tuple: The plugins by name (the path with '-' for '.'), and their hooks.
+        tuple: The plugins, and their hooks.
 
     Raises:
         ValueError: If a path does not exist, is used twice, or does not give one feature map per forward.
     """
+    if isinstance(plugins, dict):
+        raise ValueError(f'plugins is {plugins!r}, but must be a list of such dicts')
     paths = [_path(cfg) for cfg in plugins]
     for path in paths:
         check_place(model, path, paths)
     layouts = {path: cfg.get('layout') for path, cfg in zip(paths, plugins, strict=True)}
     places = find_places(model, layouts, probe, candidates) if paths else {}
-    modules, hooks = nn.ModuleDict(), []
+    modules, hooks = Plugins(), []
     with apart_from_seed():
         for path, cfg in zip(paths, plugins, strict=True):
             layout, shape = places[path]

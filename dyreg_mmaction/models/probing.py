@@ -1,4 +1,7 @@
-"""Layouts and sizes of sub-modules' outputs, from a forward on the meta device, which does no arithmetic."""
+"""Layouts and sizes of sub-modules' outputs, from a forward on the meta device, which does no arithmetic.
+
+A model that does not run there, for example because it creates tensors on the CPU or reads a value, runs on zeros.
+"""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
@@ -51,7 +54,9 @@ def find_places(
     Raises:
         ValueError: If a sub-module does not run exactly once, or its output is not a map of the clips.
     """
-    seen = _run(model, list(layouts), probe)
+    seen = _run(model, list(layouts), probe.inputs, 'meta')
+    if seen.failure is not None and not all(seen.outputs.values()):
+        seen = _run(model, list(layouts), probe.inputs, next(iter(model.parameters()), torch.empty(0)).device)
     return {path: _place(model, path, layout, seen, probe, candidates) for path, layout in layouts.items()}
 
 
@@ -61,7 +66,7 @@ class _Seen(NamedTuple):
     failure: Exception | None
 
 
-def _run(model: nn.Module, paths: list[str], probe: Probe) -> _Seen:
+def _run(model: nn.Module, paths: list[str], inputs: Any, device: torch.device | str) -> _Seen:
     outputs: dict[str, list] = {path: [] for path in paths}
     grids: dict[str, list[tuple[int, int, int]]] = {}
     convolved: list[tuple[int, int, int]] = []
@@ -85,9 +90,9 @@ def _run(model: nn.Module, paths: list[str], probe: Probe) -> _Seen:
     failure = None
     try:
         nn.Module.train(model, False)
-        with torch.no_grad():
-            meta = {key: torch.empty_like(value, device='meta') for key, value in state.items()}
-            functional_call(model, meta, (probe.inputs,))
+        with torch.no_grad(), torch.random.fork_rng(devices=[]):
+            copied = {key: torch.empty_like(value, device=device).copy_(value) for key, value in state.items()}
+            functional_call(model, copied, (tree_map(lambda x: torch.zeros_like(x, device=device), inputs),))
     except Exception as error:  # modules after the last plugin may need another size, like C3D's linear layers
         failure = error
     finally:
@@ -104,7 +109,8 @@ def _place(model: nn.Module, path: str, given: Any, seen: _Seen, probe: Probe, c
         shape = tree_map(lambda x: tuple(x.shape), probe.inputs)
         raise ValueError(
             f'{name} fails on an input of shape {shape} before it reaches after={path!r}: {seen.failure}; set '
-            'input_size and num_segments or num_frames of the backbone to those of the training'
+            'input_size and num_segments or num_frames of the backbone to those of the training, or pass an example '
+            'that the model accepts'
         ) from seen.failure
     if len(outputs) != 1:
         raise ValueError(

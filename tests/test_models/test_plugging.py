@@ -8,6 +8,7 @@ import torch
 from backbone_cases import PLUGIN, wake
 from libraries import library
 from torch import nn
+from torch.utils.checkpoint import checkpoint
 
 from dyreg_mmaction import plug, record_regions
 from dyreg_mmaction.models import Plugged, add_plugins
@@ -267,3 +268,123 @@ def test_attributes_of_the_model_are_not_overwritten():
         ValueError, match='example has 4 frames, but num_segments of Sequential is 8; use the same number'
     ):
         plug(model, after('0'), FRAMES)
+
+
+class Columns(nn.Module):
+    """A model that runs its children in turn."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.second = nn.Conv2d(3, 8, 8, 8), nn.Conv2d(8, 8, 1)
+
+    def forward(self, x):
+        for module in self.children():
+            x = module(x)
+        return x
+
+
+class Awkward(ConvNet):
+    """A model that does not run on the meta device, with its input's name."""
+
+    def __init__(self):
+        super().__init__()
+        self.scale = torch.full((1, 3, 1, 1, 1), 2.0)
+
+    def forward(self, pixel_values):
+        time = torch.arange(pixel_values.shape[2])[:, None, None]
+        return super().forward(pixel_values * self.scale + time if pixel_values.max().item() < 100 else pixel_values)
+
+
+class TimeFirst(ConvNet):
+    def forward(self, x):
+        return super().forward(x.transpose(1, 2))
+
+
+@pytest.mark.parametrize(
+    'kind, path, example',
+    [
+        (Columns, 'first', FRAMES),
+        (Columns, 'first', FRAMES[:1]),
+        (Awkward, 'conv', CLIP),
+        (TimeFirst, 'conv', torch.zeros(1, 5, 3, 32, 32)),
+        (ConvNet, 'conv', CLIP.bfloat16()),
+        (ConvNet, 'conv', CLIP.double()),
+        (ConvNet, 'conv', CLIP[:, :, :1]),
+    ],
+)
+def test_unusual_models_and_inputs(kind, path, example):
+    model = kind().eval().to(example.dtype)
+    plain = copy.deepcopy(model)
+    plug(model, after(path), example)
+    x = torch.randn(2 * len(example), *example.shape[1:], dtype=example.dtype)
+    assert torch.equal(model(x), plain(x))
+    wake(model.plugins)
+    y = model(**dict(pixel_values=x)) if kind is Awkward else model(x)
+    assert y.isfinite().all() and not torch.equal(y, plain(x))
+
+
+def test_tokens_of_an_odd_size_have_the_stride_of_the_embedding():
+    model = nn.Sequential(nn.Conv3d(3, 8, (2, 8, 8), (2, 8, 8)), nn.Flatten(2), Transposed(), nn.Linear(8, 8))
+    plug(model, after('3'), torch.zeros(1, 3, 5, 37, 51))
+    assert model._plugin_hooks[0].layout.stride == (2, 8, 8)
+    assert model(torch.randn(1, 3, 7, 64, 41)).shape == (1, 3 * 8 * 5, 8)
+
+
+class Transposed(nn.Module):
+    def forward(self, x):
+        return x.mT
+
+
+class Checkpointed(ViT):
+    """Recomputes its blocks in backward, by PyTorch's function or not at all."""
+
+    def forward(self, x):
+        x = self.embed(x).flatten(2).mT
+        for block in self.blocks:
+            x = checkpoint(block, x, use_reentrant=False) if self.training else block(x)
+        return self.head(x.mean(1))
+
+
+def test_blocks_that_a_model_checkpoints_itself_compute_the_same():
+    model = plug(Checkpointed(), after('blocks.1'), FRAMES)
+    wake(model.plugins)
+    found = []
+    for training in (True, False):
+        model.train(training)
+        outputs = [model(x) for x in (torch.ones(4, 3, 32, 32), torch.ones(8, 3, 24, 32))]  # two batches in flight
+        model.zero_grad()
+        sum(y.square().sum() for y in outputs).backward()
+        found.append([parameter.grad for parameter in model.parameters() if parameter.grad is not None])
+    torch.testing.assert_close(*found)
+
+
+def test_a_checkpointed_block_of_batches_that_look_alike_is_refused():
+    model = plug(Checkpointed().train(), after('blocks.1'), FRAMES)
+    outputs = [model(torch.ones(4, 3, *size)) for size in ((24, 32), (32, 24))]  # as many tokens
+    with pytest.raises(RuntimeError, match="'blocks.1' runs outside of a forward of its backbone"):
+        outputs[0].sum().backward()
+
+
+@pytest.mark.parametrize(
+    'wrap, reason',
+    [
+        (torch.nn.DataParallel, 'DataParallel is distributed'),
+        (lambda model: torch.compile(model, backend='eager'), 'OptimizedModule is compiled'),
+        (torch.fx.symbolic_trace, 'is a traced graph'),
+        (lambda model: nn.Sequential(plug(model, after('first'), FRAMES)), 'Sequential has plugins'),
+    ],
+)
+def test_wrapped_models_are_refused(wrap, reason):
+    model = wrap(nn.Sequential(nn.Identity()) if reason.endswith('graph') else Columns())
+    with pytest.raises(ValueError, match=f'{reason}.*; use the original model, and insert all plugins at once'):
+        plug(model, after('first'), FRAMES)
+
+
+def test_tokens_in_the_order_of_mask_units_are_refused():
+    class Unroll(nn.Identity):
+        pass
+
+    model = ViT()
+    model.unroll = Unroll()
+    with pytest.raises(ValueError, match="'blocks.1' is inside a ViT, whose tokens are in the order of mask units"):
+        plug(model, after('blocks.1'), FRAMES)
