@@ -49,8 +49,8 @@ class Clips:
 
 
 @dataclass(frozen=True)
-class Frames:
-    """(B*T, C, H, W).
+class _OfFrames:
+    """Layout whose batch axis may be that of frames.
 
     Args:
         num_frames (int, optional): T of the maps; None: each forward reports its clips.
@@ -62,6 +62,11 @@ class Frames:
     def needs_forward(self) -> bool:
         """Whether the number of clips is unknown outside of a forward."""
         return self.num_frames is None
+
+
+@dataclass(frozen=True)
+class Frames(_OfFrames):
+    """(B*T, C, H, W)."""
 
     def fitted(self, output: Any, example: Example) -> 'Frames':
         """See :class:`Layout`."""
@@ -79,19 +84,8 @@ class Frames:
 
 
 @dataclass(frozen=True)
-class ChannelsLast:
-    """(B, T, H, W, C), or (B*T, H, W, C).
-
-    Args:
-        num_frames (int, optional): T of the maps; None: each forward reports its clips.
-    """
-
-    num_frames: int | None = None
-
-    @property
-    def needs_forward(self) -> bool:
-        """Whether the number of clips is unknown outside of a forward."""
-        return self.num_frames is None
+class ChannelsLast(_OfFrames):
+    """(B, T, H, W, C), or (B*T, H, W, C)."""
 
     def fitted(self, output: Any, example: Example) -> 'ChannelsLast':
         """See :class:`Layout`."""
@@ -193,19 +187,8 @@ class FrameTokens:
 
 
 @dataclass(frozen=True)
-class SizedTokens:
-    """A pair of tokens (B, K + T*H*W, C) and (T, H, W), or of (B*T, K + H*W, C) and (H, W).
-
-    Args:
-        num_frames (int, optional): T of the maps of frames; None: each forward reports its clips.
-    """
-
-    num_frames: int | None = None
-
-    @property
-    def needs_forward(self) -> bool:
-        """Whether the number of clips is unknown outside of a forward."""
-        return self.num_frames is None
+class SizedTokens(_OfFrames):
+    """A pair of tokens (B, K + T*H*W, C) and (T, H, W), or of (B*T, K + H*W, C) and (H, W)."""
 
     def fitted(self, output: Any, example: Example) -> 'SizedTokens':
         """See :class:`Layout`."""
@@ -234,10 +217,44 @@ class SizedTokens:
         cells = x.permute(0, 2, 3, 4, 1).flatten(2, 3)  # (B,T,H*W,C)
         cells = cells.flatten(1, 2) if len(size) == 3 else cells.flatten(0, 1)
         pair = _with_class_tokens(cells, tokens, tokens.shape[1] - math.prod(size), True), size
-        return pair if isinstance(output, tuple) else list(pair)
+        return list(pair) if isinstance(output, list) else pair
 
 
-Layout = Clips | Frames | ChannelsLast | Tokens | FrameTokens | SizedTokens
+@dataclass(frozen=True)
+class First:
+    """A tuple whose first element has another layout, as in Hugging Face's models; the others are unchanged.
+
+    Args:
+        layout (Layout | str | dict): That layout.
+    """
+
+    layout: Any
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, 'layout', build_layout(self.layout))
+
+    @property
+    def needs_forward(self) -> bool:
+        """Whether the number of clips is unknown outside of a forward."""
+        return self.layout.needs_forward
+
+    def fitted(self, output: Any, example: Example) -> 'First':
+        """See :class:`Layout`."""
+        if not isinstance(output, tuple | list) or not output:
+            raise ValueError(f'{type(output).__name__}, not a tuple')
+        return First(self.layout.fitted(output[0], example))
+
+    def to_map(self, output: Sequence, forward: Any) -> Tensor:
+        """See :class:`Layout`."""
+        return self.layout.to_map(output[0], forward)
+
+    def from_map(self, x: Tensor, output: Any) -> Any:
+        """See :class:`Layout`."""
+        elements = [self.layout.from_map(x, output[0]), *output[1:]]
+        return elements if isinstance(output, list) else tuple(elements)
+
+
+Layout = Clips | Frames | ChannelsLast | Tokens | FrameTokens | SizedTokens | First
 """Methods of each:
 
 - ``fitted(output, example)``: the layout completed from the :class:`Example`; ValueError if the output does not match.
@@ -246,16 +263,6 @@ Layout = Clips | Frames | ChannelsLast | Tokens | FrameTokens | SizedTokens
 - ``from_map(x, output)``: the map ``x`` in the layout of ``output``.
 """
 LAYOUTS: dict[str, Any] = {kind.__name__: kind for kind in get_args(Layout)}
-ANY: tuple[Layout, ...] = (
-    Clips(),
-    Frames(),
-    ChannelsLast(),
-    SizedTokens(),
-    Tokens(),
-    FrameTokens(),
-    FrameTokens(batch_first=False),
-    Tokens(batch_first=False),
-)
 
 
 def build_layout(cfg: Any) -> Layout:
@@ -276,6 +283,19 @@ def build_layout(cfg: Any) -> Layout:
     return LAYOUTS[kind](**arguments)
 
 
+ANY: tuple[Layout, ...] = (
+    Clips(),
+    Frames(),
+    ChannelsLast(),
+    SizedTokens(),
+    Tokens(),
+    FrameTokens(),
+    FrameTokens(batch_first=False),
+    Tokens(batch_first=False),
+)
+ANY += tuple(First(layout) for layout in ANY)
+
+
 def find_layout(output: Any, example: Example, candidates: Sequence[Layout]) -> Layout | None:
     """Return the first layout that matches an output, or None."""
     for layout in candidates:
@@ -290,6 +310,8 @@ def with_num_frames(layout: Layout, num_frames: int) -> Layout:
     """Set the number of frames T of the maps of a layout."""
     if isinstance(layout, Clips | Tokens):
         return layout
+    if isinstance(layout, First):
+        return First(with_num_frames(layout.layout, num_frames))
     return replace(layout, num_frames=num_frames)
 
 

@@ -98,7 +98,8 @@ class PluginHook(PlacedHook):
 
 
 def _shape(output: Any) -> tuple:
-    return tuple(output.shape) if isinstance(output, Tensor) else (*output[0].shape, *output[1])
+    parts = (output,) if isinstance(output, Tensor) else output
+    return tuple(part.shape if isinstance(part, Tensor) else str(part) for part in parts)
 
 
 def key_of(path: str) -> str:

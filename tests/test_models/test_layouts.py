@@ -10,6 +10,7 @@ from dyreg_mmaction.models.layouts import (
     ChannelsLast,
     Clips,
     Example,
+    First,
     Frames,
     FrameTokens,
     SizedTokens,
@@ -52,6 +53,8 @@ CASES = {
     'tokens of frames before the batch': (FrameTokens(batch_first=False), frame_tokens(1).transpose(0, 1)),
     'tokens and their size': (SizedTokens(), (tokens((2, 3, 4), 1), torch.Size((T, H, W)))),
     'tokens of frames and their size': (SizedTokens(), [frame_tokens(1), (H, W)]),
+    'tokens and attention': (First('Tokens'), (tokens((2, 3, 4), 1), None)),
+    'a list of frames': (First(Frames()), [MAP.transpose(1, 2).flatten(0, 1)]),
 }
 
 
@@ -71,7 +74,7 @@ def test_conversion_to_a_map_and_back(case):
     changed = first(back) - first(output)
     assert torch.equal(changed, (first(output) >= 0).float())
     if not isinstance(output, torch.Tensor):
-        assert back[1] is output[1]
+        assert all(new is old for new, old in zip(back[1:], output[1:], strict=True))
 
 
 @pytest.mark.parametrize('case', [case for case in CASES if 'time last' not in case])
@@ -93,6 +96,8 @@ WRONG = {
     'channels mistaken for cells': (Clips(), torch.zeros(B, 16, 3, 4, 192), r'more than the \(6, 64, 96\)'),
     'another aspect': (ChannelsLast(), torch.zeros(B, T, H, 24, C), 'H x W = 4 x 24 in an input of 64 x 96'),
     'frames of no clips': (Frames(), torch.zeros(5, C, H, W), '5 rows for 2 clips of 6 frames'),
+    'no tuple': (First('Frames'), MAP, 'Tensor, not a tuple'),
+    'a tuple of another layout': (First('Frames'), (torch.zeros(B, C), None), '2 axes, not 4'),
     'a vector': (Frames(), torch.zeros(B, C), '2 axes, not 4'),
     'tokens of no cells': (Tokens(), torch.zeros(B, 100, C), '100 tokens, which are not T x H x W . class tokens'),
     'another number of class tokens': (Tokens(class_tokens=0), tokens((2, 3, 4), 1), '73 tokens.* 0 class tokens'),

@@ -388,3 +388,25 @@ def test_tokens_in_the_order_of_mask_units_are_refused():
     model.unroll = Unroll()
     with pytest.raises(ValueError, match="'blocks.1' is inside a ViT, whose tokens are in the order of mask units"):
         plug(model, after('blocks.1'), FRAMES)
+
+
+def test_features_in_a_tuple():
+    class Pair(Block):
+        def forward(self, x):
+            return super().forward(x), None
+
+    class Net(ViT):
+        def forward(self, x):
+            x = self.embed(x).flatten(2).mT
+            for block in self.blocks:
+                x, _ = block(x)
+            return self.head(x.mean(1))
+
+    model = Net().eval()
+    model.blocks = nn.ModuleList(Pair(16, 0.0) for _ in range(3))
+    plain = copy.deepcopy(model)
+    plug(model, after('blocks.1'), FRAMES)
+    x = torch.randn(4, 3, 32, 32)
+    assert torch.equal(model(x), plain(x))
+    wake(model.plugins)
+    assert not torch.equal(model(x), plain(x))
