@@ -323,7 +323,7 @@ def test_unusual_models_and_inputs(kind, path, example):
     assert y.isfinite().all() and not torch.equal(y, plain(x))
 
 
-def test_tokens_of_an_odd_size_have_the_stride_of_the_embedding():
+def test_stride_of_tokens_with_an_odd_input_size():
     model = nn.Sequential(nn.Conv3d(3, 8, (2, 8, 8), (2, 8, 8)), nn.Flatten(2), Transposed(), nn.Linear(8, 8))
     plug(model, after('3'), torch.zeros(1, 3, 5, 37, 51))
     assert model._plugin_hooks[0].layout.stride == (2, 8, 8)
@@ -345,7 +345,7 @@ class Checkpointed(ViT):
         return self.head(x.mean(1))
 
 
-def test_blocks_that_a_model_checkpoints_itself_compute_the_same():
+def test_gradients_of_a_model_that_checkpoints_its_blocks():
     model = plug(Checkpointed(), after('blocks.1'), FRAMES)
     wake(model.plugins)
     found = []
@@ -358,7 +358,7 @@ def test_blocks_that_a_model_checkpoints_itself_compute_the_same():
     torch.testing.assert_close(*found)
 
 
-def test_a_checkpointed_block_of_batches_that_look_alike_is_refused():
+def test_checkpointed_block_with_ambiguous_batches_raises():
     model = plug(Checkpointed().train(), after('blocks.1'), FRAMES)
     outputs = [model(torch.ones(4, 3, *size)) for size in ((24, 32), (32, 24))]  # as many tokens
     with pytest.raises(RuntimeError, match="'blocks.1' runs outside of a forward of its backbone"):
@@ -374,13 +374,13 @@ def test_a_checkpointed_block_of_batches_that_look_alike_is_refused():
         (lambda model: nn.Sequential(plug(model, after('first'), FRAMES)), 'Sequential has plugins'),
     ],
 )
-def test_wrapped_models_are_refused(wrap, reason):
+def test_wrapped_model_raises(wrap, reason):
     model = wrap(nn.Sequential(nn.Identity()) if reason.endswith('graph') else Columns())
     with pytest.raises(ValueError, match=f'{reason}.*; use the original model, and insert all plugins at once'):
         plug(model, after('first'), FRAMES)
 
 
-def test_tokens_in_the_order_of_mask_units_are_refused():
+def test_tokens_in_the_order_of_mask_units_raise():
     class Unroll(nn.Identity):
         pass
 
@@ -390,7 +390,7 @@ def test_tokens_in_the_order_of_mask_units_are_refused():
         plug(model, after('blocks.1'), FRAMES)
 
 
-def test_features_in_a_tuple():
+def test_block_that_returns_a_tuple():
     class Pair(Block):
         def forward(self, x):
             return super().forward(x), None

@@ -234,11 +234,8 @@ def test_plugin_of_a_teacher_may_have_another_path(teachers):
     assert model(*batch(), mode='loss')['loss_region_distillation'] > 0
 
 
-<<<<<<< HEAD
-def test_teacher_with_default_num_nodes(tmp_path):
-=======
 @pytest.mark.parametrize('num_segments', [4, 'batch'])
-def test_the_plugins_of_necks_teach_and_learn(tmp_path, num_segments):
+def test_teachers_and_students_with_a_neck(tmp_path, num_segments):
     plugin = {key: value for key, value in PLUGIN.items() if key != 'after'}
     cfg = dict(
         type='RegionRecognizer2D',
@@ -271,8 +268,7 @@ def test_the_plugins_of_necks_teach_and_learn(tmp_path, num_segments):
             model.init_weights()
 
 
-def test_a_teacher_may_leave_num_nodes_to_its_plugin(tmp_path):
->>>>>>> c834f9c (Distillation: teachers and students whose plugin is in a neck)
+def test_teacher_with_default_num_nodes(tmp_path):
     """9 for DyRegGNN, 14 for RSTG."""
     cases = (('DyRegGNN', 9), ('RSTG', 14))
     for kind, nodes in cases:

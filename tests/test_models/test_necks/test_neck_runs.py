@@ -63,7 +63,7 @@ def runner(tmp_path_factory):
     return runner
 
 
-def test_weights_and_regions_learn_and_are_logged(runner):
+def test_training_with_a_neck(runner):
     start = MODELS.build(model())
     learned = dict(runner.model.neck.plugin.named_parameters())
     assert all((learned[name] != value).any() for name, value in start.neck.plugin.named_parameters())
@@ -72,11 +72,11 @@ def test_weights_and_regions_learn_and_are_logged(runner):
     assert {'neck/shift', 'neck/motion', 'loss_motion_likelihood'} <= {key for line in lines for key in line}
 
 
-def test_the_fused_model_is_measured(runner):
+def test_metric_of_the_fused_model(runner):
     assert 0 < runner.measured['object/dist_acting'] < 1
 
 
-def test_pictures_of_a_data_set(runner, monkeypatch, capsys):
+def test_visualize_regions_of_a_neck(runner, monkeypatch, capsys):
     folder = Path(runner.work_dir)
     runner.cfg.dump(folder / 'config.py')
     arguments = [str(folder / 'config.py'), str(folder / 'iter_4.pth'), '--dataset', 'test', '--num', '1', '--html']
@@ -102,14 +102,14 @@ def inferencer():
     return RegionInferencer(cfg, device='cpu')
 
 
-def test_regions_of_an_array(inferencer):
+def test_inferencer_with_a_neck(inferencer):
     video = np.random.default_rng(0).integers(0, 255, (16, 72, 96, 3), np.uint8)
     (found,) = inferencer(video, regions=True)['predictions']
     assert np.shape(found['regions']['neck']['center']) == (1, 8, 4, 2)
 
 
 @pytest.mark.slow
-def test_onnx(inferencer, tmp_path):
+def test_onnx_export_with_a_neck(inferencer, tmp_path):
     torch.nn.init.constant_(inferencer.model.neck.plugin.norm.weight, 0.5)
     pytest.importorskip('onnxscript')
     assert export(inferencer.model, dict(frames=8, size=48), tmp_path / 'model.onnx') < 1e-4
