@@ -126,17 +126,24 @@ def test_configs_with_other_numbers_of_digits_differ_in_that_only(model, num_dig
     assert load(f'r18_{model}_{num_digits}digits').to_dict() == expected
 
 
-@pytest.mark.parametrize('folder, place', [('multisyncmnist', 'layer2.1'), ('mini_something', 'layer1.1')])
-def test_reduced_models_differ_in_plugins_and_evaluation_only(folder, place):
-    baseline = load(f'{folder}/reduced/r18').to_dict()
-    for name in ('r18_fixed', 'r18_fixed-tent', 'r18_dyreg'):
-        cfg = load(f'{folder}/reduced/{name}').to_dict()
+@pytest.mark.parametrize(
+    'plain, place, variants',
+    [
+        ('multisyncmnist/reduced/r18', 'layer2.1', ('fixed', 'fixed-tent', 'dyreg')),
+        ('mini_something/reduced/r18', 'layer1.1', ('fixed', 'fixed-tent', 'dyreg')),
+        ('mini_something/reduced/swin', 'layers.0.blocks.3', ('dyreg',)),
+    ],
+)
+def test_reduced_models_differ_in_plugins_and_evaluation_only(plain, place, variants):
+    baseline = load(plain).to_dict()
+    for variant in variants:
+        cfg = load(f'{plain}_{variant}').to_dict()
         (plugin,) = cfg['model']['backbone'].pop('plugins')
-        assert plugin['after'] == place, name
+        assert plugin['after'] == place, variant
         for key in ('val_evaluator', 'test_evaluator'):
             assert cfg.pop(key) == [dict(type='AccMetric'), dict(type='ObjectDistance')]
         cfg.pop('custom_hooks')
-        assert cfg == {key: value for key, value in baseline.items() if key in cfg}, name
+        assert cfg == {key: value for key, value in baseline.items() if key in cfg}, variant
 
 
 @pytest.mark.parametrize(
@@ -148,6 +155,7 @@ def test_reduced_models_differ_in_plugins_and_evaluation_only(folder, place):
         ('mini_something/reduced/r18_dyreg-motion-ends', 'MotionLikelihood'),
         ('mini_something/reduced/r18_dyreg-motion-stays', 'MotionLikelihood'),
         ('mini_something/reduced/r18_dyreg-boxes', 'BoxLikelihood'),
+        ('mini_something/reduced/swin_dyreg-motion-stays', 'MotionLikelihood'),
     ],
 )
 def test_region_loss_configs_only_add_a_loss(name, kind):
