@@ -16,6 +16,6 @@ model = dict(
     ),
     cls_head=dict(in_channels=96),
 )
-val_evaluator = dict(type='AccMetric')
+val_evaluator = [dict(type='AccMetric')]
 test_evaluator = val_evaluator
 custom_hooks = []
