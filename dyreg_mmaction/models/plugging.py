@@ -63,14 +63,15 @@ def plug(model: nn.Module, plugins: Sequence[dict], example: Tensor) -> nn.Modul
     plugged: Any = model
     plugged.__class__ = plugged_class(plain, takes_clips, ANY, None)
     try:
-        plugged.num_segments = None if takes_clips else time
-        plugged._time_axis = time_axis
         plugged._insert(plugins, Probe(inputs, (time, *example.shape[-2:])), clips_alike=not takes_clips)
-        weight = next((parameter for parameter in model.parameters() if parameter.is_floating_point()), example)
-        plugged.plugins.to(weight.device, weight.dtype)
     except BaseException:
         plugged.__class__ = plain
         raise
+    plugged._time_axis = time_axis
+    if not takes_clips:
+        plugged.num_segments = time
+    weight = next((parameter for parameter in model.parameters() if parameter.is_floating_point()), example)
+    plugged.plugins.to(weight.device, weight.dtype)
     return model
 
 

@@ -55,11 +55,12 @@ def insert_plugins(
     modules, hooks = Plugins(), []
     with apart_from_seed():
         for path, cfg in zip(paths, plugins, strict=True):
-            layout, shape = places[path]
-            modules[key_of(path)] = _build(path, cfg, shape)
-            if clips_alike:
-                layout = with_num_frames(layout, shape[1])
-            hooks.append(PluginHook(model, modules, path, layout, probe.size[0] / shape[1]))
+            modules[key_of(path)] = _build(path, cfg, places[path].shape)
+    for path in paths:
+        layout, shape = places[path]
+        if clips_alike:
+            layout = with_num_frames(layout, shape[1])
+        hooks.append(PluginHook(model, modules, path, layout, probe.size[0] / shape[1]))
     return modules, hooks
 
 

@@ -198,6 +198,16 @@ def test_second_plug_raises_an_error():
         plug(model, after('blocks.2'), FRAMES)
 
 
+def test_plug_after_an_error():
+    model = ViT().eval()
+    plain, x = copy.deepcopy(model), torch.randn(8, 3, 32, 32)
+    with pytest.raises(ValueError, match="'num_nodse'"):
+        plug(model, [*after('blocks.0'), *after('blocks.1', num_nodse=4)], FRAMES)
+    assert vars(model).keys() == vars(plain).keys() and torch.equal(model(x), plain(x))
+    plug(model, after('blocks.0'), torch.zeros(8, 3, 32, 32))
+    assert torch.equal(model(x), plain(x))
+
+
 def test_class_of_a_user_gets_a_free_name():
     class MViT(ConvNet):
         """Class with the name of a class of MMAction2."""
