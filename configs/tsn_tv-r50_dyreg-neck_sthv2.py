@@ -1,5 +1,5 @@
-# torchvision's ResNet-50, unmodified, + DyReg-GNN as a neck on its last map, 7 x 7 cells. Without a temporal shift, which MMAction2
-# has in its own backbones only.
+# torchvision's ResNet-50, unmodified, + DyReg-GNN as a neck on its last map, 7 x 7 cells. Without a temporal shift,
+# which MMAction2 has in its own backbones only.
 _base_ = './tsm_r50_sthv2.py'
 
 model = dict(

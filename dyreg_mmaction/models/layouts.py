@@ -222,7 +222,7 @@ class SizedTokens(_OfFrames):
 
 @dataclass(frozen=True)
 class First:
-    """A tuple whose first element has another layout, as in Hugging Face's models; the others are unchanged.
+    """A tuple whose first element, and no other, has another layout, as in Hugging Face's models.
 
     Args:
         layout (Layout | str | dict): That layout.
@@ -242,7 +242,10 @@ class First:
         """See :class:`Layout`."""
         if not isinstance(output, tuple | list) or not output:
             raise ValueError(f'{type(output).__name__}, not a tuple')
-        return First(self.layout.fitted(output[0], example))
+        layout = First(self.layout.fitted(output[0], example))
+        if any(find_layout(other, example, [self.layout]) for other in output[1:]):
+            raise ValueError('a tuple of several maps')
+        return layout
 
     def to_map(self, output: Sequence, forward: Any) -> Tensor:
         """See :class:`Layout`."""

@@ -97,6 +97,7 @@ WRONG = {
     'another aspect': (ChannelsLast(), torch.zeros(B, T, H, 24, C), 'H x W = 4 x 24 in an input of 64 x 96'),
     'frames of no clips': (Frames(), torch.zeros(5, C, H, W), '5 rows for 2 clips of 6 frames'),
     'no tuple': (First('Frames'), MAP, 'Tensor, not a tuple'),
+    'a tuple of two maps': (First(Clips()), (MAP, MAP), 'a tuple of several maps'),
     'a tuple of another layout': (First('Frames'), (torch.zeros(B, C), None), '2 axes, not 4'),
     'a vector': (Frames(), torch.zeros(B, C), '2 axes, not 4'),
     'tokens of no cells': (Tokens(), torch.zeros(B, 100, C), '100 tokens, which are not T x H x W . class tokens'),
