@@ -2,7 +2,7 @@
 
 Example:
     python tools/analysis/generator_dynamics.py configs/multisyncmnist/small/cnn_dyreg-released.py --seeds 0 1 2 \
-        --out results/generator_dynamics.json
+        --iterations 250 --out results/generator_dynamics.json --figure docs/figures/generator_dynamics.png
 
 For each form of DynamicRegions and each seed the first iterations of a training are recorded: how much the vectors z
 depend on the clip, the variation of the centers, the half sizes, the class loss, and the gradient norm of each part of
@@ -121,6 +121,7 @@ def parse_args() -> Namespace:
     parser.add_argument('--iterations', type=int, default=1000, help='iterations of each training')
     parser.add_argument('--interval', type=int, default=10, help='iterations between two points')
     parser.add_argument('--out', type=Path, default=Path('generator_dynamics.json'), help='JSON file to write')
+    parser.add_argument('--figure', type=Path, help='image to write; by default next to the JSON file')
     args = parser.parse_args()
     if min(args.iterations, args.interval) < 1:
         parser.error('--iterations and --interval must be at least 1')
@@ -147,7 +148,7 @@ def main() -> None:
             print(f'{form}, seed {seed}: ' + ', '.join(f'{k} {v:.3g}' for k, v in curve[-1].items()), flush=True)
             with atomic_write(args.out) as file:
                 file.write_text(json.dumps(dict(about=about, runs=runs)))
-    plot(runs, args.out.with_suffix('.png'))
+    plot(runs, args.figure or args.out.with_suffix('.png'))
 
 
 def record(args: Namespace, options: dict, seed: int) -> list[dict[str, float]]:
