@@ -3,6 +3,7 @@
 import os
 import sys
 import tempfile
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -26,6 +27,14 @@ def pytest_configure(config: pytest.Config):
         if type(plugin).__name__ == 'WorkerInteractor':
             pipe = plugin.channel.gateway._io
             _close_in_forks(pipe.infile.fileno(), pipe.outfile.fileno())
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]):
+    """In workers of xdist, begin with the files that have most slow tests, so that all end at about the same time."""
+    if not hasattr(config, 'workerinput'):
+        return
+    num_slow = Counter(item.path for item in items if item.get_closest_marker('slow'))
+    items.sort(key=lambda item: -num_slow[item.path])
 
 
 def _close_in_forks(*descriptors: int) -> None:

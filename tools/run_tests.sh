@@ -10,4 +10,4 @@ if ! command -v chromedriver >/dev/null && command -v apt-get >/dev/null && [ "$
     { timeout 120 apt-get -qq update && DEBIAN_FRONTEND=noninteractive timeout 600 apt-get -qq -y install chromium chromium-driver; } \
         >/dev/null 2>&1 || echo 'Chromium cannot be installed: browser tests of the report are skipped' >&2
 fi
-exec .venv/bin/python -m pytest -n auto --maxprocesses 4 --dist loadfile --max-worker-restart 0 "$@"
+exec .venv/bin/python -m pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder --max-worker-restart 0 "$@"
