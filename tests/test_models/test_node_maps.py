@@ -48,3 +48,11 @@ def test_raw_tents_are_those_of_the_equations():
     expected = (1.5 - (2.0 - y).abs()).clamp(min=0)[:, None] * (2.5 - (3.3 - x).abs()).clamp(min=0)
     torch.testing.assert_close(pool_maps[0, 0], expected)
     assert torch.equal(unpool_maps, pool_maps)
+
+
+@pytest.mark.parametrize('kernel', ['tent', 'area'])
+def test_pooling_weights_of_a_node_sum_to_one(kernel):
+    torch.manual_seed(0)
+    regions = Regions(8 * torch.rand(1, 2, 5, 2), 0.5 + 2 * torch.rand(1, 2, 5, 2), (8, 8))
+    maps, _ = KERNELS[kernel](regions, (8, 8))
+    torch.testing.assert_close(maps.sum((-2, -1)), torch.ones(2, 5))

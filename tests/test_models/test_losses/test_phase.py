@@ -1,11 +1,13 @@
 """Weight of a region loss over the training."""
 
 import pytest
+import torch
 from mmengine.logging import MessageHub
 from torch import nn
 
 from dyreg_mmaction.models.losses import MotionLikelihood, Phase, PhasedLoss
 from dyreg_mmaction.models.regions import FixedRegions, StaticRegions
+from dyreg_mmaction.ops import Regions
 
 SOURCES = {'a': StaticRegions(), 'b': StaticRegions(), 'grid': FixedRegions()}
 
@@ -64,6 +66,18 @@ def test_weight_follows_the_runner(hub):
     assert loss.weight == pytest.approx(0.15)
     hub.update_info('iter', 40)
     assert loss.weight == 0
+
+
+def test_loss_is_multiplied_by_its_weight(hub):
+    regions = {path: Regions(torch.full((1, 3, 2, 2), 4.0), torch.ones(1, 3, 2, 2), (8, 8)) for path in 'ab'}
+    frames = torch.rand(1, 3, 3, 16, 16)
+    hub.update_info_dict(dict(iter=30, max_iters=100))
+    (whole, _), (ending, measures) = (
+        PhasedLoss(dict(type=MotionLikelihood, steady=False, **phase), SOURCES, nn.Identity())(regions, frames, [])
+        for phase in ({}, dict(weight=0.3, until=0.4))
+    )
+    torch.testing.assert_close(ending, 0.15 * whole)
+    assert whole > 0 and measures['weight'] == pytest.approx(0.15)
 
 
 def test_missing_progress_raises_an_error_unless_weight_is_constant(hub):
