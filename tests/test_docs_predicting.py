@@ -1,21 +1,19 @@
 """Every command and every line of Python in docs/guides/predicting.md runs."""
 
-import os
 import re
 import shlex
 import shutil
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
+from tool_runs import ROOT, environment, warm_python
 from video_cases import encode
 
 from dyreg_mmaction.cli import predict
 from dyreg_mmaction.demo import CHECKPOINT
 from dyreg_mmaction.inference.runs import find_model
 
-ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / 'docs/guides/predicting.md').read_text()
 LINES = [
     line.partition('#')[0].strip()
@@ -41,17 +39,20 @@ def folder(tmp_path_factory):
 
 
 def run(line, folder):
+    """Return exit code and output. Only lines with a pipe start a new Python."""
     line = line.replace('python tools/', f'python {shlex.quote(str(ROOT))}/tools/')
+    if '|' not in line:
+        return warm_python().run(shlex.split(line)[1:], folder, environment())
     line = re.sub(r'\bpython ', f'{shlex.quote(sys.executable)} -W ignore ', line)
-    env = {**os.environ, 'PYTHONPATH': os.pathsep.join([str(ROOT), *filter(None, sys.path)])}
-    return subprocess.run(['bash', '-c', line], cwd=folder, env=env, capture_output=True, text=True)
+    done = subprocess.run(['bash', '-c', line], cwd=folder, env=environment(), capture_output=True, text=True)
+    return done.returncode, done.stdout or done.stderr[-2000:]
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize('line', [line for line in LINES if not any(word in line for word in HARDWARE)])
 def test_commands_run(line, folder):
-    done = run(line, folder)
-    assert done.returncode == 0 and done.stdout, done.stderr[-2000:]
+    code, output = run(line, folder)
+    assert code == 0 and output, output
     if '--out' in line:
         assert (folder / 'predictions/predictions.json').stat().st_size > 10
 

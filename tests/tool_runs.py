@@ -46,6 +46,13 @@ def run(*command: str, check: bool = True, **env: str) -> str:
     return output
 
 
+def fail(*command: str, **env: str) -> str:
+    """Return the output of a Python script that must fail."""
+    code, output = warm_python().run(list(command[1:]), ROOT, environment(**env))
+    assert code != 0, output[-4000:]
+    return output
+
+
 def dist_train(config: str, work_dir: Path, *arguments: str, processes: int = 2, **env: str) -> subprocess.Popen:
     """Run tools/dist_train.sh."""
     command = ['bash', 'tools/dist_train.sh', config, str(processes), '--work-dir', str(work_dir), *arguments]

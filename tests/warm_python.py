@@ -62,9 +62,12 @@ def _become(output: int, arguments: list[str], cwd: str, env: dict[str, str]) ->
     os.chdir(cwd)
     os.environ.clear()
     os.environ.update(env)
-    sys.argv = arguments
-    sys.path[0] = str(Path(cwd, arguments[0]).parent)
-    runpy.run_path(arguments[0], run_name='__main__')
+    if arguments[0] == '-m':
+        sys.argv, sys.path[0] = arguments[1:], cwd
+        runpy.run_module(arguments[1], run_name='__main__', alter_sys=True)
+    else:
+        sys.argv, sys.path[0] = arguments, str(Path(cwd, arguments[0]).parent)
+        runpy.run_path(arguments[0], run_name='__main__')
     sys.exit()
 
 

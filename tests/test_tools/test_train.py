@@ -8,11 +8,12 @@ from pathlib import Path
 
 import pytest
 import torch
-from tool_runs import ROOT, run, start
+from tool_runs import ROOT, fail, run
 
 from dyreg_mmaction.checkpoints import load_file
 
 CONFIG = 'configs/tsm_r18_dyreg_mini.py'
+TEST = [sys.executable, 'tools/test.py']
 SMALL = [
     'train_dataloader.batch_size=2',
     'val_dataloader.batch_size=2',
@@ -48,17 +49,31 @@ def trained(data, tmp_path_factory) -> Path:
     return work_dir
 
 
+def scores(command, trained, data, folder, *options):
+    """Return the scores of a test with the trained model."""
+    arguments = [CONFIG, str(trained / 'epoch_1.pth'), *options, '--work-dir', str(folder)]
+    run(*command, *arguments, '--dump', str(folder / 'dump.pkl'), '--cfg-options', *data)
+    return torch.stack([sample['pred_score'] for sample in pickle.loads((folder / 'dump.pkl').read_bytes())])
+
+
+@pytest.fixture(scope='module')
+def expected(trained, data, tmp_path_factory):
+    """Scores of one process."""
+    return scores(TEST, trained, data, tmp_path_factory.mktemp('test'))
+
+
 @pytest.mark.slow
-def test_fused_test_gives_the_same_scores(trained, data, tmp_path):
-    checkpoint = str(next(trained.glob('epoch_*.pth')))
-    scores = []
-    for name, options in (('plain', []), ('fused', ['--fuse'])):
-        dumped = str(tmp_path / f'{name}.pkl')
-        command = [CONFIG, checkpoint, '--work-dir', str(tmp_path), '--dump', dumped, *options, '--cfg-options', *data]
-        run(sys.executable, 'tools/test.py', *command)
-        scores.append(torch.stack([sample['pred_score'] for sample in pickle.loads(Path(dumped).read_bytes())]))
-    torch.testing.assert_close(*scores, rtol=0, atol=1e-4)
-    assert not torch.equal(*scores)
+def test_fused_test_gives_the_same_scores(expected, trained, data, tmp_path):
+    given = scores(TEST, trained, data, tmp_path, '--fuse')
+    torch.testing.assert_close(given, expected, rtol=0, atol=1e-4)
+    assert not torch.equal(given, expected)
+
+
+@pytest.mark.slow
+def test_two_processes_give_the_same_scores(expected, trained, data, tmp_path):
+    given = scores(['bash', 'tools/dist_test.sh'], trained, data, tmp_path, '2')
+    assert given.shape == (8, 8)
+    assert torch.allclose(given, expected, atol=1e-5)
 
 
 @pytest.mark.slow
@@ -88,22 +103,6 @@ def test_interrupted_training_resumes(trained, data, tmp_path):
     assert not re.search(r'Epoch\(train\)\s+\[1\]', output)
 
 
-@pytest.mark.slow
-def test_two_processes_give_the_same_test_result(trained, data, tmp_path):
-    arguments = [CONFIG, str(trained / 'epoch_1.pth')]
-    scores = []
-    for name, command in (
-        ('one', [sys.executable, 'tools/test.py', *arguments]),
-        ('two', ['bash', 'tools/dist_test.sh', *arguments, '2']),
-    ):
-        dump = tmp_path / f'{name}.pkl'
-        run(*command, '--work-dir', str(tmp_path), '--dump', str(dump), '--cfg-options', *data)
-        results = pickle.loads(dump.read_bytes())
-        scores.append(torch.stack([sample['pred_score'] for sample in results]))
-    assert scores[0].shape == (8, 8)
-    assert torch.allclose(scores[0], scores[1], atol=1e-5)
-
-
 def test_missing_data_raises_an_error_with_the_command(tmp_path):
     options = ['--work-dir', str(tmp_path), '--cfg-options', f'train_dataloader.dataset.ann_file={tmp_path}/no.txt']
     output = run(sys.executable, 'tools/train.py', 'configs/tsm_r50_dyreg_sthv2.py', *options, check=False)
@@ -118,9 +117,7 @@ def test_checkpoint_of_another_model_raises_an_error(content, tmp_path, mini):
     elif content is not None:
         torch.save(content, file)
     arguments = ['tools/test.py', CONFIG, str(file), '--work-dir', str(tmp_path), '--cfg-options', *mini]
-    result = start(sys.executable, *arguments)
-    output = result.communicate()[0]
-    assert result.returncode != 0
+    output = fail(sys.executable, *arguments)
     if isinstance(content, dict):
         assert 'none of the 1 keys of the checkpoint' in output.splitlines()[-1]
     else:
@@ -138,11 +135,12 @@ def test_shell_scripts_parse(script):
 
 
 @pytest.mark.slow
-def test_one_video_through_mmaction2s_own_functions(trained, data):
+def test_one_video_through_mmaction2s_own_functions(trained, data, tmp_path):
     folder = Path(data[-1].partition('=')[2])
     video = str(next((folder / 'videos').iterdir()))
     checkpoint = str(trained / 'epoch_1.pth')
-    code = f"""
+    script = tmp_path / 'script.py'
+    script.write_text(f"""
 import dyreg_mmaction
 from mmaction.apis import MMAction2Inferencer, inference_recognizer, init_recognizer
 
@@ -153,6 +151,6 @@ print(tuple(record['layer1.1.conv2.conv'][-1].normalized().center.shape))
 inferencer = MMAction2Inferencer(rec={CONFIG!r}, rec_weights={checkpoint!r}, device='cpu')
 scores = inferencer({video!r})['predictions'][0]['rec_scores'][0]
 print('sums', round(sum(scores), 4), round(result.pred_score.sum().item(), 4))
-"""
-    output = run(sys.executable, '-W', 'ignore', '-c', code).splitlines()
+""")
+    output = run(sys.executable, str(script)).splitlines()
     assert '(6, 8, 9, 2)' in output and 'sums 1.0 1.0' in output

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from dyreg_mmaction.datasets.synthetic.mini_something.generator import generate_mini_something
+
 ROOT = Path(__file__).parents[2]
 STUDENT = """
 _base_ = '{root}/configs/tsm_r18_dyreg_mini.py'
@@ -37,8 +39,7 @@ def folder(tmp_path_factory):
     """A dataset of 4 clips next to the student's config."""
     path = tmp_path_factory.mktemp('multi')
     (path / 'student.py').write_text(STUDENT.format(root=ROOT))
-    make = [sys.executable, str(ROOT / 'tools/data/make_mini_something.py'), 'data', '--train', '4', '--val', '2']
-    subprocess.run(make, cwd=path, env=environment(), check=True, capture_output=True)
+    generate_mini_something(path / 'data', num_train=4, num_val=2)
     return path
 
 

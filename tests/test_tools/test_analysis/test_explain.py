@@ -47,7 +47,7 @@ OPTIONS = ['--random-orders', 2, '--device', 'cpu', '--cfg-options']
 def test_explain_a_dataset(root):
     options = ['--dataset', 'val', '--num', 2, '--html', '--grad-cam', *OPTIONS, f'data_root={root}/data']
     command = [CONFIG, root / 'model.pth', '--out', root / 'out', *options]
-    printed = run('python', 'tools/analysis/explain.py', *map(str, command))
+    printed = run(sys.executable, 'tools/analysis/explain.py', *map(str, command))
     assert 'order by effect' in printed and 'the strongest node in' in printed
     content = json.loads((root / 'out/explanations.json').read_text())
     assert set(content['areas']) == {'effect', 'motion', 'random'}
