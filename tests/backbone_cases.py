@@ -146,9 +146,9 @@ CASES = {
         'Recognizer3D',
     ),
     'C3D': Case(
-        dict(type='DyRegC3D', input_size=112),
+        dict(type='DyRegC3D', input_size=48, out_dim=2048),
         ['conv4b'],
-        (1, 3, 16, 112, 112),
+        (1, 3, 16, 48, 48),
         head('I3DHead', 4096, spatial_type=None),
         'Recognizer3D',
     ),

@@ -68,11 +68,11 @@ def loaded(dataset, index):
 @pytest.mark.parametrize('decoder', ['decord', 'pyav'])
 @pytest.mark.parametrize('codec', ['libvpx-vp9', 'mpeg4'])
 def test_workers_survive_damaged_files(tmp_path, decoder, codec):
-    """100 damaged files of each codec and 50 intact ones."""
+    """50 damaged files of each codec and 25 intact ones."""
     whole = write_codec(tmp_path / ('whole.webm' if codec == 'libvpx-vp9' else 'whole.mp4'), codec, noise_in_motion())
     rng = np.random.default_rng(0)
     lines = ''
-    for number in range(150):
+    for number in range(75):
         name = f'{number}{whole.suffix}'
         (tmp_path / name).write_bytes(damage(whole.read_bytes(), rng) if number % 3 else whole.read_bytes())
         lines += f'{name} {number}\n'
@@ -81,8 +81,8 @@ def test_workers_survive_damaged_files(tmp_path, decoder, codec):
     )
     samples = [sample for batch in loader for sample in batch['data_samples']]
     damaged = {path: reason for sample in samples for path, reason in (sample.get('damaged') or {}).items()}
-    assert len(samples) == 150
-    assert 40 < len(damaged) <= 100  # a changed pixel is not detected
+    assert len(samples) == 75
+    assert 20 < len(damaged) <= 50  # a changed pixel is not detected
     assert all(int(Path(path).stem) % 3 and f'{Path(path).name} cannot be read' in r for path, r in damaged.items())
 
 

@@ -96,10 +96,9 @@ def test_sigterm_ends_a_process_whose_training_has_failed(tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize('sign, code', [(signal.SIGTERM, 143), (signal.SIGKILL, -signal.SIGKILL)])
-def test_interrupted_validation_is_repeated(sign, code, uninterrupted, tmp_path):
+def test_interrupted_validation_is_repeated(uninterrupted, tmp_path):
     """The checkpoint of the epoch was saved before it, and the learning rate depends on it."""
-    for epoch in (2, 3):
+    for epoch, sign, code in ((2, signal.SIGTERM, 143), (3, signal.SIGKILL, -signal.SIGKILL)):
         hook = dict(type=SignalItself, sign=sign, val_epoch=epoch)
         assert training(tmp_path / 'run', custom_hooks=[hook]).wait() == [code]
     assert training(tmp_path / 'run').wait() == [0]

@@ -1,14 +1,10 @@
 """Distance between regions and objects, for values computed by hand and in complete runs."""
 
 import json
-import subprocess
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from mmengine.config import Config
 from mmengine.logging import MMLogger
 from mmengine.registry import init_default_scope
 from mmengine.runner import Runner
@@ -21,7 +17,6 @@ from dyreg_mmaction.evaluation.distances import count_frames, video_distances
 from dyreg_mmaction.ops import Regions
 from dyreg_mmaction.registry import DATASETS
 
-TESTS = Path(__file__).parents[1]
 GRID = dict(type='FixedRegions')
 
 
@@ -266,32 +261,6 @@ def test_object_distance_in_validation(tmp_path):
     assert (tmp_path / 'best_object_dist_epoch_1.pth').exists()
     sources = [plugin.regions for plugin in runner.model.backbone.plugins.values()]
     assert not any(module._forward_hooks for module in (runner.model, *sources))
-
-
-@pytest.mark.slow
-def test_two_processes_give_the_same_metrics(tmp_path):
-    """Each process gets three of five videos: one is repeated and must count once."""
-    model = recognizer(dict(type='DynamicRegions', hidden_channels=8, reference='grid'), GRID)
-    cfg = config(tmp_path, model, digits(), env_cfg=dict(dist_cfg=dict(backend='gloo')))
-    torch.manual_seed(0)
-    alone = Runner.from_cfg(cfg)
-    torch.save(alone.model.state_dict(), tmp_path / 'model.pth')
-    Config(dict(cfg, load_from=str(tmp_path / 'model.pth'), launcher='pytorch')).dump(tmp_path / 'config.py')
-    code = (
-        'import sys, json, torch.distributed as dist; from mmengine.config import Config;'
-        'from dyreg_mmaction.cli.launch import build_runner;'
-        'numbers = build_runner(Config.fromfile(sys.argv[1])).test();'
-        'dist.get_rank() or json.dump(numbers, open(sys.argv[2], "w")); dist.destroy_process_group()'
-    )
-    script = tmp_path / 'test.py'
-    script.write_text(code)
-    launch = [sys.executable, '-m', 'torch.distributed.run', '--standalone', '--nproc_per_node=2', str(script)]
-    out = tmp_path / 'numbers.json'
-    done = subprocess.run(
-        [*launch, str(tmp_path / 'config.py'), str(out)], capture_output=True, text=True, timeout=240, cwd=TESTS.parent
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
-    assert json.loads(out.read_text()) == pytest.approx(alone.test(), abs=1e-6)
 
 
 @pytest.mark.parametrize('halved', [False, True])

@@ -59,8 +59,7 @@ def run_tool(tool, *arguments, cwd):
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings('ignore')
-@pytest.mark.parametrize('suffix', ['.onnx', '.pt2'])
-@pytest.mark.parametrize('name, size', [('TSM', 72), ('I3D', 64)])
+@pytest.mark.parametrize('name, size, suffix', [('TSM', 72, '.onnx'), ('I3D', 64, '.onnx'), ('I3D', 64, '.pt2')])
 def test_exported_logits_for_any_number_of_clips(name, size, suffix, tmp_path):
     if suffix == '.onnx':
         needs_onnx()

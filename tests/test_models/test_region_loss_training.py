@@ -1,9 +1,6 @@
-"""Region losses in MMEngine's runner: their phase, resume, accumulation, mixed precision, several processes."""
+"""Region losses in MMEngine's runner: their phase, resume, accumulation, mixed precision."""
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -17,7 +14,6 @@ from dyreg_mmaction.compat import enable_policies
 from dyreg_mmaction.datasets.synthetic.sync_mnist import MultiSyncMNIST
 from dyreg_mmaction.registry import MODELS
 
-TESTS = Path(__file__).parents[1]
 GRID = dict(type='DynamicRegions', hidden_channels=8, reference='grid')
 MOTION = dict(type='MotionLikelihood', weight=0.4, until=0.5, ending='linear')
 ITERATIONS = 8
@@ -197,14 +193,3 @@ def test_loss_is_computed_in_float32_in_mixed_precision(built):
     torch.testing.assert_close(mixed, plain, rtol=0.02, atol=0.005)
     mixed.backward()
     assert all(p.grad is None or p.grad.isfinite().all() for p in given.parameters())
-
-
-@pytest.mark.slow
-def test_two_processes_learn_like_one_during_the_phase_and_after():
-    worker = [str(TESTS / 'region_loss_worker.py'), str(TESTS)]
-    command = [sys.executable, '-m', 'torch.distributed.run', '--standalone', '--nproc_per_node=2', *worker]
-    paths = [str(TESTS.parent), os.environ.get('PYTHONPATH', '')]
-    environment = {**os.environ, 'PYTHONPATH': os.pathsep.join(filter(None, paths)), 'OMP_NUM_THREADS': '1'}
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
-    assert done.returncode == 0, done.stderr[-3000:]
-    assert done.stdout.count('is done') == 2

@@ -273,8 +273,8 @@ def test_gradients_of_the_graph():
         dict(type='RSTG', node_channels=8),
         dict(type='RSTG', node_channels=8, num_nodes=9, regions=dict(type='FixedRegions')),
         dict(type='DyRegGNN', graph=dict(type='MultiScaleGraph', positional=True)),  # on dynamic regions
-        dict(type='RSTG', graph=dict(type='SpaceTimeGraph')),  # DyReg-GNN's graph on the grids
-        dict(type='RSTG', regions=dict(type='DynamicRegions')),
+        dict(type='RSTG', node_channels=8, graph=dict(type='SpaceTimeGraph')),  # DyReg-GNN's graph on the grids
+        dict(type='RSTG', node_channels=8, regions=dict(type='DynamicRegions')),
     ],
     ids=str,
 )
@@ -312,9 +312,8 @@ def test_plugged_backbone_starts_as_its_parent():
 
 
 def test_regions_are_float32_under_autocast():
-    module = MODELS.build(
-        dict(type='RSTG', in_channels=8, feature_size=9, graph=dict(type='MultiScaleGraph', positional=True))
-    )
+    graph = dict(type='MultiScaleGraph', positional=True)
+    module = MODELS.build(dict(type='RSTG', in_channels=8, feature_size=9, node_channels=16, graph=graph))
     torch.nn.init.ones_(module.norm.weight)
     x = torch.randn(2, 8, 3, 9, 9)
     expected = module(x)

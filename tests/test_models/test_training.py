@@ -1,8 +1,5 @@
-"""Models with plugins in MMEngine's runner, and in two processes."""
+"""Models with plugins in MMEngine's runner."""
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -13,7 +10,6 @@ from mmengine.hooks import EMAHook
 from mmengine.runner import Runner, load_checkpoint
 from torch.utils.data import Dataset
 
-TESTS = Path(__file__).parents[1]
 PLACE = 'layer3-1-conv2-conv'
 BACKBONE = dict(
     type='DyRegResNetTSM',
@@ -27,14 +23,14 @@ BACKBONE = dict(
 
 
 class Clips(Dataset):
-    """Two clips of noise, one of each class."""
+    """Two clips of noise, one of each class, six times: between epochs MMEngine's loop sleeps."""
 
     def __len__(self):
-        return 2
+        return 12
 
     def __getitem__(self, i):
-        frames = torch.randn(2, 3, 48, 48, generator=torch.Generator().manual_seed(i))
-        return dict(inputs=frames, data_samples=ActionDataSample().set_gt_label(i))
+        frames = torch.randn(2, 3, 48, 48, generator=torch.Generator().manual_seed(i % 2))
+        return dict(inputs=frames, data_samples=ActionDataSample().set_gt_label(i % 2))
 
 
 def runner(work_dir, **kwargs):
@@ -51,9 +47,9 @@ def runner(work_dir, **kwargs):
             sampler=dict(type='DefaultSampler', shuffle=False),
             collate_fn=dict(type='pseudo_collate'),
         ),
-        train_cfg=dict(type='IterBasedTrainLoop', max_iters=4),
+        train_cfg=dict(type='IterBasedTrainLoop', max_iters=6),
         optim_wrapper=dict(optimizer=dict(type='SGD', lr=0.05, momentum=0.9)),
-        default_hooks=dict(checkpoint=dict(type='CheckpointHook', interval=4, by_epoch=False)),
+        default_hooks=dict(checkpoint=dict(type='CheckpointHook', interval=6, by_epoch=False)),
         default_scope='mmaction',
         randomness=dict(seed=0),
         log_level='ERROR',
@@ -64,7 +60,7 @@ def runner(work_dir, **kwargs):
 
 @pytest.fixture(scope='module')
 def trained(tmp_path_factory):
-    """A runner after four iterations with a moving average."""
+    """A runner after six iterations with a moving average."""
     done = runner(tmp_path_factory.mktemp('ema'), custom_hooks=[dict(type='EMAHook', momentum=0.5)])
     start = {key: value.clone() for key, value in done.model.state_dict().items()}
     done.train()
@@ -105,20 +101,9 @@ def test_moving_average_uses_its_own_plugin(trained):
 def test_checkpoint_contains_the_plugin(trained, tmp_path):
     done, _ = trained
     fresh = runner(tmp_path).model
-    load_checkpoint(fresh, str(Path(done.work_dir) / 'iter_4.pth'), strict=True)
+    load_checkpoint(fresh, str(Path(done.work_dir) / 'iter_6.pth'), strict=True)
     key = f'backbone.plugins.{PLACE}.norm.weight'
     # the moving average is what the hook saves as the model
-    saved = torch.load(Path(done.work_dir) / 'iter_4.pth', weights_only=True)
+    saved = torch.load(Path(done.work_dir) / 'iter_6.pth', weights_only=True)
     assert torch.equal(saved['state_dict'][key], fresh.state_dict()[key])
     assert saved['state_dict'][key].count_nonzero() and saved['ema_state_dict'][f'module.{key}'].count_nonzero()
-
-
-@pytest.mark.slow
-def test_two_processes_learn_like_one():
-    worker = [str(TESTS / 'ddp_worker.py'), str(TESTS)]
-    command = [sys.executable, '-m', 'torch.distributed.run', '--standalone', '--nproc_per_node=2', *worker]
-    paths = [str(TESTS.parent), os.environ.get('PYTHONPATH', '')]
-    environment = {**os.environ, 'PYTHONPATH': os.pathsep.join(filter(None, paths)), 'OMP_NUM_THREADS': '1'}
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
-    assert done.returncode == 0, done.stderr[-2000:]
-    assert done.stdout.count('is done') == 2

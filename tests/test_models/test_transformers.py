@@ -34,6 +34,10 @@ def test_model_zoo_config_with_three_lines_starts_bit_equal(name):
     plain, plugged = models
     (plugin,) = plugged.backbone.plugins.values()
     assert (plugin.norm.num_channels, plugin.feature_size) == (channels, (side, side))
+    own = plugged.state_dict()
+    assert all(torch.equal(own[key], value) for key, value in plain.state_dict().items())
+    if 'small' not in name:  # the logits of the others are tested with small models, in test_backbone_table.py
+        return
     clip = torch.randn(1, 1, 3, FRAMES.get(name.partition('/')[0], 16), 224, 224)
     with torch.no_grad():
         assert torch.equal(logits(plugged, clip), logits(plain, clip))

@@ -303,7 +303,7 @@ def test_video_dataset_reads_the_folder(root):
 @pytest.mark.parametrize('stop', [signal.SIGINT, signal.SIGTERM])
 def test_interrupted_generation_can_be_continued(tmp_path, stop):
     out = tmp_path / 'a'
-    command = [sys.executable, str(TOOL), str(out), '--train', '100', '--val', '8', '--workers', '2']
+    command = [sys.executable, str(TOOL), str(out), '--train', '20', '--val', '4', '--workers', '2']
     env = {**os.environ, 'PYTHONPATH': str(TOOL.parents[2])}
     run = subprocess.Popen(
         command,
@@ -313,7 +313,7 @@ def test_interrupted_generation_can_be_continued(tmp_path, stop):
         start_new_session=True,
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a shell ignores it in the background
     )
-    while run.poll() is None and len(list(out.glob('videos/[1-9]*.webm'))) < 10:
+    while run.poll() is None and len(list(out.glob('videos/[1-9]*.webm'))) < 5:
         time.sleep(0.05)
     os.killpg(run.pid, stop)  # the process group, like Ctrl-C and schedulers
     _, errors = run.communicate(timeout=120)
@@ -321,12 +321,12 @@ def test_interrupted_generation_can_be_continued(tmp_path, stop):
     with pytest.raises(ProcessLookupError):
         os.killpg(run.pid, 0)
     made = sorted((out / 'videos').iterdir())
-    assert 10 <= len(made) < 108
+    assert 5 <= len(made) < 24
     assert all(path.name[0] != '.' and not check_video(path).problem for path in made)
     before = {path.name: path.stat().st_mtime_ns for path in made}
     assert not (out / 'sthv2_train_list_videos.txt').exists()
     subprocess.run(command, env=env, check=True, capture_output=True)
-    assert len(MiniSomething(str(out), pipeline=[])) == 100
+    assert len(MiniSomething(str(out), pipeline=[])) == 20
     assert before == {path.name: path.stat().st_mtime_ns for path in made}
 
 

@@ -14,7 +14,7 @@ def run(work_dir, iterations, **kwargs):
         work_dir,
         recognizer(dict(type='DynamicRegions', hidden_channels=8, reference='grid')),
         digits(2),
-        train_dataloader=loader,
+        train_dataloader=dict(loader, dataset=digits(8)),  # one epoch: between epochs MMEngine's loop sleeps
         val_dataloader=loader,
         val_cfg=dict(type='ValLoop'),
         val_evaluator=[dict(type='ObjectDistance')],

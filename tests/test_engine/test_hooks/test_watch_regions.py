@@ -19,7 +19,8 @@ MOTION = dict(type='MotionLikelihood', weight=1.0)
 def run(work_dir, iterations=6, regions=GRID, lr=0.05, prepare=None, region_losses=(MOTION,), **kwargs):
     """Return a runner after training. ``prepare`` can change its model first."""
     model = recognizer(regions, dict(type='FixedRegions'), region_losses=region_losses)
-    loader = dict(dataset=digits(4), batch_size=2, num_workers=0, sampler=dict(type='DefaultSampler', shuffle=False))
+    # one epoch: between epochs MMEngine's loop sleeps
+    loader = dict(dataset=digits(12), batch_size=2, num_workers=0, sampler=dict(type='DefaultSampler', shuffle=False))
     hooks = [dict(type='WatchRegionsHook', interval=2, warn_at=0.5)]
     cfg = config(
         work_dir,
