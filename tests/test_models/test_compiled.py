@@ -4,7 +4,7 @@ import shutil
 
 import pytest
 import torch
-from backbone_cases import CASES, build, inputs, wake
+from backbone_cases import CASES, PLUGIN, build, inputs, wake
 from torch._dynamo.testing import CompileCounter
 
 import dyreg_mmaction
@@ -17,10 +17,10 @@ NAMES = {
 }
 
 
-def awake(name, training, monkeypatch):
+def awake(name, training, monkeypatch, plugins=True):
     """Return a deterministic recognizer with residuals that are not 0."""
     monkeypatch.setitem(CASES, name, CASES[name]._replace(recognizer=NAMES[name]))
-    model = build(name, **(dict(num_segments='batch') if name == 'ResNet' else {})).train(training)
+    model = build(name, plugins, **(dict(num_segments='batch') if name == 'ResNet' else {})).train(training)
     wake(model.backbone.plugins)
     for module in model.modules():
         if isinstance(module, torch.nn.Dropout):
@@ -61,7 +61,9 @@ def test_model_is_one_graph_compiled_once(name, training, monkeypatch):
 @pytest.mark.skipif(not any(map(shutil.which, ('c++', 'g++', 'clang++', 'cl'))), reason='no C++ compiler')
 def test_compiled_model_gives_the_same_logits(monkeypatch):
     torch._dynamo.reset()
-    model = awake('TSM-R18', False, monkeypatch)
+    # one round of messages, because compiled code unrolls the rounds
+    plugin = dict(PLUGIN, after='layer2.1.conv2.conv', graph=dict(type='SpaceTimeGraph', num_rounds=1))
+    model = awake('TSM-R18', False, monkeypatch, [plugin])
     check_against_eager(torch.compile(model, fullgraph=True), model, inputs('TSM-R18', 2), rtol=1e-4)
 
 
