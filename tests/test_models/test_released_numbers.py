@@ -21,7 +21,7 @@ class Fixture:
 
     def __init__(self, name):
         with np.load(FIXTURES / f'{name}.npz') as file:
-            arrays = {key: file[key] for key in file.files}
+            arrays = {key.replace('centre', 'center'): file[key] for key in file.files}  # the files' own spelling
         self.config = json.loads(str(arrays.pop('config')))
         self.state = {key[6:]: arrays.pop(key) for key in list(arrays) if key.startswith('state/')}
         self.grads = {key[5:]: arrays.pop(key) for key in list(arrays) if key.startswith('grad/')}
