@@ -34,6 +34,8 @@ from .folder_steps.runs import digest, file_digest, keep_config, open_run
 from .folder_steps.weights import choose_start
 from .launch import one_sentence
 
+WRITTEN = ('videos.csv', 'classes.txt', 'train.txt', 'val.txt', 'test.txt', 'config.py')  # to the output folder
+MARKS = ('checked.tsv', '.config.json')  # one of them shows that this command has written the others
 UNBALANCED = 3  # ratio of the largest to the smallest class above which it is reported
 
 
@@ -91,7 +93,7 @@ def output_folder(args: argparse.Namespace) -> Path:
     """Create and return the output folder, which must not be in the folder of videos.
 
     Raises:
-        ValueError: If it is, or cannot be created.
+        ValueError: If it is, cannot be created, or has files of the user that would be overwritten.
     """
     source = Path(os.path.abspath(args.data[0]))
     out = (
@@ -101,11 +103,19 @@ def output_folder(args: argparse.Namespace) -> Path:
     )
     if source.is_dir() and out.is_relative_to(source):
         raise ValueError(f'--out {args.out} is in {args.data[0]}, which is never changed; choose another folder')
+    foreign = [] if any((out / name).is_file() for name in MARKS) else [n for n in WRITTEN if (out / n).exists()]
+    foreign += [name for name in WRITTEN for path in args.data if path.exists() and _same(path, out / name)]
+    if foreign:
+        raise ValueError(f'{out} has a file {foreign[0]} that would be overwritten; choose another folder with --out')
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise ValueError(f'{out} cannot be created ({error.strerror}); choose another folder with --out') from error
     return out
+
+
+def _same(path: Path, other: Path) -> bool:
+    return other.exists() and path.samefile(other)
 
 
 def derive(args: argparse.Namespace, prepared: Prepared, out: Path) -> str:

@@ -142,6 +142,23 @@ def test_output_folder_has_the_name_of_the_source(source, out, tmp_path, monkeyp
     assert output_folder(parse_args()) == tmp_path / out
 
 
+def test_files_of_the_user_are_not_overwritten(tmp_path, monkeypatch):
+    """Lists in the output folder have the names of those that the command writes, which also deletes test.txt."""
+    out, labels = tmp_path / 'lists', tmp_path / 'lists/videos.csv'
+    out.mkdir()
+    (out / 'test.txt').touch()
+    (tmp_path / 'videos').mkdir()
+    monkeypatch.setattr(sys, 'argv', ['folder', str(tmp_path / 'videos'), '--out', str(out)])
+    with pytest.raises(ValueError, match='has a file test.txt that would be overwritten; choose another folder'):
+        output_folder(parse_args())
+    (out / 'checked.tsv').touch()  # of an earlier call
+    assert output_folder(parse_args()) == out
+    labels.touch()
+    monkeypatch.setattr(sys, 'argv', ['folder', str(labels), '--out', str(out)])
+    with pytest.raises(ValueError, match='has a file videos.csv that would be overwritten'):
+        output_folder(parse_args())
+
+
 @pytest.mark.parametrize(
     'arguments, message',
     [
