@@ -185,11 +185,11 @@ def written_rows(folder: Path, with_regions: bool) -> Iterator[Callable[[dict, W
 
 
 def drawn_path(folder: Path, video: str, taken: set[Path]) -> Path:
-    """Return an unused path in ``folder`` for the drawn video."""
+    """Return an unused path in ``folder`` for the drawn video, and add it to the ``taken`` real paths."""
     stem = 'live' if is_live(video) else Path(video).stem
     names = (folder / f'{stem}{number}_predicted.mp4' for number in ('', *(f'_{i}' for i in range(2, 10**6))))
-    path = next(name for name in names if name not in taken)
-    taken.add(path)
+    path = next(name for name in names if Path(os.path.realpath(name)) not in taken)
+    taken.add(Path(os.path.realpath(path)))
     return path
 
 
@@ -272,7 +272,8 @@ def main() -> None:
     if live and args.window is None:
         args.window, args.stride = LIVE_WINDOW, LIVE_STRIDE
     model, cfg, classes = load(args)
-    names, failed, taken = Names(classes), 0, set[Path]()
+    names, failed = Names(classes), 0
+    taken = {Path(os.path.realpath(video)) for video in videos if not is_live(video)}  # never overwritten
     regions = args.regions or args.draw
     predict = WindowPredictor(
         model,

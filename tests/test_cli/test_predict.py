@@ -157,6 +157,12 @@ def test_drawn_video_has_the_same_number_of_frames(options, run, run_dir, videos
         assert np.ptp(frames[0][30:].astype(int), axis=-1).max() > 100  # colored boxes on gray
 
 
+def test_drawn_video_replaces_no_input(tmp_path):
+    taken = {(tmp_path / name).resolve() for name in ('x.mp4', 'x_predicted.mp4')}
+    names = [predict.drawn_path(tmp_path, str(tmp_path / 'x.mp4'), taken).name for _ in range(2)]
+    assert names == ['x_2_predicted.mp4', 'x_3_predicted.mp4']
+
+
 def test_folder_of_frames_is_predicted_like_a_video(run, run_dir, tmp_path):
     video, folder = write(tmp_path / 'video.mp4', moving(25)), tmp_path / 'frames/clip 1'
     folder.mkdir(parents=True)
