@@ -100,6 +100,10 @@ def derive_plan(
     most = 16 if machine.gpus else 8 if model == 'r18' else 2
     fitting = int(0.6 * machine.memory / (1 if machine.gpus else processes) / (memory * frames))
     batch = given.get('batch_size') or max(1, min(most, fitting, num_videos // (4 * processes)))
+    if batch * processes > max(num_videos // 2, 1) and not given.get('batch_size'):
+        raise ValueError(
+            f'{processes} processes need at least {2 * processes} training videos, not {num_videos}; add videos'
+        )
     if batch * processes > max(num_videos // 2, 1):
         raise ValueError(
             f'--batch-size {batch} in {processes} processes is more than half of {num_videos} training videos; lower it'

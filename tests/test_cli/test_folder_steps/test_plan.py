@@ -30,7 +30,7 @@ def test_batch_fits_the_memory():
 @pytest.mark.parametrize('videos', [2, 9, 100])
 def test_epoch_has_two_steps_or_more(machine, videos):
     if videos < 2 * machine.processes:
-        with pytest.raises(ValueError, match='more than half'):
+        with pytest.raises(ValueError, match='training videos, not 2; add videos'):
             derive_plan(machine, videos, 'r18', True, 8, {})
         return
     plan = derive_plan(machine, videos, 'r18', True, 8, {})
@@ -58,6 +58,11 @@ def test_options_override_derived_values():
 def test_value_that_cannot_be_is_an_error(given, message):
     with pytest.raises(ValueError, match=message):
         derive_plan(TWO_CORES, 32, 'r18', True, 8, given)
+
+
+def test_too_few_videos_for_the_processes_are_an_error():
+    with pytest.raises(ValueError, match='2 processes need at least 4 training videos, not 3; add videos'):
+        derive_plan(TWO_CORES, 3, 'r18', True, 8, {})
 
 
 def test_this_machine_has_cores_and_memory():
