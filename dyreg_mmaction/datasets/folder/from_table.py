@@ -79,6 +79,8 @@ def _entry(fields: Sequence[str], place: str, folder: Path, split: str) -> Entry
     name, label, own = (*fields, '', '')[:3]
     if not name or not clean_label(label):
         raise ValueError(f'{place}: {" ".join(fields)!r} lacks a path or a class; write both')
+    if '\n' in label.strip():
+        raise ValueError(f'{place}: the class {label[:40]!r} has a line break; close the quotation mark before it')
     own = own.strip()
     if own and own.lower() not in SPLITS:
         raise ValueError(f'{place}: the split is {own!r}, but must be train, val or test')

@@ -98,6 +98,7 @@ def test_video_listed_twice_counts_once(read):
         (dict(x_csv='a.mp4,cut\nb c.mp4,pour,train,7\n'), 'line 2 has 4 columns'),
         (dict(x_csv='a.mp4,\n'), 'lacks a path or a class'),
         (dict(x_csv='a.mp4,cut,later\n'), "the split is 'later', but must be"),
+        (dict(x_csv='a.mp4,"cut\nb c.mp4,pour\n'), 'has a line break; close the quotation mark'),
         (dict(x_csv='path,comment,class\na.mp4,x\n'), 'line 2 has fewer columns'),
         (dict(x_csv=b'a.mp4,\xfc\n'), 'save it as UTF-8'),
         (dict(x_txt='a.mp4\n'), 'should be a path and a label'),
