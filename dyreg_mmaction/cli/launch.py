@@ -32,7 +32,7 @@ def one_sentence() -> Iterator[None]:
     """
     try:
         yield
-    except (FileNotFoundError, ImportError, PermissionError, RuntimeError, ValueError) as error:
+    except (ImportError, OSError, RuntimeError, ValueError) as error:
         raise SystemExit(str(error)) from None
 
 

@@ -276,3 +276,9 @@ def test_custom_hooks_are_recognized(place, hook, monkeypatch):
 def test_accuracy_requires_no_hook():
     for evaluator in (None, dict(type='AccMetric'), [dict(type='AccMetric')]):
         check_regions_attached(Config(dict(val_evaluator=evaluator)), 'val')
+
+
+def test_errors_of_files_are_printed_without_a_traceback(tmp_path):
+    (tmp_path / 'file').touch()
+    with pytest.raises(SystemExit, match='File exists'), one_sentence():
+        (tmp_path / 'file').mkdir(exist_ok=True)
