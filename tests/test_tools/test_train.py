@@ -13,6 +13,7 @@ from tool_runs import ROOT, fail, run
 from dyreg_mmaction.checkpoints import load_file
 
 CONFIG = 'configs/tsm_r18_dyreg_mini.py'
+TEST = [sys.executable, 'tools/test.py']
 SMALL = [
     'train_dataloader.batch_size=2',
     'val_dataloader.batch_size=2',
@@ -48,17 +49,31 @@ def trained(data, tmp_path_factory) -> Path:
     return work_dir
 
 
+def scores(command, trained, data, folder, *options):
+    """Return the scores of a test with the trained model."""
+    arguments = [CONFIG, str(trained / 'epoch_1.pth'), *options, '--work-dir', str(folder)]
+    run(*command, *arguments, '--dump', str(folder / 'dump.pkl'), '--cfg-options', *data)
+    return torch.stack([sample['pred_score'] for sample in pickle.loads((folder / 'dump.pkl').read_bytes())])
+
+
+@pytest.fixture(scope='module')
+def expected(trained, data, tmp_path_factory):
+    """Scores of one process."""
+    return scores(TEST, trained, data, tmp_path_factory.mktemp('test'))
+
+
 @pytest.mark.slow
-def test_fused_test_gives_the_same_scores(trained, data, tmp_path):
-    checkpoint = str(next(trained.glob('epoch_*.pth')))
-    scores = []
-    for name, options in (('plain', []), ('fused', ['--fuse'])):
-        dumped = str(tmp_path / f'{name}.pkl')
-        command = [CONFIG, checkpoint, '--work-dir', str(tmp_path), '--dump', dumped, *options, '--cfg-options', *data]
-        run(sys.executable, 'tools/test.py', *command)
-        scores.append(torch.stack([sample['pred_score'] for sample in pickle.loads(Path(dumped).read_bytes())]))
-    torch.testing.assert_close(*scores, rtol=0, atol=1e-4)
-    assert not torch.equal(*scores)
+def test_fused_test_gives_the_same_scores(expected, trained, data, tmp_path):
+    given = scores(TEST, trained, data, tmp_path, '--fuse')
+    torch.testing.assert_close(given, expected, rtol=0, atol=1e-4)
+    assert not torch.equal(given, expected)
+
+
+@pytest.mark.slow
+def test_two_processes_give_the_same_scores(expected, trained, data, tmp_path):
+    given = scores(['bash', 'tools/dist_test.sh'], trained, data, tmp_path, '2')
+    assert given.shape == (8, 8)
+    assert torch.allclose(given, expected, atol=1e-5)
 
 
 @pytest.mark.slow
@@ -86,22 +101,6 @@ def test_interrupted_training_resumes(trained, data, tmp_path):
     output = run(sys.executable, 'tools/train.py', CONFIG, '--work-dir', str(work_dir), '--resume', *options)
     assert 'epoch: 1' in output and re.search(r'Epoch\(train\)\s+\[2\]', output)
     assert not re.search(r'Epoch\(train\)\s+\[1\]', output)
-
-
-@pytest.mark.slow
-def test_two_processes_give_the_same_test_result(trained, data, tmp_path):
-    arguments = [CONFIG, str(trained / 'epoch_1.pth')]
-    scores = []
-    for name, command in (
-        ('one', [sys.executable, 'tools/test.py', *arguments]),
-        ('two', ['bash', 'tools/dist_test.sh', *arguments, '2']),
-    ):
-        dump = tmp_path / f'{name}.pkl'
-        run(*command, '--work-dir', str(tmp_path), '--dump', str(dump), '--cfg-options', *data)
-        results = pickle.loads(dump.read_bytes())
-        scores.append(torch.stack([sample['pred_score'] for sample in results]))
-    assert scores[0].shape == (8, 8)
-    assert torch.allclose(scores[0], scores[1], atol=1e-5)
 
 
 def test_missing_data_raises_an_error_with_the_command(tmp_path):

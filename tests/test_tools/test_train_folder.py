@@ -16,7 +16,7 @@ from video_cases import encode, run_ffmpeg
 from dyreg_mmaction.cli.folder import output_folder, parse_args
 
 CLIPS = ROOT.parent / 'shared/data/clips'
-SHORT = ('--model', 'r18', '--epochs', '2', '--batch-size', '1')
+SHORT = ('--model', 'r18', '--frames', '4', '--epochs', '2', '--batch-size', '1')
 
 
 def train_folder(*arguments, **options):
@@ -95,7 +95,7 @@ def test_classes_of_real_videos_are_learned(tmp_path):
             piece = folder / f'part {number}.MP4'
             streams = ('-map', '0:v:0', '-map', '0:a:0', '-vf', 'scale=-2:480', '-c:v', 'libx264', '-c:a', 'aac')
             run_ffmpeg('-ss', number * length, '-t', length, '-i', CLIPS / name, *streams, piece)
-    output = train_folder(tmp_path / 'videos', '--model', 'r18', '--epochs', 10, '--out', tmp_path / 'out')
+    output = train_folder(tmp_path / 'videos', '--model', 'r18', '--epochs', 6, '--out', tmp_path / 'out')
     assert 'large videos: training reads copies' in output and len([*tmp_path.glob('out/small_128/*.mp4')]) == 20
     rows = predictions(tmp_path / 'out/run_1')
     assert len(rows) == 4 and all(row['class'] == row['predicted'] for row in rows)
