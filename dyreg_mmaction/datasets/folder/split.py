@@ -34,8 +34,9 @@ def split_videos(
 
     Splits of the source have priority ('test' becomes 'val' if there is no 'val'; 'train' alone is ignored), then those
     of an earlier call. Other videos of these recordings get the same split. If the source has no 'val', recordings are
-    added to it in an order that depends only on their names, until it has the fraction of each class. A class with a
-    single recording is in 'train'.
+    added to it in an order that depends only on their names, until it has the fraction of each class. If all videos of
+    a class that an earlier call held out were removed, one that was in 'train' is held out. A class with a single
+    recording is in 'train'.
 
     Args:
         entries: The videos.
@@ -110,7 +111,7 @@ def _hold_out(
         entry.label for key, split in splits.items() if split != 'train' for entry in recordings[key]
     )
     wanted = {label: max(round(fraction * count), 1) for label, count in total.items()}
-    labels = {key: Counter(entry.label for entry in members) for key, members in free.items()}
+    labels = {key: Counter(entry.label for entry in members) for key, members in recordings.items()}
 
     def hold(key: str) -> bool:
         """Hold a recording out if every class in it keeps videos to train on."""
@@ -125,9 +126,10 @@ def _hold_out(
         missing = {label: wanted[label] - held[label] for label in labels[key]}
         if sum(abs(missing[label]) - abs(missing[label] - n) for label, n in labels[key].items()) > 0:
             hold(key)
-    for label in total:  # classes with large recordings only: hold out the smallest
+    for label in total:  # classes with large recordings only, or whose held-out videos were removed: the smallest
         if not held[label]:
-            any(hold(key) for key in sorted(free, key=lambda key: labels[key].total()) if labels[key][label])
+            smallest = sorted(recordings, key=lambda key: labels[key].total())
+            any(hold(key) for key in smallest if labels[key][label] and splits.get(key, 'train') == 'train')
 
 
 def _check(splits: Mapping[str, str], num_recordings: int, split_by: str) -> None:

@@ -31,6 +31,16 @@ def test_videos_keep_their_split_when_videos_are_added():
     assert held(after) == dict(cut=4, pour=2, stir=1)
 
 
+def test_another_video_is_held_out_if_all_of_a_class_were_removed():
+    entries = videos(cut=5, pour=5, stir=5, single=1)
+    before = split_videos(entries, 0.2)
+    left = [entry for entry in entries if entry.label == 'cut' or before[entry.name] == 'train']
+    after = split_videos(left, 0.2, earlier=before)
+    assert held(after) == dict(cut=1, pour=1, stir=1)
+    assert sum(after[entry.name] != before[entry.name] for entry in left) == 2
+    assert split_videos(left, 0.2, earlier=after) == after
+
+
 @pytest.mark.parametrize('split_by', ['folder', 'prefix'])
 def test_recording_is_in_one_split(split_by):
     entries = [
