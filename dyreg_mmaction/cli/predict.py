@@ -154,6 +154,20 @@ def region_lists(prediction: WindowPrediction) -> dict:
     }
 
 
+def create_output(folder: Path) -> None:
+    """Create the output folder.
+
+    Raises:
+        ValueError: If its predictions.csv is another table, such as that of the held-out videos in a run.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    table = folder / 'predictions.csv'
+    if table.is_file() and table.stat().st_size:
+        with table.open(encoding='utf-8', errors='replace') as file:
+            if file.readline().strip() != ','.join(COLUMNS):
+                raise ValueError(f'{table} is another table and would be overwritten; choose another folder with --out')
+
+
 @contextmanager
 def written_rows(folder: Path, with_regions: bool) -> Iterator[Callable[[dict, WindowPrediction], None]]:
     """Write predictions.csv and predictions.json incrementally. Both are valid when the context ends.
@@ -288,7 +302,7 @@ def main() -> None:
     with ExitStack() as stack:
         write = None
         if args.out is not None:
-            args.out.mkdir(parents=True, exist_ok=True)
+            create_output(args.out)
             write = stack.enter_context(written_rows(args.out, args.regions))
         for video in videos:
             path = drawn_path(args.out, video, taken) if args.draw else None

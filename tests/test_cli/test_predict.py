@@ -157,6 +157,16 @@ def test_drawn_video_has_the_same_number_of_frames(options, run, run_dir, videos
         assert np.ptp(frames[0][30:].astype(int), axis=-1).max() > 100  # colored boxes on gray
 
 
+def test_other_table_is_not_overwritten(tmp_path):
+    table = tmp_path / 'predictions.csv'
+    for text in ('', ','.join(predict.COLUMNS) + '\n'):
+        table.write_text(text)
+        predict.create_output(tmp_path)
+    table.write_text('path,class,predicted,score\n')  # of the held-out videos in the run of own videos
+    with pytest.raises(ValueError, match='is another table and would be overwritten'):
+        predict.create_output(tmp_path)
+
+
 def test_drawn_video_replaces_no_input(tmp_path):
     taken = {(tmp_path / name).resolve() for name in ('x.mp4', 'x_predicted.mp4')}
     names = [predict.drawn_path(tmp_path, str(tmp_path / 'x.mp4'), taken).name for _ in range(2)]
