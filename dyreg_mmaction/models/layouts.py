@@ -196,6 +196,8 @@ class SizedTokens(_OfFrames):
             raise ValueError(f'{type(output).__name__}, not a pair of tokens and their size')
         tokens, size = output
         _check_axes(tokens, 3)
+        if len(size) not in (2, 3) or not all(isinstance(cells, int) for cells in size):
+            raise ValueError('the second element is not a size (T, H, W) or (H, W) of integers')
         rows = len(tokens)
         clips, cells = (rows, size) if len(size) == 3 else _frames(rows, size, example)
         _check_cells(clips, cells, example)
@@ -216,8 +218,7 @@ class SizedTokens(_OfFrames):
         tokens, size = output
         cells = x.permute(0, 2, 3, 4, 1).flatten(2, 3)  # (B,T,H*W,C)
         cells = cells.flatten(1, 2) if len(size) == 3 else cells.flatten(0, 1)
-        pair = _with_class_tokens(cells, tokens, tokens.shape[1] - math.prod(size), True), size
-        return list(pair) if isinstance(output, list) else pair
+        return _with_first(output, _with_class_tokens(cells, tokens, tokens.shape[1] - math.prod(size), True))
 
 
 @dataclass(frozen=True)
@@ -253,8 +254,7 @@ class First:
 
     def from_map(self, x: Tensor, output: Any) -> Any:
         """See :class:`Layout`."""
-        elements = [self.layout.from_map(x, output[0]), *output[1:]]
-        return elements if isinstance(output, list) else tuple(elements)
+        return _with_first(output, self.layout.from_map(x, output[0]))
 
 
 Layout = Clips | Frames | ChannelsLast | Tokens | FrameTokens | SizedTokens | First
@@ -283,6 +283,8 @@ def build_layout(cfg: Any) -> Layout:
     names = [name for name in inspect.signature(LAYOUTS[kind]).parameters]
     if unknown := arguments.keys() - set(names):
         raise ValueError(f'layout {kind} has no argument {min(unknown)!r}; it accepts {names or "none"}')
+    if kind == 'First' and 'layout' not in arguments:
+        raise ValueError("layout First requires the argument 'layout', that of the first element")
     return LAYOUTS[kind](**arguments)
 
 
@@ -353,6 +355,9 @@ def _stride(
 ) -> tuple[tuple[float, ...], int]:
     """Return the stride and the number of class tokens that result in ``num_tokens`` for an input of ``size``."""
     if stride is not None:
+        steps = stride if isinstance(stride, tuple | list) else ()
+        if len(steps) != len(size) or not all(isinstance(step, int | float) and step > 0 for step in steps):
+            raise ValueError(f'stride={stride!r} must be {len(size)} positive numbers')
         grids = [[math.ceil(pixel / step) for pixel, step in zip(size, stride, strict=True)]]
         grids += [[int(pixel // step) for pixel, step in zip(size, stride, strict=True)]]
     for grid in reversed(grids):
@@ -395,3 +400,9 @@ def _with_class_tokens(tokens: Tensor, output: Tensor, class_tokens: int | None,
         return tokens
     axis = 1 if batch_first else 0
     return torch.cat((output.narrow(axis, 0, class_tokens), tokens), axis)
+
+
+def _with_first(output: Any, first: Any) -> Any:
+    """Return a list, tuple or named tuple with another first element."""
+    elements = (first, *output[1:])
+    return type(output)(*elements) if hasattr(output, '_fields') else type(output)(elements)

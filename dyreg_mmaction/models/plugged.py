@@ -53,6 +53,7 @@ class Plugged(nn.Module):
     plugins: Any  # an nn.ModuleDict, or an empty dict
     _channels_last = False
     _time_axis = 2  # of clips
+    _num_axes: int | None = None  # of the input; None: not checked
     _plugin_hooks: Sequence[PluginHook] = ()
     _unloaded = 0
 
@@ -114,7 +115,10 @@ class Plugged(nn.Module):
         if not self._plugin_hooks:
             return run()
         if x is None:
-            x = next(value for value in kwargs.values() if isinstance(value, Tensor))
+            x = next((value for value in kwargs.values() if _has_axes(value, self._num_axes)), None)
+        if x is None or not _has_axes(x, self._num_axes):
+            axes = f' of {self._num_axes} axes, as its example' if self._num_axes else ''
+            raise ValueError(f'{type(self).__name__} takes a tensor{axes}, but got {_describe(x)}')
         num_clips = x.shape[0] if self.takes_clips else self._count_clips(x.shape[0])  # len() is fixed in an export
         for hook in self._plugin_hooks:
             hook.attach(self)
@@ -207,3 +211,11 @@ def _check_num_segments(num_segments: int | str | None, of_parent: bool) -> None
 def _channels_last(x: Tensor) -> Tensor:
     formats = {4: torch.channels_last, 5: torch.channels_last_3d}
     return x.contiguous(memory_format=formats[x.ndim]) if x.ndim in formats else x
+
+
+def _has_axes(x: Any, num_axes: int | None) -> bool:
+    return isinstance(x, Tensor) and num_axes in (None, x.ndim)
+
+
+def _describe(x: Any) -> str:
+    return f'shape {tuple(x.shape)}' if isinstance(x, Tensor) else type(x).__name__

@@ -1,6 +1,7 @@
 """Plugins in any model, for example of timm or torchvision."""
 
 import functools
+from collections import OrderedDict
 from collections.abc import Sequence
 from typing import Any
 
@@ -68,6 +69,7 @@ def plug(model: nn.Module, plugins: Sequence[dict], example: Tensor) -> nn.Modul
         plugged.__class__ = plain
         raise
     plugged._time_axis = time_axis
+    plugged._num_axes = example.ndim
     if not takes_clips:
         plugged.num_segments = time
     weight = next((parameter for parameter in model.parameters() if parameter.is_floating_point()), example)
@@ -80,6 +82,8 @@ def _check_model(model: nn.Module) -> None:
     reason = next((WRAPPERS[kind.__name__] for kind in type(model).__mro__ if kind.__name__ in WRAPPERS), None)
     if hasattr(model, 'plugins') or any(isinstance(module, Plugged) for module in model.modules()):
         reason = "has plugins, or a sub-module 'plugins'"
+    if reason is None and 'forward' in vars(model):
+        reason = 'has a replaced forward'
     if reason is not None:
         raise ValueError(f'{type(model).__name__} {reason}; use the original model, and insert all plugins at once')
 
@@ -120,6 +124,12 @@ class _Sequence:
 
     def __len__(self) -> int:
         return len(self._modules) - ('plugins' in self._modules)
+
+    def __getitem__(self, index):
+        if not isinstance(index, slice):
+            return super().__getitem__(index)  # type: ignore[misc]
+        named = [(name, module) for name, module in self._modules.items() if name != 'plugins']
+        return nn.Sequential(OrderedDict(named[index]))
 
 
 def _empty(*arguments: Any) -> nn.Module:

@@ -74,6 +74,11 @@ def _path(cfg: dict) -> str:
 
 def _build(path: str, cfg: dict, shape: torch.Size) -> nn.Module:
     arguments = {key: value for key, value in cfg.items() if key not in ('after', 'layout')}
+    if cfg.get('in_channels', shape[0]) != shape[0]:
+        raise ValueError(
+            f'{cfg["type"]} after {path!r} has in_channels={cfg["in_channels"]}, but the map has {shape[0]} channels; '
+            'omit it'
+        )
     try:
         return build(arguments, 'plugin', in_channels=shape[0], feature_size=tuple(shape[-2:]))
     except Exception as error:

@@ -9,10 +9,11 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call
+from torch.nn.modules.batchnorm import _BatchNorm
 from torch.utils._pytree import tree_map
 
 from .forwards import Forward
-from .layouts import ANY, Example, Layout, build_layout, find_layout
+from .layouts import ANY, Clips, Example, First, Frames, Layout, SizedTokens, build_layout, find_layout
 from .places import attention_around
 
 
@@ -137,9 +138,14 @@ def _find(model: nn.Module, path: str, output: Any, example: Example, candidates
             f'after={path!r} of {name} returns {what} inside the attention {attention!r}, where channels may be split '
             f'into heads; choose the whole block, or set layout'
         )
-    layout = find_layout(output, example, candidates)
-    if layout is not None:
-        return layout
+    layouts = _readings(output, example, candidates)
+    if len(layouts) > 1 and not _is_convolutional(model.get_submodule(path), layouts[0]):
+        raise ValueError(
+            f'after={path!r} of {name} returns {what}, which may have the layout {layouts[0]} or {layouts[1]}; set '
+            'layout to the right one'
+        )
+    if layouts:
+        return layouts[0]
     if isinstance(output, Tensor) and output.ndim == 3:
         grids = sorted({grid for grid in example.grids}, reverse=True)
         raise ValueError(
@@ -152,6 +158,34 @@ def _find(model: nn.Module, path: str, output: Any, example: Example, candidates
         f'{example.size}; choose a convolution, a norm or a block, or set the layout, like '
         "layout='ChannelsLast'"
     )
+
+
+def _readings(output: Any, example: Example, candidates: Sequence[Layout]) -> list[Layout]:
+    """Return the layouts that match an output and differ in where they look for a cell.
+
+    Readings as a map of the size of a previous one are preferred. Orders of candidates that are not the default were
+    chosen for a class, so that their first match is certain. So is a size that is part of the output.
+    """
+    first = find_layout(output, example, candidates)
+    if first is None or candidates != ANY or isinstance(first, SizedTokens):
+        return [] if first is None else [first]
+    readings: dict[Any, Layout] = {}
+    for candidate in candidates:
+        layout = find_layout(output, example, [candidate])
+        if layout is not None:
+            x = layout.to_map(output, Forward(example.num_clips, example.size))
+            if tuple(x.shape[2:]) in example.grids:
+                strides = [stride for stride, size in zip(x.stride(), x.shape, strict=True) if size > 1]
+                readings.setdefault((x.shape, *strides), layout)
+    return [*readings.values()] or [first]
+
+
+def _is_convolutional(module: nn.Module, layout: Layout) -> bool:
+    """Return whether the channels of a map are certainly or, without layers that tell, probably before its cells."""
+    kinds = [type(each) for each in module.modules()]
+    convolutional = any(issubclass(kind, nn.Conv2d | nn.Conv3d | _BatchNorm) for kind in kinds)
+    inner = layout.layout if isinstance(layout, First) else layout
+    return isinstance(inner, Clips | Frames) and (convolutional or not {nn.Linear, nn.LayerNorm} & {*kinds})
 
 
 def _describe(output: Any) -> str:

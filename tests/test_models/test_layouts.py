@@ -1,5 +1,7 @@
 """Conversion of a sub-module's output to a map and back."""
 
+from typing import NamedTuple
+
 import pytest
 import torch
 from torch import nn
@@ -37,6 +39,11 @@ def frame_tokens(extra=0):
     return torch.cat((-torch.ones(B * T, extra, C), flat), 1)
 
 
+class Named(NamedTuple):
+    x: torch.Tensor
+    attention: None
+
+
 CASES = {
     'clips': (Clips(), MAP),
     'frames': (Frames(), MAP.transpose(1, 2).flatten(0, 1)),
@@ -54,6 +61,7 @@ CASES = {
     'tokens and their size': (SizedTokens(), (tokens((2, 3, 4), 1), torch.Size((T, H, W)))),
     'tokens of frames and their size': (SizedTokens(), [frame_tokens(1), (H, W)]),
     'tokens and attention': (First('Tokens'), (tokens((2, 3, 4), 1), None)),
+    'a named tuple of frames': (First(Frames()), Named(MAP.transpose(1, 2).flatten(0, 1), None)),
     'a list of frames': (First(Frames()), [MAP.transpose(1, 2).flatten(0, 1)]),
 }
 
@@ -104,6 +112,9 @@ WRONG = {
     'another number of class tokens': (Tokens(class_tokens=0), tokens((2, 3, 4), 1), '73 tokens.* 0 class tokens'),
     'another stride': (Tokens(stride=(1, 16, 16)), tokens((2, 3, 4)), '72 tokens, which are not T x H x W'),
     'no pair': (SizedTokens(), tokens((2, 3, 4)), 'Tensor, not a pair'),
+    'attentions mistaken for a size': (SizedTokens(), (tokens((2, 3, 4)), [MAP, MAP]), 'not a size'),
+    'None as size': (SizedTokens(), (tokens((2, 3, 4)), (None, None)), 'not a size'),
+    'a size of one number': (SizedTokens(), (tokens((2, 3, 4)), (72,)), 'not a size'),
     'a size of other tokens': (SizedTokens(), (tokens((2, 3, 4)), (T, H, W + 1)), r'72 tokens of a size \(3, 4, 7\)'),
 }
 

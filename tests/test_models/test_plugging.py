@@ -12,6 +12,7 @@ from torch.utils.checkpoint import checkpoint
 
 from dyreg_mmaction import plug, record_regions
 from dyreg_mmaction.models import Plugged, add_plugins
+from dyreg_mmaction.models.layouts import FrameTokens
 from dyreg_mmaction.registry import MODELS
 
 CLIP = torch.zeros(1, 3, 4, 32, 32)
@@ -139,6 +140,41 @@ def test_layout_can_be_given():
     assert torch.equal(seen[0][1, :, 1, 2, 5], y[1, (2 * 6 + 5) * 2 + 1])
 
 
+class Rearranged(nn.Module):
+    """A layer whose input is the rearranged map of a convolution."""
+
+    def __init__(self, size, rearrange):
+        super().__init__()
+        self.embed, self.layer, self.rearrange = nn.Conv2d(3, 8, size, size), nn.Linear(8, 8), rearrange
+
+    def forward(self, x):
+        return self.layer(self.rearrange(self.embed(x)))
+
+
+@pytest.mark.parametrize(
+    'size, rearrange, frames, layouts',
+    [
+        (4, lambda x: x.permute(0, 2, 3, 1), 4, 'Frames.* or ChannelsLast'),
+        (8, lambda x: x.flatten(2).permute(2, 0, 1), 8, 'FrameTokens.*batch_first=True.* or FrameTokens.*False'),
+    ],
+)
+def test_ambiguous_layout_raises_an_error(size, rearrange, frames, layouts):
+    with pytest.raises(ValueError, match=f'may have the layout {layouts}.*; set layout'):
+        plug(Rearranged(size, rearrange), after('layer'), torch.zeros(frames, 3, 32, 32))
+    plug(Rearranged(size, rearrange), after('embed'), torch.zeros(frames, 3, 32, 32))
+
+
+def test_layout_with_the_size_of_a_previous_map_is_preferred():
+    model = Rearranged(8, lambda x: nn.functional.pad(x.flatten(2), (1, 0)).permute(2, 0, 1))
+    plug(model, after('layer'), torch.zeros(16, 3, 40, 40))  # (26, 32, 8): not 13 frames of 25 cells and 7 class tokens
+    assert model._plugin_hooks[0].layout == FrameTokens((8, 8), 1, False, 16)
+
+
+def test_slice_of_a_sequence_has_no_plugins():
+    model = plug(nn.Sequential(nn.Conv2d(3, 8, 4, 4), nn.ReLU(), nn.Conv2d(8, 8, 1)), after('0'), FRAMES)
+    assert [*model[1:]] == [model[1], model[2]] and type(model[:2]) is nn.Sequential
+
+
 WRONG = {
     'heads in place of channels': (
         after('blocks.1.attn.drop'),
@@ -161,6 +197,13 @@ WRONG = {
         0.0,
         '17 tokens, which are not H x W . 1 class tokens',
     ),
+    'a stride of too few axes': (
+        after('blocks.1', layout=dict(type='FrameTokens', stride=8)),
+        0.0,
+        'stride=8 must be 2 positive numbers',
+    ),
+    'a tuple of an unknown layout': (after('blocks.1', layout='First'), 0.0, 'First requires the argument .layout.'),
+    'other channels': (after('blocks.1', in_channels=8), 0.0, 'in_channels=8, but the map has 16 channels; omit'),
     'an unknown layout': (after('blocks.1', layout='Tokens2'), 0.0, "layout='Tokens2' is unknown; choose one of"),
     'a vector': (after('head'), 0.0, r'returns shape \(8, 5\), which is not a feature map of 2 clips of \(4, 32, 32\)'),
 }
@@ -190,6 +233,20 @@ def test_tokens_of_pooled_cells_raise_an_error():
 def test_invalid_example_raises_an_error(example):
     with pytest.raises(ValueError, match='must be one clip'):
         plug(ViT(), after('blocks.1'), example)
+
+
+def test_replaced_forward_raises_an_error():
+    model = ViT()
+    model.forward = lambda x: x
+    with pytest.raises(ValueError, match='ViT has a replaced forward'):
+        plug(model, after('blocks.1'), FRAMES)
+
+
+@pytest.mark.parametrize('x', [torch.zeros(3, 4, 32, 32), [torch.zeros(1, 3, 4, 32, 32)]])
+def test_input_of_other_axes_raises_an_error(x):
+    model = plug(ConvNet(), after('conv'), CLIP)
+    with pytest.raises(ValueError, match='ConvNet takes a tensor of 5 axes, as its example'):
+        model(x)
 
 
 def test_second_plug_raises_an_error():
