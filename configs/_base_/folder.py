@@ -102,6 +102,7 @@ param_scheduler = [
     dict(type='LinearLR', start_factor=0.1, begin=0, end=0.5, convert_to_iter_based=True),
     dict(type='CosineAnnealingLR', begin=0.5, convert_to_iter_based=True),  # until the end
 ]
-default_hooks = dict(checkpoint=dict(interval=1, max_keep_ckpts=2), logger=dict(interval=5))
+# the last checkpoint is tested; with few videos, the best is best by chance
+default_hooks = dict(checkpoint=dict(interval=1, max_keep_ckpts=2, save_best=None), logger=dict(interval=5))
 custom_hooks = [dict(type='WatchRegionsHook', interval=5)]
 randomness = dict(seed=0)

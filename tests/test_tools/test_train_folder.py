@@ -76,13 +76,16 @@ def test_second_run_does_nothing_and_a_new_video_starts_a_run(irregular):
 
 @pytest.mark.slow
 def test_the_run_predicts_other_videos(irregular, tmp_path):
-    """The command of the docs."""
+    """The command of the docs; predictions of the held-out videos are those of the test."""
     _, out, _ = irregular
-    video = encode(tmp_path / 'new video.mp4')
-    (line,) = [line for line in predict(out / 'run_1', video).splitlines() if '\t' in line]
-    name, start, end, label, score = line.split('\t')
-    assert (name, start, end) == (str(video), '0.000', '2.000') and 0 <= float(score) <= 1
-    assert label in (out / 'classes.txt').read_text(encoding='utf-8').splitlines()
+    video, rows = encode(tmp_path / 'new video.mp4'), predictions(out / 'run_1')
+    printed = predict(out / 'run_1', video, *(row['path'] for row in rows))
+    first, *lines = [line.split('\t') for line in printed.splitlines() if '\t' in line]
+    assert first[:3] == [str(video), '0.000', '2.000'] and 0 <= float(first[4]) <= 1
+    assert first[3] in (out / 'classes.txt').read_text(encoding='utf-8').splitlines()
+    for (name, _, _, label, score), row in zip(lines, rows, strict=True):
+        assert (name, label) == (row['path'], row['predicted'])
+        assert float(score) == pytest.approx(float(row['score']), abs=1e-3)
 
 
 @pytest.mark.slow
