@@ -92,7 +92,8 @@ class RegionNeck(nn.Module):
             )
         refined = [*features]
         refined[index] = self._refine(features[index])
-        return type(features)(refined)
+        kind: Any = type(features)
+        return kind(*refined) if hasattr(features, '_fields') else kind(refined)  # named tuples take elements
 
     def _refine(self, x: Tensor) -> Tensor:
         layout: Any = self.layout or (Clips() if x.ndim == 5 else Frames())

@@ -2,6 +2,7 @@
 
 import copy
 import pickle
+from collections import namedtuple
 
 import pytest
 import torch
@@ -158,6 +159,12 @@ def test_one_of_several_maps_is_refined():
     refined, losses = model.neck(maps)
     assert isinstance(refined, tuple) and losses == {}
     assert not torch.equal(refined[0], maps[0]) and refined[1] is maps[1]
+
+
+def test_named_tuple_of_maps_stays_one():
+    maps = namedtuple('Maps', 'low high')(torch.zeros(1, 3), torch.randn(1, 64, 4, 3, 3))
+    refined, _ = MODELS.build(dict(NECK_3D, index=1)).eval()(maps)
+    assert type(refined) is type(maps) and torch.equal(refined.high, maps.high)
 
 
 def test_tuple_of_one_map_needs_no_index():
