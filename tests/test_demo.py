@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from mmengine.config import Config
-from video_cases import encode
+from video_cases import encode, run_ffmpeg
 
+from dyreg_mmaction.datasets.synthetic.mini_something.generator import Clip, write_clip
 from dyreg_mmaction.demo import CHECKPOINT, __main__
 from dyreg_mmaction.inference.runs import find_model
 
@@ -70,6 +71,16 @@ def test_non_video_raises_an_error(run, tmp_path, capsys):
     (tmp_path / 'text.mp4').write_text('no video')
     with pytest.raises(SystemExit, match=r'text\.mp4 cannot be read as a video'):
         run(tmp_path / 'text.mp4')
+
+
+def test_exported_clip_with_sound_is_predicted_correctly(run, tmp_path):
+    clip = Clip(__main__.SEED, 'validation', 2)
+    write_clip(tmp_path, clip)
+    even = ('-vf', 'pad=ceil(iw/2)*2:ceil(ih/2)*2', '-pix_fmt', 'yuv420p')
+    sound = ('-f', 'lavfi', '-i', 'sine=duration=9', '-c:a', 'aac', '-shortest')
+    run_ffmpeg('-i', tmp_path / f'{clip.id}.webm', *sound, '-c:v', 'libx264', *even, tmp_path / 'with sound.MP4')
+    (line,) = [line for line in run(tmp_path / 'with sound.MP4') if line.endswith(' s')]
+    assert line.startswith(f'{clip.action.label} (')
 
 
 def test_long_video_is_split_into_windows(run, tmp_path):

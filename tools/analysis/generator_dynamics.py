@@ -12,6 +12,8 @@ the generator before clipping. The JSON file contains all curves, the PNG file n
 import argparse
 import json
 import platform
+import shlex
+import sys
 import tempfile
 import time
 from argparse import Namespace
@@ -132,9 +134,8 @@ def main() -> None:
     """Record the trainings of the command line."""
     args = parse_args()
     torch.set_num_threads(1)
-    command = f'python tools/analysis/generator_dynamics.py {args.config} --seeds {" ".join(map(str, args.seeds))}'
     about = dict(
-        command=f'{command} --iterations {args.iterations} --interval {args.interval}',
+        command=shlex.join(['python', *sys.argv]),
         machine=f'{platform.machine()}, one thread',
         torch=torch.__version__,
         dyreg_mmaction=dyreg_mmaction.__version__,
