@@ -2,7 +2,7 @@
 
     nox                                          all sessions, in envs/
     nox -s lowest                                one of them
-    nox -R -s lowest -- tests/test_compat.py    with these tests, without installing anything again
+    nox -R -s lowest -- tests/test_compat/   with these tests, without installing anything again
 
 Each session ends with a row for the table of versions in docs/get_started/install.md.
 """

@@ -32,7 +32,7 @@ from .folder_steps.plan import derive_frames, derive_plan, this_machine
 from .folder_steps.results import summarize
 from .folder_steps.runs import digest, file_digest, keep_config, open_run
 from .folder_steps.weights import choose_start
-from .launch import one_sentence
+from .launch import exit_with_message
 
 WRITTEN = ('videos.csv', 'classes.txt', 'train.txt', 'val.txt', 'test.txt', 'config.py')  # to the output folder
 MARKS = ('checked.tsv', '.config.json')  # one of them shows that this command has written the others
@@ -257,7 +257,7 @@ def main() -> None:
         if signal.getsignal(stop) != signal.SIG_IGN:
             signal.signal(stop, signal.default_int_handler)
     try:
-        with one_sentence():
+        with exit_with_message():
             train_folder(args)
     except KeyboardInterrupt:
         sys.exit('\ninterrupted: the same command continues from here')

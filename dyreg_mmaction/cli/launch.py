@@ -24,7 +24,7 @@ TEST = ('model', 'test_dataloader', 'test_cfg', 'test_evaluator')
 
 
 @contextmanager
-def one_sentence() -> Iterator[None]:
+def exit_with_message() -> Iterator[None]:
     """Exit with the message instead of the traceback of an error that a user can fix.
 
     Yields:

@@ -25,7 +25,7 @@ from dyreg_mmaction.visualization.overlay import draw_over
 from dyreg_mmaction.visualization.predict import class_names, load_model
 
 from .configs import read_config
-from .launch import one_sentence
+from .launch import exit_with_message
 
 COLUMNS = ('video', 'start', 'end', 'label', 'class', 'score')
 LIVE_WINDOW, LIVE_STRIDE, LIVE_RATE = (
@@ -277,7 +277,7 @@ def predict_file(predict: WindowPredictor, video: str, path: Path | None, names:
         draw_file(path, video, predict.windows.fps, predictions, names)
 
 
-@one_sentence()
+@exit_with_message()
 def main() -> None:
     """Predict the videos of the command line."""
     args = parse_args()

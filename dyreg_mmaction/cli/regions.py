@@ -22,7 +22,7 @@ from dyreg_mmaction.visualization.sheet import before_and_after, stack
 
 from .clips import add_clip_options, check_clip_options, find_inputs, open_report
 from .configs import read_config
-from .launch import one_sentence
+from .launch import exit_with_message
 
 IN_SHEET = 20  # maximum number of clips in regions.png
 
@@ -165,7 +165,7 @@ def save(path: Path, picture: np.ndarray) -> None:
     print(path)
 
 
-@one_sentence()
+@exit_with_message()
 def main() -> None:
     """Draw the clips of the command line."""
     args = parse_args()

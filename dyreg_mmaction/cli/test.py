@@ -7,7 +7,7 @@ from mmengine.config import Config, DictAction
 
 from dyreg_mmaction.checkpoints import load_file
 
-from .launch import TEST, build_runner, load_config, one_sentence
+from .launch import TEST, build_runner, exit_with_message, load_config
 from .named_files import check_data
 from .options import check_regions_attached
 from .processes import one_of_several
@@ -77,7 +77,7 @@ def apply_options(cfg: Config, args: argparse.Namespace) -> None:
 
 def test(args: argparse.Namespace) -> None:
     """Build the runner and run the test."""
-    with one_sentence():
+    with exit_with_message():
         cfg = load_config(args, TEST)
         apply_options(cfg, args)
     build_runner(cfg).test()

@@ -5,7 +5,7 @@ import os
 
 from mmengine.config import Config, DictAction
 
-from .launch import TRAINING, build_runner, load_config, one_sentence
+from .launch import TRAINING, build_runner, exit_with_message, load_config
 from .named_files import check_data, check_weights
 from .options import (
     check_regions_attached,
@@ -78,7 +78,7 @@ def apply_options(cfg: Config, args: argparse.Namespace) -> tuple[str, float | N
 
 def train(args: argparse.Namespace) -> None:
     """Build the runner and train."""
-    with one_sentence():
+    with exit_with_message():
         cfg = load_config(args, TRAINING)
         message, since = apply_options(cfg, args)
     runner = build_runner(cfg)

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from dyreg_mmaction.cli.launch import one_sentence
+from dyreg_mmaction.cli.launch import exit_with_message
 from dyreg_mmaction.cli.predict import Names, predict_file
 from dyreg_mmaction.datasets.synthetic.mini_something.generator import Clip, write_clip
 from dyreg_mmaction.datasets.video.streams import select_frames
@@ -82,7 +82,7 @@ def draw(video: Path, out: Path) -> np.ndarray:
     return sheet(video, best, names.caption(best))
 
 
-@one_sentence()
+@exit_with_message()
 def main() -> None:
     """Run the demo."""
     args = parse_args()

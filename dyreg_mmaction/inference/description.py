@@ -7,7 +7,7 @@ from dyreg_mmaction.compat.inferencers import class_names
 # frame numbers of a clip by sampling method; total: number of frames of the video
 POSITIONS = {
     'middles': 'frame i of a clip: int((i + 0.5) * total / frames)',
-    'uniform': 'frame i of a clip: round(i * part) + int(part / 2) with part = (total - 1) / frames',
+    'uniform': 'frame i of a clip: round(i * interval) + int(interval / 2) with interval = (total - 1) / frames',
     'stretch': 'frame i of a clip: (max(total - (frames - 1) * interval - 1, 0) // 2 + i * interval) % total',
 }
 

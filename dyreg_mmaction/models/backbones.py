@@ -77,14 +77,16 @@ def _explain_absence(parent: str) -> None:
     def build(**kwargs):
         """Raises ValueError."""
         reason = ABSENT.get(parent, 'it does not compute feature maps that plugins can refine')
-        raise ValueError(f'there is no DyReg{parent}: {reason}; choose one of {[f"DyReg{name}" for name in THERE]}')
+        raise ValueError(
+            f'DyReg{parent} does not exist: {reason}; choose one of {[f"DyReg{name}" for name in AVAILABLE]}'
+        )
 
     MODELS.register_module(name=f'DyReg{parent}', module=build)
 
 
-THERE = [name for name in (*FRAME_BACKBONES, *CLIP_BACKBONES, *TRANSFORMERS) if hasattr(parents, name)]
-for _name in THERE:
+AVAILABLE = [name for name in (*FRAME_BACKBONES, *CLIP_BACKBONES, *TRANSFORMERS) if hasattr(parents, name)]
+for _name in AVAILABLE:
     _cls = add_plugins(getattr(parents, _name), _name not in FRAME_BACKBONES, TRANSFORMERS.get(_name, MAPS))
     globals()[_cls.__name__] = _cls
-for _name in sorted({*parents.__all__, *ABSENT} - {*THERE}):
+for _name in sorted({*parents.__all__, *ABSENT} - {*AVAILABLE}):
     _explain_absence(_name)

@@ -44,7 +44,7 @@ class DyRegGNN(RegionGraph):
         skip_dropout (float): Fraction of the training clips whose output is norm(y) without X, so that later layers
             must use the nodes. Without it a network that can solve much of the task from X has little use for them.
         position_gradient (bool): Whether the position embedding passes gradients to the regions. With True, regions can
-            learn to be messages about the frame that only the embedding reads, instead of places to look at.
+            learn to encode information about the frame for the embedding, instead of locating objects.
 
     Shapes:
         (B, in_channels, T, H, W) -> the same.

@@ -49,6 +49,8 @@ def plug(model: nn.Module, plugins: Sequence[dict], example: Tensor) -> nn.Modul
     """
     _check_model(model)
     name = type(model).__name__
+    if not isinstance(plugins, list | tuple) or not plugins:
+        raise ValueError(f'plugins is {plugins!r}, but must be a list with at least one dict(type=..., after=...)')
     if not isinstance(example, Tensor) or example.ndim not in (4, 5) or example.ndim == 5 and len(example) != 1:
         shape = tuple(example.shape) if isinstance(example, Tensor) else type(example).__name__
         raise ValueError(f'example is {shape}, but must be one clip (1, C, T, H, W), or its frames (T, C, H, W)')

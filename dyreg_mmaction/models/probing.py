@@ -181,7 +181,7 @@ def _readings(output: Any, example: Example, candidates: Sequence[Layout]) -> li
 
 
 def _is_convolutional(module: nn.Module, layout: Layout) -> bool:
-    """Return whether the channels of a map are certainly or, without layers that tell, probably before its cells."""
+    """Return whether channels precede the cells of a map: true of convolutions, and likely without linear layers."""
     kinds = [type(each) for each in module.modules()]
     convolutional = any(issubclass(kind, nn.Conv2d | nn.Conv3d | _BatchNorm) for kind in kinds)
     inner = layout.layout if isinstance(layout, First) else layout

@@ -8,20 +8,20 @@ from torch.autograd.function import once_differentiable
 from .tracing import is_traced
 
 
-def temporal_shift(x: Tensor, time: int, part: int) -> Tensor:
-    """Shift the first 1/part of the channels from the next frame and the second 1/part from the previous frame.
+def temporal_shift(x: Tensor, time: int, shift_div: int) -> Tensor:
+    """Shift the first C/shift_div channels from the next frame and as many further ones from the previous frame.
 
     Channels without a source frame, at the ends of a clip, are zero.
 
     Args:
         x (Tensor[B * T, C, H, W]): Maps.
         time (int): Clip length T.
-        part (int): Inverse of the fraction of the channels that is shifted in each direction.
+        shift_div (int): Inverse of the fraction of the channels that is shifted in each direction.
 
     Returns:
         Tensor[B * T, C, H, W]: In the memory layout of x; each value is copied once.
     """
-    fold = x.shape[1] // part
+    fold = x.shape[1] // shift_div
     return _shift_slices(x, time, fold) if is_traced() else _Shift.apply(x, time, fold)
 
 

@@ -9,7 +9,7 @@ import torch
 from mmaction.registry import HOOKS, METRICS
 from mmengine.config import Config
 
-from dyreg_mmaction.cli.launch import check_sync_bn, load_config, one_sentence
+from dyreg_mmaction.cli.launch import check_sync_bn, exit_with_message, load_config
 from dyreg_mmaction.cli.named_files import check_weights
 from dyreg_mmaction.cli.options import (
     check_regions_attached,
@@ -235,9 +235,9 @@ def test_checkpoint_without_matching_keys_raises_an_error():
 
 
 def test_errors_have_no_traceback():
-    with pytest.raises(SystemExit, match='^so it is$'), one_sentence():
+    with pytest.raises(SystemExit, match='^so it is$'), exit_with_message():
         raise ValueError('so it is')
-    with pytest.raises(ZeroDivisionError), one_sentence():
+    with pytest.raises(ZeroDivisionError), exit_with_message():
         1 / 0  # noqa: B018
 
 
@@ -280,5 +280,5 @@ def test_accuracy_requires_no_hook():
 
 def test_errors_of_files_are_printed_without_a_traceback(tmp_path):
     (tmp_path / 'file').touch()
-    with pytest.raises(SystemExit, match='File exists'), one_sentence():
+    with pytest.raises(SystemExit, match='File exists'), exit_with_message():
         (tmp_path / 'file').mkdir(exist_ok=True)

@@ -235,6 +235,12 @@ def test_invalid_example_raises_an_error(example):
         plug(ViT(), after('blocks.1'), example)
 
 
+@pytest.mark.parametrize('plugins', [None, [], dict(type='DyRegGNN', after='blocks.1')])
+def test_plugins_that_are_no_list_raise_an_error(plugins):
+    with pytest.raises(ValueError, match='must be a list with at least one dict'):
+        plug(ViT(), plugins, FRAMES)
+
+
 def test_replaced_forward_raises_an_error():
     model = ViT()
     model.forward = lambda x: x

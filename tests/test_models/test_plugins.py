@@ -344,7 +344,7 @@ def test_backbone_without_plugin_support_raises_an_error(parent, why):
     with DefaultScope.overwrite_default_scope('mmaction'), pytest.raises(ValueError) as error:
         MODELS.build(config)
     message = str(error.value)
-    assert message.startswith(f'there is no DyReg{parent}: ') and why in message and "'DyRegResNetTSM'" in message
+    assert message.startswith(f'DyReg{parent} does not exist: ') and why in message and "'DyRegResNetTSM'" in message
     assert '\n' not in message
 
 

@@ -74,7 +74,7 @@ def test_killed_launcher_ends_workers_and_one_writer_at_a_time(config, tmp_path)
 
 @pytest.mark.slow
 def test_one_or_two_sigterms_give_the_same_result(config, whole, tmp_path):
-    parts = dist_train(config, tmp_path / 'parts', '--resume')  # beside the other one: both find a free port
+    parts = dist_train(config, tmp_path / 'parts', '--resume')  # concurrently with the other one: both find a free port
     wait_for(parts, 'Epoch(train) [2][3/4]')
     parts.send_signal(signal.SIGTERM)
     output = parts.communicate(timeout=300)[0]

@@ -22,7 +22,7 @@ import numpy as np
 
 from dyreg_mmaction.cli.clips import add_clip_options, check_clip_options, find_inputs, open_report
 from dyreg_mmaction.cli.configs import read_config
-from dyreg_mmaction.cli.launch import one_sentence
+from dyreg_mmaction.cli.launch import exit_with_message
 from dyreg_mmaction.evaluation.explanation import RANDOM_ORDERS, Explanation, explain
 from dyreg_mmaction.evaluation.grad_cam import grad_cam
 from dyreg_mmaction.evaluation.node_effects import (
@@ -166,5 +166,5 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    with one_sentence():
+    with exit_with_message():
         main()

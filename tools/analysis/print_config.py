@@ -6,7 +6,7 @@ from mmengine.config import DictAction
 
 import dyreg_mmaction  # noqa: F401
 from dyreg_mmaction.cli.configs import read_config
-from dyreg_mmaction.cli.launch import one_sentence
+from dyreg_mmaction.cli.launch import exit_with_message
 
 
 def main() -> None:
@@ -19,5 +19,5 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    with one_sentence():
+    with exit_with_message():
         main()

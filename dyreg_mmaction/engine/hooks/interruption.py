@@ -51,7 +51,7 @@ class SaveAndExitHook(Hook):
     priority = 80  # after ParamSchedulerHook, before CheckpointHook saves that validation is done
 
     def __init__(self) -> None:
-        self.asked = False
+        self.stop_requested = False
         self.previous: Any = None
 
     def before_train(self, runner: Runner) -> None:
@@ -62,13 +62,13 @@ class SaveAndExitHook(Hook):
             self.previous = signal.signal(signal.SIGTERM, self._listen) or signal.SIG_DFL
 
     def _listen(self, *_) -> None:
-        self.asked = True
+        self.stop_requested = True
 
     def after_train_iter(self, runner: Runner, *args, **kwargs) -> None:
         """Save and exit if any process has received SIGTERM."""
-        asked = torch.tensor(int(self.asked))
-        all_reduce(asked, 'max')
-        if asked:
+        requested = torch.tensor(int(self.stop_requested))
+        all_reduce(requested, 'max')
+        if requested:
             runner.save_checkpoint(runner.work_dir, NAME, by_epoch=False)
             if is_main_process():
                 point_to(runner.work_dir, NAME)
@@ -77,7 +77,7 @@ class SaveAndExitHook(Hook):
 
     def after_val_iter(self, runner: Runner, *args, **kwargs) -> None:
         """Exit if this process has received SIGTERM."""
-        if self.asked:
+        if self.stop_requested:
             _exit(runner, 'during validation')
 
     def after_val_epoch(self, runner: Runner, metrics: dict | None = None) -> None:
