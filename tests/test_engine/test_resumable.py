@@ -115,28 +115,21 @@ def test_training_epoch_by_epoch_with_any_number_of_workers(tmp_path):
 
 @pytest.mark.slow
 def test_killed_at_random_moments(uninterrupted, tmp_path):
-    moments, kills, run, progress = random.Random(0), 0, 0, set()
+    moments, progress = random.Random(0), set()
     began = time.monotonic()
     assert training(tmp_path / 'timed').wait() == [0]
     duration = time.monotonic() - began
-    while kills < 8:
-        whole = not (tmp_path / str(run)).exists()
-        process = training(tmp_path / str(run))
-        began = time.monotonic()
-        moment = began + moments.uniform(0, duration)
-        while time.monotonic() < moment and not process.ended():
-            time.sleep(0.02)
-        process.kill()
-        if process.wait() == [0]:
-            duration = time.monotonic() - began if whole else duration  # the machine may be less busy now
-            check(tmp_path / str(run), uninterrupted)
-            run += 1
-        else:
-            kills += 1
-            pointer = tmp_path / str(run) / 'last_checkpoint'
-            progress.add(pointer.read_text()[-11:] if pointer.exists() else '')
-    assert training(tmp_path / str(run)).wait() == [0]
-    check(tmp_path / str(run), uninterrupted)
+    for run in range(6):
+        folder = tmp_path / str(run)
+        for moment in ((run + moments.random()) / 6, moments.random() / 2):  # killed a second time after its restart
+            process, began = training(folder), time.monotonic()
+            while time.monotonic() < began + moment * duration and not process.ended():
+                time.sleep(0.02)
+            process.kill()
+            process.wait()
+            progress.add(latest.read_text()[-11:] if (latest := folder / 'last_checkpoint').exists() else '')
+        assert training(folder).wait() == [0]
+        check(folder, uninterrupted)
     assert len(progress) > 1
 
 
