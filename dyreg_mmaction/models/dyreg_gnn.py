@@ -1,5 +1,7 @@
 """DyReg-GNN: a graph network on regions of a feature map, added to the map as a residual."""
 
+import math
+
 import torch
 from torch import Tensor, nn
 
@@ -73,9 +75,11 @@ class DyRegGNN(RegionGraph):
         )
         self.project_back = nn.Conv2d(channels, in_channels, 1) if channels != in_channels else None
         self.norm = nn.GroupNorm(1, in_channels)
+        if not (isinstance(residual_scale, int | float) and math.isfinite(residual_scale)):
+            raise ValueError(f'residual_scale is {residual_scale!r}, but must be a finite number; use 0 or 1')
         nn.init.constant_(self.norm.weight, residual_scale)
-        if not 0 <= skip_dropout < 1:
-            raise ValueError(f'skip_dropout is {skip_dropout}, but must be at least 0 and below 1')
+        if not (isinstance(skip_dropout, int | float) and 0 <= skip_dropout < 1):
+            raise ValueError(f'skip_dropout is {skip_dropout!r}, but must be a number of at least 0 and below 1')
         self.skip_dropout = skip_dropout
 
     def forward(self, x: Tensor) -> Tensor:

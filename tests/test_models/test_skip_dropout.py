@@ -44,10 +44,18 @@ def test_scale_of_the_residual_at_the_start():
     torch.testing.assert_close(residual.var((1, 3, 4), correction=0), torch.full((2, 3), 0.25), rtol=0.05, atol=0)
 
 
-@pytest.mark.parametrize('fraction', [-0.1, 1.0])
+@pytest.mark.parametrize('fraction', [-0.1, 1.0, '0.5'])
 def test_fractions_out_of_range_raise(fraction):
-    with pytest.raises(ValueError, match=f'skip_dropout is {fraction}, but must be at least 0 and below 1'):
+    with pytest.raises(
+        ValueError, match=f'skip_dropout is {fraction!r}, but must be a number of at least 0 and below 1'
+    ):
         build(skip_dropout=fraction)
+
+
+@pytest.mark.parametrize('scale', [float('nan'), '1'])
+def test_residual_scale_that_is_no_number_raises(scale):
+    with pytest.raises(ValueError, match=f'residual_scale is {scale!r}, but must be a finite number'):
+        build(residual_scale=scale)
 
 
 @pytest.mark.parametrize('position_gradient', [True, False])

@@ -58,6 +58,12 @@ class RegionNeck(nn.Module):
         super().__init__()
         if num_segments not in (None, 'batch') and not (isinstance(num_segments, int) and num_segments > 0):
             raise ValueError(f"num_segments={num_segments!r} must be a positive number of frames, or 'batch'")
+        if not (isinstance(in_channels, int) and in_channels > 0):
+            raise ValueError(f'in_channels of RegionNeck is {in_channels!r}, but must be an integer of at least 1')
+        if not (index is None or isinstance(index, int)):
+            raise ValueError(
+                f'index of RegionNeck is {index!r}, but must be the number of a map; remove it if there is one map'
+            )
         self.in_channels = in_channels
         # None: read from each batch; 0: not set, as in Plugged
         self.num_segments = None if isinstance(num_segments, str) else num_segments or 0

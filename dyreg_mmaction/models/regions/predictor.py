@@ -59,10 +59,12 @@ class RegionPredictor(nn.Module):
             raise ValueError(
                 f'initial_half_size={initial_half_size} is for predicted sizes, but predict_size=False; use half_size'
             )
-        if max_size_ratio is not None and not (predict_size and max_size_ratio > 1):
+        if max_size_ratio is not None and not (
+            predict_size and isinstance(max_size_ratio, int | float) and max_size_ratio > 1
+        ):
             raise ValueError(
-                f'max_size_ratio is {max_size_ratio} with predict_size={predict_size}, but must be above 1, and is for '
-                'predicted sizes; remove it, or set it to 2 with predict_size=True'
+                f'max_size_ratio is {max_size_ratio!r} with predict_size={predict_size}, but must be a number above 1 '
+                'and is for predicted sizes; remove it, or set it to 2 with predict_size=True'
             )
         if zero_init not in ('alpha', 'weight'):
             raise ValueError(f"zero_init={zero_init!r} is unknown; choose 'alpha' or 'weight'")

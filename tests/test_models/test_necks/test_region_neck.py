@@ -200,6 +200,8 @@ def test_unsuitable_maps_raise_errors(neck, features, message):
     ('arguments', 'message'),
     [
         (dict(num_segments=0), 'num_segments=0 must be'),
+        (dict(in_channels='8'), "in_channels of RegionNeck is '8', but must be an integer"),
+        (dict(index='last'), "index of RegionNeck is 'last', but must be the number of a map"),
         (dict(num_segments='all'), "num_segments='all' must be"),
         (dict(layout='Tokens'), "layout='Tokens' must be one of"),
         (dict(plugin=dict(type='DyRegGNN', after='layer4')), "plugin DyRegGNN has no argument 'after'"),
