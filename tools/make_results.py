@@ -35,6 +35,8 @@ def parse_args() -> argparse.Namespace:
 def main() -> None:
     """Rebuild or check all pages."""
     args = parse_args()
+    if not (args.root / 'results').is_dir():
+        raise SystemExit(f'--root {args.root} has no folder results/; pass the folder that contains results/ and docs/')
     results = read_results(args.root / 'results')
     pages = {args.root / 'results/README.md': overview(results)}
     for path in sorted((args.root / 'docs').rglob('*.md')):

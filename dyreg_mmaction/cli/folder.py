@@ -86,7 +86,10 @@ def parse_args() -> argparse.Namespace:
         help='train on the videos themselves, even if they are large (default: on small copies of large videos)',
     )
     parser.add_argument('--only-prepare', action='store_true', help='stop after writing lists and config')
-    return parser.parse_args()
+    args = parser.parse_args()
+    if args.report_clips < 1:
+        parser.error(f'--report-clips {args.report_clips} must be positive')
+    return args
 
 
 def output_folder(args: argparse.Namespace) -> Path:

@@ -178,3 +178,7 @@ def test_invalid_arguments_raise_errors(tmp_path, arguments, message):
     arguments = [str(tmp_path / word) if word[0] in './n' else word for word in arguments]
     output = train_folder(*arguments, check=False)
     assert message in output and 'Traceback' not in output and len(output.strip().splitlines()) == 1
+
+
+def test_report_of_no_clips_raises_an_error(tmp_path):
+    assert '--report-clips 0 must be positive' in train_folder(tmp_path, '--report-clips', '0', check=False)
