@@ -1,10 +1,12 @@
 """Distributed and mixed-precision training with MMEngine on CPUs."""
 
+import atexit
 import functools
 from collections.abc import Callable
 from typing import Any
 
 import torch
+import torch.distributed as dist
 
 from .replacing import wrap_in_mmengine
 
@@ -44,6 +46,20 @@ def wrap_models_on_cpu() -> None:
         stock(self, module, *args, **kwargs)
 
     MMDistributedDataParallel.__init__ = init
+
+
+def leave_group_at_exit() -> None:
+    """A process can abort at its end while gloo's threads release tensors. It now leaves the group before.
+
+    Without GIL these threads cannot release tensors, and the interpreter ends a thread that waits for it. See
+    https://github.com/pytorch/pytorch/pull/179291.
+    """
+    atexit.register(_leave_group)
+
+
+def _leave_group() -> None:
+    if dist.is_available() and dist.is_initialized() and dist.get_backend() == 'gloo':
+        dist.destroy_process_group()
 
 
 def mix_precision_on_cpu() -> None:
