@@ -2,11 +2,12 @@
 
 Example:
     python tools/analysis/generator_dynamics.py configs/multisyncmnist/small/cnn_dyreg-released.py --seeds 0 1 2 \
-        --iterations 250 --out results/generator_dynamics.json --figure docs/figures/generator_dynamics.png
+        --out results/generator_dynamics.json --figure docs/figures/generator_dynamics.png
 
 For each form of DynamicRegions and each seed the first iterations of a training are recorded: how much the vectors z
 depend on the clip, the variation of the centers, the half sizes, the class loss, and the gradient norm of each part of
-the generator before clipping. The JSON file contains all curves, the PNG file next to it a plot.
+the generator before clipping; then accuracy and distances on test videos. The JSON file contains all curves and the
+table of means, the PNG file a plot. The same command continues an interrupted measurement.
 """
 
 import argparse
@@ -22,11 +23,11 @@ from typing import Any
 
 import numpy as np
 import torch
+from mmengine.config import Config
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 from torch import nn
 
-import dyreg_mmaction
 from dyreg_mmaction.cli.launch import build_runner, load_config
 from dyreg_mmaction.engine.region_numbers import dependence
 from dyreg_mmaction.files import atomic_write
@@ -35,35 +36,59 @@ from dyreg_mmaction.models.recording import record_regions
 from dyreg_mmaction.registry import HOOKS
 from dyreg_mmaction.study import study_config
 
+# Changes by the option they set; the last kind is a factor of the generator's learning rate.
+KINDS = {
+    'DyRegGNN': ('residual_scale', 'skip_dropout', 'position_gradient'),
+    'optimizer': ('lr_mult',),
+    'DynamicRegions': (
+        *('standardize', 'zero_init', 'initial_half_size', 'max_size_ratio', 'predict_size', 'half_size'),
+        *('feature_norm', 'recurrent'),
+    ),
+}
 STANDARDIZED, ZERO_WEIGHT, BATCH_NORM = dict(standardize=True), dict(zero_init='weight'), dict(feature_norm='batch')
 LIMITED, FIXED = dict(initial_half_size=0.2, max_size_ratio=2.0), dict(predict_size=False, half_size=0.2)
-NODES_NEEDED = dict(
-    residual_scale=1.0, skip_dropout=0.5, position_gradient=False
-)  # options of DyRegGNN, the others are of DynamicRegions
+SCALED, NODES_ONLY = dict(residual_scale=1.0), dict(residual_scale=1.0, skip_dropout=0.5)
+NO_POSITION, NO_GRU = dict(position_gradient=False), dict(recurrent=False)
 COMBINED = STANDARDIZED | ZERO_WEIGHT | FIXED
+ALL = COMBINED | BATCH_NORM | NODES_ONLY | NO_POSITION | NO_GRU
 FORMS = {
     'released': {},
     'standardized z': STANDARDIZED,
     'W = 0': ZERO_WEIGHT,
     'limited size': LIMITED,
     'fixed size': FIXED,
+    'learning rate x 0.1': dict(lr_mult=0.1),
+    'learning rate x 10': dict(lr_mult=10.0),
+    'residual scale 1': SCALED,
+    'nodes only in half of the clips': NODES_ONLY,
+    'no position gradient': NO_POSITION,
     'batch norm in f': BATCH_NORM,
-    'nodes needed': NODES_NEEDED,
+    'no GRU': NO_GRU,
     'standardized z, W = 0, limited size': STANDARDIZED | ZERO_WEIGHT | LIMITED,
     'standardized z, W = 0, fixed size': COMBINED,
-    'all changes, no GRU': COMBINED | BATCH_NORM | NODES_NEEDED | dict(recurrent=False),
+    'all': ALL,
+    'all, limited instead of fixed size': {k: v for k, v in ALL.items() if k not in FIXED} | LIMITED,
+    'all but standardized z': {k: v for k, v in ALL.items() if k not in STANDARDIZED},
+    'all but W = 0': {k: v for k, v in ALL.items() if k not in ZERO_WEIGHT},
+    'all but nodes only': {k: v for k, v in ALL.items() if k not in NODES_ONLY},
+    'all but no position gradient': {k: v for k, v in ALL.items() if k not in NO_POSITION},
+    'all but batch norm in f': {k: v for k, v in ALL.items() if k not in BATCH_NORM},
+    'all but no GRU': {k: v for k, v in ALL.items() if k not in NO_GRU},
 }
 PARTS = {'f': 'heads.0', 'g': 'heads.1', 'GRU': 'rnn', 'W': 'predictor.fc', 'alpha': 'predictor.alpha'}
 PLOTTED = {
     'dependence': 'dependence of z on the clip',
     'variation': 'std of centers (frames)',
     'half_size': 'half size',
+    'loss': 'loss',
+    'gradient of f': 'gradient norm of f',
+    'gradient of W': 'gradient norm of W',
 }
 
 
 @HOOKS.register_module(force=True)
 class RecordGenerator(Hook):
-    """Record the generator of the only plugin every ``interval`` iterations.
+    """Record the generator of the only plugin every ``interval`` iterations, and the metrics of the validation.
 
     Args:
         interval (int): Iterations between two points.
@@ -71,7 +96,8 @@ class RecordGenerator(Hook):
 
     def __init__(self, interval: int) -> None:
         self.interval = interval
-        self.curve: list[dict[str, float]] = []
+        self.curve: dict[str, list[float]] = {}
+        self.metrics: dict[str, float] = {}
 
     def before_train(self, runner: Runner) -> None:
         """Listen to the generator and its gradients."""
@@ -100,7 +126,7 @@ class RecordGenerator(Hook):
     ) -> None:
         """Append a point to the curve."""
         self.recording.__exit__(None, None, None)
-        if runner.iter % self.interval:
+        if runner.iter % self.interval and runner.iter + 1 < runner.max_iters:
             return
         (regions,) = next(iter(self.record.values()))
         regions = regions.normalized()
@@ -109,7 +135,12 @@ class RecordGenerator(Hook):
         point['variation'] = regions.center.detach().flatten(0, 1).std(0).norm(dim=-1).mean().item()
         point['half_size'] = regions.half_size.detach().mean().item()
         point |= {f'gradient of {part}': square**0.5 for part, square in self.squares.items()}
-        self.curve.append({key: value if key == 'iteration' else float(f'{value:.4g}') for key, value in point.items()})
+        for key, value in point.items():
+            self.curve.setdefault(key, []).append(float(f'{value:.4g}'))
+
+    def after_val_epoch(self, runner: Runner, metrics: dict[str, float] | None = None) -> None:
+        """Keep the metrics."""
+        self.metrics = {key: float(f'{value:.4g}') for key, value in (metrics or {}).items()}
 
 
 def parse_args() -> Namespace:
@@ -121,52 +152,137 @@ def parse_args() -> Namespace:
     parser.add_argument('--forms', nargs='+', default=list(FORMS), choices=list(FORMS), metavar='FORM', help='forms')
     parser.add_argument('--seeds', nargs='+', type=int, default=[0], help='seeds of each form')
     parser.add_argument('--iterations', type=int, default=1000, help='iterations of each training')
-    parser.add_argument('--interval', type=int, default=10, help='iterations between two points')
+    parser.add_argument('--interval', type=int, default=20, help='iterations between two points')
+    parser.add_argument('--val-videos', type=int, default=500, help='test videos after each training')
     parser.add_argument('--out', type=Path, default=Path('generator_dynamics.json'), help='JSON file to write')
     parser.add_argument('--figure', type=Path, help='image to write; by default next to the JSON file')
     args = parser.parse_args()
-    if min(args.iterations, args.interval) < 1:
-        parser.error('--iterations and --interval must be at least 1')
+    if min(args.iterations, args.interval, args.val_videos) < 1:
+        parser.error('--iterations, --interval and --val-videos must be at least 1')
     return args
 
 
 def main() -> None:
-    """Record the trainings of the command line."""
+    """Record the trainings of the command line that the output file does not have yet."""
     args = parse_args()
     torch.set_num_threads(1)
-    about = dict(
-        command=shlex.join(['python', *sys.argv]),
-        machine=f'{platform.machine()}, one thread',
-        torch=torch.__version__,
-        dyreg_mmaction=dyreg_mmaction.__version__,
-    )
-    runs: list[dict] = []
+    keys = ('iterations', 'interval', 'val_videos')
+    settings = dict(config=args.config.name) | {key: getattr(args, key) for key in keys}
+    runs = runs_before(args.out, settings)
+    done = {(run['form'], run['seed']) for run in runs}
     for seed in args.seeds:
         for form in args.forms:
-            start = time.process_time()
-            curve = record(args, FORMS[form], seed)
-            runs.append(dict(form=form, seed=seed, seconds=round(time.process_time() - start), curve=curve))
-            print(f'{form}, seed {seed}: ' + ', '.join(f'{k} {v:.3g}' for k, v in curve[-1].items()), flush=True)
-            with atomic_write(args.out) as file:
-                file.write_text(json.dumps(dict(about=about, runs=runs)))
+            if (form, seed) not in done:
+                run = record(args, form, seed)
+                print(
+                    f'{form}, seed {seed}: ' + ', '.join(f'{k} {v[-1]:.3g}' for k, v in run['curve'].items()),
+                    flush=True,
+                )
+                runs.append(run)
+                save(args.out, settings, runs)
+    save(args.out, settings, runs)
     plot(runs, args.figure or args.out.with_suffix('.png'))
 
 
-def record(args: Namespace, options: dict, seed: int) -> list[dict[str, float]]:
-    """Train a form and return its curve."""
+def runs_before(path: Path, settings: dict) -> list[dict]:
+    """Return the runs of an earlier, perhaps interrupted, measurement.
+
+    Raises:
+        SystemExit: If they have other settings.
+    """
+    if not path.exists():
+        return []
+    before = json.loads(path.read_text())
+    if before.get('settings') != settings:
+        raise SystemExit(f'{path} was measured with {before.get("settings")}, not {settings}; choose another --out')
+    return before['runs']
+
+
+def save(path: Path, settings: dict, runs: list[dict]) -> None:
+    """Write curves and table as a file of results/, see tools/make_results.py."""
+    seeds = sorted({run['seed'] for run in runs})
+    content = dict(
+        title='What each option changes in the region generator',
+        command=shlex.join(['python', *sys.argv]),
+        seeds=', '.join(map(str, seeds)),
+        machine=f'one core, {platform.machine()}, PyTorch {torch.__version__.partition("+")[0]}, CPU',
+        time=f'{len(runs)} runs, {np.mean([run["seconds"] for run in runs]):.0f} s of CPU each',
+        setting=f'not a table of the paper: {settings["config"]}, {settings["iterations"]} iterations, then '
+        f'{settings["val_videos"]} test videos; the last batch of each training; gradients: range over the seeds',
+        settings=settings,
+        columns=list(columns(runs[:1])),
+        rows=[[form, *columns([run for run in runs if run['form'] == form]).values()] for form in form_names(runs)],
+        runs=runs,
+    )
+    content['columns'].insert(0, 'form')
+    with atomic_write(path) as file:
+        file.write_text(json.dumps(content))
+
+
+def columns(runs: list[dict]) -> dict[str, str]:
+    """Return the cells of the runs of one form by column."""
+    curves = [run['curve'] for run in runs]
+    cells = {
+        'dependence at the start': spread([curve['dependence'][0] for curve in curves]),
+        'lowest': spread([min(curve['dependence']) for curve in curves]),
+        'at the end': spread([curve['dependence'][-1] for curve in curves]),
+        'half size': spread([curve['half_size'][-1] for curve in curves]),
+        'std of centers': spread([curve['variation'][-1] for curve in curves], 3),
+        'gradient norm of f': ' to '.join(
+            f'{value:.0e}'
+            for value in sorted({choose(curve['gradient of f'][-1] for curve in curves) for choose in (min, max)})
+        ),
+    }
+    metrics = [run['metrics'] for run in runs]
+    if 'acc/top1' in metrics[0]:
+        cells['top-1, %'] = spread([100 * each['acc/top1'] for each in metrics], 1)
+    if 'object/dist_other' in metrics[0]:
+        cells['distance ratio'] = spread([each['object/dist_r'] / each['object/dist_other'] for each in metrics])
+    return cells
+
+
+def spread(values: list[float], decimals: int = 2) -> str:
+    """Return mean and standard deviation."""
+    deviation = f' ± {np.std(values, ddof=1):.{decimals}f}' if len(values) > 1 else ''
+    return f'{np.mean(values):.{decimals}f}{deviation}'
+
+
+def form_names(runs: list[dict]) -> list[str]:
+    """Return the forms in the order of their definition."""
+    return [form for form in FORMS if any(run['form'] == form for run in runs)]
+
+
+def record(args: Namespace, form: str, seed: int) -> dict[str, Any]:
+    """Train a form and return its curve and metrics."""
+    start = time.process_time()
     with tempfile.TemporaryDirectory() as work_dir:
         cfg = load_config(Namespace(config=args.config, cfg_options=None, work_dir=work_dir, launcher='none'))
-        batch = cfg.train_dataloader.batch_size
-        cfg = study_config(cfg, seed, args.iterations, args.iterations * batch, 1)
-        cfg.custom_hooks = [dict(type='RecordGenerator', interval=args.interval)]
-        cfg.val_dataloader = cfg.val_evaluator = cfg.val_cfg = None
-        cfg.train_cfg = dict(type='IterBasedTrainLoop', max_iters=args.iterations)
+        videos = args.iterations * cfg.train_dataloader.batch_size
+        cfg = study_config(cfg, seed, args.iterations, videos, args.val_videos)
+        cfg.custom_hooks[-1] = dict(type='RecordGenerator', interval=args.interval)  # instead of PortionHook
         cfg.work_dir, cfg.log_level, cfg.experiment_name = work_dir, 'ERROR', work_dir
-        change(cfg.model, 'DynamicRegions', {k: v for k, v in options.items() if k not in NODES_NEEDED})
-        change(cfg.model, 'DyRegGNN', {k: v for k, v in options.items() if k in NODES_NEEDED})
+        apply(cfg, FORMS[form])
         runner = build_runner(cfg)
         runner.train()
-        return next(hook for hook in runner.hooks if isinstance(hook, RecordGenerator)).curve
+    hook = next(hook for hook in runner.hooks if isinstance(hook, RecordGenerator))
+    seconds = round(time.process_time() - start)
+    return dict(form=form, seed=seed, seconds=seconds, metrics=hook.metrics, curve=hook.curve)
+
+
+def apply(cfg: Config, options: dict) -> None:
+    """Set the options of a form.
+
+    Raises:
+        SystemExit: If the optimizer constructor has no learning rate by name.
+    """
+    for kind in ('DyRegGNN', 'DynamicRegions'):
+        change(cfg.model, kind, {key: value for key, value in options.items() if key in KINDS[kind]})
+    if 'lr_mult' in options:
+        constructor = cfg.optim_wrapper.get('constructor', 'DefaultOptimWrapperConstructor')
+        if constructor != 'DefaultOptimWrapperConstructor':
+            raise SystemExit(f'{constructor} has no learning rate by name; use a config with the default constructor')
+        factor = dict(lr_mult=options['lr_mult'])
+        cfg.optim_wrapper.paramwise_cfg = dict(custom_keys={'.regions.': factor})
 
 
 def change(model: Any, kind: str, options: dict) -> None:
@@ -179,23 +295,23 @@ def change(model: Any, kind: str, options: dict) -> None:
 
 
 def plot(runs: list[dict], path: Path) -> None:
-    """Plot the means over seeds."""
+    """Plot means and ranges over the seeds."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(15, 8), layout='constrained')
-    keys = PLOTTED | {key: key for key in ('loss', 'gradient of f', 'gradient of W')}
-    forms = list(dict.fromkeys(run['form'] for run in runs))
-    for axes, (key, title) in zip(figure.subplots(2, 3).flat, keys.items(), strict=True):
-        for form in forms:
+    logarithmic = ('half_size', 'gradient of f', 'gradient of W')
+    figure = Figure(figsize=(15, 9), layout='constrained')
+    for axes, (key, title) in zip(figure.subplots(2, 3).flat, PLOTTED.items(), strict=True):
+        for index, form in enumerate(form_names(runs)):
             curves = [run['curve'] for run in runs if run['form'] == form]
-            values = np.array([[point[key] for point in curve] for curve in curves])
-            x = [point['iteration'] for point in curves[0]]
-            (line,) = axes.plot(x, values.mean(0), label=form)
-            axes.fill_between(x, values.min(0), values.max(0), alpha=0.15, color=line.get_color())
+            values = np.array([curve[key] for curve in curves])
+            values[values == 0] = np.nan if key in logarithmic else 0  # a gradient of 0 has no logarithm
+            style = dict(color=f'C{index % 10}', linestyle=('-', '--', ':')[index // 10])
+            axes.plot(curves[0]['iteration'], values.mean(0), label=form, **style)
+            axes.fill_between(curves[0]['iteration'], values.min(0), values.max(0), alpha=0.1, color=style['color'])
         axes.set(xlabel='iteration', title=title)
-        if key.startswith('gradient') or key == 'half_size':
+        if key in logarithmic:
             axes.set_yscale('log')
-    axes.legend(fontsize='small')
+    figure.legend(*axes.get_legend_handles_labels(), loc='outside lower center', ncols=4, fontsize='small')
     with atomic_write(path) as file:
         figure.savefig(file, dpi=100, format='png')
 
