@@ -11,6 +11,10 @@ A file has ``title``, ``command``, ``seeds``, ``machine``, ``time`` and ``settin
 either ``columns`` and ``rows``, or ``runs``, the output of ``tools/analysis/study.py``, with ``metrics``: for each
 column of numbers its key, title, factor and number of decimals. A list in a cell has one value per seed. The curves of
 these keys, means and ranges over the seeds, are drawn into the file ``picture`` of ``docs/figures``, if it is set.
+
+With ``paper``, the table gets the numbers of the papers next to ours, as a column with this ``title`` or, if models are
+columns, as a row. Its ``values`` give for each model a table of ``results/paper.json`` and a row of it; models that are
+not in the table are skipped.
 """
 
 import argparse
@@ -22,6 +26,7 @@ import numpy as np
 
 ROOT = Path(__file__).resolve().parents[1]
 ABOUT = ('command', 'seeds', 'machine', 'time', 'setting')
+PAPER: dict[str, dict] = {}  # tables of the papers by name: setting, and values by row
 
 
 def parse_args() -> argparse.Namespace:
@@ -38,6 +43,8 @@ def main() -> None:
     if not (args.root / 'results').is_dir():
         raise SystemExit(f'--root {args.root} has no folder results/; pass the folder that contains results/ and docs/')
     results = read_results(args.root / 'results')
+    for path in (args.root / 'results').glob('paper.json'):
+        PAPER.update(json.loads(path.read_text()))
     pages = {args.root / 'results/README.md': overview(results)}
     for path in sorted((args.root / 'docs').rglob('*.md')):
         pages[path] = fill(path.read_text(), results, path)
@@ -100,9 +107,37 @@ def overview(results: dict[str, dict]) -> str:
 def table(result: dict) -> str:
     """Return the Markdown table of a result."""
     columns, rows = (result['columns'], result['rows']) if 'rows' in result else rows_of_runs(result)
+    columns, rows, notes = with_paper(result, columns, rows) if 'paper' in result else (columns, rows, [])
     lines = ['| ' + ' | '.join(columns) + ' |', '|---' * len(columns) + '|']
     lines += ['| ' + ' | '.join(cell(value, result.get('seeds_shown', 'mean')) for value in row) + ' |' for row in rows]
-    return '\n'.join(lines)
+    return '\n'.join([*lines, *notes])
+
+
+def with_paper(result: dict, columns: list[str], rows: list[list]) -> tuple[list[str], list[list], list[str]]:
+    """Add the numbers of the papers, and notes that compare the settings.
+
+    Raises:
+        SystemExit: If a table or row of the papers does not exist, or no model of the table has a number.
+    """
+    title, names = result['paper']['title'], [str(row[0]).strip('`') for row in rows]
+    models = names if set(names) & set(result['paper']['values']) else [column.strip('`') for column in columns[1:]]
+    settings: dict[str, list[str]] = {}
+    cells = []
+    for model in models:
+        source, row = result['paper']['values'].get(model, (None, None))
+        if source is not None:
+            if row not in PAPER.get(source, {}).get('values', {}):
+                raise SystemExit(f'{result["title"]}: results/paper.json has no {source}, {row}; add it')
+            settings.setdefault(PAPER[source]['setting'], []).append(source)
+        cells.append('-' if source is None else f'{PAPER[source]["values"][row]}')
+    if not settings:
+        raise SystemExit(f'{result["title"]}: no row or column is one of {", ".join(result["paper"]["values"])}')
+    if models == names:
+        columns, rows = [*columns, title], [[*row, cell] for row, cell in zip(rows, cells, strict=True)]
+    else:
+        rows = [*rows, [title, *cells]]
+    notes = [f'Paper ({" and ".join(dict.fromkeys(of))}): {setting}.' for setting, of in settings.items()]
+    return columns, rows, ['', *notes, f'Here: {result["setting"].split(": ", 1)[-1]}.']
 
 
 def rows_of_runs(result: dict) -> tuple[list[str], list[list]]:

@@ -80,6 +80,44 @@ def test_runs_of_a_study_become_a_table(make, folder):
     assert '| `moving` | 2 | 45.0 ± 0.0 | 90 ± 0 | 0.50 ± 0.00 |' in text
 
 
+@pytest.mark.parametrize('models', ['rows', 'columns'])
+def test_numbers_of_the_paper_are_next_to_ours(make, folder, models):
+    paper = dict(title='paper', values=dict(fixed=['Table 5', 'Fixed'], another=['Table 5', 'Other']))
+    shape = (
+        dict(columns=['config', 'top-1'], rows=[['`fixed`', 80], ['`moving`', 90]])
+        if models == 'rows'
+        else dict(columns=['videos', '`fixed`', '`moving`'], rows=[[100, 80, 90]])
+    )
+    (folder / 'results/a.json').write_text(json.dumps(ABOUT | shape | dict(paper=paper)))
+    with pytest.raises(SystemExit, match='results/paper.json has no Table 5, Fixed; add it'):
+        make('--root', folder)
+    tables = {'Table 5': dict(setting='five digits', values=dict(Fixed='78.85'))}
+    (folder / 'results/paper.json').write_text(json.dumps(tables))
+    make('--root', folder)
+    text = (folder / 'docs/page.md').read_text()
+    assert '\n\nPaper (Table 5): five digits.\nHere: small.\n\n<!-- end' in text
+    if models == 'rows':
+        assert '| config | top-1 | paper |' in text and '| `fixed` | 80 | 78.85 |\n| `moving` | 90 | - |' in text
+    else:
+        assert '| 100 | 80 | 90 |\n| paper | 78.85 | - |' in text
+    paper['values'].pop('fixed')
+    (folder / 'results/a.json').write_text(json.dumps(ABOUT | shape | dict(paper=paper)))
+    with pytest.raises(SystemExit, match='no row or column is one of another'):
+        make('--root', folder)
+
+
+def test_numbers_of_the_papers_are_in_their_text():
+    folder = ROOT.parent / 'shared/paper'
+    if not folder.is_dir():
+        pytest.skip('../shared/paper with the text of the papers does not exist')
+    for table, content in json.loads((ROOT / 'results/paper.json').read_text()).items():
+        text = (
+            folder / ('rstg_neurips2019_poster.txt' if 'RSTG' in table else 'dyreg_gnn_neurips2021.txt')
+        ).read_text()
+        for row, value in content['values'].items():
+            assert any(row in line and value in line for line in text.splitlines()), (table, row, value)
+
+
 @pytest.mark.parametrize('fault', ['no command', 'no end'])
 def test_missing_entries_raise_errors(make, folder, fault):
     if fault == 'no command':
