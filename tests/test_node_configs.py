@@ -165,6 +165,22 @@ def test_region_loss_configs_only_add_a_loss(name, kind):
     assert taught == plain
 
 
+@pytest.mark.parametrize(
+    'name',
+    [
+        'multisyncmnist/small/cnn_dyreg',
+        'multisyncmnist/reduced/r18_dyreg-label',
+        'mini_something/reduced/r18_dyreg-label',
+    ],
+)
+def test_label_configs_use_the_preset(name):
+    preset, cfg = Config.fromfile(CONFIGS / '_base_/class_label.py').to_dict(), load(name).to_dict()
+    plugin = cfg['model']['neck']['plugin'] if 'neck' in cfg['model'] else cfg['model']['backbone']['plugins'][0]
+    assert preset['label_plugin'].items() <= plugin.items()
+    assert preset['label_regions'].items() <= plugin['regions'].items()
+    assert not preset.keys() & cfg.keys()
+
+
 @pytest.mark.parametrize('name', ['multisyncmnist/reduced/r18', 'syncmnist/reduced/rstg_all-temp'])
 def test_reduced_backbones_have_independent_frames(name):
     backbone = MODELS.build(load(name).model.backbone)

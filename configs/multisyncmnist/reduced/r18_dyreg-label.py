@@ -1,5 +1,5 @@
 # DyReg-GNN with the options for training by the class label alone, see docs/research/class_label.md.
-_base_ = './r18.py'
+_base_ = ['./r18.py', '../../_base_/class_label.py']
 
 model = dict(
     backbone=dict(
@@ -8,19 +8,8 @@ model = dict(
                 type='DyRegGNN',
                 after='layer2.1',
                 node_channels=32,
-                residual_scale=1.0,
-                skip_dropout=0.5,
-                position_gradient=False,
-                regions=dict(
-                    type='DynamicRegions',
-                    hidden_channels=32,
-                    standardize=True,
-                    zero_init='weight',
-                    feature_norm='batch',
-                    recurrent=False,
-                    predict_size=False,
-                    half_size=0.2,
-                ),
+                **_base_.pop('label_plugin'),
+                regions=dict(hidden_channels=32, **_base_.pop('label_regions')),
             )
         ]
     )

@@ -1,6 +1,6 @@
 # DyReg-GNN that learns regions from the class label: standardized z, W = 0, a fixed size, half of the training clips
 # get the nodes only, and only what nodes see trains their regions.
-_base_ = './cnn.py'
+_base_ = ['./cnn.py', '../../_base_/class_label.py']
 
 model = dict(
     neck=dict(
@@ -11,19 +11,8 @@ model = dict(
         plugin=dict(
             type='DyRegGNN',
             num_nodes=2,
-            residual_scale=1.0,
-            skip_dropout=0.5,
-            position_gradient=False,
-            regions=dict(
-                type='DynamicRegions',
-                hidden_channels=32,
-                standardize=True,
-                zero_init='weight',
-                feature_norm='batch',
-                recurrent=False,
-                predict_size=False,
-                half_size=0.2,
-            ),
+            **_base_.pop('label_plugin'),
+            regions=dict(hidden_channels=32, **_base_.pop('label_regions')),
         ),
     )
 )

@@ -1,0 +1,12 @@
+# Options for regions that only the class label supervises, with little data: docs/research/class_label.md. Configs take
+# them with _base_.pop(...), so that they are not variables of the config themselves.
+label_plugin = dict(residual_scale=1.0, skip_dropout=0.5, position_gradient=False)
+label_regions = dict(
+    type='DynamicRegions',
+    standardize=True,
+    zero_init='weight',
+    feature_norm='batch',
+    recurrent=False,
+    predict_size=False,
+    half_size=0.2,
+)
