@@ -267,6 +267,19 @@ def _without_scope(value):
     return [_without_scope(item) for item in value] if isinstance(value, list | tuple) else value
 
 
+def test_options_for_the_class_label_build_as_in_the_guide(tmp_path):
+    guide = (ROOT / 'docs/guides/small_data.md').read_text()
+    (tmp_path / 'my_model.py').write_text("_base_ = 'dyreg_mmaction::multisyncmnist/reduced/r18.py'")
+    (tmp_path / 'config.py').write_text(
+        guide.split('## Without a region loss')[1].split('```')[1].removeprefix('python')
+    )
+    cfg = Config.fromfile(tmp_path / 'config.py')
+    with DefaultScope.overwrite_default_scope('mmaction'):
+        (plugin,) = ROOT_MODELS.build(cfg.model).backbone.plugins.values()
+    assert type(plugin.regions.norm_out).__name__ == 'BatchStandardize' and plugin.norm.weight.min() == 1
+    assert not {'label_plugin', 'label_regions'} & set(cfg)
+
+
 def test_base_of_the_package_builds(tmp_path):
     (tmp_path / 'config.py').write_text("_base_ = 'dyreg_mmaction::tsm_r50_dyreg_sthv2.py'")
     config = Config.fromfile(tmp_path / 'config.py')

@@ -34,7 +34,7 @@ def build(cfg: dict, what: str, **offered: object) -> nn.Module:
     if cls is None:
         raise ValueError(f'{what} type={kind!r} is not registered; see dyreg_mmaction.models for the available types')
     names, any_name = _arguments(cls)
-    unknown = [key for key in cfg if key != 'type' and key not in names]
+    unknown = [key for key in cfg if key not in ('type', '_scope_', *names)]
     if unknown and not any_name:
         own = [name for name in names if name not in offered]
         close = difflib.get_close_matches(unknown[0], own, n=1, cutoff=0.5)
