@@ -7,6 +7,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from mmaction.structures import ActionDataSample
 from mmengine.config import Config
 from mmengine.dataset import pseudo_collate
 from mmengine.logging import MessageHub
@@ -21,6 +22,7 @@ DIGITS = sorted(path.stem for path in (CONFIGS / 'multisyncmnist').glob('*.py'))
 PLUGGED = [name for name in DIGITS if name != 'r18']
 REDUCED = sorted(path.stem for path in (CONFIGS / 'multisyncmnist' / 'reduced').glob('*.py'))
 SMALL = sorted(path.stem for path in (CONFIGS / 'multisyncmnist' / 'small').glob('*.py'))
+NODES_NEEDED = sorted(path.stem for path in (CONFIGS / 'mini_something' / 'reduced').glob('r18-2d*.py'))
 LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
 
 
@@ -156,6 +158,7 @@ def test_reduced_models_differ_in_plugins_and_evaluation_only(plain, place, vari
         ('mini_something/reduced/r18_dyreg-motion-stays', 'MotionLikelihood'),
         ('mini_something/reduced/r18_dyreg-boxes', 'BoxLikelihood'),
         ('mini_something/reduced/swin_dyreg-motion-stays', 'MotionLikelihood'),
+        ('mini_something/reduced/r18-2d_dyreg-motion-stays', 'MotionLikelihood'),
     ],
 )
 def test_region_loss_configs_only_add_a_loss(name, kind):
@@ -181,11 +184,29 @@ def test_label_configs_use_the_preset(name):
     assert not preset.keys() & cfg.keys()
 
 
-@pytest.mark.parametrize('name', ['multisyncmnist/reduced/r18', 'syncmnist/reduced/rstg_all-temp'])
+def test_options_and_warm_start_of_mini_something_add_up():
+    label, both, stays = (
+        load(f'mini_something/reduced/r18_dyreg-{name}').model.to_dict()
+        for name in ('label', 'label-motion-stays', 'motion-stays')
+    )
+    assert both == label | {key: stays[key] for key in ('type', 'region_losses')}
+
+
+@pytest.mark.parametrize('name', NODES_NEEDED)
+def test_models_that_need_nodes_differ_in_their_kernels_only(name):
+    cfg, temporal = (load(f'mini_something/reduced/{kind}').to_dict() for kind in (name, name.replace('-2d', '')))
+    assert cfg['model']['backbone'].pop('inflate') == (0, 0, 0)
+    assert temporal['model']['backbone'].pop('inflate') == (1, 1, 1)
+    assert cfg == temporal
+
+
+@pytest.mark.parametrize(
+    'name', ['multisyncmnist/reduced/r18', 'syncmnist/reduced/rstg_all-temp', 'mini_something/reduced/r18-2d']
+)
 def test_reduced_backbones_have_independent_frames(name):
     backbone = MODELS.build(load(name).model.backbone)
     backbone.eval()
-    clip = torch.randn(1, 1, 6, 64, 64)
+    clip = torch.randn(1, backbone.conv1.conv.in_channels, 6, 64, 64)
     other = clip.clone()
     other[:, :, 2] += 1
     changed = (backbone(clip) != backbone(other)).flatten(3).any(-1).any(1)
@@ -256,6 +277,22 @@ def test_small_config_learns(name):
     cfg = load(f'multisyncmnist/small/{name}')
     dataset = DATASETS.build(cfg.train_dataloader.dataset)
     course = losses(cfg, [dataset[index] for index in range(8)], steps=20)
+    assert course[-1] < 0.9 * course[0], course
+
+
+@pytest.mark.parametrize('name', [*NODES_NEEDED, 'r18_dyreg-label-motion-stays'])
+def test_mini_something_config_learns(name):
+    cfg = load(f'mini_something/reduced/{name}')
+    cfg.model.cls_head.dropout_ratio = 0
+    MessageHub.get_current_instance().update_info_dict(dict(iter=0, max_iters=1))
+    samples = [
+        dict(
+            inputs=torch.full((1, 3, 4, 64, 64), 60 * label, dtype=torch.uint8),
+            data_samples=ActionDataSample(gt_label=torch.tensor([label])),
+        )
+        for label in range(4)
+    ]
+    course = losses(cfg, samples, steps=12)
     assert course[-1] < 0.9 * course[0], course
 
 
