@@ -1,13 +1,15 @@
-"""Configs of a few lines on those of MMAction2's transformers, and on a backbone of torchvision."""
+"""Configs of a few lines on those of MMAction2's transformers, and with a backbone of torchvision."""
 
 from pathlib import Path
 
 import pytest
 import torch
+from libraries import library
 from mmengine.config import Config
 from mmengine.hub import get_config
 from mmengine.registry import DefaultScope
 
+from dyreg_mmaction.engine.checks import check_config
 from dyreg_mmaction.models.finding import find_plugins
 from dyreg_mmaction.registry import MODELS
 
@@ -45,15 +47,19 @@ def test_only_the_backbone_differs_from_the_base(name):
     assert model == plain
 
 
-def test_neck_refines_the_map_of_torchvision_before_pooling():
-    try:
-        import torchvision.models  # noqa: F401
-    except (ImportError, RuntimeError) as error:  # RuntimeError: a torchvision built for another torch
-        pytest.skip(f'torchvision cannot be imported: {error}')
-    cfg = Config.fromfile(CONFIGS / 'tsn_tv-r50_dyreg-neck_sthv2.py').model
-    cfg.backbone.weights = None
+@pytest.mark.parametrize('name', ['tsm_tv-r50_dyreg-r4_sthv2', 'tsm_tv-r50_dyreg-neck_sthv2'])
+def test_torchvisions_resnet_has_a_temporal_shift_and_a_module(name):
+    library('torchvision.models')
+    cfg = Config.fromfile(CONFIGS / f'{name}.py')
+    check_config(cfg)
+    cfg.model.backbone.weights = None
     with DefaultScope.overwrite_default_scope('mmaction'):
-        model = MODELS.build(cfg).eval()
-    assert model.neck.hook.path == 'layer4'
+        model = MODELS.build(cfg.model).eval()
+    assert sum(bool(module._forward_pre_hooks) for module in model.backbone.modules()) == 16
+    (plugin,) = find_plugins(model).items()
+    if 'neck' in name:
+        assert model.neck.hook.path == 'layer4' and plugin[0] == 'neck'
+    else:
+        assert plugin[0] == 'layer3.4.conv2' and plugin[1].feature_size == (14, 14)
     with torch.no_grad():
-        assert model(torch.zeros(1, 16, 3, 96, 96), stage='head').shape == (1, 174)
+        assert model(torch.zeros(1, 32, 3, 96, 96), stage='head').shape == (2, 174)

@@ -13,6 +13,7 @@ from .plugging import plug
 from .recognizers import RegionRecognizer2D, RegionRecognizer3D
 from .recording import record_regions
 from .rstg import RSTG
+from .temporal_shift import TemporalShift
 
 __all__ = [
     'ConvLSTM',
@@ -24,6 +25,7 @@ __all__ = [
     'RegionNeck',
     'RegionRecognizer2D',
     'RegionRecognizer3D',
+    'TemporalShift',
     'add_plugins',
     'attach_regions',
     'graphs',

@@ -15,11 +15,13 @@ class Forward:
     Args:
         num_clips (int): Number of clips in the batch.
         size (tuple[int, int, int]): (T, H, W) of a clip.
+        backbone (nn.Module, optional): The backbone.
     """
 
-    def __init__(self, num_clips: int, size: tuple[int, int, int]) -> None:
+    def __init__(self, num_clips: int, size: tuple[int, int, int], backbone: nn.Module | None = None) -> None:
         self.num_clips = num_clips
         self.size = size
+        self.backbone = backbone
         self.num_runs: dict[str, int] = {}  # by plugin path
 
 
@@ -43,6 +45,12 @@ def running(state: Forward | Batch) -> Iterator[None]:
 def current_forward() -> Forward | None:
     """Return the backbone's forward that this thread runs, or None."""
     return next((state for state in reversed(thread.running) if isinstance(state, Forward)), None)
+
+
+def runs(backbone: nn.Module) -> bool:
+    """Return whether this thread runs a forward of ``backbone``."""
+    forward = current_forward()
+    return forward is not None and forward.backbone is backbone
 
 
 def frames_of_batch(backbone: nn.Module) -> int | None:

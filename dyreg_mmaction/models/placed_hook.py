@@ -33,6 +33,10 @@ class PlacedHook:
         """Return the output that replaces that of the sub-module."""
         raise NotImplementedError
 
+    def register(self, module: nn.Module) -> RemovableHandle:
+        """Register the hook at a module."""
+        return module.register_forward_hook(self)
+
     def attach(self, model: nn.Module) -> None:
         """Register the hook at the sub-module of ``model`` that is currently at the path."""
         module = model.get_submodule(self.path)
@@ -43,7 +47,7 @@ class PlacedHook:
                 return
             if self.handle is not None:
                 self.handle.remove()
-            self.handle = module.register_forward_hook(self)
+            self.handle = self.register(module)
             self.module = module  # last, because other threads read it
 
 

@@ -2,14 +2,14 @@
 
 import functools
 import inspect
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from .forwards import Forward, frames_of_batch, running
+from .forwards import Forward, frames_of_batch, running, runs
 from .layouts import ANY, Layout
 from .plugin_hook import PluginHook
 from .plugin_weights import check_shapes, count_missing, load_plugins, warn_missing
@@ -17,6 +17,7 @@ from .plugins import insert_plugins
 from .probing import Probe
 from .shift import copy_once
 from .size import height_and_width
+from .temporal_shift import ShiftHook
 
 SIZES = ('img_size', 'spatial_size', 'input_resolution')  # names of the frame size in MMAction2's transformers
 FRAMES = ('num_frames', 'temporal_size', 't_size')
@@ -54,7 +55,7 @@ class Plugged(nn.Module):
     _channels_last = False
     _time_axis = 2  # of clips
     _num_axes: int | None = None  # of the input; None: not checked
-    _plugin_hooks: Sequence[PluginHook] = ()
+    _plugin_hooks: Sequence[PluginHook | ShiftHook] = ()
     _unloaded = 0
 
     def __init__(
@@ -69,7 +70,7 @@ class Plugged(nn.Module):
     ) -> None:
         signature = inspect.signature(super().__init__)
         of_parent = 'num_segments' in signature.parameters
-        _check_num_segments(num_segments, of_parent)
+        check_num_segments(num_segments, of_parent)
         for name, value in (('num_segments', num_segments), ('num_frames', num_frames)):
             if value is not None and name in signature.parameters:
                 kwargs[name] = value
@@ -98,7 +99,8 @@ class Plugged(nn.Module):
 
     def _insert(self, plugins: Sequence[dict], probe: Probe, clips_alike: bool) -> None:
         """Build and insert the plugins, see :func:`.insert_plugins`."""
-        self.plugins, self._plugin_hooks = insert_plugins(self, plugins, probe, clips_alike, self._layouts)
+        modules, self._plugin_hooks = insert_plugins(self, plugins, probe, clips_alike, self._layouts)
+        self.plugins = modules if modules else {}
 
     def _probe(self, size: tuple[int, int, int]) -> Probe:
         """Return two clips of size (T, H, W) on the meta device."""
@@ -111,8 +113,12 @@ class Plugged(nn.Module):
         """Run the parent's forward and each plugin once. The input may have the name that the parent gives it."""
         if self._channels_last and x is not None:
             x = _channels_last(x)
-        run = functools.partial(super().forward, *(args if x is None else (x, *args)), **kwargs)
-        if not self._plugin_hooks:
+        return self._run(super().forward, x, *args, **kwargs)
+
+    def _run(self, function: Callable, x: Tensor | None, *args, **kwargs):
+        """Run the parent's forward, or another method for all frames, and each plugin once."""
+        run = functools.partial(function, *(args if x is None else (x, *args)), **kwargs)
+        if not self._plugin_hooks or runs(self):
             return run()
         if x is None:
             x = next((value for value in kwargs.values() if _has_axes(value, self._num_axes)), None)
@@ -123,7 +129,7 @@ class Plugged(nn.Module):
         for hook in self._plugin_hooks:
             hook.attach(self)
         time = x.shape[self._time_axis] if x.ndim == 5 else self.num_segments or x.shape[0] // num_clips
-        forward = Forward(num_clips, (time, x.shape[-2], x.shape[-1]))
+        forward = Forward(num_clips, (time, x.shape[-2], x.shape[-1]), self)
         with running(forward):
             y = run()
         for hook in self._plugin_hooks:
@@ -161,8 +167,11 @@ class Plugged(nn.Module):
     def init_weights(self, *args) -> None:
         """Initialize the parent without plugins, because that would overwrite their zero scales.
 
-        A checkpoint that the parent loads is also loaded into the plugins.
+        A checkpoint that the parent loads is also loaded into the plugins. Models without ``init_weights``, such as
+        torchvision's, keep their weights.
         """
+        if not hasattr(super(), 'init_weights'):
+            return None
         with self._without_plugins() as plugins:
             if plugins is None:  # also during construction: some parents initialize in their constructor
                 return super().init_weights(*args)  # type: ignore[misc]
@@ -198,7 +207,12 @@ def _first(arguments: Mapping[str, Any], names: Sequence[str]) -> Any:
     return next((arguments[name] for name in names if arguments.get(name) is not None), None)
 
 
-def _check_num_segments(num_segments: int | str | None, of_parent: bool) -> None:
+def check_num_segments(num_segments: int | str | None, of_parent: bool) -> None:
+    """Check ``num_segments`` of a backbone whose parent has that argument, or not.
+
+    Raises:
+        ValueError: If it is neither a positive number nor, for parents without it, 'batch'.
+    """
     if isinstance(num_segments, int) and num_segments < 1:
         raise ValueError(f'num_segments is {num_segments}, but must be at least 1')
     if isinstance(num_segments, str) and (of_parent or num_segments != 'batch'):

@@ -61,21 +61,36 @@ def plug(model: nn.Module, plugins: Sequence[dict], example: Tensor) -> nn.Modul
         raise ValueError(
             f'example has {time} frames, but num_segments of {name} is {model.num_segments}; use the same number'
         )
+    return insert(model, plugins, example, time_axis, clips_alike=not takes_clips)
+
+
+def insert(model: nn.Module, plugins: Sequence[dict], example: Tensor, time_axis: int, clips_alike: bool) -> nn.Module:
+    """Insert plugins into any module, see :func:`plug`.
+
+    Args:
+        model (nn.Module): The model.
+        plugins (Sequence[dict]): Modules to insert.
+        example (Tensor): One clip.
+        time_axis (int): Axis of the example that holds the frames.
+        clips_alike (bool): Whether all clips have as many frames as the example.
+    """
+    takes_clips, time = example.ndim == 5, example.shape[time_axis]
     inputs = torch.empty(2 * len(example), *example.shape[1:], dtype=example.dtype, device='meta')
     plain: Any = type(model)
     plugged: Any = model
     plugged.__class__ = plugged_class(plain, takes_clips, ANY, None)
     try:
-        plugged._insert(plugins, Probe(inputs, (time, *example.shape[-2:])), clips_alike=not takes_clips)
+        plugged._insert(plugins, Probe(inputs, (time, *example.shape[-2:])), clips_alike)
     except BaseException:
         plugged.__class__ = plain
         raise
     plugged._time_axis = time_axis
     plugged._num_axes = example.ndim
     if not takes_clips:
-        plugged.num_segments = time
+        plugged.num_segments = time if clips_alike else None
     weight = next((parameter for parameter in model.parameters() if parameter.is_floating_point()), example)
-    plugged.plugins.to(weight.device, weight.dtype)
+    if plugged.plugins:
+        plugged.plugins.to(weight.device, weight.dtype)
     return model
 
 
@@ -110,7 +125,12 @@ def plugged_class(parent: Any, takes_clips: bool, layouts: Sequence[Layout], nam
         _, _, *state = super(cls, self).__reduce_ex__(2)
         return _empty, arguments, *state
 
+    def forward_features(self, x, *args, **kwargs):
+        return self._run(super(cls, self).forward_features, x, *args, **kwargs)
+
     members = dict(takes_clips=takes_clips, _layouts=layouts, __module__=parent.__module__, __doc__=doc)
+    if name is None and hasattr(parent, 'forward_features'):  # of timm, which MMAction2 runs instead of forward
+        members['forward_features'] = forward_features
     bases = (_Sequence, Plugged, parent) if issubclass(parent, nn.Sequential) else (Plugged, parent)
     cls: Any = type(name or parent.__name__, bases, dict(members, __reduce_ex__=__reduce_ex__))
     return cls

@@ -11,6 +11,7 @@ from .layouts import ANY, Layout, with_num_frames
 from .places import check_place
 from .plugin_hook import PluginHook, key_of
 from .probing import Probe, find_places
+from .temporal_shift import ShiftHook, TemporalShift
 
 
 class Plugins(nn.ModuleDict):
@@ -27,32 +28,35 @@ def insert_plugins(
     probe: Probe,
     clips_alike: bool,
     candidates: Sequence[Layout] = ANY,
-) -> tuple[Plugins, list[PluginHook]]:
+) -> tuple[Plugins, list[PluginHook | ShiftHook]]:
     """Build plugins and hook each of them after its sub-module.
 
     Args:
         model (nn.Module): The model.
         plugins (Sequence[dict]): Config of each plugin. ``after`` is the dotted path of the sub-module whose output it
             refines. ``layout`` is the layout of that output; by default the first matching one of ``candidates``.
-            ``in_channels`` and ``feature_size`` are added.
+            ``in_channels`` and ``feature_size`` are added. :class:`.TemporalShift` has ``before`` instead of ``after``.
         probe (Probe): Two clips on the meta device, in the model's input format.
         clips_alike (bool): Whether the clip length is that of the probe in every batch.
         candidates (Sequence[Layout]): Possible layouts of the model's sub-modules.
 
     Returns:
-        tuple: The plugins, and their hooks.
+        tuple: The plugins, without temporal shifts, and all hooks.
 
     Raises:
         ValueError: If a path does not exist, is used twice, or does not give one feature map per forward.
     """
     if isinstance(plugins, dict):
         raise ValueError(f'plugins is {plugins!r}, but must be a list of such dicts')
+    shifts = _shifts(model, [cfg for cfg in plugins if _is_shift(cfg)], probe)
+    plugins = [cfg for cfg in plugins if not _is_shift(cfg)]
     paths = [_path(cfg) for cfg in plugins]
     for path in paths:
         check_place(model, path, paths)
     layouts = {path: cfg.get('layout') for path, cfg in zip(paths, plugins, strict=True)}
     places = find_places(model, layouts, probe, candidates) if paths else {}
-    modules, hooks = Plugins(), []
+    modules = Plugins()
+    hooks: list[PluginHook | ShiftHook] = []
     with apart_from_seed():
         for path, cfg in zip(paths, plugins, strict=True):
             modules[key_of(path)] = _build(path, cfg, places[path].shape)
@@ -61,7 +65,26 @@ def insert_plugins(
         if clips_alike:
             layout = with_num_frames(layout, shape[1])
         hooks.append(PluginHook(model, modules, path, layout, probe.size[0] / shape[1]))
+    time = probe.size[0] if clips_alike else None
+    hooks += [ShiftHook(model, path, shift_div, time) for path, shift_div in shifts.items()]
     return modules, hooks
+
+
+def _is_shift(cfg: Any) -> bool:
+    kind = cfg.get('type') if isinstance(cfg, dict) else None
+    return kind is TemporalShift or isinstance(kind, str) and kind.rpartition('.')[2] == 'TemporalShift'
+
+
+def _shifts(model: nn.Module, cfgs: Sequence[dict], probe: Probe) -> dict[str, int]:
+    """Return ``shift_div`` of temporal shifts by the path of the sub-module whose input is shifted."""
+    found: dict[str, int] = {}
+    for cfg in cfgs:
+        shift: Any = build(dict(cfg, type=TemporalShift), 'plugin')
+        for path in shift.find_paths(model, probe):
+            if path in found:
+                raise ValueError(f'before={path!r} is used by two TemporalShift of plugins; use each path once')
+            found[path] = shift.shift_div
+    return found
 
 
 def _path(cfg: dict) -> str:

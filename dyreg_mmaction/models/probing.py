@@ -55,20 +55,39 @@ def find_places(
     Raises:
         ValueError: If a sub-module does not run exactly once, or its output is not a map of the clips.
     """
-    seen = _run(model, list(layouts), probe.inputs, 'meta')
-    if seen.failure is not None and not all(seen.outputs.values()):
-        seen = _run(model, list(layouts), probe.inputs, next(iter(model.parameters()), torch.empty(0)).device)
+    seen = _run_anywhere(model, list(layouts), probe)
     return {path: _place(model, path, layout, seen, probe, candidates) for path, layout in layouts.items()}
 
 
+def find_inputs(model: nn.Module, paths: Sequence[str], probe: Probe) -> dict[str, list]:
+    """Return the first argument of each run of sub-modules by path, from a forward on the meta device.
+
+    Raises:
+        ValueError: If the model fails before it reaches one of them.
+    """
+    seen = _run_anywhere(model, paths, probe, inputs=True)
+    for path in paths:
+        if not seen.values[path] and seen.failure is not None:
+            raise ValueError(_failure(model, f'before={path!r}', probe, seen.failure)) from seen.failure
+    return seen.values
+
+
 class _Seen(NamedTuple):
-    outputs: dict[str, list]
+    values: dict[str, list]  # outputs or inputs
     grids: dict[str, list[tuple[int, int, int]]]  # output sizes of the convolutions that ran before
     failure: Exception | None
 
 
-def _run(model: nn.Module, paths: list[str], inputs: Any, device: torch.device | str) -> _Seen:
-    outputs: dict[str, list] = {path: [] for path in paths}
+def _run_anywhere(model: nn.Module, paths: Sequence[str], probe: Probe, inputs: bool = False) -> _Seen:
+    seen = _run(model, paths, probe.inputs, 'meta', inputs)
+    if seen.failure is not None and not all(seen.values.values()):
+        device = next(iter(model.parameters()), torch.empty(0)).device
+        seen = _run(model, paths, probe.inputs, device, inputs)
+    return seen
+
+
+def _run(model: nn.Module, paths: Sequence[str], example: Any, device: torch.device | str, inputs: bool) -> _Seen:
+    values: dict[str, list] = {path: [] for path in paths}
     grids: dict[str, list[tuple[int, int, int]]] = {}
     convolved: list[tuple[int, int, int]] = []
 
@@ -76,14 +95,17 @@ def _run(model: nn.Module, paths: list[str], inputs: Any, device: torch.device |
         time = output.shape[2] if output.ndim == 5 else len(output) // 2
         convolved.append((time, *output.shape[-2:]))
 
-    def note_output(path: str, output: Any) -> None:
-        outputs[path].append(output)
+    def note(path: str, value: Any) -> None:
+        values[path].append(value)
         grids[path] = [*convolved]
 
-    hooks = [
-        model.get_submodule(path).register_forward_hook(lambda _, __, output, path=path: note_output(path, output))
-        for path in paths
-    ]
+    hooks: list[Any] = []
+    for path in paths:
+        module = model.get_submodule(path)
+        if inputs:
+            hooks.append(module.register_forward_pre_hook(lambda _, args, path=path: note(path, args[0])))
+        else:
+            hooks.append(module.register_forward_hook(lambda _, __, output, path=path: note(path, output)))
     convolutions = [module for module in model.modules() if isinstance(module, nn.Conv2d | nn.Conv3d)]
     hooks += [module.register_forward_hook(note_grid) for module in convolutions]
     state = {**dict(model.named_parameters()), **dict(model.named_buffers())}
@@ -93,7 +115,7 @@ def _run(model: nn.Module, paths: list[str], inputs: Any, device: torch.device |
         nn.Module.train(model, False)
         with torch.no_grad(), torch.random.fork_rng(devices=[]):
             copied = {key: torch.empty_like(value, device=device).copy_(value) for key, value in state.items()}
-            functional_call(model, copied, (tree_map(lambda x: torch.zeros_like(x, device=device), inputs),))
+            functional_call(model, copied, (tree_map(lambda x: torch.zeros_like(x, device=device), example),))
     except Exception as error:  # modules after the last plugin may need another size, like C3D's linear layers
         failure = error
     finally:
@@ -101,18 +123,22 @@ def _run(model: nn.Module, paths: list[str], inputs: Any, device: torch.device |
             hook.remove()
         for module, mode in training.items():
             module.training = mode
-    return _Seen(outputs, grids, failure)
+    return _Seen(values, grids, failure)
+
+
+def _failure(model: nn.Module, place: str, probe: Probe, failure: Exception) -> str:
+    shape = tree_map(lambda x: tuple(x.shape), probe.inputs)
+    return (
+        f'{type(model).__name__} fails on an input of shape {shape} before it reaches {place}: {failure}; set '
+        'input_size and num_segments or num_frames of the backbone to those of the training, or pass an example that '
+        'the model accepts'
+    )
 
 
 def _place(model: nn.Module, path: str, given: Any, seen: _Seen, probe: Probe, candidates: Sequence[Layout]) -> Place:
-    name, outputs = type(model).__name__, seen.outputs[path]
+    name, outputs = type(model).__name__, seen.values[path]
     if not outputs and seen.failure is not None:
-        shape = tree_map(lambda x: tuple(x.shape), probe.inputs)
-        raise ValueError(
-            f'{name} fails on an input of shape {shape} before it reaches after={path!r}: {seen.failure}; set '
-            'input_size and num_segments or num_frames of the backbone to those of the training, or pass an example '
-            'that the model accepts'
-        ) from seen.failure
+        raise ValueError(_failure(model, f'after={path!r}', probe, seen.failure)) from seen.failure
     if len(outputs) != 1:
         raise ValueError(
             f'after={path!r} runs {len(outputs)} times in one forward of {name}; choose a sub-module that runs once'

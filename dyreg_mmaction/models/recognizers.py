@@ -4,16 +4,18 @@ from mmaction.models.recognizers import Recognizer2D, Recognizer3D
 
 from dyreg_mmaction.registry import MODELS
 
+from .library_backbones import PlugsBackbone
 from .takes_frames import TakesFrames
 from .with_boxes import WithBoxes
 from .with_region_losses import WithRegionLosses
 
 
 @MODELS.register_module()
-class RegionRecognizer2D(WithRegionLosses, WithBoxes, TakesFrames, Recognizer2D):
+class RegionRecognizer2D(WithRegionLosses, WithBoxes, TakesFrames, PlugsBackbone, Recognizer2D):
     """:class:`mmaction.models.Recognizer2D` for backbones with regions.
 
-    See :class:`.WithRegionLosses`, :class:`.WithBoxes`, and :class:`.TakesFrames` for ``num_segments='batch'``.
+    See :class:`.WithRegionLosses`, :class:`.WithBoxes`, :class:`.TakesFrames` for ``num_segments='batch'``, and
+    :class:`.PlugsBackbone` for plugins in backbones of torchvision, timm and mmpretrain.
     """
 
 

@@ -23,7 +23,8 @@ class TakesFrames:
         Raises:
             ValueError: If a data sample to be tested does not provide the clip length.
         """
-        modules: tuple = (self.backbone, getattr(self, 'neck', None))  # type: ignore[attr-defined]
+        backbone = self.backbone  # type: ignore[attr-defined]
+        modules: tuple = (backbone, getattr(backbone, 'features', None), getattr(self, 'neck', None))
         receivers = [module for module in modules if getattr(module, 'num_segments', 0) is None]
         if not receivers:
             return super().forward(inputs, data_samples, mode, **kwargs)  # type: ignore[misc]

@@ -3,6 +3,7 @@
 from mmengine.config import Config
 
 from dyreg_mmaction.datasets.leaves import leaf_datasets
+from dyreg_mmaction.models.library_backbones import is_from_library
 from dyreg_mmaction.models.necks import RegionNeck
 from dyreg_mmaction.models.takes_frames import PACKED, PACKING
 from dyreg_mmaction.registry import MODELS
@@ -34,7 +35,9 @@ def _frames_of_plugins(model: dict) -> dict[str, int | str]:
     """Return ``num_segments`` of a 2D backbone with plugins and of a region neck by path in the config."""
     backbone, neck = model.get('backbone') or {}, model.get('neck') or {}
     found = {}
-    if backbone.get('plugins') and not getattr(kind_of(backbone, MODELS), 'takes_clips', True):
+    if backbone.get('plugins') and is_from_library(backbone):
+        found['model.backbone.num_segments'] = backbone.get('num_segments')
+    elif backbone.get('plugins') and not getattr(kind_of(backbone, MODELS), 'takes_clips', True):
         found['model.backbone.num_segments'] = argument(backbone, 'num_segments', MODELS)
     if neck and kind_of(neck, MODELS) is RegionNeck:
         found['model.neck.num_segments'] = neck.get('num_segments')

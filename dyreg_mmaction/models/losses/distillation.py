@@ -15,6 +15,7 @@ from dyreg_mmaction.registry import MODELS
 from ..finding import region_plugins, region_sources
 from ..necks.region_neck import RegionNeck
 from ..plugged import Plugged
+from ..plugin_hook import PluginHook
 from ..recording import record_regions
 from .base import RegionLoss
 
@@ -190,7 +191,11 @@ def _temporal_stride(holder: Plugged | RegionNeck, plugin: nn.Module) -> float |
     """Return the number of frames per map of a plugin in a backbone that takes clips."""
     if isinstance(holder, RegionNeck) or not holder.takes_clips:
         return None
-    return next(hook.stride for hook in holder._plugin_hooks if holder.plugins[hook.key] is plugin)
+    return next(
+        hook.stride
+        for hook in holder._plugin_hooks
+        if isinstance(hook, PluginHook) and holder.plugins[hook.key] is plugin
+    )
 
 
 def _build(teacher: Mapping, num_frames: int | None = None) -> nn.Module:

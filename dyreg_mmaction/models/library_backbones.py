@@ -1,0 +1,81 @@
+"""Plugins in backbones that Recognizer2D builds from torchvision, timm and mmpretrain."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import nn
+
+from .plugged import check_num_segments
+from .plugging import insert
+from .size import height_and_width
+
+LIBRARIES = ('torchvision.', 'timm.', 'mmpretrain.', 'mmcls.')
+OPTIONS = ('plugins', 'num_segments', 'input_size')
+
+
+class PlugsBackbone:
+    """Mixin before a Recognizer2D whose backbones from other libraries have a ``plugins`` argument.
+
+    .. code:: python
+
+        model = dict(type='RegionRecognizer2D', backbone=dict(
+            type='torchvision.resnet50', weights='IMAGENET1K_V1', num_segments=8,
+            plugins=[dict(type='TemporalShift'), dict(type='DyRegGNN', after='layer3.4.conv2')]))
+
+    The keys of the state dict are those of the model without plugins.
+
+    Args:
+        backbone (dict): Config of the backbone, for other libraries with ``plugins``, ``num_segments`` and
+            ``input_size``, see :class:`.Plugged`.
+        *args: Arguments of the recognizer.
+        **kwargs: Arguments of the recognizer.
+
+    Raises:
+        ValueError: If ``num_segments`` is missing, or a plugin is incompatible.
+    """
+
+    def __init__(self, backbone: dict, *args, **kwargs) -> None:
+        plugs = is_from_library(backbone) and 'plugins' in backbone
+        options = {key: backbone[key] for key in OPTIONS if key in backbone} if plugs else {}
+        own = type(backbone)({key: value for key, value in backbone.items() if key not in options})
+        super().__init__(own, *args, **kwargs)  # type: ignore[call-arg]
+        if options.get('plugins'):
+            plug_backbone(self, **options)
+
+
+def is_from_library(backbone: dict) -> bool:
+    """Return whether a config describes a backbone of torchvision, timm or mmpretrain."""
+    kind = backbone.get('type')
+    return (kind if isinstance(kind, str) else f'{getattr(kind, "__module__", "")}.').startswith(LIBRARIES)
+
+
+def plug_backbone(
+    recognizer: Any,
+    plugins: Sequence[dict],
+    num_segments: int | str | None = None,
+    input_size: int | tuple[int, int] = 224,
+) -> None:
+    """Insert plugins into the module that the recognizer runs: the backbone, or its ``features`` in torchvision."""
+    model = recognizer.backbone
+    if num_segments is None:
+        raise ValueError(
+            f'plugins in {type(model).__name__} need the clip length; set num_segments of the backbone to num_clips of '
+            "SampleFrames, or to 'batch'"
+        )
+    check_num_segments(num_segments, of_parent=False)
+    if recognizer.backbone_from == 'torchvision' and isinstance(getattr(model, 'features', None), nn.Module):
+        model, plugins = model.features, [_inside_features(cfg) for cfg in plugins]
+    time = num_segments if isinstance(num_segments, int) else 8
+    example = torch.empty(time, 3, *height_and_width(input_size, 'input_size'), device='meta')
+    insert(model, plugins, example, time_axis=0, clips_alike=isinstance(num_segments, int))
+
+
+def _inside_features(cfg: dict) -> dict:
+    """Return the config of a plugin whose paths are relative to ``features``."""
+    inside = {key: _relative(cfg[key]) for key in ('after', 'before') if cfg.get(key) is not None}
+    return {**cfg, **inside}
+
+
+def _relative(paths: Any) -> Any:
+    return paths.removeprefix('features.') if isinstance(paths, str) else [_relative(path) for path in paths]
