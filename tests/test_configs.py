@@ -17,7 +17,9 @@ from dyreg_mmaction.cli.configs import read_config
 
 ROOT = Path(__file__).parents[1]
 # those on configs of MMAction2, and on other libraries, are in test_backbone_configs.py
-STHV = sorted(path.stem for path in (ROOT / 'configs').glob('*_sthv*.py') if path.stem[:4] not in ('mvit', 'tsn_'))
+STHV = sorted(
+    path.stem for path in (ROOT / 'configs').glob('*_sthv*.py') if path.stem[:7] not in ('mvit_s_', 'tsm_tv-')
+)
 
 
 @pytest.fixture(autouse=True)

@@ -137,9 +137,14 @@ def plugged_class(parent: Any, takes_clips: bool, layouts: Sequence[Layout], nam
 
 
 class _Sequence:
-    """Mixin before an nn.Sequential that excludes plugins from the sub-modules that it runs."""
+    """Mixin before an nn.Sequential that excludes plugins from the sub-modules that it runs.
+
+    Raises:
+        TypeError: If a sub-module is inserted or deleted, because later ones, with their plugins, would be renumbered.
+    """
 
     _modules: dict[str, nn.Module]
+    _without_plugins: Any
 
     def __iter__(self):
         return (module for name, module in self._modules.items() if name != 'plugins')
@@ -149,9 +154,26 @@ class _Sequence:
 
     def __getitem__(self, index):
         if not isinstance(index, slice):
-            return super().__getitem__(index)  # type: ignore[misc]
+            return [*self][index]
         named = [(name, module) for name, module in self._modules.items() if name != 'plugins']
         return nn.Sequential(OrderedDict(named[index]))
+
+    def __setitem__(self, index, module) -> None:
+        with self._without_plugins():
+            super().__setitem__(index, module)  # type: ignore[misc]
+
+    def append(self, module):
+        with self._without_plugins():
+            return super().append(module)  # type: ignore[misc]
+
+    def insert(self, index, module):
+        raise TypeError(
+            f'insert and del would move plugins of this {type(self).__name__} to other sub-modules; change the '
+            'sequence before plug'
+        )
+
+    def __delitem__(self, index) -> None:
+        self.insert(index, None)
 
 
 def _empty(*arguments: Any) -> nn.Module:

@@ -69,7 +69,7 @@ class _Gather(torch.autograd.Function):
             means[block] = flat.mean(-1)
             squares[block] = torch.linalg.vector_norm(flat.sub_(means[block][..., None]), dim=-1).square()
         spread, mean = torch.var_mean(means, dim=-1, correction=0, keepdim=True)
-        variance = squares.mean(-1, keepdim=True) / sent[0].numel() + spread  # (B,1)
+        variance = squares.mean(-1, keepdim=True) / sent.shape[1:].numel() + spread  # (B,1)
         scale, mean = (variance + eps).rsqrt()[..., None], mean[..., None]
         gathered = (gathered - mean) * scale
         ctx.save_for_backward(received, sent, attention, gathered, mean, scale)
@@ -79,7 +79,7 @@ class _Gather(torch.autograd.Function):
     @once_differentiable
     def backward(ctx, grad: Tensor):
         received, sent, attention, gathered, mean, scale = ctx.saved_tensors
-        count = attention[0].numel() * grad.shape[-1]
+        count = attention.shape[1:].numel() * grad.shape[-1]
         # the gradient of a message m is a_ij g_i + slope m + shift, where the ReLU is active
         grad = grad * scale
         slope = (grad * gathered).sum((1, 2), keepdim=True) * (-scale / count)

@@ -175,6 +175,21 @@ def test_slice_of_a_sequence_has_no_plugins():
     assert [*model[1:]] == [model[1], model[2]] and type(model[:2]) is nn.Sequential
 
 
+def test_sequence_with_plugins_can_be_extended_but_not_renumbered():
+    model = plug(nn.Sequential(nn.Conv2d(3, 8, 4, 4), nn.ReLU()), after('0'), FRAMES)
+    wake(model.plugins)
+    y = model(FRAMES + 1)
+    model.append(nn.Tanh())
+    assert torch.equal(model(FRAMES + 1), y.tanh()) and type(model[2]) is nn.Tanh
+    model[-1] = nn.Identity()
+    assert torch.equal(model(FRAMES + 1), y)
+    for change in (lambda: model.insert(0, nn.ReLU()), lambda: model.pop(0), lambda: model.__delitem__(0)):
+        with pytest.raises(
+            TypeError, match='insert and del would move plugins of this Sequential to other sub-modules'
+        ):
+            change()
+
+
 WRONG = {
     'heads in place of channels': (
         after('blocks.1.attn.drop'),

@@ -40,6 +40,16 @@ def test_gradients_in_float64(monkeypatch):
     assert torch.autograd.gradcheck(with_softmax(gather_messages), leaves)
 
 
+def test_empty_batch_has_no_messages_and_no_gradients():
+    leaves = [value.requires_grad_() for value in inputs((0,), 3, 4)]
+    gathered = gather_messages(*leaves)
+    assert gathered.shape == (0, 3, 4)
+    assert all(
+        gradient.shape == leaf.shape
+        for gradient, leaf in zip(torch.autograd.grad(gathered.sum(), leaves), leaves, strict=True)
+    )
+
+
 def test_precision_with_large_means():
     received, sent, logits = inputs((2,), 9, 8)
     values = (received + 300, sent + 300, logits.softmax(-1))
