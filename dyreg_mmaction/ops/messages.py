@@ -39,7 +39,7 @@ def gather_messages(
     dtype = at_least_float32(received.dtype)
     with without_autocast(received):
         received, sent, attention = (value.to(dtype) for value in (received, sent, attention))
-        if closed is not None or is_traced():
+        if closed is not None or is_traced() or not received.numel():
             messages = (received[..., :, None, :] + sent[..., None, :, :]).relu()
             return gather_normalized(messages, attention, eps, closed)
         frames = (value.reshape(-1, *value.shape[-2:]) for value in (received, sent, attention))
@@ -69,7 +69,7 @@ class _Gather(torch.autograd.Function):
             means[block] = flat.mean(-1)
             squares[block] = torch.linalg.vector_norm(flat.sub_(means[block][..., None]), dim=-1).square()
         spread, mean = torch.var_mean(means, dim=-1, correction=0, keepdim=True)
-        variance = squares.mean(-1, keepdim=True) / sent.shape[1:].numel() + spread  # (B,1)
+        variance = squares.mean(-1, keepdim=True) / sent[0].numel() + spread  # (B,1)
         scale, mean = (variance + eps).rsqrt()[..., None], mean[..., None]
         gathered = (gathered - mean) * scale
         ctx.save_for_backward(received, sent, attention, gathered, mean, scale)
@@ -79,7 +79,7 @@ class _Gather(torch.autograd.Function):
     @once_differentiable
     def backward(ctx, grad: Tensor):
         received, sent, attention, gathered, mean, scale = ctx.saved_tensors
-        count = attention.shape[1:].numel() * grad.shape[-1]
+        count = attention[0].numel() * grad.shape[-1]
         # the gradient of a message m is a_ij g_i + slope m + shift, where the ReLU is active
         grad = grad * scale
         slope = (grad * gathered).sum((1, 2), keepdim=True) * (-scale / count)
