@@ -43,7 +43,7 @@ class TemporalShift:
         if not (isinstance(shift_div, int) and shift_div >= 2):
             raise ValueError(f'shift_div of TemporalShift is {shift_div!r}, but must be an integer of at least 2')
         patterns = [before] if isinstance(before, str) else before
-        if patterns is not None and not (patterns and all(isinstance(pattern, str) for pattern in patterns)):
+        if patterns is not None and not (isinstance(patterns, Sequence) and patterns and all(map(_is_name, patterns))):
             raise ValueError(
                 f'before={before!r} of TemporalShift must be a path of a sub-module or a list of them; omit it for the '
                 'residual blocks of a ResNet'
@@ -57,7 +57,8 @@ class TemporalShift:
         Raises:
             ValueError: If there are none, or the input of one is not a map (B * T, C, H, W) of enough channels.
         """
-        if any(type(module).__name__ in ('TemporalShift', 'Shift') for module in model.modules()):
+        kinds = {kind.__name__ for module in model.modules() for kind in type(module).__mro__}
+        if 'TemporalShift' in kinds:  # of MMAction2, or of another implementation
             raise ValueError(f'{type(model).__name__} has a temporal shift; remove TemporalShift from plugins')
         paths = _first_convolutions(model) if self.patterns is None else _matches(model, self.patterns)
         for path, inputs in find_inputs(model, paths, probe).items():
@@ -143,6 +144,11 @@ def _first_convolutions(model: nn.Module) -> list[str]:
         for name, block in module.named_children() if blocks else ():
             if _is_convolutional(getattr(block, 'conv1', None)):
                 stages[path].append(f'{path}.{name}.conv1'.lstrip('.'))
+    if not any(isinstance(module, nn.Conv2d) for module in model.modules()):
+        raise ValueError(
+            f'{type(model).__name__} has no 2D convolutions, but TemporalShift needs a backbone that takes frames '
+            '(B * T, C, H, W)'
+        )
     if not stages:
         raise ValueError(
             f'{type(model).__name__} has no residual blocks with a conv1 in sequences; set before of TemporalShift to '
@@ -150,6 +156,10 @@ def _first_convolutions(model: nn.Module) -> list[str]:
         )
     step = 2 if max(len(paths) for paths in stages.values()) >= LONG_STAGE else 1
     return [path for paths in stages.values() for path in paths[::step]]
+
+
+def _is_name(pattern: Any) -> bool:
+    return isinstance(pattern, str) and pattern != ''
 
 
 def _is_convolutional(module: nn.Module | None) -> bool:

@@ -240,6 +240,7 @@ class Twice(nn.Module):
         (resnet, dict(shift_div=1), 'shift_div of TemporalShift is 1, but must be an integer of at least 2'),
         (resnet, dict(shift_div=2.5), 'shift_div of TemporalShift is 2.5'),
         (resnet, dict(before=[]), r'before=\[\] of TemporalShift must be a path'),
+        (resnet, dict(before=3), 'before=3 of TemporalShift must be a path'),
         (resnet, dict(before='layer7.*'), "before='layer7.*' of TemporalShift matches no sub-module of UserResNet"),
         (resnet, dict(before='layer1.0.relu'), "before='layer1.0.relu' of UserResNet runs 2 times"),
         (
@@ -268,6 +269,10 @@ def test_wrong_shifts_raise_an_error_and_leave_the_model_as_it_was(model, option
 def test_clip_backbones_and_double_shifts_raise_an_error():
     with pytest.raises(ValueError, match=r"before='conv' of Clips gets shape \(2, 3, 4, 32, 32\) for 2 clips of 4"):
         plug(Clips(), [dict(SHIFT, before='conv')], torch.zeros(1, 3, 4, 32, 32))
+    with pytest.raises(
+        ValueError, match='Clips has no 2D convolutions, but TemporalShift needs a backbone that takes the'
+    ):
+        plug(Clips(), [SHIFT], torch.zeros(1, 3, 4, 32, 32))
     with pytest.raises(ValueError, match="before='layer1.0.conv1' is used by two TemporalShift"):
         plug(resnet(), [SHIFT, dict(type=TemporalShift)], FRAMES)
     with pytest.raises(ValueError, match='has plugins'):
