@@ -68,6 +68,9 @@ class BatchStandardize(nn.Module):
             else:
                 running = self.running_mean.to(dtype), self.running_var.to(dtype)
                 rows = F.batch_norm(rows, *running, training=self.training, momentum=self.momentum, eps=self.eps)
+                if self.training and self.running_mean.dtype != dtype:  # of a half precision model
+                    self.running_mean.copy_(running[0])
+                    self.running_var.copy_(running[1])
         return rows.view(x.shape)
 
     def _over_processes(self, rows: Tensor) -> Tensor:

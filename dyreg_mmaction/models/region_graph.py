@@ -8,7 +8,7 @@ from dyreg_mmaction.ops import adaptive_avg_pool, pool
 from .building import build
 from .linear import Linear
 from .node_maps import KERNELS
-from .size import height_and_width
+from .size import height_and_width, positive_integer
 
 
 class RegionGraph(nn.Module):
@@ -42,16 +42,13 @@ class RegionGraph(nn.Module):
     ) -> None:
         super().__init__()
         size = height_and_width(feature_size, 'feature_size')
-        for name, value in (('num_nodes', num_nodes), ('node_channels', node_channels)):
-            if not isinstance(value, int) or value < 1:
-                raise ValueError(f'{name} is {value!r}, but must be an integer of at least 1')
         if kernel not in KERNELS:
             raise ValueError(f'kernel={kernel!r} is unknown; choose one of {sorted(KERNELS)}')
         self.feature_size = size
-        self.num_nodes = num_nodes
+        self.num_nodes = positive_integer(num_nodes, 'num_nodes')
         self.kernel = kernel
         self.project = None
-        if node_channels != in_channels:
+        if positive_integer(node_channels, 'node_channels') != in_channels:
             self.project = nn.Sequential(nn.Conv2d(in_channels, node_channels, 1), nn.GroupNorm(1, node_channels))
         self.regions = _build(regions, 'regions', in_channels=node_channels, feature_size=size, num_nodes=num_nodes)
         self.position = Linear(size[0] * size[1], node_channels) if position else None

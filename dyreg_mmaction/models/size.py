@@ -26,3 +26,14 @@ def fraction_of_side(half_size: float, name: str = 'half_size') -> float:
     if not isinstance(half_size, int | float) or not 0 < half_size <= 1:
         raise ValueError(f"{name} is {half_size!r}, but must be a fraction of the map's side, above 0 and at most 1")
     return half_size
+
+
+def positive_integer(value: int, name: str) -> int:
+    """Check a number of nodes or channels.
+
+    Raises:
+        ValueError: If it is anything else.
+    """
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise ValueError(f'{name} is {value!r}, but must be an integer of at least 1')
+    return value

@@ -43,6 +43,16 @@ def test_half_precision_is_standardized_in_float32():
     torch.testing.assert_close(y, BatchStandardize(2, 5)(x.bfloat16().float()))
 
 
+@pytest.mark.parametrize('dtype', [torch.bfloat16, torch.float16, torch.float64])
+def test_running_statistics_of_a_converted_module_follow_the_batches(dtype):
+    norm = BatchStandardize(2, 5).to(dtype)
+    for _ in range(100):
+        norm(3 + 2 * torch.randn(40, 3, 2, 5).to(dtype))
+    assert norm.running_mean.dtype == dtype
+    torch.testing.assert_close(norm.running_mean, torch.full((10,), 3, dtype=dtype), rtol=0.1, atol=0)
+    torch.testing.assert_close(norm.running_var, torch.full((10,), 4, dtype=dtype), rtol=0.25, atol=0)
+
+
 def test_two_processes_compute_the_same_as_one(tmp_path):
     """Regions, gradients and running statistics of 3 and 2 clips are those of 5."""
 

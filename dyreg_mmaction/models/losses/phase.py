@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping
-from typing import NamedTuple, cast
+from typing import NamedTuple, cast, get_type_hints
 
 import torch
 from mmengine.logging import MessageHub
@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from dyreg_mmaction.ops import Regions
 
-from ..building import build
+from ..building import build, check_types
 from .base import RegionLoss
 
 ENDINGS = ('linear', 'cosine', 'step')
@@ -79,6 +79,7 @@ class PhasedLoss:
 
     def __init__(self, cfg: dict, sources: Mapping[str, nn.Module], preprocessor: nn.Module) -> None:
         cfg = dict(cfg)
+        check_types(cfg, get_type_hints(Phase) | dict(release=bool), 'region loss')
         self.phase = Phase(**{key: cfg.pop(key) for key in Phase._fields if key in cfg})
         self.phase.check()
         self.release = cfg.pop('release', False)

@@ -9,6 +9,7 @@ from dyreg_mmaction.registry import MODELS
 
 from ..node_rnn import NodeRNN
 from ..norm import BatchStandardize, JointLayerNorm
+from ..size import positive_integer
 from .features import RegionFeatures, generator_size
 from .predictor import RegionPredictor
 from .vectors import FCVectors, PoolVectors
@@ -84,8 +85,9 @@ class DynamicRegions(nn.Module):
         super().__init__()
         if time not in ('varying', 'constant'):
             raise ValueError(f"time={time!r} is unknown; choose 'varying' or 'constant'")
-        if hidden_channels < 1:
-            raise ValueError(f'hidden_channels is {hidden_channels}, but must be at least 1')
+        positive_integer(hidden_channels, 'hidden_channels')
+        if heads == 'pool' and feature_norm != 'joint':
+            raise ValueError(f"feature_norm={feature_norm!r} is the norm of f, but heads='pool' has no f; remove it")
         self.num_nodes = num_nodes
         self.constant = time == 'constant'
         self.size = generator_size(feature_size)

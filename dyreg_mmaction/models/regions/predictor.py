@@ -1,6 +1,7 @@
 """Prediction of regions from one vector per node."""
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterable, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -60,11 +61,11 @@ class RegionPredictor(nn.Module):
                 f'initial_half_size={initial_half_size} is for predicted sizes, but predict_size=False; use half_size'
             )
         if max_size_ratio is not None and not (
-            predict_size and isinstance(max_size_ratio, int | float) and max_size_ratio > 1
+            predict_size and isinstance(max_size_ratio, int | float) and 1 < max_size_ratio < math.inf
         ):
             raise ValueError(
-                f'max_size_ratio is {max_size_ratio!r} with predict_size={predict_size}, but must be a number above 1 '
-                'and is for predicted sizes; remove it, or set it to 2 with predict_size=True'
+                f'max_size_ratio is {max_size_ratio!r} with predict_size={predict_size}, but must be a finite number '
+                'above 1 and is for predicted sizes; remove it, or set it to 2 with predict_size=True'
             )
         if zero_init not in ('alpha', 'weight'):
             raise ValueError(f"zero_init={zero_init!r} is unknown; choose 'alpha' or 'weight'")
@@ -94,14 +95,17 @@ class RegionPredictor(nn.Module):
             return decode_regions(offsets, reference, (size[1], size[0]), *sizes)
 
 
-def _points(reference: str | Sequence[tuple[float, float]], num_nodes: int) -> list[tuple[float, ...]]:
+def _points(reference: Iterable, num_nodes: int) -> list[tuple[float, float]]:
     """Check the reference points of a config.
 
     Raises:
         ValueError: If they are not ``num_nodes`` points in 0..1 of the map.
     """
-    points = [] if isinstance(reference, str) else [tuple(point) for point in reference]
-    if len(points) != num_nodes or not all(len(point) == 2 and all(0 <= v <= 1 for v in point) for point in points):
+    try:
+        points = [(float(x), float(y)) for x, y in reference]
+    except (TypeError, ValueError):
+        points = []
+    if len(points) != num_nodes or not all(0 <= value <= 1 for point in points for value in point):
         raise ValueError(
             f"reference is {reference!r}, but must be 'center', 'grid' or {num_nodes} points (x, y) in 0..1 of the "
             'map, one per node'

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from dyreg_mmaction.ops import Regions
 from dyreg_mmaction.registry import MODELS
 
+from ..size import positive_integer
 from .predictor import RegionPredictor
 
 
@@ -50,7 +51,7 @@ class StaticRegions(nn.Module):
         zero_init: str = 'alpha',
     ) -> None:
         super().__init__()
-        self.vectors = nn.Parameter(torch.randn(num_nodes, hidden_channels))
+        self.vectors = nn.Parameter(torch.randn(num_nodes, positive_integer(hidden_channels, 'hidden_channels')))
         self.predictor = RegionPredictor(
             hidden_channels,
             num_nodes,

@@ -10,7 +10,7 @@ from dyreg_mmaction.ops import pool
 
 def build(size=(16, 16), num_nodes=9, **options) -> DynamicRegions:
     torch.manual_seed(0)
-    source = DynamicRegions(4, size, num_nodes, hidden_channels=8, **options)
+    source = DynamicRegions(4, size, num_nodes, **{**dict(hidden_channels=8), **options})
     torch.nn.init.constant_(source.predictor.alpha, 0.5)
     return source.eval()
 
@@ -139,10 +139,19 @@ def test_defaults_are_the_released_form():
         (dict(initial_half_size=0), "initial_half_size is 0, but must be a fraction of the map's side"),
         (dict(initial_half_size=0.2, predict_size=False), 'initial_half_size=0.2 is for predicted sizes'),
         (dict(half_size=0.2), 'half_size=0.2 is a fixed size, .* or use initial_half_size'),
-        (dict(max_size_ratio=1.0), 'max_size_ratio is 1.0 with predict_size=True, but must be a number above 1'),
-        (dict(max_size_ratio='2'), "max_size_ratio is '2' with predict_size=True, but must be a number above 1"),
+        (dict(max_size_ratio=1.0), 'max_size_ratio is 1.0 with predict_size=True, but must be a finite number above 1'),
+        (dict(max_size_ratio='2'), "max_size_ratio is '2' with predict_size=True, but must be a finite number"),
+        (
+            dict(max_size_ratio=float('inf')),
+            'max_size_ratio is inf with predict_size=True, but must be a finite number',
+        ),
         (dict(max_size_ratio=2.0, predict_size=False), 'max_size_ratio is 2.0 with predict_size=False, .* remove it'),
         (dict(feature_norm='layer'), "feature_norm='layer' is unknown; choose 'joint' or 'batch'"),
+        (dict(feature_norm='batch', heads='pool'), "feature_norm='batch' is the norm of f, but heads='pool' has no f"),
+        (dict(reference=None), "reference is None, but must be 'center', 'grid' or 9 points"),
+        (dict(reference=[('a', 'b')] * 9), 'must be .* or 9 points'),
+        (dict(hidden_channels=0), 'hidden_channels is 0, but must be an integer of at least 1'),
+        (dict(hidden_channels='8'), "hidden_channels is '8', but must be an integer of at least 1"),
         (dict(zero_init='bias'), "zero_init='bias' is unknown; choose 'alpha' or 'weight'"),
     ],
 )
