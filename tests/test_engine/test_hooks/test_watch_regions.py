@@ -12,15 +12,28 @@ from dyreg_mmaction.engine.hooks import watch_regions
 
 GRID = dict(type='DynamicRegions', hidden_channels=8, reference='grid')
 PATH = 'layer1.0'
+SAME = dict(type='RepeatDataset', times=12, dataset=digits(1))  # the same clip again and again
 NUMBERS = ('shift', 'motion', 'spread', 'half_size', 'residual', 'dependence')
 MOTION = dict(type='MotionLikelihood', weight=1.0)
 
 
-def run(work_dir, iterations=6, regions=GRID, lr=0.05, prepare=None, region_losses=(MOTION,), **kwargs):
+def run(
+    work_dir,
+    iterations=6,
+    regions=GRID,
+    lr=0.05,
+    prepare=None,
+    region_losses=(MOTION,),
+    batch_size=2,
+    dataset=None,
+    others=(dict(type='FixedRegions'),),
+    **kwargs,
+):
     """Return a runner after training. ``prepare`` can change its model first."""
-    model = recognizer(regions, dict(type='FixedRegions'), region_losses=region_losses)
+    model = recognizer(regions, *others, region_losses=region_losses)
     # one epoch: between epochs MMEngine's loop sleeps
-    loader = dict(dataset=digits(12), batch_size=2, num_workers=0, sampler=dict(type='DefaultSampler', shuffle=False))
+    sampler = dict(type='DefaultSampler', shuffle=False)
+    loader = dict(dataset=dataset or digits(12), batch_size=batch_size, num_workers=0, sampler=sampler)
     hooks = [dict(type='WatchRegionsHook', interval=2, warn_at=0.5)]
     cfg = config(
         work_dir,
@@ -36,6 +49,14 @@ def run(work_dir, iterations=6, regions=GRID, lr=0.05, prepare=None, region_loss
         (prepare or (lambda plugin: None))(runner.model.backbone.plugins['layer1-0'])
     runner.train()
     return runner
+
+
+@pytest.fixture(autouse=True, scope='module')
+def short():
+    """Allow warnings in trainings of a few iterations."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(watch_regions, 'MIN_ITERS', 1)
+        yield
 
 
 @pytest.fixture(scope='module')
@@ -143,8 +164,76 @@ def test_regions_that_no_longer_depend_on_the_clip_warn_with_the_option(tmp_path
     assert listen(tmp_path / 'standardized', prepare=prepare, lr=0.0, regions=standardized) == []
 
 
-def test_moving_regions_do_not_warn(tmp_path):
-    assert listen(tmp_path, prepare=lambda plugin: plugin.regions.predictor.alpha.fill_(1)) == []
+def move(plugin):
+    plugin.regions.predictor.alpha.fill_(1)
+
+
+@pytest.mark.parametrize(
+    'kwargs',
+    [
+        dict(),
+        dict(batch_size=1),
+        dict(batch_size=1, regions=dict(GRID, time='constant')),  # regions of a clip do not move
+        dict(dataset=SAME, regions=dict(GRID, time='constant')),
+        dict(regions=dict(GRID, recurrent=False, standardize=True)),
+    ],
+)
+def test_moving_regions_do_not_warn(tmp_path, kwargs):
+    assert listen(tmp_path, prepare=move, lr=0.0, **kwargs) == []
+
+
+def test_frozen_regions_do_not_warn(tmp_path):
+    assert listen(tmp_path, prepare=lambda plugin: plugin.regions.requires_grad_(False)) == []
+
+
+def test_first_iterations_do_not_warn(tmp_path, monkeypatch):
+    monkeypatch.setattr(watch_regions, 'MIN_ITERS', 20)
+    assert listen(tmp_path, lr=0.0) == []
+
+
+def test_batches_of_one_clip_are_judged_together(tmp_path):
+    (sentence,) = listen(tmp_path, prepare=hide_clip, lr=0.0, batch_size=1)
+    assert sentence.startswith("regions of plugin 'layer1.0' no longer depend on the clip: after 4 of 6 iterations")
+
+
+@pytest.mark.parametrize('standardize', [False, True])
+def test_regions_that_move_alike_in_all_clips_warn(tmp_path, standardize):
+    """From a zero state the GRU gives vectors that depend on the frame's index even if its input is constant."""
+
+    def prepare(plugin):
+        for parameter in plugin.regions.heads.parameters():
+            torch.nn.init.zeros_(parameter)
+        torch.nn.init.normal_(plugin.regions.norm_in.bias)
+        move(plugin)
+
+    (sentence,) = listen(tmp_path, prepare=prepare, lr=0.0, regions=dict(GRID, standardize=standardize))
+    assert 'no longer depend on the clip: after 3 of 6' in sentence
+    assert 'the largest standard deviation of a center over clips is 0.0000 of the frame' in sentence
+    assert ('standardize=True, recurrent=False' in sentence) == standardize
+
+
+def test_each_plugin_is_judged(tmp_path):
+    sentences = listen(tmp_path, prepare=hide_clip, lr=0.0, others=(GRID,))
+    assert [sentence.split(':')[0] for sentence in sentences] == [
+        "regions of plugin 'layer1.0' no longer depend on the clip",
+        "regions of plugin 'layer1.1' do not move",
+    ]
+
+
+@pytest.mark.parametrize(
+    ('options', 'sentence'),
+    [
+        (dict(interval=0), 'interval is 0, but must be an integer of at least 1'),
+        (dict(interval='10'), "interval is '10', but must be an integer of at least 1"),
+        (dict(warn_at=0), 'warn_at is 0, but must be a fraction of training, above 0 and at most 1'),
+        (dict(warn_at='0.1'), "warn_at is '0.1', but must be a fraction"),
+        (dict(warn_at=float('nan')), 'warn_at is nan, but must be a fraction'),
+        (dict(warn_at=10), 'warn_at is 10, but must be a fraction'),
+    ],
+)
+def test_invalid_options_raise_errors(options, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        watch_regions.WatchRegionsHook(**options)
 
 
 def listen(work_dir, **kwargs):
