@@ -29,8 +29,9 @@ class ObjectDistance(BaseMetric):
     - ``inside``: fraction of boxes that contain a center (pointing game);
     - ``switches``: fraction of frames in which the nearest node of an object changes;
     - ``dist_acting``: ``dist_r`` of the acting objects, if the dataset provides them;
-    - ``dist_other``: ``dist_r`` of the regions of the previous video instead, with ``other=True``: the distance of
-      regions that vary as much, but independently of the objects; the first video has none;
+    - ``dist_other``: with ``other=True``, ``dist_r`` of the regions of the previous video with as many views, frames
+      and nodes, but other objects: the value of regions that vary as much, but independently of the objects. It is
+      missing for a single video;
     - ``videos``, ``videos_without_boxes``, ``frames``, ``frames_without_boxes``: numbers of videos and frames with and
       without boxes;
     - ``videos_damaged``: number of unreadable samples; their replacements are not measured.
@@ -43,10 +44,10 @@ class ObjectDistance(BaseMetric):
         prefix (str, optional): Prefix of the names. Defaults to 'object'.
         average (str): 'frames': average over all frames of the dataset, as in the paper; 'videos': average over the
             frames of each video first, so that every video has the same weight.
-        other (bool): Whether to measure ``dist_other``.
+        other (bool): Whether to measure ``dist_other``, for which regions and objects of all videos are kept.
 
     Raises:
-        ValueError: If ``average`` is unknown.
+        ValueError: If ``average`` is unknown, or ``other`` is not a bool.
 
     Source: DyReg-GNN (NeurIPS 2021), appendix F.3, eq. 15 and 16.
     """
@@ -59,8 +60,9 @@ class ObjectDistance(BaseMetric):
         super().__init__(collect_device, prefix)
         if average not in AVERAGES:
             raise ValueError(f'average={average!r} is unknown; choose one of {AVERAGES}')
+        if not isinstance(other, bool):
+            raise ValueError(f'other is {other!r}, but must be True or False')
         self.average, self.other = average, other
-        self.previous: dict[str, Regions] | None = None
 
     def process(self, data_batch: Any, data_samples: Sequence[dict]) -> None:
         """Measure the videos of a batch.
@@ -85,22 +87,21 @@ class ObjectDistance(BaseMetric):
     def _totals(self, sample: dict) -> dict[str, Any]:
         """Return sum and count of each distance by plugin, and the numbers of frames."""
         frames, without = count_frames(np.asarray(sample['objects'], float))
-        measured = measure_sample(sample)
-        if self.other:
-            previous, self.previous = self.previous, sample['regions']
-            fits = previous and all(previous[p].center.shape == r.center.shape for p, r in sample['regions'].items())
-            other = measure_sample(dict(sample, regions=previous)) if fits else {}
-            for path, distances in measured.items():
-                distances['dist_other'] = other[path]['dist_r'] if fits else np.empty(0)
         totals = {
             path: {name: (float(values.sum()), len(values)) for name, values in distances.items()}
-            for path, distances in measured.items()
+            for path, distances in measure_sample(sample).items()
         }
-        return dict(plugins=totals, frames=frames, without=without)
+        result = dict(plugins=totals, frames=frames, without=without)
+        if self.other:
+            centers = {path: regions.center for path, regions in sample['regions'].items()}
+            result.update(objects=np.asarray(sample['objects'], float), centers=centers)
+        return result
 
     def compute_metrics(self, results: list[dict]) -> dict[str, float]:
         """Average over frames or videos, and over plugins."""
         measured = [video for video in results if video]
+        if self.other:
+            _measure_others(measured)
         paths = measured[0]['plugins'] if measured else {}
         by_plugin = {path: self._average([video['plugins'][path] for video in measured]) for path in paths}
         metrics = _with_harmonic(_over_plugins(list(by_plugin.values())))
@@ -153,6 +154,25 @@ def measure_sample(sample: dict) -> dict[str, dict[str, np.ndarray]]:
         path: frame_distances(regions.center.double().numpy(), objects_of_frames(objects, regions), acting)
         for path, regions in sample['regions'].items()
     }
+
+
+def _measure_others(videos: list[dict]) -> None:
+    """Add ``dist_other`` to the totals of all videos, given in the order of the dataset."""
+    for index, video in enumerate(videos):
+        other = next((videos[i] for i in reversed(range(index)) if _is_other(video, videos[i])), None)
+        for path, totals in video['plugins'].items():
+            distances = np.empty(0)
+            if other is not None:
+                center = other['centers'][path]
+                objects = objects_of_frames(video['objects'], Regions(center, center, (1, 1)))
+                distances = frame_distances(center.double().numpy(), objects)['dist_r']
+            totals['dist_other'] = (float(distances.sum()), len(distances))
+
+
+def _is_other(video: dict, candidate: dict) -> bool:
+    """Return whether the regions of a candidate fit a video, and its objects are others."""
+    shapes = [[center.shape for center in each['centers'].values()] for each in (video, candidate)]
+    return shapes[0] == shapes[1] and not np.array_equal(video['objects'], candidate['objects'], equal_nan=True)
 
 
 def objects_of_frames(objects: np.ndarray, regions: Regions) -> np.ndarray:

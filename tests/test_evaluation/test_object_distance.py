@@ -5,6 +5,8 @@ import json
 import numpy as np
 import pytest
 import torch
+import torch.distributed as dist
+from forks import Forks
 from mmengine.logging import MMLogger
 from mmengine.registry import init_default_scope
 from mmengine.runner import Runner
@@ -45,16 +47,60 @@ def test_values_computed_by_hand():
     assert given['dist_acting'] == pytest.approx(near)
 
 
+FOLLOWED = [(0.2, 0.2), (0.5, 0.2), (0.5, 0.6)]
+
+
+def followed(x, y, frames=2, views=1):
+    """Return a sample whose nodes are on its only object."""
+    return sample([[[[x, y]] * 3] * frames] * views, [[[square(x, y)]] * frames] * views)
+
+
 def test_regions_of_the_previous_video_are_the_baseline():
     """Nodes on the object of their own video, and 0.3 and 0.4 from it in the next one."""
-    metric, places = ObjectDistance(other=True), [(0.2, 0.2), (0.5, 0.2), (0.5, 0.6)]
-    for x, y in places:
-        center = torch.tensor([x, y]).expand(1, 2, 3, 2)
-        objects = np.array([[[square(x, y)]] * 2])
-        metric.process(None, [dict(regions=dict(a=Regions(center, center, (1, 1))), objects=objects)])
-    found = metric.evaluate(3)
+    found = measured(*(followed(x, y) for x, y in FOLLOWED), other=True)
     assert found['object/dist_r'] == pytest.approx(0, abs=1e-6)
     assert found['object/dist_other'] == pytest.approx(0.35)
+
+
+def test_baseline_does_not_depend_on_an_earlier_evaluation():
+    metric = ObjectDistance(other=True)
+    for _ in range(2):
+        for x, y in FOLLOWED:
+            metric.process(None, [followed(x, y)])
+        assert metric.evaluate(3)['object/dist_other'] == pytest.approx(0.35)
+
+
+def test_baseline_is_of_another_video():
+    """Neither of a copy, nor of a clip of another length or number of views, nor of a damaged sample."""
+    first, second, third = (followed(x, y) for x, y in FOLLOWED)
+    between = [first, followed(0.9, 0.9, frames=4), followed(0.9, 0.9, views=2), dict(first, damaged={'a': 'cut'})]
+    found = measured(first, *between, second, second, third, other=True)
+    assert found['object/dist_other'] == pytest.approx((0.3 + 0.3 + 0.4) / 3)
+    assert 'object/dist_other' not in measured(first, first, other=True)
+    nothing = sample([[[[0.5, 0.5]] * 3] * 2], np.empty((1, 2, 0, 4)))
+    assert 'object/dist_other' not in measured(first, nothing, other=True)
+
+
+def test_baseline_of_two_processes_is_that_of_one(tmp_path):
+    """With an odd number of videos, whose last one is repeated to fill the batch."""
+    places = [*FOLLOWED, (0.1, 0.9), (0.8, 0.3)]
+    expected = measured(*(followed(x, y) for x, y in places), other=True)
+
+    def test():
+        dist.init_process_group('gloo')
+        metric = ObjectDistance(other=True)
+        for index in range(dist.get_rank(), 6, 2):
+            metric.process(None, [followed(*places[index % 5])])
+        found = metric.evaluate(5)
+        assert found == expected
+        dist.destroy_process_group()
+
+    Forks(test, tmp_path, 2).succeed()
+
+
+def test_baseline_that_is_not_a_bool_raises_an_error():
+    with pytest.raises(ValueError, match="other is 'False', but must be True or False"):
+        ObjectDistance(other='False')
 
 
 def test_box_at_the_border_is_clipped():
