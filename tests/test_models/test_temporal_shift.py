@@ -270,7 +270,7 @@ def test_clip_backbones_and_double_shifts_raise_an_error():
     with pytest.raises(ValueError, match=r"before='conv' of Clips gets shape \(2, 3, 4, 32, 32\) for 2 clips of 4"):
         plug(Clips(), [dict(SHIFT, before='conv')], torch.zeros(1, 3, 4, 32, 32))
     with pytest.raises(
-        ValueError, match='Clips has no 2D convolutions, but TemporalShift needs a backbone that takes the'
+        ValueError, match='Clips has no 2D convolutions, but TemporalShift needs a backbone that takes frames'
     ):
         plug(Clips(), [SHIFT], torch.zeros(1, 3, 4, 32, 32))
     with pytest.raises(ValueError, match="before='layer1.0.conv1' is used by two TemporalShift"):
