@@ -19,6 +19,7 @@ not in the table are skipped.
 
 import argparse
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,8 @@ import numpy as np
 
 ROOT = Path(__file__).resolve().parents[1]
 ABOUT = ('command', 'seeds', 'machine', 'time', 'setting')
+# a start mark, its file, and the next mark or end of the page
+BETWEEN_MARKS = re.compile(r'(<!-- results/(\S+\.json) -->).*?(<!-- end of \S+ -->|(?=<!-- results/)|\Z)', re.DOTALL)
 PAPER: dict[str, dict] = {}  # tables of the papers by name: setting, and values by row
 
 
@@ -68,7 +71,10 @@ def read_results(folder: Path) -> dict[str, dict]:
     """
     results = {}
     for path in sorted(folder.glob('*.json')):
-        content = json.loads(path.read_text())
+        try:
+            content = json.loads(path.read_text())
+        except ValueError as error:
+            raise SystemExit(f'{path} is not valid JSON: {error}; write it again') from None
         if 'title' in content:
             if missing := [key for key in ABOUT if key not in content]:
                 raise SystemExit(f'{path} has no {", ".join(missing)}; add them')
@@ -80,16 +86,18 @@ def fill(text: str, results: dict[str, dict], path: Path) -> str:
     """Return a page with up-to-date tables.
 
     Raises:
-        SystemExit: If an end marker is missing.
+        SystemExit: If a file or an end marker is missing.
     """
-    for name, result in results.items():
-        start, end = f'<!-- results/{name} -->\n', f'<!-- end of results/{name} -->'
-        if start in text:
-            head, rest = text.split(start)
-            if end not in rest:
-                raise SystemExit(f'{path} has {start.strip()}, but not {end}; add it after the table')
-            text = f'{head}{start}\n{table(result)}\n\n{end}{rest.split(end)[1]}'
-    return text
+
+    def replace(found: re.Match) -> str:
+        start, name, end = found[1], found[2], f'<!-- end of results/{found[2]} -->'
+        if name not in results:
+            raise SystemExit(f'{path} has {start}, but results/{name} does not exist or has no title; remove the table')
+        if found[3] != end:
+            raise SystemExit(f'{path} has {start}, but not {end}; add it after the table')
+        return f'{start}\n\n{table(results[name])}\n\n{end}'
+
+    return BETWEEN_MARKS.sub(replace, text)
 
 
 def overview(results: dict[str, dict]) -> str:
@@ -108,6 +116,10 @@ def table(result: dict) -> str:
     """Return the Markdown table of a result."""
     columns, rows = (result['columns'], result['rows']) if 'rows' in result else rows_of_runs(result)
     columns, rows, notes = with_paper(result, columns, rows) if 'paper' in result else (columns, rows, [])
+    if wrong := next((row for row in rows if len(row) != len(columns)), None):
+        raise SystemExit(
+            f'{result["title"]}: the row {wrong[0]} has {len(wrong)} cells, but {len(columns)} columns exist'
+        )
     lines = ['| ' + ' | '.join(columns) + ' |', '|---' * len(columns) + '|']
     lines += ['| ' + ' | '.join(cell(value, result.get('seeds_shown', 'mean')) for value in row) + ' |' for row in rows]
     return '\n'.join([*lines, *notes])
@@ -142,12 +154,14 @@ def with_paper(result: dict, columns: list[str], rows: list[list]) -> tuple[list
 
 def rows_of_runs(result: dict) -> tuple[list[str], list[list]]:
     """Return columns and rows of the runs of a study: one row per config, at the last point that all runs reached."""
-    runs, metrics = result['runs'], result['metrics']
-    videos = min(run['curve'][-1]['videos'] for run in runs)
+    runs, metrics = [run for run in result['runs'] if not run.get('diverged')], result['metrics']
+    videos = min((run['curve'][-1]['videos'] for run in runs), default=0)
+    _check(result['title'], runs, metrics, videos)
     rows = []
-    for name in dict.fromkeys(run['name'] for run in runs):
+    for name in dict.fromkeys(run['name'] for run in result['runs']):
         own = [run for run in runs if run['name'] == name]
-        row: list[Any] = [f'`{name}`', len(own)]
+        diverged = sum(run['name'] == name for run in result['runs']) - len(own)
+        row: list[Any] = [f'`{name}`', f'{len(own)}, {diverged} diverged' if diverged else len(own)]
         for metric in metrics:
             points = [next(p for p in run['curve'] if p['videos'] >= metric.get('videos', videos)) for run in own]
             values = [value_of(point, metric['key']) for point in points]
@@ -157,6 +171,20 @@ def rows_of_runs(result: dict) -> tuple[list[str], list[list]]:
     return ['config', 'seeds', *(metric['title'].format(videos=videos) for metric in metrics)], rows
 
 
+def _check(title: str, runs: list[dict], metrics: list[dict], videos: float) -> None:
+    """Check that the runs have the values of the metrics.
+
+    Raises:
+        SystemExit: If no run has a metric, or some run has not reached its number of videos.
+    """
+    for metric in metrics:
+        if runs and all(value_of(run['curve'][-1], metric['key']) is None for run in runs):
+            known = ', '.join(runs[0]['curve'][-1])
+            raise SystemExit(f'{title}: no run has the metric {metric["key"]!r}; choose from {known}')
+        if metric.get('videos', 0) > videos:
+            raise SystemExit(f'{title}: a column is after {metric["videos"]} videos, but a run has only {videos:.0f}')
+
+
 def draw(result: dict, path: Path) -> None:
     """Draw the curves of all metrics over the training videos."""
     from matplotlib.figure import Figure
@@ -164,8 +192,9 @@ def draw(result: dict, path: Path) -> None:
     keys = dict.fromkeys(metric['key'] for metric in result['metrics'])
     figure = Figure(figsize=(6 * len(keys), 4), layout='constrained')
     for axes, key in zip(figure.subplots(1, len(keys), squeeze=False)[0], keys, strict=True):
-        for name in dict.fromkeys(run['name'] for run in result['runs']):
-            curves = [run['curve'] for run in result['runs'] if run['name'] == name]
+        runs = [run for run in result['runs'] if not run.get('diverged')]
+        for name in dict.fromkeys(run['name'] for run in runs):
+            curves = [run['curve'] for run in runs if run['name'] == name]
             length = min(map(len, curves))
             values = [[value_of(point, key) for point in curve[:length]] for curve in curves]
             if None not in values[0]:

@@ -118,11 +118,72 @@ def test_numbers_of_the_papers_are_in_their_text():
             assert any(row in line and value in line for line in text.splitlines()), (table, row, value)
 
 
-@pytest.mark.parametrize('fault', ['no command', 'no end'])
-def test_missing_entries_raise_errors(make, folder, fault):
-    if fault == 'no command':
-        (folder / 'results/a.json').write_text(json.dumps(dict(title='T')))
-    else:
-        (folder / 'docs/page.md').write_text(PAGE.replace('<!-- end of results/a.json -->', ''))
-    with pytest.raises(SystemExit, match='command, seeds|add it after the table'):
+def test_two_tables_of_a_page_are_written(make, folder):
+    """Also two tables of the same file; the text between and after them is kept."""
+    (folder / 'results/b.json').write_text(json.dumps(ABOUT | dict(columns=['z'], rows=[['c']])))
+    page = folder / 'docs/page.md'
+    page.write_text(PAGE + PAGE.replace('a.json', 'b.json') + PAGE)
+    make('--root', folder)
+    text = page.read_text()
+    assert text.count(TABLE) == 2 and text.count('| z |\n|---|\n| c |') == 1 and text.count('Text.\n') == 3
+    make('--root', folder, '--check')
+
+
+def test_diverged_runs_are_counted_and_not_averaged(make, folder):
+    def run(seed, **others):
+        return dict(name='moving', seed=seed, curve=[dict(videos=100, acc=0.5)]) | others
+
+    runs = [run(0), run(1, diverged='the loss is nan', curve=[]), run(2)]
+    metrics = [dict(key='acc', title='top-1', decimals=1)]
+    (folder / 'results/a.json').write_text(json.dumps(ABOUT | dict(runs=runs, metrics=metrics, picture='a.png')))
+    make('--root', folder)
+    assert '| `moving` | 2, 1 diverged | 0.5 ± 0.0 |' in (folder / 'docs/page.md').read_text()
+
+
+@pytest.mark.parametrize(
+    ('metric', 'sentence'),
+    [
+        (dict(key='accuracy'), "T: no run has the metric 'accuracy'; choose from videos, acc"),
+        (dict(key='acc', videos=200), 'T: a column is after 200 videos, but a run has only 100'),
+    ],
+)
+def test_metrics_that_the_runs_do_not_have_raise_errors(make, folder, metric, sentence):
+    runs = [dict(name='moving', seed=0, curve=[dict(videos=100, acc=0.5)])]
+    content = ABOUT | dict(runs=runs, metrics=[dict(title='t', decimals=1) | metric])
+    (folder / 'results/a.json').write_text(json.dumps(content))
+    with pytest.raises(SystemExit, match=sentence):
         make('--root', folder)
+
+
+FAULTS = {
+    'no command': 'a.json has no command, seeds',
+    'no end': 'add it after the table',
+    'end of another table': 'page.md has .* but not <!-- end of results/a.json -->',
+    'next table instead of the end': 'page.md has .* but not <!-- end of results/a.json -->',
+    'no file': 'page.md has <!-- results/a.json -->, but results/a.json does not exist',
+    'half a file': 'a.json is not valid JSON: ',
+    'short row': 'T: the row a has 1 cells, but 2 columns exist',
+}
+
+
+@pytest.mark.parametrize('fault', FAULTS)
+def test_missing_entries_raise_errors(make, folder, fault):
+    file, page, end = folder / 'results/a.json', folder / 'docs/page.md', '<!-- end of results/a.json -->'
+    pages = {
+        'no end': PAGE.replace(end, ''),
+        'end of another table': PAGE.replace(end, end.replace('a.json', 'b.json')),
+        'next table instead of the end': PAGE.replace(end, '') + PAGE,
+    }
+    page.write_text(pages.get(fault, PAGE))
+    if fault == 'no command':
+        file.write_text(json.dumps(dict(title='T')))
+    elif fault == 'no file':
+        file.unlink()
+    elif fault == 'half a file':
+        file.write_text(file.read_text()[:50])
+    elif fault == 'short row':
+        file.write_text(json.dumps(ABOUT | dict(columns=['x', 'y'], rows=[['a']])))
+    before = page.read_text()
+    with pytest.raises(SystemExit, match=FAULTS[fault]):
+        make('--root', folder)
+    assert page.read_text() == before
