@@ -33,6 +33,8 @@ def product(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """Compute :func:`linear` on a CPU without recording gradients."""
     pays = x.numel() * len(weight) >= SMALL and x.dtype == torch.float32 == weight.dtype
     if pays and has_onednn():
+        if not (weight.is_contiguous() or weight.t().is_contiguous()):  # part of a weight: 1000 times slower as it is
+            weight = weight.contiguous()
         return torch.ops.mkldnn._linear_pointwise(x, weight, bias, 'none', [], '')
     return F.linear(x, weight, bias)
 
