@@ -18,7 +18,7 @@ import dyreg_mmaction  # noqa: F401
 ROOT = Path(__file__).parents[2] / 'configs'
 SYNC_MNIST = sorted(path.stem for path in (ROOT / 'syncmnist').glob('*.py'))
 FIVE_DIGITS = [name for name in SYNC_MNIST if '_3digits' not in name]
-REDUCED = sorted(f'reduced/{path.stem}' for path in (ROOT / 'syncmnist' / 'reduced').glob('*.py'))
+SMALLER = [f'{kind}/{path.stem}' for kind in ('reduced', 'small') for path in (ROOT / 'syncmnist' / kind).glob('*.py')]
 
 
 @pytest.fixture(autouse=True)
@@ -78,6 +78,7 @@ def test_configs_of_3_and_5_digits_only_differ_in_digits(name):
     assert three.to_dict() == five.to_dict()
 
 
+@pytest.mark.parametrize('folder', ['', 'reduced/', 'small/'])
 @pytest.mark.parametrize(
     'name, changed',
     [
@@ -88,16 +89,9 @@ def test_configs_of_3_and_5_digits_only_differ_in_digits(name):
         ('homogenous', dict(stages='homogenous')),
     ],
 )
-def test_ablations_differ_from_the_full_model_in_one_option(name, changed):
-    full, ablation = load('syncmnist/rstg_all-temp'), load(f'syncmnist/rstg_{name}')
+def test_ablations_differ_from_the_full_model_in_one_option(folder, name, changed):
+    full, ablation = load(f'syncmnist/{folder}rstg_all-temp'), load(f'syncmnist/{folder}rstg_{name}')
     full.model.cls_head.graph.update(changed)
-    assert ablation.to_dict() == full.to_dict()
-
-
-@pytest.mark.parametrize('stages', ['space-only', 'time-only'])
-def test_reduced_ablations_differ_from_the_reduced_model_in_one_option(stages):
-    full, ablation = load('syncmnist/reduced/rstg_all-temp'), load(f'syncmnist/reduced/rstg_{stages}')
-    full.model.cls_head.graph.stages = stages
     assert ablation.to_dict() == full.to_dict()
 
 
@@ -137,9 +131,8 @@ def test_parameters_are_those_of_the_docs():
         assert counts[name] == pytest.approx(counts['rstg_all-temp'], rel=0.15), name
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize('name', REDUCED)
-def test_loss_of_reduced_config_decreases(name):
+@pytest.mark.parametrize('name', sorted(SMALLER))
+def test_loss_of_smaller_config_decreases(name):
     cfg = load(f'syncmnist/{name}')
     course = losses(cfg, batch(cfg, 'train', 8), steps=30)
     assert course[-1] < 0.9 * course[0]

@@ -1,0 +1,4 @@
+# The same, Positional All-temp.
+_base_ = './rstg_all-temp.py'
+
+model = dict(cls_head=dict(graph=dict(positional=True)))
