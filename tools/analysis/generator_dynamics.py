@@ -28,11 +28,12 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 from torch import nn
 
-from dyreg_mmaction.cli.launch import build_runner, load_config
+from dyreg_mmaction.cli.launch import build_runner, exit_with_message, load_config
 from dyreg_mmaction.engine.region_numbers import dependence
 from dyreg_mmaction.files import atomic_write
 from dyreg_mmaction.models.finding import region_sources
 from dyreg_mmaction.models.recording import record_regions
+from dyreg_mmaction.models.regions import DynamicRegions
 from dyreg_mmaction.registry import HOOKS
 from dyreg_mmaction.study import study_config
 
@@ -101,7 +102,13 @@ class RecordGenerator(Hook):
 
     def before_train(self, runner: Runner) -> None:
         """Listen to the generator and its gradients."""
-        (source,) = region_sources(runner.model).values()
+        sources = list(region_sources(runner.model).values())
+        if [type(source) for source in sources] != [DynamicRegions]:
+            names = ', '.join(type(source).__name__ for source in sources) or 'none'
+            raise ValueError(
+                f'the config must have one plugin with DynamicRegions, but its region sources are: {names}'
+            )
+        (source,) = sources
         self.vectors: list[torch.Tensor] = []
         source.get_submodule('norm_out').register_forward_hook(lambda _, __, z: self.vectors.append(z.detach()))
         self.squares = dict.fromkeys(PARTS, 0.0)
@@ -159,6 +166,9 @@ def parse_args() -> Namespace:
     args = parser.parse_args()
     if min(args.iterations, args.interval, args.val_videos) < 1:
         parser.error('--iterations, --interval and --val-videos must be at least 1')
+    for name in ('seeds', 'forms'):
+        if len(set(getattr(args, name))) < len(getattr(args, name)):
+            parser.error(f'--{name} must differ from each other')
     return args
 
 
@@ -168,6 +178,7 @@ def main() -> None:
     torch.set_num_threads(1)
     keys = ('iterations', 'interval', 'val_videos')
     settings = dict(config=args.config.name) | {key: getattr(args, key) for key in keys}
+    args.out.parent.mkdir(parents=True, exist_ok=True)
     runs = runs_before(args.out, settings)
     done = {(run['form'], run['seed']) for run in runs}
     for seed in args.seeds:
@@ -188,11 +199,14 @@ def runs_before(path: Path, settings: dict) -> list[dict]:
     """Return the runs of an earlier, perhaps interrupted, measurement.
 
     Raises:
-        SystemExit: If they have other settings.
+        SystemExit: If they have other settings, or the file is damaged.
     """
     if not path.exists():
         return []
-    before = json.loads(path.read_text())
+    try:
+        before = json.loads(path.read_text())
+    except ValueError as error:
+        raise SystemExit(f'{path} is not valid JSON: {error}; choose another --out') from None
     if before.get('settings') != settings:
         raise SystemExit(f'{path} was measured with {before.get("settings")}, not {settings}; choose another --out')
     return before['runs']
@@ -309,7 +323,7 @@ def plot(runs: list[dict], path: Path) -> None:
             axes.plot(curves[0]['iteration'], values.mean(0), label=form, **style)
             axes.fill_between(curves[0]['iteration'], values.min(0), values.max(0), alpha=0.1, color=style['color'])
         axes.set(xlabel='iteration', title=title)
-        if key in logarithmic:
+        if key in logarithmic and any(np.nanmax(line.get_ydata(), initial=0) > 0 for line in axes.lines):
             axes.set_yscale('log')
     figure.legend(*axes.get_legend_handles_labels(), loc='outside lower center', ncols=4, fontsize='small')
     with atomic_write(path) as file:
@@ -317,4 +331,5 @@ def plot(runs: list[dict], path: Path) -> None:
 
 
 if __name__ == '__main__':
-    main()
+    with exit_with_message():
+        main()

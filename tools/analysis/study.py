@@ -17,7 +17,7 @@ import torch
 from mmengine.config import DictAction
 
 import dyreg_mmaction  # noqa: F401  (registers all modules)
-from dyreg_mmaction.cli.launch import load_config
+from dyreg_mmaction.cli.launch import exit_with_message, load_config
 from dyreg_mmaction.study import StudyRun, run_study
 
 
@@ -42,6 +42,8 @@ def parse_args() -> argparse.Namespace:
     for option in ('portion', 'videos', 'val_videos', 'threads'):
         if getattr(args, option) is not None and getattr(args, option) < 1:
             parser.error(f'--{option.replace("_", "-")} {getattr(args, option)} must be at least 1')
+    if len(set(args.seeds)) < len(args.seeds):
+        parser.error(f'--seeds {" ".join(map(str, args.seeds))} must differ from each other')
     return args
 
 
@@ -61,4 +63,5 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    main()
+    with exit_with_message():
+        main()

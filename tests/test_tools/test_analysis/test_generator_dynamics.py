@@ -30,7 +30,7 @@ def run_forms(monkeypatch, out, *forms, iterations=3, seeds=(0,)):
 
 def test_curves_of_two_forms(tmp_path, monkeypatch):
     pytest.importorskip('matplotlib', reason='matplotlib is not installed')
-    out, forms = tmp_path / 'out.json', ('released', 'all')
+    out, forms = tmp_path / 'new/out.json', ('released', 'all')
     content = run_forms(monkeypatch, out, *forms, iterations=4)
     assert [run['form'] for run in content['runs']] == list(forms)
     released, changed = (run['curve'] for run in content['runs'])
@@ -72,3 +72,30 @@ def test_counts_below_one_are_named(monkeypatch, capsys):
     with pytest.raises(SystemExit):
         run_tool(monkeypatch, CONFIG, '--iterations', 0)
     assert '--iterations, --interval and --val-videos must be at least 1' in capsys.readouterr().err
+
+
+@pytest.mark.parametrize('option', ['--seeds', '--forms'])
+def test_run_that_is_given_twice_raises_an_error(monkeypatch, capsys, option):
+    value = 0 if option == '--seeds' else 'released'
+    with pytest.raises(SystemExit):
+        run_tool(monkeypatch, CONFIG, option, value, value)
+    assert f'{option} must differ from each other' in capsys.readouterr().err
+
+
+def test_config_without_a_generator_raises_an_error(tmp_path, monkeypatch):
+    with pytest.raises(SystemExit, match='must have one plugin with DynamicRegions, but its region sources are: Fixed'):
+        run_tool(monkeypatch, CONFIG.with_name('cnn_fixed.py'), '--forms', 'released', '--out', tmp_path / 'out.json')
+
+
+def test_damaged_file_is_not_overwritten(tmp_path, monkeypatch):
+    (tmp_path / 'out.json').write_text('{"runs": [')
+    with pytest.raises(SystemExit, match='out.json is not valid JSON: .*choose another --out'):
+        run_forms(monkeypatch, tmp_path / 'out.json', 'released')
+    assert (tmp_path / 'out.json').read_text() == '{"runs": ['
+
+
+def test_one_iteration_without_any_gradient_is_drawn(tmp_path, monkeypatch):
+    pytest.importorskip('matplotlib', reason='matplotlib is not installed')
+    content = run_forms(monkeypatch, tmp_path / 'out.json', 'released', iterations=1)
+    assert content['runs'][0]['curve']['gradient of f'] == [0]
+    assert (tmp_path / 'out.png').stat().st_size > 10_000

@@ -56,8 +56,15 @@ def test_counts_below_one_raise_errors(monkeypatch, capsys, option):
     assert f'{option} 0 must be at least 1' in capsys.readouterr().err
 
 
+def test_seed_given_twice_raises_an_error(monkeypatch, capsys):
+    """It would be counted as two seeds without any deviation."""
+    with pytest.raises(SystemExit):
+        run_tool(monkeypatch, 'config.py', '--seeds', 0, 1, 0)
+    assert '--seeds 0 1 0 must differ from each other' in capsys.readouterr().err
+
+
 def test_configs_of_the_same_name_raise_an_error(tmp_path, monkeypatch):
-    with pytest.raises(ValueError, match='must have different file names'):
+    with pytest.raises(SystemExit, match='must have different file names'):
         run_tool(monkeypatch, 'a/config.py', 'b/config.py', '--out', tmp_path / 'out')
 
 
