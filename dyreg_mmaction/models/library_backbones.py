@@ -6,7 +6,6 @@ from typing import Any
 import torch
 from torch import nn
 
-from .plugged import check_num_segments
 from .plugging import insert
 from .size import height_and_width
 
@@ -58,24 +57,22 @@ def plug_backbone(
 ) -> None:
     """Insert plugins into the module that the recognizer runs: the backbone, or its ``features`` in torchvision."""
     model = recognizer.backbone
-    if num_segments is None:
+    if not (isinstance(num_segments, int) and num_segments > 0 or num_segments == 'batch'):
         raise ValueError(
-            f'plugins in {type(model).__name__} need the clip length; set num_segments of the backbone to num_clips of '
-            "SampleFrames, or to 'batch'"
+            f'num_segments={num_segments!r} beside plugins of {type(model).__name__} must be the number of frames per '
+            "clip, num_clips of SampleFrames, or 'batch'"
         )
-    check_num_segments(num_segments, of_parent=False)
     if recognizer.backbone_from == 'torchvision' and isinstance(getattr(model, 'features', None), nn.Module):
-        model, plugins = model.features, [_inside_features(cfg) for cfg in plugins]
+        model, plugins = model.features, _inside_features(plugins)
     time = num_segments if isinstance(num_segments, int) else 8
     example = torch.empty(time, 3, *height_and_width(input_size, 'input_size'), device='meta')
     insert(model, plugins, example, time_axis=0, clips_alike=isinstance(num_segments, int))
 
 
-def _inside_features(cfg: dict) -> dict:
-    """Return the config of a plugin whose paths are relative to ``features``."""
-    inside = {key: _relative(cfg[key]) for key in ('after', 'before') if cfg.get(key) is not None}
-    return {**cfg, **inside}
-
-
-def _relative(paths: Any) -> Any:
-    return paths.removeprefix('features.') if isinstance(paths, str) else [_relative(path) for path in paths]
+def _inside_features(cfg: Any) -> Any:
+    """Return a config in which all paths are relative to ``features``."""
+    if isinstance(cfg, dict):
+        return {key: _inside_features(cfg[key]) if key in ('after', 'before') else cfg[key] for key in cfg}
+    if isinstance(cfg, list | tuple):
+        return [_inside_features(each) for each in cfg]
+    return cfg.removeprefix('features.') if isinstance(cfg, str) else cfg

@@ -70,7 +70,7 @@ class Plugged(nn.Module):
     ) -> None:
         signature = inspect.signature(super().__init__)
         of_parent = 'num_segments' in signature.parameters
-        check_num_segments(num_segments, of_parent)
+        _check_num_segments(num_segments, of_parent)
         for name, value in (('num_segments', num_segments), ('num_frames', num_frames)):
             if value is not None and name in signature.parameters:
                 kwargs[name] = value
@@ -207,12 +207,7 @@ def _first(arguments: Mapping[str, Any], names: Sequence[str]) -> Any:
     return next((arguments[name] for name in names if arguments.get(name) is not None), None)
 
 
-def check_num_segments(num_segments: int | str | None, of_parent: bool) -> None:
-    """Check ``num_segments`` of a backbone whose parent has that argument, or not.
-
-    Raises:
-        ValueError: If it is neither a positive number nor, for parents without it, 'batch'.
-    """
+def _check_num_segments(num_segments: int | str | None, of_parent: bool) -> None:
     if isinstance(num_segments, int) and num_segments < 1:
         raise ValueError(f'num_segments is {num_segments}, but must be at least 1')
     if isinstance(num_segments, str) and (of_parent or num_segments != 'batch'):

@@ -118,7 +118,8 @@ class ShiftHook(PlacedHook):
         if not time or forward is None and len(x) % time:
             raise RuntimeError(
                 f'the temporal shift {self.name} got {len(x)} frames outside of a forward of its backbone, where the '
-                f'clip length is {time or "unknown"}; run the whole backbone on whole clips'
+                f'clip length is {time or "unknown"}; run the whole backbone on whole clips, or, if activation '
+                'checkpointing recomputes the sub-module in backward, set num_segments to a number'
             )
         return temporal_shift(x, time, self.shift_div), *args[1:]
 

@@ -238,7 +238,6 @@ class Twice(nn.Module):
     [
         (resnet, dict(shift_div=16), "shift_div=16 of TemporalShift exceeds the 8 channels before='layer1.0.conv1'"),
         (resnet, dict(shift_div=1), 'shift_div of TemporalShift is 1, but must be an integer of at least 2'),
-        (resnet, dict(shift_div=2.5), 'shift_div of TemporalShift is 2.5'),
         (resnet, dict(before=[]), r'before=\[\] of TemporalShift must be a path'),
         (resnet, dict(before=3), 'before=3 of TemporalShift must be a path'),
         (resnet, dict(before='layer7.*'), "before='layer7.*' of TemporalShift matches no sub-module of UserResNet"),
@@ -279,9 +278,12 @@ def test_clip_backbones_and_double_shifts_raise_an_error():
         plug(plug(resnet(), [SHIFT], FRAMES), [SHIFT], FRAMES)
 
 
-def test_library_backbone_needs_the_clip_length(recognizer):
-    with pytest.raises(ValueError, match='plugins in DyRegUserResNet need the clip length; set num_segments'):
-        plug_backbone(recognizer, [SHIFT])
+@pytest.mark.parametrize('num_segments', [None, 0, 4.0, 'all'])
+def test_library_backbone_needs_the_clip_length(recognizer, num_segments):
+    with pytest.raises(
+        ValueError, match=f'num_segments={num_segments!r} beside plugins of DyRegUserResNet must be the'
+    ):
+        plug_backbone(recognizer, [SHIFT], num_segments)
 
 
 @pytest.mark.slow
