@@ -30,20 +30,28 @@ def find_plugins(model: nn.Module) -> dict[str, nn.Module]:
 
 
 def region_plugins(model: nn.Module) -> dict[str, nn.Module]:
-    """Return every plugin with a region source, by path as in :func:`find_plugins`."""
-    plugins = find_plugins(model)
-    return {path: plugin for path, plugin in plugins.items() if isinstance(getattr(plugin, 'regions', None), nn.Module)}
+    """Return every module with a region source.
+
+    Returns:
+        dict[str, nn.Module]: Plugins by path as in :func:`find_plugins`, and graphs of heads by module path.
+    """
+    modules = {**find_plugins(model), **region_graphs(model)}
+    return {path: module for path, module in modules.items() if isinstance(getattr(module, 'regions', None), nn.Module)}
 
 
 def region_sources(model: nn.Module) -> dict[str, nn.Module]:
-    """Return the region source of every plugin, by path as in :func:`find_plugins`."""
-    return {path: plugin.get_submodule('regions') for path, plugin in region_plugins(model).items()}
+    """Return every region source, by path as in :func:`region_plugins`."""
+    return {path: module.get_submodule('regions') for path, module in region_plugins(model).items()}
 
 
 def region_graphs(model: nn.Module) -> dict[str, RegionGraph]:
-    """Return every region graph of a model, by path as in :func:`find_plugins`, or by module path in heads."""
+    """Return every region graph of a model, by path as in :func:`region_plugins`."""
     paths = {id(plugin): path for path, plugin in find_plugins(model).items()}
-    graphs = {name: module for name, module in model.named_modules() if isinstance(module, RegionGraph)}
+    graphs = {
+        name.replace('_orig_mod.', ''): module
+        for name, module in model.named_modules()
+        if isinstance(module, RegionGraph)
+    }
     return {paths.get(id(graph), name): graph for name, graph in graphs.items()}
 
 

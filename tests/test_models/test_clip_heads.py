@@ -7,6 +7,8 @@ import torch
 from mmaction.structures import ActionDataSample
 from rstg_cases import exact, state
 
+from dyreg_mmaction.models.attaching import attach_regions
+from dyreg_mmaction.models.finding import region_plugins
 from dyreg_mmaction.registry import MODELS
 
 TO_VEC = dict(type='RSTGToVec', num_classes=5, in_channels=6, feature_size=5, node_channels=4)
@@ -112,3 +114,41 @@ def test_conv_net_reduces_frames_of_64_to_6_by_6():
     for block in net.blocks:
         y = torch.nn.functional.max_pool2d(block[0](y).relu(), 2)
     assert torch.allclose(net(x), y, atol=1e-6)
+
+
+def label_head(**settings):
+    """Return a recognizer whose head predicts regions, and three clips of a moving square."""
+    regions = dict(type='DynamicRegions', hidden_channels=4)
+    settings = dict(num_nodes=2, kernel='tent', graph=dict(type='SpaceTimeGraph'), regions=regions, **settings)
+    head = dict(TO_VEC, feature_size=8, num_segments=4, average_clips='score', **settings)
+    backbone = dict(type='DyRegConvNet', channels=6, num_blocks=2)
+    preprocessor = dict(type='mmaction.ActionDataPreprocessor')
+    losses = [dict(type='MotionLikelihood', weight=1.0)]
+    cfg = dict(type='RegionRecognizer2D', data_preprocessor=preprocessor, backbone=backbone, cls_head=head)
+    model = MODELS.build(dict(cfg, region_losses=losses))
+    model.init_weights()
+    frames = torch.zeros(3, 4, 1, 32, 32)
+    for time in range(4):
+        frames[:, time, :, 4:10, 7 * time : 7 * time + 6] = 1
+    return model, frames
+
+
+def test_regions_of_a_head_are_attached_and_supervised():
+    model, frames = label_head()
+    with attach_regions(model.eval()):
+        (regions,) = model(frames, samples(3), mode='predict')[0].regions.values()
+    assert regions.center.shape == (1, 4, 2, 2)
+    losses = model.train()(frames, samples(3), mode='loss')
+    assert list(region_plugins(model)) == ['cls_head.nodes']
+    losses['loss_motion_likelihood'].backward()
+    assert model.cls_head.nodes.regions.predictor.alpha.grad.abs().sum() > 0
+
+
+def test_positions_tell_nodes_of_one_color_apart():
+    """On a constant map, nodes of different regions differ by their positions only."""
+    clips = torch.ones(1, 6, 3, 8, 8)
+    fixed = dict(feature_size=8, num_nodes=4, regions=dict(type='FixedRegions'), graph=dict(type='SpaceTimeGraph'))
+    for position in (False, True):
+        head = MODELS.build(dict(TO_VEC, **fixed, position=position)).eval()
+        nodes, _ = head.nodes.encode(clips)
+        assert torch.allclose(nodes[:, :, 0], nodes[:, :, 3], atol=1e-6) != position

@@ -44,13 +44,25 @@ class RSTGToVec(ClipHead):
         graph: dict = GRAPH,
         kernel: str = 'area',
         readout: str = 'last',
+        position: bool = False,
+        position_gradient: bool = True,
         **kwargs,
     ) -> None:
         super().__init__(num_classes, in_channels, node_channels, **kwargs)
         if readout not in ('last', 'mean'):
             raise ValueError(f"readout={readout!r} is unknown; choose 'last' or 'mean'")
         self.readout = readout
-        self.nodes = RegionGraph(in_channels, feature_size, num_nodes, node_channels, regions, graph, kernel, False)
+        self.nodes = RegionGraph(
+            in_channels,
+            feature_size,
+            num_nodes,
+            node_channels,
+            regions,
+            graph,
+            kernel,
+            position,
+            position_gradient,
+        )
 
     def clip_vector(self, x: Tensor) -> Tensor:
         """Return the sum over the nodes."""
