@@ -26,8 +26,8 @@ class DynamicRegions(nn.Module):
     with joint layer norms (over nodes and features) before and after the GRU. A map of another size than
     ``feature_size`` is first averaged to that size; the regions are in cells of the original map.
 
-    The defaults are the released model. With the class loss alone on little data its z can become a constant;
-    ``standardize``, ``zero_init='weight'`` and fixed or limited sizes prevent that.
+    The defaults are the released model. With the class loss alone on little data its z can become a constant, which
+    ``standardize`` prevents; ``zero_init='weight'`` and fixed or limited sizes help regions to learn.
 
     Source: DyReg-GNN (NeurIPS 2021), with the arithmetic of the released model.
 
