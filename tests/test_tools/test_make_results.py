@@ -1,6 +1,7 @@
 """Tables of the docs are generated from the files in results/."""
 
 import json
+import re
 import runpy
 import sys
 from pathlib import Path
@@ -39,6 +40,24 @@ def test_every_result_is_on_a_page():
     pages = ''.join(path.read_text() for path in (ROOT / 'docs').rglob('*.md'))
     named = [path.name for path in (ROOT / 'results').glob('*.json') if 'title' in json.loads(path.read_text())]
     assert len(named) > 10 and [name for name in named if f'<!-- results/{name} -->' not in pages] == []
+
+
+def test_files_and_options_of_every_command_exist():
+    options = (ROOT / 'docs/reference/tools.md').read_text()
+    num_files, missing = 0, []
+    for path in (ROOT / 'results').glob('*.json'):
+        cwd = ROOT
+        for line in json.loads(path.read_text()).get('command', '').replace('\\\n', ' ').splitlines():
+            if found := re.search(r'\bcd ([^\s&;]+)', line):
+                cwd = cwd / found[1]
+            files = re.findall(r'(?<![\w./$])[\w./-]+\.(?:py|sh)\b', line)
+            num_files += len(files)
+            missing += [(path.name, file) for file in files if not (cwd / file).is_file()]
+            missing += [
+                (path.name, name) for name in re.findall(r' (--[a-z][\w-]*)', line) if f'`{name}`' not in options
+            ]
+            cwd = ROOT if line.rstrip().endswith(')') else cwd  # of a subshell
+    assert not missing and num_files > 40
 
 
 def test_table_is_written_between_its_marks(make, folder):
