@@ -197,9 +197,6 @@ def test_models_that_need_nodes_differ_in_their_kernels_only(name):
     cfg, temporal = (load(f'mini_something/reduced/{kind}').to_dict() for kind in (name, name.replace('-2d', '')))
     assert cfg['model']['backbone'].pop('inflate') == (0, 0, 0)
     assert temporal['model']['backbone'].pop('inflate') == (1, 1, 1)
-    if name == 'r18-2d':  # has no regions to measure
-        for key in ('val_evaluator', 'test_evaluator', 'custom_hooks'):
-            assert cfg.pop(key) == temporal.pop(key)[: 0 if key == 'custom_hooks' else 1]
     assert cfg == temporal
 
 

@@ -3,6 +3,3 @@
 _base_ = './r18.py'
 
 model = dict(backbone=dict(inflate=(0, 0, 0)))
-val_evaluator = [dict(type='AccMetric')]
-test_evaluator = val_evaluator
-custom_hooks = []

@@ -55,9 +55,8 @@ val_dataloader = dict(
     dataset=dict(type='MiniSomething', data_root=data_root, split='val', pipeline=val_pipeline, test_mode=True),
 )
 test_dataloader = val_dataloader
-val_evaluator = [dict(type='AccMetric'), dict(type='ObjectDistance')]
+val_evaluator = [dict(type='AccMetric')]
 test_evaluator = val_evaluator
-custom_hooks = [dict(type='AttachRegionsHook')]
 
 epochs = 12
 train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=epochs, val_interval=epochs)

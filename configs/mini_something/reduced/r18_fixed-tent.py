@@ -13,3 +13,6 @@ model = dict(
         ]
     )
 )
+val_evaluator = [dict(type='AccMetric'), dict(type='ObjectDistance')]
+test_evaluator = val_evaluator
+custom_hooks = [dict(type='AttachRegionsHook')]
