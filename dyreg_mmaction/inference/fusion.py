@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.utils._pytree import tree_map_only
 
+from dyreg_mmaction.models.library_backbones import module_run
 from dyreg_mmaction.models.shift import copy_once
 
 from .layers import FusedBlock, FusedConv
@@ -65,10 +66,11 @@ def fuse_for_inference(model: nn.Module, dtype: torch.dtype = torch.float32) -> 
         if isinstance(module, nn.Sequential):
             _fuse_blocks(module)
     backbone.eval()  # lets plugins hook the new modules before the model is compiled
-    if dtype != torch.float32 and not isinstance(backbone, LowPrecision):
-        cls: Any = type(backbone)
-        backbone.__class__ = _in_low_precision(cls)
-        backbone.low_precision = dtype
+    run: Any = module_run(model) if backbone is not model else model
+    if dtype != torch.float32 and not isinstance(run, LowPrecision):
+        cls: Any = type(run)
+        run.__class__ = _in_low_precision(cls)
+        run.low_precision = dtype
     return model
 
 
@@ -83,6 +85,13 @@ class LowPrecision(nn.Module):
             features = super().forward(x, *args, **kwargs)
         return tree_map_only(Tensor, Tensor.float, features)
 
+    def _forward_features(self, x: Tensor, *args, **kwargs):
+        run = super().forward_features  # type: ignore[misc]
+        if torch.is_autocast_enabled(x.device.type):  # in forward
+            return run(x, *args, **kwargs)
+        with torch.autocast(x.device.type, self.low_precision):
+            return run(x, *args, **kwargs).float()
+
     def __reduce_ex__(self, protocol):
         """Pickle through the parent class, because this class is created dynamically."""
         make, arguments, *state = super().__reduce_ex__(2)
@@ -92,7 +101,10 @@ class LowPrecision(nn.Module):
 
 @functools.cache
 def _in_low_precision(parent: Any) -> Any:
-    return type(parent.__name__, (LowPrecision, parent), dict(__module__=parent.__module__, __doc__=parent.__doc__))
+    members = dict(__module__=parent.__module__, __doc__=parent.__doc__)
+    if hasattr(parent, 'forward_features'):  # of timm, which MMAction2 runs instead of forward
+        members['forward_features'] = LowPrecision._forward_features
+    return type(parent.__name__, (LowPrecision, parent), members)
 
 
 def _empty_in_low_precision(make: Any, arguments: tuple) -> Any:

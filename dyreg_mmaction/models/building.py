@@ -36,6 +36,8 @@ def build(cfg: dict, what: str, **offered: object) -> nn.Module:
     kind = cfg.get('type')
     with MODELS.switch_scope_and_registry(cfg.get('_scope_')) as registry:  # the registry that builds it
         cls = registry.get(kind) if isinstance(kind, str) else kind
+    if cls is None and isinstance(kind, str):
+        cls = MODELS.get(kind)  # if the default scope is that of another library, such as after a Runner of MMEngine
     if cls is None:
         raise ValueError(f'{what} type={kind!r} is not registered; see dyreg_mmaction.models for the available types')
     types, any_name = _arguments(cls)
@@ -47,7 +49,7 @@ def build(cfg: dict, what: str, **offered: object) -> nn.Module:
         hint = f'did you mean {close[0]!r}?' if close else f'it accepts {own or "none"}'
         raise ValueError(f'{what} {cls.__name__} has no argument {unknown[0]!r}; {hint}')
     check_types(cfg, types, f'{what} {cls.__name__}')
-    return MODELS.build({**{name: value for name, value in offered.items() if name in names}, **cfg})
+    return MODELS.build({**{name: value for name, value in offered.items() if name in names}, **cfg, 'type': cls})
 
 
 def check_types(given: Mapping[str, object], types: Mapping[str, Any], what: str) -> None:

@@ -49,21 +49,30 @@ def is_from_library(backbone: dict) -> bool:
     return (kind if isinstance(kind, str) else f'{getattr(kind, "__module__", "")}.').startswith(LIBRARIES)
 
 
+def module_run(recognizer: Any) -> nn.Module:
+    """Return the module that a recognizer runs: the backbone, or its ``features`` in models of torchvision."""
+    backbone = recognizer.backbone
+    features = getattr(backbone, 'features', None)
+    from_torchvision = getattr(recognizer, 'backbone_from', None) == 'torchvision'
+    return features if from_torchvision and isinstance(features, nn.Module) else backbone
+
+
 def plug_backbone(
     recognizer: Any,
     plugins: Sequence[dict],
     num_segments: int | str | None = None,
     input_size: int | tuple[int, int] = 224,
 ) -> None:
-    """Insert plugins into the module that the recognizer runs: the backbone, or its ``features`` in torchvision."""
+    """Insert plugins into the module that the recognizer runs."""
     model = recognizer.backbone
     if not (isinstance(num_segments, int) and num_segments > 0 or num_segments == 'batch'):
         raise ValueError(
             f'num_segments={num_segments!r} beside plugins of {type(model).__name__} must be the number of frames per '
             "clip, num_clips of SampleFrames, or 'batch'"
         )
-    if recognizer.backbone_from == 'torchvision' and isinstance(getattr(model, 'features', None), nn.Module):
-        model, plugins = model.features, _inside_features(plugins)
+    run = module_run(recognizer)
+    if run is not model:
+        model, plugins = run, _inside_features(plugins)
     time = num_segments if isinstance(num_segments, int) else 8
     example = torch.empty(time, 3, *height_and_width(input_size, 'input_size'), device='meta')
     insert(model, plugins, example, time_axis=0, clips_alike=isinstance(num_segments, int))

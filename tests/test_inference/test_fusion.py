@@ -280,3 +280,39 @@ def test_convolution_norm_residual_and_relu(conv, affine):
         torch.testing.assert_close(fused(x, residual.clone()), (y + residual).relu(), rtol=1e-4, atol=1e-5)
         with torch.backends.mkldnn.flags(enabled=False):  # as on a GPU
             torch.testing.assert_close(fused(x, residual.clone()), (y + residual).relu(), rtol=1e-4, atol=1e-5)
+
+
+class TimmNet(nn.Module):
+    """A backbone of which MMAction2 runs ``forward_features``, as of timm's."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(3, 8, 3)
+
+    def forward_features(self, x):
+        return self.conv(x)
+
+    def forward(self, x):
+        return self.forward_features(x).mean((2, 3))
+
+
+class TorchvisionNet(TimmNet):
+    """A backbone of which MMAction2 runs ``features``, as of some of torchvision's."""
+
+    def __init__(self):
+        super().__init__()
+        self.features = nn.Sequential(self.conv)
+
+
+@pytest.mark.parametrize(
+    ('origin', 'kind', 'method'),
+    [('timm', TimmNet, 'forward_features'), ('torchvision', TorchvisionNet, 'features'), ('mmaction2', TimmNet, '')],
+)
+def test_low_precision_of_what_mmaction2_runs_of_other_libraries(origin, kind, method):
+    torch.manual_seed(0)
+    recognizer, x = nn.Module(), torch.randn(4, 3, 8, 8)
+    recognizer.backbone, recognizer.backbone_from = kind(), origin
+    fused = pickle.loads(pickle.dumps(dyreg_mmaction.fuse_for_inference(recognizer, torch.bfloat16)))
+    with torch.no_grad():
+        given, expected = (getattr(model.backbone, method or '__call__')(x) for model in (fused, recognizer))
+    assert given.dtype == torch.float32 and 1e-4 < difference(given, expected) < 0.02

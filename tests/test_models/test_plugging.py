@@ -7,6 +7,7 @@ import pytest
 import torch
 from backbone_cases import PLUGIN, wake
 from libraries import library
+from mmengine.registry import DefaultScope
 from torch import nn
 from torch.utils.checkpoint import checkpoint
 
@@ -173,6 +174,11 @@ def test_layout_with_the_size_of_a_previous_map_is_preferred():
 def test_slice_of_a_sequence_has_no_plugins():
     model = plug(nn.Sequential(nn.Conv2d(3, 8, 4, 4), nn.ReLU(), nn.Conv2d(8, 8, 1)), after('0'), FRAMES)
     assert [*model[1:]] == [model[1], model[2]] and type(model[:2]) is nn.Sequential
+
+
+def test_plugins_are_found_from_the_scope_of_another_library():
+    with DefaultScope.overwrite_default_scope('mmengine'):  # as after a Runner of MMEngine
+        assert list(plug(ViT(), after('blocks.1'), FRAMES).plugins) == ['blocks-1']
 
 
 def test_sequence_with_plugins_can_be_extended_but_not_renumbered():

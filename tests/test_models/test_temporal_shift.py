@@ -16,6 +16,7 @@ from user_resnet import UserResNet
 from dyreg_mmaction import fuse_for_inference, plug
 from dyreg_mmaction.inference.export import export
 from dyreg_mmaction.models import TemporalShift, add_plugins
+from dyreg_mmaction.models.backbones import DyRegResNet
 from dyreg_mmaction.models.library_backbones import plug_backbone
 from dyreg_mmaction.models.plugins import Plugins
 from dyreg_mmaction.registry import MODELS
@@ -128,7 +129,7 @@ def test_fused_model_gives_the_same(recognizer):
 
 def test_mmaction2s_resnet_with_shift_and_its_fused_copy_are_tsm(tmp_path):
     expected, x = tsm(18, resnet(18, width=64).state_dict(), tmp_path), frames(side=32)
-    shifted = MODELS.build(dict(type='DyRegResNet', depth=18, pretrained=None, num_segments=4, plugins=[SHIFT]))
+    shifted = DyRegResNet(depth=18, pretrained=None, num_segments=4, plugins=[SHIFT])
     shifted.load_state_dict({key.replace('.net.', '.'): value for key, value in expected.state_dict().items()})
     shifted.eval()
     assert isinstance(shifted.layer1[0].conv1, ConvModule)

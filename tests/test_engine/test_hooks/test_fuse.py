@@ -38,6 +38,7 @@ def test_fused_copy_with_averaged_weights_is_tested(tmp_path):
         test_cfg=dict(),
         custom_hooks=[FuseHook(), dict(type='EMAHook')],
         log_level='ERROR',
+        default_scope='mmaction',
     )
     runner.call_hook('before_run')
     average = next(hook for hook in runner.hooks if type(hook).__name__ == 'EMAHook').ema_model
