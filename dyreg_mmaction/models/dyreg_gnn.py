@@ -44,9 +44,11 @@ class DyRegGNN(RegionGraph):
         residual_scale (float): Initial scale of the norm. With 0 the module starts as the identity, and nodes have no
             gradient in the first iteration.
         skip_dropout (float): Fraction of the training clips whose output is norm(y) without X, so that later layers
-            must use the nodes. Without it a network that can solve much of the task from X has little use for them.
+            must use the nodes. Without it a network that can solve much of the task from X has little use for them. Use
+            it with ``residual_scale=1``, as with 0 these clips start as zeros.
         position_gradient (bool): Whether the position embedding passes gradients to the regions. With True, regions can
-            learn to encode information about the frame for the embedding, instead of locating objects.
+            learn to encode information about the frame for the embedding, instead of locating objects. The pooled
+            features and the places that nodes are written to always pass gradients.
 
     Shapes:
         (B, in_channels, T, H, W) -> the same.

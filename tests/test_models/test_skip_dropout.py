@@ -69,6 +69,13 @@ def test_position_embedding_passes_gradients_to_regions_only_with_position_gradi
     assert (module.regions.predictor.fc.weight.grad.abs().max() > 1e-4) == position_gradient
 
 
+def test_places_that_nodes_are_written_to_pass_gradients_without_position_gradient():
+    module = build(residual_scale=1.0, position_gradient=False)
+    torch.nn.init.ones_(module.regions.predictor.alpha)
+    module(torch.ones(2, 8, 3, 7, 7))[..., 0].square().sum().backward()  # constant, as in the test above
+    assert module.regions.predictor.fc.weight.grad.abs().max() > 1e-4
+
+
 def test_without_position_gradient_the_output_is_the_same():
     outputs = [build(residual_scale=1.0, position_gradient=flag)(clips(2)) for flag in (True, False)]
     assert torch.equal(*outputs)

@@ -1,5 +1,5 @@
 # DyReg-GNN that learns regions from the class label: standardized z, W = 0, a fixed size, half of the training clips
-# get the nodes only, and only what nodes see trains their regions.
+# get the nodes only, and the position embedding does not train the regions.
 _base_ = ['./cnn.py', '../../_base_/class_label.py']
 
 model = dict(
