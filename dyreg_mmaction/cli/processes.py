@@ -33,11 +33,15 @@ def is_restarted() -> bool:
     return int(os.environ.get('TORCHELASTIC_RESTART_COUNT') or 0) > 0
 
 
-def hold_work_dir(work_dir: str) -> float | None:
+def hold_work_dir(work_dir: str, option: str = '--work-dir') -> float | None:
     """Lock ``work_dir`` until this process ends.
 
     The lock is an flock on ``work_dir/writer.json``. Child processes do not inherit it. If the file system does not
     support locks, a warning is issued.
+
+    Args:
+        work_dir (str): The folder.
+        option (str): Option of the command line that sets it, for error messages.
 
     Returns:
         float: Start time of this run by the clock of the file system. A restarted process belongs to the run of the
@@ -50,13 +54,13 @@ def hold_work_dir(work_dir: str) -> float | None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise RuntimeError(f'work_dir={work_dir!r} cannot be created: {error}; choose another --work-dir') from error
+        raise RuntimeError(f'work_dir={work_dir!r} cannot be created: {error}; choose another {option}') from error
     path = str((folder / 'writer.json').resolve())
     if path in _locks:
         return _locks[path][1]
     try:
         file = open(path, 'a+')
-        _lock(file, work_dir)
+        _lock(file, work_dir, option)
         _locks[path] = file, None
         _locks[path] = file, _begin(file)
     except OSError as error:
@@ -66,14 +70,14 @@ def hold_work_dir(work_dir: str) -> float | None:
     return _locks[path][1] if path in _locks else None
 
 
-def _lock(file: TextIO, work_dir: str) -> None:
+def _lock(file: TextIO, work_dir: str, option: str) -> None:
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except (BlockingIOError, PermissionError) as error:  # some file systems raise the latter
         file.seek(0)
         raise RuntimeError(
             f'work_dir={work_dir!r} is in use by {_writer(file.read())}; wait until it ends, stop it, or '
-            'choose another --work-dir'
+            f'choose another {option}'
         ) from error
     except OSError as error:
         warnings.warn(

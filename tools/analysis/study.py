@@ -18,6 +18,7 @@ from mmengine.config import DictAction
 
 import dyreg_mmaction  # noqa: F401  (registers all modules)
 from dyreg_mmaction.cli.launch import exit_with_message, load_config
+from dyreg_mmaction.cli.processes import hold_work_dir
 from dyreg_mmaction.study import StudyRun, run_study
 
 
@@ -55,7 +56,7 @@ def main() -> None:
         raise ValueError(f'the configs {names} must have different file names, because runs are named after them')
     if args.threads:
         torch.set_num_threads(args.threads)
-    args.out.mkdir(parents=True, exist_ok=True)
+    hold_work_dir(str(args.out), '--out')
     settings = dict(cfg_options=args.cfg_options, work_dir=str(args.out), launcher='none')
     configs = {path.stem: load_config(argparse.Namespace(config=path, **settings)) for path in args.configs}
     runs = [StudyRun(name, cfg, seed, args) for seed in args.seeds for name, cfg in configs.items()]

@@ -1,5 +1,6 @@
 """Command line of a study: resuming and errors."""
 
+import fcntl
 import json
 import runpy
 import sys
@@ -72,4 +73,13 @@ def test_too_little_time_for_a_portion(tmp_path, monkeypatch, capsys):
     config = write_configs(tmp_path)['fixed']
     run_tool(monkeypatch, config, '--out', tmp_path / 'out', '--minutes', 0)
     assert 'too short for one portion' in capsys.readouterr().out
-    assert not list((tmp_path / 'out').iterdir())
+    assert [path.name for path in (tmp_path / 'out').iterdir()] == ['writer.json']
+
+
+def test_folder_of_a_running_study_raises_an_error(tmp_path, monkeypatch):
+    """Two studies would continue each other's checkpoints with the wrong videos."""
+    (tmp_path / 'out').mkdir()
+    with open(tmp_path / 'out/writer.json', 'w') as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        with pytest.raises(SystemExit, match="out' is in use by another process; .*, or choose another --out"):
+            run_tool(monkeypatch, write_configs(tmp_path)['fixed'], '--out', tmp_path / 'out')
