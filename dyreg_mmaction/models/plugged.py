@@ -99,8 +99,7 @@ class Plugged(nn.Module):
 
     def _insert(self, plugins: Sequence[dict], probe: Probe, clips_alike: bool) -> None:
         """Build and insert the plugins, see :func:`.insert_plugins`."""
-        modules, self._plugin_hooks = insert_plugins(self, plugins, probe, clips_alike, self._layouts)
-        self.plugins = modules if modules else {}
+        self.plugins, self._plugin_hooks = insert_plugins(self, plugins, probe, clips_alike, self._layouts)
 
     def _probe(self, size: tuple[int, int, int]) -> Probe:
         """Return two clips of size (T, H, W) on the meta device."""

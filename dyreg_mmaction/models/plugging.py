@@ -89,8 +89,7 @@ def insert(model: nn.Module, plugins: Sequence[dict], example: Tensor, time_axis
     if not takes_clips:
         plugged.num_segments = time if clips_alike else None
     weight = next((parameter for parameter in model.parameters() if parameter.is_floating_point()), example)
-    if plugged.plugins:
-        plugged.plugins.to(weight.device, weight.dtype)
+    plugged.plugins.to(weight.device, weight.dtype)
     return model
 
 

@@ -215,6 +215,29 @@ def test_clip_length_of_each_batch(recognizer):
             assert torch.equal(other(x.unflatten(0, (-1, time)), stage='backbone'), expected)
 
 
+class WithFeatures(UserResNet):
+    """A network with timm's method ``forward_features``, which MMAction2 runs."""
+
+    def forward_features(self, x):
+        return super().forward(x)
+
+    def forward(self, x):
+        return self.forward_features(x).mean((2, 3))
+
+
+def test_features_as_mmaction2_runs_them_of_timm():
+    model = plug(WithFeatures().eval(), [SHIFT, MODULE], FRAMES)
+    wake(model.plugins)
+    x = frames()
+    features = model.forward_features(x)
+    torch.testing.assert_close(features.mean((2, 3)), model(x))
+    with pytest.raises(ValueError, match='6 frames are not a multiple of num_segments=4'):
+        model.forward_features(x[:6])
+    model.layer4[0].conv1._forward_pre_hooks.clear()
+    with pytest.raises(RuntimeError, match=r"the temporal shift before='layer4.0.conv1' ran 0 times"):
+        model.forward_features(x)
+
+
 class Clips(nn.Module):
     def __init__(self):
         super().__init__()
@@ -255,6 +278,11 @@ class Twice(nn.Module):
             lambda: ResNetTSM(18, num_segments=4, pretrained=None),
             {},
             'ResNetTSM has a temporal shift; remove TemporalShift from plugins',
+        ),
+        (
+            lambda: ResNetTSM(18, num_segments=4, pretrained=None, is_shift=False, temporal_pool=True),
+            {},
+            r"before='layer2.net.0.conv1' of ResNetTSM gets shape \(4, 64, 16, 16\) for 2 clips of 4 frames",
         ),
     ],
 )
