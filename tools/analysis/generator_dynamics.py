@@ -222,15 +222,20 @@ def save(path: Path, settings: dict, runs: list[dict]) -> None:
         machine=f'one core, {platform.machine()}, PyTorch {torch.__version__.partition("+")[0]}, CPU',
         time=f'{len(runs)} runs, {np.mean([run["seconds"] for run in runs]):.0f} s of CPU each',
         setting=f'not a table of the paper: {settings["config"]}, {settings["iterations"]} iterations, then '
-        f'{settings["val_videos"]} test videos; the last batch of each training; gradients: range over the seeds',
+        f'{settings["val_videos"]} test videos; values of the last training batch; half sizes and gradients: range',
         settings=settings,
-        columns=list(columns(runs[:1])),
-        rows=[[form, *columns([run for run in runs if run['form'] == form]).values()] for form in form_names(runs)],
+        **table(runs),
         runs=runs,
     )
-    content['columns'].insert(0, 'form')
     with atomic_write(path) as file:
         file.write_text(json.dumps(content))
+
+
+def table(runs: list[dict]) -> dict[str, list]:
+    """Return columns, and one row per form."""
+    rows = {form: columns([run for run in runs if run['form'] == form]) for form in form_names(runs)}
+    names = ['form', *next(iter(rows.values()))] if rows else ['form']
+    return dict(columns=names, rows=[[form, *cells.values()] for form, cells in rows.items()])
 
 
 def columns(runs: list[dict]) -> dict[str, str]:
@@ -240,12 +245,9 @@ def columns(runs: list[dict]) -> dict[str, str]:
         'dependence at the start': spread([curve['dependence'][0] for curve in curves]),
         'lowest': spread([min(curve['dependence']) for curve in curves]),
         'at the end': spread([curve['dependence'][-1] for curve in curves]),
-        'half size': spread([curve['half_size'][-1] for curve in curves]),
+        'half size': span([curve['half_size'][-1] for curve in curves], '.2g'),
         'std of centers': spread([curve['variation'][-1] for curve in curves], 3),
-        'gradient norm of f': ' to '.join(
-            f'{value:.0e}'
-            for value in sorted({choose(curve['gradient of f'][-1] for curve in curves) for choose in (min, max)})
-        ),
+        'gradient norm of f': span([curve['gradient of f'][-1] for curve in curves], '.0e'),
     }
     metrics = [run['metrics'] for run in runs]
     if 'acc/top1' in metrics[0]:
@@ -259,6 +261,11 @@ def spread(values: list[float], decimals: int = 2) -> str:
     """Return mean and standard deviation."""
     deviation = f' ± {np.std(values, ddof=1):.{decimals}f}' if len(values) > 1 else ''
     return f'{np.mean(values):.{decimals}f}{deviation}'
+
+
+def span(values: list[float], form: str) -> str:
+    """Return minimum and maximum, for values of any magnitude."""
+    return ' to '.join(dict.fromkeys(f'{value:{form}}' for value in (min(values), max(values))))
 
 
 def form_names(runs: list[dict]) -> list[str]:

@@ -68,6 +68,12 @@ def test_interrupted_measurement_continues(tmp_path, monkeypatch):
         run_forms(monkeypatch, out, 'released', iterations=5)
 
 
+def test_table_of_the_docs_is_that_of_its_curves():
+    content = json.loads((ROOT / 'results/generator_dynamics.json').read_text())
+    table = runpy.run_path(str(TOOL))['table'](content['runs'])
+    assert len(table['rows']) > 10 and table == {key: content[key] for key in table}
+
+
 def test_counts_below_one_are_named(monkeypatch, capsys):
     with pytest.raises(SystemExit):
         run_tool(monkeypatch, CONFIG, '--iterations', 0)
