@@ -49,6 +49,15 @@ def device(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> t
     return torch.device(request.param)
 
 
+@pytest.fixture(autouse=True, scope='module')
+def new_compiler_state():
+    """PyTorch makes every size dynamic that differed between two calls of a function, also in other models of the
+    process, and with many dynamic sizes it traced a model for more than five minutes."""
+    yield
+    if 'torch._dynamo' in sys.modules:
+        torch.compiler.reset()
+
+
 @pytest.fixture(autouse=True)
 def new_runner_instances():
     """MMEngine names loggers by time in seconds. Two runners in one second would share log folder and level."""
