@@ -51,8 +51,11 @@ def device(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> t
 
 @pytest.fixture(autouse=True, scope='module')
 def new_compiler_state():
-    """PyTorch makes every size dynamic that differed between two calls of a function, also in other models of the
-    process, and with many dynamic sizes it traced a model for more than five minutes."""
+    """Reset torch.compile after each module.
+
+    A size that differed between two calls of a function is dynamic from then on, also in the models of other tests.
+    With many dynamic sizes one trace took more than five minutes.
+    """
     yield
     if 'torch._dynamo' in sys.modules:
         torch.compiler.reset()
