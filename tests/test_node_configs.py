@@ -21,7 +21,7 @@ CONFIGS = Path(__file__).parents[1] / 'configs'
 DIGITS = sorted(path.stem for path in (CONFIGS / 'multisyncmnist').glob('*.py'))
 PLUGGED = [name for name in DIGITS if name != 'r18']
 REDUCED = sorted(path.stem for path in (CONFIGS / 'multisyncmnist' / 'reduced').glob('*.py'))
-SMALL = sorted(path.stem for path in (CONFIGS / 'multisyncmnist' / 'small').glob('*.py'))
+SMALL_CONFIGS = sorted(path.stem for path in (CONFIGS / 'multisyncmnist' / 'small').glob('*.py'))
 NODES_NEEDED = sorted(path.stem for path in (CONFIGS / 'mini_something' / 'reduced').glob('r18-2d*.py'))
 LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
 
@@ -272,7 +272,7 @@ def test_reduced_config_learns(name):
     assert course[-1] < 0.8 * course[0], course
 
 
-@pytest.mark.parametrize('name', SMALL)
+@pytest.mark.parametrize('name', SMALL_CONFIGS)
 def test_small_config_learns(name):
     cfg = load(f'multisyncmnist/small/{name}')
     dataset = DATASETS.build(cfg.train_dataloader.dataset)

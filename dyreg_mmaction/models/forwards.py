@@ -22,7 +22,7 @@ class Forward:
         self.num_clips = num_clips
         self.size = size
         self.backbone = backbone
-        self.num_runs: dict[str, int] = {}  # by plugin path
+        self.num_runs: dict[str, int] = {}  # by name of the hook
 
 
 class Batch(NamedTuple):

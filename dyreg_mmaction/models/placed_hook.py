@@ -1,4 +1,4 @@
-"""A forward hook that keeps its position in a model when the module there is replaced."""
+"""Forward hooks that keep their position in a model when the module there is replaced."""
 
 import threading
 from contextlib import nullcontext
@@ -9,6 +9,8 @@ from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
 from dyreg_mmaction.ops.tracing import is_traced
+
+from .forwards import Forward, current_forward
 
 _moving = threading.Lock()
 
@@ -49,6 +51,39 @@ class PlacedHook:
                 self.handle.remove()
             self.handle = self.register(module)
             self.module = module  # last, because other threads read it
+
+
+class CountedHook(PlacedHook):
+    """Hook that must run exactly once in each forward of the backbone.
+
+    Args:
+        path (str): Dotted path of the sub-module.
+        name (str): What the hook applies, for example "the plugin after='layer3'".
+    """
+
+    def __init__(self, path: str, name: str) -> None:
+        super().__init__(path)
+        self.name = name
+
+    def count(self) -> Forward | None:
+        """Count a run, and return the running forward, if any."""
+        forward = current_forward()
+        if forward is not None:
+            forward.num_runs[self.name] = forward.num_runs.get(self.name, 0) + 1
+        return forward
+
+    def check(self, forward: Forward) -> None:
+        """Check the number of runs in a finished forward.
+
+        Raises:
+            RuntimeError: If it is not 1.
+        """
+        num_runs = forward.num_runs.get(self.name, 0)
+        if num_runs != 1:
+            raise RuntimeError(
+                f'{self.name} ran {num_runs} times in one forward, but must run once; undo the change that bypasses or '
+                'repeats its sub-module, or choose another sub-module'
+            )
 
 
 def laid_out_like(x: Tensor, y: Tensor) -> Tensor:

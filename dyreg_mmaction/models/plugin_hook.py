@@ -1,4 +1,4 @@
-"""Forward hook that passes a sub-module's output through a plugin and verifies that it ran once."""
+"""Forward hook that passes a sub-module's output through a plugin."""
 
 from typing import Any
 
@@ -9,11 +9,11 @@ from dyreg_mmaction.ops.tracing import is_traced
 
 from .forwards import Forward, current_forward
 from .layouts import Layout
-from .placed_hook import PlacedHook, laid_out_like
+from .placed_hook import CountedHook, laid_out_like
 
 
-class PluginHook(PlacedHook):
-    """Forward hook that passes a sub-module's output through a plugin and counts the runs in :class:`.Forward`.
+class PluginHook(CountedHook):
+    """Forward hook that passes a sub-module's output through a plugin.
 
     The plugin is looked up by name, because conversions replace modules.
 
@@ -28,7 +28,7 @@ class PluginHook(PlacedHook):
     def __init__(
         self, backbone: nn.Module, plugins: nn.ModuleDict, path: str, layout: Layout, stride: float = 1
     ) -> None:
-        super().__init__(path)
+        super().__init__(path, f'the plugin after={path!r}')
         self.plugins = plugins
         self.key = key_of(path)
         self.layout = layout
@@ -39,9 +39,7 @@ class PluginHook(PlacedHook):
 
     def __call__(self, module: nn.Module, args: tuple, output: Any) -> Any:
         """Refine the output of the sub-module."""
-        forward = current_forward()
-        if forward is not None:
-            forward.num_runs[self.path] = forward.num_runs.get(self.path, 0) + 1
+        forward = self.count()
         if self.layout.needs_forward:
             forward = self._forward_of(output)
         plugin = self.plugins[self.key]
@@ -81,19 +79,6 @@ class PluginHook(PlacedHook):
             raise RuntimeError(
                 f'the norm {self.norm!r} is folded into the convolution before the plugin after={self.path!r}, which '
                 f'must be between the two; do not fuse this model, or build it with after={self.norm!r}'
-            )
-
-    def check(self, forward: Forward) -> None:
-        """Check that the plugin ran exactly once in a finished forward.
-
-        Raises:
-            RuntimeError: If it did not.
-        """
-        num_runs = forward.num_runs.get(self.path, 0)
-        if num_runs != 1:
-            raise RuntimeError(
-                f'the plugin after={self.path!r} ran {num_runs} times in one forward, but must run once; undo the '
-                'change that bypasses or repeats its sub-module, or choose another sub-module'
             )
 
 

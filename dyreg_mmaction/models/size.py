@@ -29,7 +29,7 @@ def fraction_of_side(half_size: float, name: str = 'half_size') -> float:
 
 
 def positive_integer(value: int, name: str) -> int:
-    """Check a number of nodes or channels.
+    """Check a number that must be a positive integer.
 
     Raises:
         ValueError: If it is anything else.

@@ -11,8 +11,7 @@ from torch.utils.hooks import RemovableHandle
 from dyreg_mmaction.ops import temporal_shift
 from dyreg_mmaction.registry import MODELS
 
-from .forwards import Forward, current_forward
-from .placed_hook import PlacedHook
+from .placed_hook import CountedHook
 from .probing import Probe, find_inputs
 
 LONG_STAGE = 23  # blocks from which on TSM shifts every second one
@@ -86,7 +85,7 @@ class TemporalShift:
             )
 
 
-class ShiftHook(PlacedHook):
+class ShiftHook(CountedHook):
     """Forward pre-hook that shifts the input of a sub-module.
 
     A hook, because a wrapper would change the keys of the state dict.
@@ -99,10 +98,9 @@ class ShiftHook(PlacedHook):
     """
 
     def __init__(self, backbone: nn.Module, path: str, shift_div: int, time: int | None) -> None:
-        super().__init__(path)
+        super().__init__(path, f'the temporal shift before={path!r}')
         self.shift_div = shift_div
         self.time = time
-        self.name = f'before={path!r}'
         self.attach(backbone)
 
     def register(self, module: nn.Module) -> RemovableHandle:
@@ -111,30 +109,15 @@ class ShiftHook(PlacedHook):
 
     def __call__(self, module: nn.Module, args: tuple, output: Any = None) -> tuple:
         """Return the arguments of the sub-module, the first one shifted."""
-        x, forward = args[0], current_forward()
-        if forward is not None:
-            forward.num_runs[self.name] = forward.num_runs.get(self.name, 0) + 1
+        x, forward = args[0], self.count()
         time = self.time or (forward and forward.size[0])
         if not time or forward is None and len(x) % time:
             raise RuntimeError(
-                f'the temporal shift {self.name} got {len(x)} frames outside of a forward of its backbone, where the '
+                f'{self.name} got {len(x)} frames outside of a forward of its backbone, where the '
                 f'clip length is {time or "unknown"}; run the whole backbone on whole clips, or, if activation '
                 'checkpointing recomputes the sub-module in backward, set num_segments to a number'
             )
         return temporal_shift(x, time, self.shift_div), *args[1:]
-
-    def check(self, forward: Forward) -> None:
-        """Check that the shift was applied exactly once in a finished forward.
-
-        Raises:
-            RuntimeError: If it was not.
-        """
-        num_runs = forward.num_runs.get(self.name, 0)
-        if num_runs != 1:
-            raise RuntimeError(
-                f'the temporal shift {self.name} ran {num_runs} times in one forward, but must run once; undo the '
-                'change that bypasses or repeats its sub-module, or choose other sub-modules'
-            )
 
 
 def _first_convolutions(model: nn.Module) -> list[str]:

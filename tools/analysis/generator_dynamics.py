@@ -192,7 +192,7 @@ def main() -> None:
                 runs.append(run)
                 save(args.out, settings, runs)
     save(args.out, settings, runs)
-    plot(runs, args.figure or args.out.with_suffix('.png'))
+    plot([run for run in runs if run['form'] in args.forms], args.figure or args.out.with_suffix('.png'))
 
 
 def runs_before(path: Path, settings: dict) -> list[dict]:
@@ -316,7 +316,7 @@ def change(model: Any, kind: str, options: dict) -> None:
 
 
 def plot(runs: list[dict], path: Path) -> None:
-    """Plot means and ranges over the seeds."""
+    """Plot means and ranges over the seeds of the forms that were asked for."""
     from matplotlib.figure import Figure
 
     logarithmic = ('half_size', 'gradient of f', 'gradient of W')
