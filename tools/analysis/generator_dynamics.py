@@ -191,7 +191,6 @@ def main() -> None:
                 )
                 runs.append(run)
                 save(args.out, settings, runs)
-    save(args.out, settings, runs)
     plot([run for run in runs if run['form'] in args.forms], args.figure or args.out.with_suffix('.png'))
 
 
