@@ -65,7 +65,7 @@ def plug_backbone(
 ) -> None:
     """Insert plugins into the module that the recognizer runs."""
     model = recognizer.backbone
-    if not (isinstance(num_segments, int) and num_segments > 0 or num_segments == 'batch'):
+    if num_segments != 'batch' and (type(num_segments) is not int or num_segments < 1):
         raise ValueError(
             f'num_segments={num_segments!r} beside plugins of {type(model).__name__} must be the number of frames per '
             "clip, num_clips of SampleFrames, or 'batch'"

@@ -16,7 +16,7 @@ from .plugin_weights import check_shapes, count_missing, load_plugins, warn_miss
 from .plugins import insert_plugins
 from .probing import Probe
 from .shift import copy_once
-from .size import height_and_width
+from .size import height_and_width, positive_integer
 from .temporal_shift import ShiftHook
 
 SIZES = ('img_size', 'spatial_size', 'input_resolution')  # names of the frame size in MMAction2's transformers
@@ -50,6 +50,7 @@ class Plugged(nn.Module):
 
     takes_clips: bool
     num_segments: int | None
+    _clip_length: int | None = None  # of the plugins; None: any
     _layouts: Sequence[Layout] = ANY  # of sub-modules; the first match is used
     plugins: Any  # an nn.ModuleDict, or an empty dict
     _channels_last = False
@@ -100,6 +101,7 @@ class Plugged(nn.Module):
     def _insert(self, plugins: Sequence[dict], probe: Probe, clips_alike: bool) -> None:
         """Build and insert the plugins, see :func:`.insert_plugins`."""
         self.plugins, self._plugin_hooks = insert_plugins(self, plugins, probe, clips_alike, self._layouts)
+        self._clip_length = probe.size[0] if clips_alike else None
 
     def _probe(self, size: tuple[int, int, int]) -> Probe:
         """Return two clips of size (T, H, W) on the meta device."""
@@ -141,6 +143,11 @@ class Plugged(nn.Module):
             raise ValueError(
                 f"{type(self).__name__} has num_segments='batch', but the recognizer does not report the clip length; "
                 'use RegionRecognizer2D, or set num_segments to a number'
+            )
+        if self._clip_length not in (None, frames):
+            raise ValueError(
+                f'num_segments of {type(self).__name__} was changed to {frames} after its plugins were built for '
+                f'{self._clip_length} frames; build the model with the new number'
             )
         if num_frames % frames:
             raise ValueError(
@@ -207,8 +214,8 @@ def _first(arguments: Mapping[str, Any], names: Sequence[str]) -> Any:
 
 
 def _check_num_segments(num_segments: int | str | None, of_parent: bool) -> None:
-    if isinstance(num_segments, int) and num_segments < 1:
-        raise ValueError(f'num_segments is {num_segments}, but must be at least 1')
+    if num_segments is not None and not isinstance(num_segments, str):
+        positive_integer(num_segments, 'num_segments')
     if isinstance(num_segments, str) and (of_parent or num_segments != 'batch'):
         raise ValueError(
             f'num_segments is {num_segments!r}, but must be a number'

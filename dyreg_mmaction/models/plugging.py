@@ -109,6 +109,11 @@ def _time_axis(model: nn.Module, example: Tensor) -> int:
         return 0
     convolutions = (module for module in model.modules() if isinstance(module, nn.Conv2d | nn.Conv3d))
     channels = next((convolution.in_channels for convolution in convolutions), example.shape[1])
+    if example.shape[1] == channels == example.shape[2]:
+        raise ValueError(
+            f'example has shape {tuple(example.shape)}, whose second and third axis could both be the frames; use an '
+            f'example of another number of frames than {channels}'
+        )
     return 1 if example.shape[1] != channels == example.shape[2] else 2
 
 

@@ -46,7 +46,7 @@ def insert_plugins(
     Raises:
         ValueError: If a path does not exist, is used twice, or does not give one feature map per forward.
     """
-    if isinstance(plugins, dict):
+    if not isinstance(plugins, list | tuple):
         raise ValueError(f'plugins is {plugins!r}, but must be a list of such dicts')
     shifts = _shifts(model, [cfg for cfg in plugins if _is_shift(cfg)], probe)
     plugins = [cfg for cfg in plugins if not _is_shift(cfg)]

@@ -5,10 +5,12 @@ from torch import Tensor, nn
 
 from dyreg_mmaction.ops import adaptive_avg_pool, pool
 
-from .building import build
+from .building import build, check_types
 from .linear import Linear
 from .node_maps import KERNELS
 from .size import height_and_width, positive_integer
+
+FLAGS = dict(position=bool, position_gradient=bool)
 
 
 class RegionGraph(nn.Module):
@@ -44,6 +46,9 @@ class RegionGraph(nn.Module):
         size = height_and_width(feature_size, 'feature_size')
         if kernel not in KERNELS:
             raise ValueError(f'kernel={kernel!r} is unknown; choose one of {sorted(KERNELS)}')
+        check_types(dict(position=position, position_gradient=position_gradient), FLAGS, type(self).__name__)
+        if not position and not position_gradient:
+            raise ValueError('position_gradient=False has no effect without position=True; remove it')
         self.feature_size = size
         self.num_nodes = positive_integer(num_nodes, 'num_nodes')
         self.kernel = kernel

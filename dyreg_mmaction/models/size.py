@@ -1,5 +1,7 @@
 """Checks of sizes in configs."""
 
+from collections.abc import Sequence
+
 
 def height_and_width(size: int | tuple[int, int], name: str) -> tuple[int, int]:
     """Return (H, W) from height and width, or from one number for a square.
@@ -11,9 +13,9 @@ def height_and_width(size: int | tuple[int, int], name: str) -> tuple[int, int]:
     Raises:
         ValueError: If it is anything else.
     """
-    both = (size, size) if isinstance(size, int) else tuple(size)
-    if len(both) != 2 or not all(isinstance(n, int) and n > 0 for n in both):
-        raise ValueError(f'{name} is {size}, but must be one positive integer, or two for height and width')
+    both = tuple(size) if isinstance(size, Sequence) else (size, size)
+    if len(both) != 2 or not all(isinstance(n, int) and not isinstance(n, bool) and n > 0 for n in both):
+        raise ValueError(f'{name} is {size!r}, but must be one positive integer, or two for height and width')
     return both
 
 

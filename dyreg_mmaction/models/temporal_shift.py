@@ -70,18 +70,18 @@ class TemporalShift:
             raise ValueError(
                 f'{place} runs {len(inputs)} times in one forward; choose sub-modules that run once for TemporalShift'
             )
-        convolutions = (module for module in model.get_submodule(path).modules() if isinstance(module, nn.Conv2d))
-        channels = next((convolution.in_channels for convolution in convolutions), 0)
-        if not isinstance(x, Tensor) or x.ndim != 4 or x.shape[1] != channels or len(x) != 2 * time:
+        inner = model.get_submodule(path).modules()
+        fitting = {convolution.in_channels for convolution in inner if isinstance(convolution, nn.Conv2d)}
+        if not isinstance(x, Tensor) or x.ndim != 4 or x.shape[1] not in fitting or len(x) != 2 * time:
             shape = f'shape {tuple(x.shape)}' if isinstance(x, Tensor) else type(x).__name__
             raise ValueError(
                 f'{place} gets {shape} for 2 clips of {time} frames, but TemporalShift needs the frames of all clips, '
                 '(B * T, C, H, W), before a 2D convolution'
             )
-        if channels < self.shift_div:
+        if x.shape[1] < self.shift_div:
             raise ValueError(
-                f'shift_div={self.shift_div} of TemporalShift exceeds the {channels} channels {place}; use a number up '
-                'to that of the channels'
+                f'shift_div={self.shift_div} of TemporalShift exceeds the {x.shape[1]} channels {place}; use a number '
+                'up to that of the channels, or set before to other sub-modules'
             )
 
 

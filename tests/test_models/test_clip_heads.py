@@ -7,6 +7,7 @@ import torch
 from mmaction.structures import ActionDataSample
 from rstg_cases import exact, state
 
+from dyreg_mmaction.inference.export import export
 from dyreg_mmaction.models.attaching import attach_regions
 from dyreg_mmaction.models.finding import region_plugins
 from dyreg_mmaction.registry import MODELS
@@ -121,13 +122,13 @@ def label_head(**settings):
     regions = dict(type='DynamicRegions', hidden_channels=4)
     settings = dict(num_nodes=2, kernel='tent', graph=dict(type='SpaceTimeGraph'), regions=regions, **settings)
     head = dict(TO_VEC, feature_size=8, num_segments=4, average_clips='score', **settings)
-    backbone = dict(type='DyRegConvNet', channels=6, num_blocks=2)
+    backbone = dict(type='DyRegConvNet', in_channels=3, channels=6, num_blocks=2)
     preprocessor = dict(type='mmaction.ActionDataPreprocessor')
     losses = [dict(type='MotionLikelihood', weight=1.0)]
     cfg = dict(type='RegionRecognizer2D', data_preprocessor=preprocessor, backbone=backbone, cls_head=head)
     model = MODELS.build(dict(cfg, region_losses=losses))
     model.init_weights()
-    frames = torch.zeros(3, 4, 1, 32, 32)
+    frames = torch.zeros(3, 4, 3, 32, 32)
     for time in range(4):
         frames[:, time, :, 4:10, 7 * time : 7 * time + 6] = 1
     return model, frames
@@ -152,3 +153,22 @@ def test_positions_tell_nodes_of_one_color_apart():
         head = MODELS.build(dict(TO_VEC, **fixed, position=position)).eval()
         nodes, _ = head.nodes.encode(clips)
         assert torch.allclose(nodes[:, :, 0], nodes[:, :, 3], atol=1e-6) != position
+
+
+def test_head_of_a_2d_recognizer_is_exported(tmp_path):
+    model, _ = label_head()
+    assert export(model.eval(), dict(frames=4, size=32), tmp_path / 'model.pt2') < 1e-4
+
+
+@pytest.mark.parametrize(
+    ('options', 'message'),
+    [
+        (dict(position='False'), "position='False', but it must be True or False"),
+        (dict(position=True, position_gradient=0), 'position_gradient=0, but it must be True or False'),
+        (dict(position_gradient=False), 'position_gradient=False has no effect without position=True; remove it'),
+        (dict(num_segments=0), 'num_segments is 0, but must be an integer of at least 1'),
+    ],
+)
+def test_wrong_positions_and_clip_lengths_raise_an_error(options, message):
+    with pytest.raises(ValueError, match=message):
+        MODELS.build(dict(TO_VEC, **options))

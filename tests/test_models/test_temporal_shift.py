@@ -18,6 +18,7 @@ from dyreg_mmaction.inference.export import export
 from dyreg_mmaction.models import TemporalShift, add_plugins
 from dyreg_mmaction.models.backbones import DyRegResNet
 from dyreg_mmaction.models.library_backbones import plug_backbone
+from dyreg_mmaction.models.necks.region_neck import RegionNeck
 from dyreg_mmaction.models.plugins import Plugins
 from dyreg_mmaction.registry import MODELS
 
@@ -362,3 +363,41 @@ def test_torchvisions_resnet50_with_shift_equals_mmaction2s_tsm(tmp_path):
     with torch.no_grad():
         y = expected(frames())
         torch.testing.assert_close(model(frames()), y.flatten(1), rtol=1e-5, atol=1e-5 * y.abs().max().item())
+
+
+class OwnOrder(nn.Module):
+    """A block that registers its last convolution first."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv3, self.conv1 = nn.Conv2d(4, 8, 1), nn.Conv2d(8, 4, 1)
+
+    def forward(self, x):
+        return x + self.conv3(self.conv1(x))
+
+
+def test_order_of_registration_does_not_matter():
+    model = nn.Sequential(nn.Conv2d(3, 8, 4, 4), OwnOrder())
+    x = frames()
+    y = model[0](x).unflatten(0, (-1, 4))
+    moved = torch.zeros_like(y)
+    moved[:, :-1, :1], moved[:, 1:, 1:2], moved[:, :, 2:] = y[:, 1:, :1], y[:, :-1, 1:2], y[:, :, 2:]
+    expected = model[1](moved.flatten(0, 1))
+    torch.testing.assert_close(plug(model, [dict(SHIFT, before='1')], FRAMES)(x), expected)
+
+
+def test_changed_clip_length_raises_an_error():
+    model = plug(resnet(), [SHIFT], FRAMES)
+    model.num_segments = 2
+    with pytest.raises(ValueError, match='was changed to 2 after its plugins were built for 4 frames; build the model'):
+        model(frames())
+
+
+def test_shift_in_a_neck_raises_an_error():
+    with pytest.raises(ValueError, match='TemporalShift shifts inputs of convolutions; set it in plugins of the back'):
+        RegionNeck(in_channels=8, feature_size=7, plugin=SHIFT, num_segments=4)
+
+
+def test_example_whose_frames_could_be_channels_raises_an_error():
+    with pytest.raises(ValueError, match='whose second and third axis could both be the frames; use an example of ano'):
+        plug(Clips(), [SHIFT], torch.zeros(1, 3, 3, 32, 32))

@@ -57,7 +57,7 @@ class WatchRegionsHook(Hook):
 
     def __init__(self, interval: int = 10, warn_at: float = 0.1) -> None:
         self.interval = positive_integer(interval, 'interval')
-        if not isinstance(warn_at, int | float) or not 0 < warn_at <= 1:
+        if isinstance(warn_at, bool) or not isinstance(warn_at, int | float) or not 0 < warn_at <= 1:
             raise ValueError(f'warn_at is {warn_at!r}, but must be a fraction of training, above 0 and at most 1')
         self.warn_at = warn_at
         self.stack = ExitStack()

@@ -6,6 +6,8 @@ from mmaction.models.heads import BaseHead
 from mmengine.model.weight_init import normal_init
 from torch import Tensor, nn
 
+from ..size import positive_integer
+
 
 class ClipHead(BaseHead):
     """Classify a vector of the clip by dropout and a linear layer.
@@ -19,6 +21,9 @@ class ClipHead(BaseHead):
         dropout_ratio (float): Dropout rate of the vector.
         init_std (float): Standard deviation of the classifier's initial weights.
         **kwargs: Arguments of :class:`mmaction.models.heads.BaseHead`.
+
+    Raises:
+        ValueError: If ``num_segments`` is no positive integer.
 
     Shapes:
         (B, in_channels, T, H, W) in a Recognizer3D, (B*T, in_channels, H, W) in a Recognizer2D -> (B, num_classes)
@@ -35,7 +40,7 @@ class ClipHead(BaseHead):
         **kwargs,
     ) -> None:
         super().__init__(num_classes, in_channels, **kwargs)
-        self.num_segments = num_segments
+        self.num_segments = None if num_segments is None else positive_integer(num_segments, 'num_segments')
         self.init_std = init_std
         self.dropout = nn.Dropout(dropout_ratio)
         self.fc_cls = nn.Linear(channels, num_classes)
@@ -59,7 +64,7 @@ class ClipHead(BaseHead):
                 f'{type(self).__name__} got frames, but does not know the clip length; set its num_segments to '
                 'num_clips of SampleFrames'
             )
-        if len(x) % self.num_segments:
+        if x.shape[0] % self.num_segments:  # len() is fixed in an export
             raise ValueError(
                 f'{len(x)} frames are not a multiple of num_segments={self.num_segments}; set num_segments of the head '
                 'to num_clips of SampleFrames'

@@ -27,6 +27,8 @@ class RSTGToVec(ClipHead):
         kernel (str): 'tent', or 'area' (average over the region's rectangle).
         readout (str): Nodes that are summed: 'last': those of the last frame (as on the poster); 'mean': their mean
             over time (as in the released code).
+        position (bool): Whether to add a linear embedding of the kernel to each node, as in :class:`.DyRegGNN`.
+        position_gradient (bool): Whether this embedding passes gradients to the regions, see :class:`.DyRegGNN`.
         **kwargs: Arguments of :class:`ClipHead`.
 
     Raises:

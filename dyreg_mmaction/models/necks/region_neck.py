@@ -74,6 +74,8 @@ class RegionNeck(nn.Module):
         self.stride = 1  # number of frames per map
         self.hook: LastMapHook | None = None
         self._untrained = False
+        if isinstance(plugin, dict) and str(plugin.get('type')).rpartition('.')[2] == 'TemporalShift':
+            raise ValueError('TemporalShift shifts inputs of convolutions; set it in plugins of the backbone')
         with apart_from_seed():
             self.plugin = build(plugin, 'plugin', in_channels=in_channels, feature_size=feature_size)
 
