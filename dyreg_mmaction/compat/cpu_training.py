@@ -2,6 +2,7 @@
 
 import atexit
 import functools
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -48,18 +49,19 @@ def wrap_models_on_cpu() -> None:
     MMDistributedDataParallel.__init__ = init
 
 
-def leave_group_at_exit() -> None:
-    """A process can abort at its end while gloo's threads release tensors. It now leaves the group before.
+def release_tensors_at_exit() -> None:
+    """A process can abort at its end because a thread of gloo releases a tensor. It now waits for these threads.
 
-    Without GIL these threads cannot release tensors, and the interpreter ends a thread that waits for it. See
-    https://github.com/pytorch/pytorch/pull/179291.
+    A thread releases the tensors of a collective operation after the operation has returned, and needs the GIL. Before
+    Python 3.14, the interpreter ends a thread that asks for the GIL at exit, which aborts the process. Leaving the
+    group does not help, because models still hold it. See https://github.com/pytorch/pytorch/pull/179291.
     """
-    atexit.register(_leave_group)
+    atexit.register(_wait_for_gloo)
 
 
-def _leave_group() -> None:
+def _wait_for_gloo() -> None:
     if dist.is_available() and dist.is_initialized() and dist.get_backend() == 'gloo':
-        dist.destroy_process_group()
+        time.sleep(0.5)  # without the GIL; a release takes less than a millisecond once its thread runs
 
 
 def mix_precision_on_cpu() -> None:

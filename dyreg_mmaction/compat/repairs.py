@@ -43,7 +43,7 @@ REPAIRS = (
     Patch(config_checks.check_configs, 'mmengine/runner/runner.py:1992 register_hooks'),
     Patch(cpu_training.init_dist_on_cpu, 'mmengine/dist/utils.py:130 _init_dist_pytorch'),
     Patch(cpu_training.wrap_models_on_cpu, 'mmengine/model/wrappers/distributed.py:93 __init__'),
-    Patch(cpu_training.leave_group_at_exit, 'torch/distributed/distributed_c10d.py:1666 init_process_group'),
+    Patch(cpu_training.release_tensors_at_exit, 'torch/distributed/distributed_c10d.py:1666 init_process_group'),
     Patch(sync_norms.sync_norms_on_cpu, 'torch/nn/modules/batchnorm.py:845 forward'),
     Patch(workers.patch_in_workers, 'torch/utils/data/dataloader.py:1148 __init__'),
     Patch(activation_checkpointing.checkpoint_blocks_of_backbones, 'mmaction/models/backbones/resnet.py:222 forward'),

@@ -21,7 +21,7 @@ TESTED_ELSEWHERE = {
     'load_weights_only': 'test_older_torch.py',
     'bring_forward_names': 'test_older_torch.py',
     'patch_in_workers': 'test_workers.py',
-    'leave_group_at_exit': 'test_exits.py',
+    'release_tensors_at_exit': 'test_exits.py',
     'check_configs': 'tests/test_engine/test_hooks/test_check_config.py',
 }
 ABOUT_IMPORTS = ('compat_faults.imports', 'compat_faults.removed_names')
