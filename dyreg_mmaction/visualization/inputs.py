@@ -134,7 +134,7 @@ def _load(dataset: Any, index: int, name: str) -> dict:
     try:
         return dataset[index]
     except Exception as error:  # every decoder has its own error classes
-        raise ValueError(f'{name} cannot be read: {error or type(error).__name__}') from error
+        raise ValueError(f'{name} cannot be read: {str(error) or type(error).__name__}') from error
 
 
 def _load_file(video: str, run: Compose, settings: dict, reads_frames: bool) -> dict:
@@ -146,7 +146,7 @@ def _load_file(video: str, run: Compose, settings: dict, reads_frames: bool) -> 
     try:
         return run(_describe(Path(video), settings))
     except Exception as error:
-        raise ValueError(f'{video} cannot be read as a video: {error or type(error).__name__}') from error
+        raise ValueError(f'{video} cannot be read as a video: {str(error) or type(error).__name__}') from error
 
 
 def _describe(path: Path, settings: dict) -> dict:

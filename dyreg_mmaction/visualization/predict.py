@@ -13,7 +13,7 @@ from torch import nn
 from dyreg_mmaction.datasets.class_names import dataset_classes, read_classes
 from dyreg_mmaction.datasets.leaves import leaf_datasets
 from dyreg_mmaction.models.attaching import attach_regions
-from dyreg_mmaction.models.finding import find_plugins
+from dyreg_mmaction.models.finding import find_plugins, region_graphs
 from dyreg_mmaction.registry import MODELS
 
 from .clip import RegionClip, make_clip
@@ -47,9 +47,8 @@ def _load(model: nn.Module, checkpoint: str) -> None:
     names = {name.removeprefix('module.') for name in state}
     if not names & own.keys():
         raise ValueError(f'{checkpoint} has no weights of this model; use the config it was trained with')
-    plugins = {
-        id(each) for plugin in find_plugins(model).values() for each in plugin.state_dict(keep_vars=True).values()
-    }
+    modules = {**find_plugins(model), **region_graphs(model)}
+    plugins = {id(each) for plugin in modules.values() for each in plugin.state_dict(keep_vars=True).values()}
     missing = {name for name, value in model.state_dict(keep_vars=True).items() if id(value) in plugins} - names
     if missing:
         raise ValueError(

@@ -1,33 +1,25 @@
-"""Measure how much accuracy depends on where the regions are: test with other regions.
+"""Test a model with other regions: how much does accuracy depend on where the regions are?
 
 Example:
-    python tools/analysis/replace_regions.py CONFIG CHECKPOINT --num 1000
+    python tools/analysis/replace_regions.py CONFIG CHECKPOINT --out replaced.json
 
-The model is tested with its own regions, with each clip's regions replaced by those of another clip, and with the
-average of the whole frame for every node. If accuracy stays, the prediction does not depend on what regions locate, or
-the average of the map already tells it. Fixed and Static regions are the same in all clips.
+The test set is tested three times: with the model's own regions, with each clip's regions replaced by those of a clip
+of another class, and with the average of the whole frame for every node. If accuracy stays, predictions do not depend
+on what the regions locate, or the average of the map already tells it. Regions that are the same in all clips, such as
+FixedRegions, do not change in the second test.
 """
 
 import argparse
 import json
-from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import torch
 from mmengine.config import DictAction
-from mmengine.dataset import pseudo_collate
+from mmengine.hooks import Hook
 
-from dyreg_mmaction.cli.configs import read_config
-from dyreg_mmaction.cli.launch import exit_with_message
-from dyreg_mmaction.cli.named_files import check_data
-from dyreg_mmaction.evaluation import regions_of_another_clip, regions_of_whole_frame
-from dyreg_mmaction.progress import track
-from dyreg_mmaction.visualization.inputs import dataset_inputs
-from dyreg_mmaction.visualization.predict import load_model
-
-REGIONS = ('own', 'another clip', 'whole frame')
+from dyreg_mmaction.cli.launch import TEST, build_runner, exit_with_message, load_config
+from dyreg_mmaction.cli.test import apply_options
+from dyreg_mmaction.evaluation.replacing_regions import ReplacedRegions, partners
 
 
 def parse_args() -> argparse.Namespace:
@@ -37,56 +29,73 @@ def parse_args() -> argparse.Namespace:
     )
     parser.add_argument('config', help='config file')
     parser.add_argument('checkpoint', help='checkpoint file')
-    parser.add_argument('--dataset', choices=['train', 'val', 'test'], default='test', help='dataset of the config')
-    parser.add_argument('--num', type=int, default=1000, help='number of clips, evenly spaced over the dataset')
-    parser.add_argument('--batch-size', type=int, default=16, help='clips per forward pass, at least 2')
     parser.add_argument('--out', type=Path, help='JSON file to write the accuracies to')
-    parser.add_argument('--device', default='cuda:0' if torch.cuda.is_available() else 'cpu')
+    parser.add_argument('--work-dir', help='folder for logs; by default work_dirs/CONFIG_NAME')
     parser.add_argument('--cfg-options', nargs='+', action=DictAction, help='config settings to override, as key=value')
+    parser.set_defaults(launcher='none', show=False, show_dir=None, dump=None, fuse=None)
     args = parser.parse_args()
-    for option in ('batch_size', 'num'):
-        if getattr(args, option) < 2:
-            parser.error(f'--{option.replace("_", "-")} {getattr(args, option)} must be at least 2')
+    if args.out is not None and args.out.exists():
+        parser.error(f'--out {args.out} exists; choose another name, or remove it')
     return args
 
 
-def replaced(model: Any, regions: str, num_clips: int) -> AbstractContextManager:
-    """Return a context in which the model uses these regions."""
-    if regions == 'another clip':
-        return regions_of_another_clip(model, num_clips)
-    return regions_of_whole_frame(model) if regions == 'whole frame' else nullcontext()
+class CollectLabels(Hook):
+    """Collects the labels of the tested clips."""
+
+    def __init__(self) -> None:
+        self.labels: list[list[int]] = []
+
+    def before_test_epoch(self, runner: Any) -> None:
+        """Forget the labels of the test before."""
+        self.labels = []
+
+    def after_test_iter(self, runner: Any, batch_idx: int, data_batch: Any = None, outputs: Any = None) -> None:
+        """Add the labels of a batch."""
+        self.labels += [sample.gt_label.flatten().tolist() for sample in outputs]
 
 
-def count_correct(model: Any, batch: list[dict], regions: str) -> int:
-    """Return how many clips of a batch are classified correctly with these regions."""
-    with torch.inference_mode(), replaced(model, regions, len(batch)):
-        results = model.test_step(pseudo_collate(batch))
-    return sum(int(result.pred_score.argmax()) == int(result.gt_label) for result in results)
+def test(runner: Any) -> dict[str, float]:
+    """Return the accuracies of a test."""
+    accuracies = {name: value for name, value in runner.test().items() if name.startswith('acc/')}
+    if not accuracies:
+        raise ValueError("test_evaluator has no accuracy; add dict(type='AccMetric')")
+    return accuracies
+
+
+def test_with_other_regions(runner: Any) -> dict[str, dict[str, float]]:
+    """Return the accuracies with own and with other regions.
+
+    Raises:
+        ValueError: If the model has no regions, or clips have no labels.
+    """
+    replaced, collect = ReplacedRegions(runner.model), CollectLabels()
+    runner.register_hook(collect)
+    with replaced.recording():
+        own = test(runner)
+    labels = collect.labels
+    if unlabeled := sum(not label or min(label) < 0 for label in labels):
+        raise ValueError(f'{unlabeled} of {len(labels)} clips have no label; use a labeled dataset')
+    with replaced.by_another_clip(partners(labels)):
+        another = test(runner)
+    with replaced.by_whole_frame():
+        whole = test(runner)
+    return {'own': own, 'another clip': another, 'whole frame': whole}
 
 
 def main() -> None:
-    """Test the model with each kind of regions."""
+    """Test the checkpoint of the command line."""
     args = parse_args()
-    cfg = read_config(args.config, args.cfg_options)
-    check_data(cfg, f'{args.dataset}_dataloader')
-    inputs = dataset_inputs(cfg, args.dataset, args.num)
-    if len(inputs) < 2:
-        raise ValueError(f'--dataset {args.dataset} has {len(inputs)} clips, but at least 2 are needed')
-    model = load_model(cfg, args.checkpoint, args.device)
-    correct = dict.fromkeys(REGIONS, 0)
-    for indices in track(np.array_split(range(len(inputs)), -(-len(inputs) // args.batch_size)), 'Testing'):
-        batch = [inputs[index].load() for index in indices]
-        for regions in REGIONS:
-            correct[regions] += count_correct(model, batch, regions)
-    accuracy = {regions: number / len(inputs) for regions, number in correct.items()}
-    for regions in REGIONS:
-        print(f'regions: {regions:12}  top-1 {accuracy[regions]:.1%} of {len(inputs)} clips')
-    if args.out is not None:
-        args.out.parent.mkdir(parents=True, exist_ok=True)
-        args.out.write_text(json.dumps(dict(clips=len(inputs), **accuracy), indent=1), encoding='utf-8')
-        print(args.out)
+    with exit_with_message():
+        cfg = load_config(args, TEST)
+        apply_options(cfg, args)
+        runner = build_runner(cfg)
+        results = test_with_other_regions(runner)
+        if args.out is not None:
+            args.out.parent.mkdir(parents=True, exist_ok=True)
+            args.out.write_text(json.dumps(results, indent=1), encoding='utf-8')
+    for regions, accuracies in results.items():
+        print(f'regions: {regions:12}  ' + '  '.join(f'{name} {value:.4f}' for name, value in accuracies.items()))
 
 
 if __name__ == '__main__':
-    with exit_with_message():
-        main()
+    main()

@@ -1,6 +1,7 @@
 """Test tools/analysis/replace_regions.py."""
 
 import json
+import re
 import sys
 
 import pytest
@@ -11,47 +12,57 @@ from tool_runs import ROOT, run
 
 from dyreg_mmaction.registry import MODELS
 
-FOLDER = ROOT / 'configs/multisyncmnist/small'
+DIGITS = 'configs/multisyncmnist/small'
+PUBLISHED = 'results/checkpoints/cnn_dyreg.pth'
+NUM = 'test_dataloader.dataset.length=41'
 
 
-def checkpoint(name, root):
+def untrained(config, root):
+    """Write a checkpoint of a config and return its path."""
     init_default_scope('mmaction')
     torch.manual_seed(0)
-    model = MODELS.build(Config.fromfile(FOLDER / f'{name}.py').model)
-    torch.save(dict(state_dict=model.state_dict()), root / f'{name}.pth')
-    return str(root / f'{name}.pth')
+    model = MODELS.build(Config.fromfile(ROOT / config).model)
+    torch.save(dict(state_dict=model.state_dict()), root / 'model.pth')
+    return root / 'model.pth'
 
 
-def command(name, path, *options):
-    start = [sys.executable, 'tools/analysis/replace_regions.py', str(FOLDER / f'{name}.py'), path]
-    return [*start, '--device', 'cpu', *map(str, options)]
-
-
-@pytest.mark.slow
-def test_accuracy_with_other_regions(tmp_path):
-    path = str(ROOT / 'results/checkpoints/cnn_dyreg.pth')
-    printed = run(*command('cnn_dyreg', path, '--num', 41, '--out', tmp_path / 'new/replaced.json'))
-    accuracy = json.loads((tmp_path / 'new/replaced.json').read_text())
-    assert accuracy['clips'] == 41 and accuracy['own'] > 0.9
-    assert accuracy['another clip'] < 0.75 and accuracy['whole frame'] < 0.75
-    assert f'regions: own           top-1 {accuracy["own"]:.1%} of 41 clips' in printed
+def replace_regions(config, checkpoint, root, *options, check=True):
+    command = ['tools/analysis/replace_regions.py', config, checkpoint, '--work-dir', root / 'logs', *options]
+    return run(sys.executable, *map(str, command), check=check)
 
 
 @pytest.mark.slow
-def test_fixed_regions_are_those_of_every_clip(tmp_path):
-    out = tmp_path / 'replaced.json'
-    run(*command('cnn_fixed', checkpoint('cnn_fixed', tmp_path), '--num', 33, '--batch-size', 32, '--out', out))
-    accuracy = json.loads(out.read_text())
-    assert accuracy['own'] == accuracy['another clip']
-
-
-@pytest.mark.parametrize('options', [('--num', 1), ('--batch-size', 1)])
-def test_errors_of_options(options):
-    printed = run(*command('cnn_fixed', 'missing.pth', *options), check=False)
-    assert f'{options[0]} 1 must be at least 2' in printed
+def test_model_that_needs_its_regions(tmp_path):
+    config, out = f'{DIGITS}/cnn_dyreg.py', tmp_path / 'new/replaced.json'
+    printed = replace_regions(config, PUBLISHED, tmp_path, '--out', out, '--cfg-options', NUM)
+    results = json.loads(out.read_text())
+    assert results['own']['acc/top1'] > 0.9
+    assert results['another clip']['acc/top1'] < 0.75 and results['whole frame']['acc/top1'] < 0.75
+    assert f'regions: own           acc/top1 {results["own"]["acc/top1"]:.4f}' in printed
+    test = ['tools/test.py', config, PUBLISHED, '--work-dir', str(tmp_path), '--cfg-options', NUM]
+    tested = run(sys.executable, *test)
+    assert float(re.search(r'acc/top1: (\d\.\d+)', tested)[1]) == pytest.approx(results['own']['acc/top1'], abs=1e-4)
+    message = replace_regions(config, PUBLISHED, tmp_path, '--out', out, check=False)
+    assert f'--out {out} exists; choose another name' in message
+    assert json.loads(out.read_text()) == results
 
 
 @pytest.mark.slow
-def test_model_without_regions(tmp_path):
-    printed = run(*command('cnn', checkpoint('cnn', tmp_path), '--num', 4), check=False)
+def test_rstg_on_a_fixed_grid(tmp_path):
+    config, out = 'configs/syncmnist/small/rstg_1-temp.py', tmp_path / 'replaced.json'
+    replace_regions(config, untrained(config, tmp_path), tmp_path, '--out', out, '--cfg-options', NUM)
+    results = json.loads(out.read_text())
+    assert results['own'] == results['another clip']
+
+
+@pytest.mark.slow
+def test_errors(tmp_path):
+    config = f'{DIGITS}/cnn.py'
+    printed = replace_regions(config, untrained(config, tmp_path), tmp_path, '--cfg-options', NUM, check=False)
     assert 'Recognizer2D has no regions to replace' in printed and 'Traceback' not in printed
+    config = tmp_path / 'no_accuracy.py'
+    config.write_text(
+        f"_base_ = {str(ROOT / DIGITS / 'cnn_dyreg.py')!r}\ntest_evaluator = [dict(type='ObjectDistance')]\n"
+    )
+    printed = replace_regions(config, PUBLISHED, tmp_path, '--cfg-options', NUM, check=False)
+    assert 'test_evaluator has no accuracy' in printed and 'Traceback' not in printed
