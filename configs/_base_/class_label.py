@@ -1,6 +1,6 @@
 # Options for regions that only the class label supervises, with little data: docs/research/class_label.md. Configs take
 # them with _base_.pop(...), so that they are not variables of the config themselves.
-label_plugin = dict(residual_scale=1.0, skip_dropout=0.5, position_gradient=False)
+label_plugin = dict(position_gradient=False)
 label_regions = dict(
     type='DynamicRegions',
     standardize=True,

@@ -11,6 +11,8 @@ model = dict(
         plugin=dict(
             type='DyRegGNN',
             num_nodes=2,
+            residual_scale=1.0,
+            skip_dropout=0.5,
             **_base_.pop('label_plugin'),
             regions=dict(hidden_channels=32, **_base_.pop('label_regions')),
         ),
