@@ -476,8 +476,9 @@ def test_confusion_matrix_has_accuracies_and_shows_its_clips(page):
     one(page, '#confusion .mistake .count').click()
     assert names(page) == [f'bad {EVIL}'] and 'predicted down' in one(page, '#pair').text
     one(page, '#table tbody a').click()
-    assert one(page, '#name').text == f'bad {EVIL}'
+    until(page, lambda: one(page, '#name').text == f'bad {EVIL}')
     one(page, '#home').click()
+    until(page, one(page, '#summary').is_displayed)
     one(page, '#all-pairs').click()
     assert len(names(page)) == 3
     one(page, '#confusion .right .count').click()
@@ -487,9 +488,10 @@ def test_confusion_matrix_has_accuracies_and_shows_its_clips(page):
 def test_filtered_clip_has_previous_and_next(page):
     one(page, '#wrong-only').click()
     page.execute_script("go('#clip-0')")
-    assert one(page, '#name').text == 'good.webm'
+    until(page, lambda: one(page, '#name').text == 'good.webm')
     assert one(page, '#previous').get_attribute('href').endswith('#clip-2')
     one(page, '#home').click()
+    until(page, one(page, '#summary').is_displayed)
     assert names(page) == [f'bad {EVIL}']
 
 
