@@ -64,8 +64,10 @@ class ReplacedRegions:
                 clip get those of the same view of the other.
 
         Raises:
-            ValueError: If the clips have different numbers of frames, views or cells.
+            ValueError: If the clips have different numbers of frames, views or cells, or were not recorded.
         """
+        if not self.outputs or not all(self.outputs.values()):
+            raise ValueError('no regions are recorded; run the test inside recording() first')
         rows = {source: _join(outputs) for source, outputs in self.outputs.items()}
         chosen = {source: _rows_of(partner, len(_tensor(values))) for source, values in rows.items()}
         done = dict.fromkeys(rows, 0)

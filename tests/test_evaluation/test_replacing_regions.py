@@ -134,6 +134,9 @@ def test_errors():
         ReplacedRegions(recognizer())
     model = recognizer(SOURCES['dynamic'])
     replaced = ReplacedRegions(model)
+    with pytest.raises(ValueError, match=r'run the test inside recording\(\) first'):
+        with replaced.by_another_clip([1, 0]):
+            pass
     with replaced.recording():
         scores(model, clips(1, 2), clips(3)[..., :24, :24])
     with pytest.raises(ValueError, match='use the same number of frames and the same crop'):

@@ -36,6 +36,11 @@ def parse_args() -> argparse.Namespace:
     args = parser.parse_args()
     if args.out is not None and args.out.exists():
         parser.error(f'--out {args.out} exists; choose another name, or remove it')
+    if args.out is not None:
+        try:
+            args.out.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            parser.error(f'--out {args.out} cannot be written ({error.strerror}); choose another folder')
     return args
 
 
@@ -90,11 +95,10 @@ def main() -> None:
         apply_options(cfg, args)
         runner = build_runner(cfg)
         results = test_with_other_regions(runner)
+        for regions, accuracies in results.items():
+            print(f'regions: {regions:12}  ' + '  '.join(f'{name} {value:.4f}' for name, value in accuracies.items()))
         if args.out is not None:
-            args.out.parent.mkdir(parents=True, exist_ok=True)
             args.out.write_text(json.dumps(results, indent=1), encoding='utf-8')
-    for regions, accuracies in results.items():
-        print(f'regions: {regions:12}  ' + '  '.join(f'{name} {value:.4f}' for name, value in accuracies.items()))
 
 
 if __name__ == '__main__':

@@ -58,6 +58,9 @@ def test_rstg_on_a_fixed_grid(tmp_path):
 @pytest.mark.slow
 def test_errors(tmp_path):
     config = f'{DIGITS}/cnn.py'
+    out = tmp_path / 'file/replaced.json'
+    out.parent.write_text('')
+    assert f'--out {out} cannot be written' in replace_regions(config, PUBLISHED, tmp_path, '--out', out, check=False)
     printed = replace_regions(config, untrained(config, tmp_path), tmp_path, '--cfg-options', NUM, check=False)
     assert 'Recognizer2D has no regions to replace' in printed and 'Traceback' not in printed
     config = tmp_path / 'no_accuracy.py'
