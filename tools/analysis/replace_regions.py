@@ -39,13 +39,15 @@ def parse_args() -> argparse.Namespace:
     if args.out is not None:
         try:
             args.out.parent.mkdir(parents=True, exist_ok=True)
+            args.out.touch(exist_ok=False)
+            args.out.unlink()
         except OSError as error:
-            parser.error(f'--out {args.out} cannot be written ({error.strerror}); choose another folder')
+            parser.error(f'--out {args.out} cannot be written ({error}); choose another folder')
     return args
 
 
 class CollectLabels(Hook):
-    """Collects the labels of the tested clips."""
+    """Collects the classes of the tested clips."""
 
     def __init__(self) -> None:
         self.labels: list[list[int]] = []
@@ -56,7 +58,10 @@ class CollectLabels(Hook):
 
     def after_test_iter(self, runner: Any, batch_idx: int, data_batch: Any = None, outputs: Any = None) -> None:
         """Add the labels of a batch."""
-        self.labels += [sample.gt_label.flatten().tolist() for sample in outputs]
+        for label in (sample.gt_label.flatten() for sample in outputs):
+            self.labels.append(
+                (label.nonzero().flatten() if len(label) > 1 else label).tolist()
+            )  # several: 0 or 1 each
 
 
 def test(runner: Any) -> dict[str, float]:
@@ -80,7 +85,10 @@ def test_with_other_regions(runner: Any) -> dict[str, dict[str, float]]:
     labels = collect.labels
     if unlabeled := sum(not label or min(label) < 0 for label in labels):
         raise ValueError(f'{unlabeled} of {len(labels)} clips have no label; use a labeled dataset')
-    with replaced.by_another_clip(partners(labels)):
+    partner = partners(labels)
+    if same := sum(bool(set(label) & set(labels[i])) for label, i in zip(labels, partner, strict=True)):
+        print(f'{same} of {len(labels)} clips share a class with the clip whose regions they get')
+    with replaced.by_another_clip(partner):
         another = test(runner)
     with replaced.by_whole_frame():
         whole = test(runner)

@@ -48,6 +48,14 @@ def test_model_that_needs_its_regions(tmp_path):
 
 
 @pytest.mark.slow
+def test_clips_of_one_class_are_reported(tmp_path):
+    config = f'{DIGITS}/cnn_dyreg.py'
+    options = [NUM, 'test_dataloader.dataset.none_prob=1']
+    printed = replace_regions(config, PUBLISHED, tmp_path, '--cfg-options', *options)
+    assert '41 of 41 clips share a class with the clip whose regions they get' in printed
+
+
+@pytest.mark.slow
 def test_rstg_on_a_fixed_grid(tmp_path):
     config, out = 'configs/syncmnist/small/rstg_1-temp.py', tmp_path / 'replaced.json'
     replace_regions(config, untrained(config, tmp_path), tmp_path, '--out', out, '--cfg-options', NUM)
