@@ -51,6 +51,7 @@ class RegionGraph(nn.Module):
             raise ValueError('position_gradient=False has no effect without position=True; remove it')
         self.feature_size = size
         self.num_nodes = positive_integer(num_nodes, 'num_nodes')
+        self.node_channels = node_channels
         self.kernel = kernel
         self.project = None
         if positive_integer(node_channels, 'node_channels') != in_channels:

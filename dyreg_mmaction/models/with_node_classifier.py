@@ -1,0 +1,90 @@
+"""Recognizers that train regions by an auxiliary classifier of their nodes."""
+
+import math
+
+from torch import Tensor
+
+from .building import apart_from_seed
+from .finding import region_graphs
+from .node_classifier import NodeClassifier, record_nodes
+from .region_graph import RegionGraph
+from .size import positive_integer
+from .with_region_losses import require_gradient
+
+NAME = 'node_classifier'
+
+
+class WithNodeClassifier:
+    """Mixin before a recognizer with plugins that have regions. It adds the loss of a :class:`.NodeClassifier`.
+
+    The loss is the head's, of the scores of each frame and the label of its video, averaged over frames and summed over
+    plugins: it requires only class labels. The classifier is not used in testing. The checkpoint contains its weights,
+    ``node_classifier.*``, for resuming.
+
+    Args:
+        *args: Arguments of the recognizer.
+        node_classifier (dict, optional): ``weight`` of the loss, by default 1, and ``hidden_channels`` of the
+            classifier, by default 64. Defaults to no classifier.
+        **kwargs: Arguments of the recognizer.
+
+    Raises:
+        ValueError: If an option is unknown or out of range, or no plugin has learned regions.
+    """
+
+    node_classifier: NodeClassifier | None
+
+    def __init__(self, *args, node_classifier: dict | None = None, **kwargs) -> None:
+        super().__init__(*args, **kwargs)
+        self.node_classifier = None
+        if node_classifier is None:
+            return
+        weight, hidden_channels = _options(node_classifier)
+        widths = {path: graph.node_channels for path, graph in region_graphs(self).items() if _learns(graph)}  # type: ignore[arg-type]
+        if not widths:
+            raise ValueError(
+                'node_classifier requires a plugin with learned regions, but the model has none; add one, like '
+                "plugins=[dict(type='DyRegGNN', after=...)], or remove node_classifier"
+            )
+        self.node_weight = weight
+        with apart_from_seed():
+            self.node_classifier = NodeClassifier(widths, self.cls_head.num_classes, hidden_channels)  # type: ignore[attr-defined]
+
+    def loss(self, inputs: Tensor, data_samples: list, **kwargs) -> dict[str, Tensor]:
+        """Return the losses of the recognizer, and the loss and the accuracy of the node classifier."""
+        if self.node_classifier is None:
+            return super().loss(inputs, data_samples, **kwargs)  # type: ignore[misc]
+        every = region_graphs(self)  # type: ignore[arg-type]
+        graphs = {path: every[path] for path in self.node_classifier.paths}
+        with record_nodes(self, graphs) as record:  # type: ignore[arg-type]
+            losses = super().loss(inputs, data_samples, **kwargs)  # type: ignore[misc]
+        for path, (regions, _) in record.items():
+            require_gradient(path, regions, NAME)
+        scores = self.node_classifier({path: nodes for path, (_, nodes) in record.items()})
+        values = [self._frame_losses(each, data_samples) for each in scores]
+        loss = sum(each[key] for each in values for key in each if 'loss' in key)
+        losses[f'loss_{NAME}'] = self.node_weight * loss
+        for key in (key for key in values[0] if 'loss' not in key):
+            losses[f'{NAME}/{key}'] = sum(each[key] for each in values) / len(values)
+        return losses
+
+    def _frame_losses(self, scores: Tensor, data_samples: list) -> dict[str, Tensor]:
+        """Return the head's losses of the scores of all frames, each with the label of its video."""
+        frames = [sample for sample in data_samples for _ in range(len(scores) // len(data_samples))]
+        return self.cls_head.loss_by_feat(scores, frames)  # type: ignore[attr-defined]
+
+
+def _learns(graph: RegionGraph) -> bool:
+    return any(True for _ in graph.regions.parameters())
+
+
+def _options(given: dict) -> tuple[float, int]:
+    """Return the weight of the loss and the hidden channels of the classifier."""
+    if not isinstance(given, dict) or given.keys() - {'weight', 'hidden_channels'}:
+        raise ValueError(f'node_classifier is {given!r}, but must be a dict of weight and hidden_channels')
+    weight = given.get('weight', 1.0)
+    if isinstance(weight, bool) or not isinstance(weight, int | float) or not 0 < weight < math.inf:
+        raise ValueError(
+            f'weight of node_classifier is {weight!r}, but must be a number above 0; remove node_classifier to train '
+            'without it'
+        )
+    return weight, positive_integer(given.get('hidden_channels', 64), 'hidden_channels of node_classifier')

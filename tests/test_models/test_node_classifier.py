@@ -1,0 +1,191 @@
+"""The auxiliary classifier of the nodes: its loss, the weights it trains, and regions that follow because of it."""
+
+import copy
+
+import pytest
+import torch
+from backbone_cases import CASES, backbone_config, inputs
+from mmaction.structures import ActionDataSample
+from mmengine.registry import DefaultScope
+from region_runs import recognizer as digit_recognizer
+from torch.nn.functional import cross_entropy, one_hot
+
+from dyreg_mmaction.models.finding import region_graphs
+from dyreg_mmaction.models.node_classifier import record_nodes
+from dyreg_mmaction.models.node_maps import tent_maps
+from dyreg_mmaction.ops import pool
+from dyreg_mmaction.registry import MODELS
+
+NAMES = ('TSM-R18', 'TSM-R18 with temporal pooling', 'I3D-R50', 'SlowFast', 'C2D')
+
+
+def recognizer(name='TSM-R18', node_classifier=None, plugin=None, **head):
+    case = CASES[name]
+    backbone = backbone_config(name)
+    for each in backbone['plugins'] if plugin else ():
+        each.update(plugin)
+    cfg = dict(
+        type=case.recognizer.replace('Recognizer', 'RegionRecognizer'),
+        backbone=backbone,
+        cls_head=copy.deepcopy(case.head) | head,
+        node_classifier=node_classifier,
+    )
+    torch.manual_seed(0)
+    with DefaultScope.overwrite_default_scope('mmaction'):
+        model = MODELS.build(cfg)
+    for graph in region_graphs(model).values():
+        if hasattr(graph.regions, 'predictor'):
+            torch.nn.init.ones_(graph.regions.predictor.alpha)
+    return model
+
+
+def losses(model, name='TSM-R18', labels=(0, 1), videos=2):
+    torch.manual_seed(0)
+    frames = inputs(name, batch=videos)
+    torch.manual_seed(7)  # dropout
+    return model(frames, [ActionDataSample().set_gt_label(label) for label in labels], mode='loss')
+
+
+@pytest.mark.parametrize('name', NAMES)
+def test_loss_trains_the_regions_of_every_plugin(name):
+    model = recognizer(name, {})
+    given = losses(model, name)
+    assert {'loss_node_classifier', 'node_classifier/top1_acc', 'loss_cls', 'top1_acc'} <= given.keys()
+    given['loss_node_classifier'].backward()
+    assert model.cls_head.fc_cls.weight.grad is None
+    graphs = region_graphs(model)
+    assert len(graphs) == len(model.node_classifier.layers) == len(CASES[name].after)
+    for graph in graphs.values():
+        assert graph.regions.predictor.fc.weight.grad.any()
+    assert all(parameter.grad.any() for parameter in model.node_classifier.parameters())
+
+
+def test_nodes_have_neither_messages_nor_positions():
+    model = recognizer('TSM-R18', {})
+    losses(model)['loss_node_classifier'].backward()
+    last = region_graphs(model)[CASES['TSM-R18'].after[-1]]
+    assert all(parameter.grad is None for parameter in [*last.graph.parameters(), *last.position.parameters()])
+
+
+def test_loss_is_the_cross_entropy_of_the_frames():
+    model = recognizer('TSM-R18', dict(weight=0.5, hidden_channels=16))
+    graphs = region_graphs(model)
+    seen = {}
+    for path, graph in graphs.items():
+        graph.regions.register_forward_hook(lambda _, args, output, path=path: seen.update({path: (args[0], output)}))
+    given = losses(model)
+    labels = torch.tensor([0, 1]).repeat_interleave(4)
+    expected = 0
+    for (path, graph), layers in zip(graphs.items(), model.node_classifier.layers, strict=True):
+        z, regions = seen[path]
+        maps, _ = tent_maps(regions, graph.feature_size)  # (B*T,N,H,W)
+        nodes = (z.flatten(0, 1)[:, None] * maps[:, :, None]).sum((-2, -1))  # (B*T,N,C)
+        first, _, last = layers
+        hidden = (nodes @ first.weight.T + first.bias).relu()
+        assert hidden.shape[-1] == 16
+        expected += cross_entropy((hidden @ last.weight.T + last.bias).sum(1), labels)
+    torch.testing.assert_close(given['loss_node_classifier'], 0.5 * expected)
+
+
+def test_other_weights_and_losses_are_those_without_it():
+    taught, plain = recognizer('TSM-R18', {}), recognizer('TSM-R18')
+    for model in (taught, plain):
+        torch.manual_seed(1)
+        model.init_weights()
+    own = {key: value for key, value in taught.state_dict().items() if not key.startswith('node_classifier.')}
+    assert own.keys() == plain.state_dict().keys() and len(own) < len(taught.state_dict())
+    torch.testing.assert_close(own, plain.state_dict(), rtol=0, atol=0)
+    assert losses(taught)['loss_cls'] == losses(plain)['loss_cls']
+    assert losses(plain).keys() == {'loss_cls', 'top1_acc', 'top5_acc'}
+
+
+def test_predictions_do_not_use_it(monkeypatch):
+    model = recognizer('TSM-R18', {}).eval()
+    frames = inputs('TSM-R18', batch=2)
+    expected = recognizer('TSM-R18').eval()(frames)
+    monkeypatch.setattr(model.node_classifier, 'forward', None)
+    assert torch.equal(model(frames), expected)
+
+
+def test_several_labels_per_video_and_soft_labels():
+    model = recognizer('TSM-R18', {}, multi_class=True, loss_cls=dict(type='BCELossWithLogits'))
+    labels = one_hot(torch.tensor([0, 1]), 5).float()
+    assert losses(model, labels=labels)['loss_node_classifier'] > 0
+    soft = torch.full((2, 5), 0.2)
+    assert losses(recognizer('TSM-R18', {}), labels=soft)['loss_node_classifier'] > 0
+
+
+@pytest.mark.parametrize('regions', [dict(type='SemanticMaps'), dict(type='StaticRegions', hidden_channels=8)])
+def test_other_learned_sources(regions):
+    model = recognizer('TSM-R18', {}, dict(regions=regions))
+    losses(model)['loss_node_classifier'].backward()
+    for graph in region_graphs(model).values():
+        assert any(parameter.grad is not None and parameter.grad.any() for parameter in graph.regions.parameters())
+
+
+def test_nodes_are_those_that_the_plugin_pools(monkeypatch):
+    """The classifier pools again, because no sub-module of the plugin returns these nodes."""
+    model = recognizer('TSM-R18', {})
+    pooled = []
+    monkeypatch.setattr(
+        'dyreg_mmaction.models.region_graph.pool', lambda *args: pooled.append(pool(*args)) or pooled[-1]
+    )
+    with record_nodes(model, region_graphs(model)) as record:
+        model(inputs('TSM-R18', batch=2))
+    for (_, nodes), expected in zip(record.values(), pooled, strict=True):
+        assert torch.equal(nodes, expected)
+
+
+def test_heads_with_nodes():
+    cfg = digit_recognizer(node_classifier={})
+    cfg['cls_head'] = dict(
+        type='RSTGToVec',
+        num_classes=56,
+        in_channels=64,
+        feature_size=16,
+        node_channels=8,
+        num_nodes=4,
+        num_segments=4,
+        kernel='tent',
+        graph=dict(type='SpaceTimeGraph'),
+        regions=dict(type='DynamicRegions', hidden_channels=8),
+    )
+    cfg['backbone'].pop('plugins')
+    with DefaultScope.overwrite_default_scope('mmaction'):
+        model = MODELS.build(cfg)
+    frames = torch.randn(2, 4, 1, 64, 64)
+    given = model(frames, [ActionDataSample().set_gt_label(i) for i in (3, 55)], mode='loss')
+    given['loss_node_classifier'].backward()
+    assert model.cls_head.nodes.regions.predictor.alpha.grad.any()
+
+
+@pytest.mark.parametrize(
+    ('given', 'message'),
+    [
+        (1.0, 'node_classifier is 1.0, but must be a dict of weight and hidden_channels'),
+        (dict(wieght=1), "node_classifier is {'wieght': 1}, but must be a dict of weight and hidden_channels"),
+        (dict(weight=0), 'weight of node_classifier is 0, but must be a number above 0; remove node_classifier'),
+        (dict(weight=float('nan')), 'weight of node_classifier is nan'),
+        (dict(weight='1'), "weight of node_classifier is '1'"),
+        (dict(hidden_channels=0), 'hidden_channels of node_classifier is 0, but must be an integer of at least 1'),
+    ],
+)
+def test_invalid_options(given, message):
+    with pytest.raises(ValueError) as raised:
+        recognizer('TSM-R18', given)
+    assert message in str(raised.value)
+
+
+def test_models_without_learned_regions():
+    with pytest.raises(ValueError, match='node_classifier requires a plugin with learned regions'):
+        recognizer('TSM-R18', {}, dict(regions=dict(type='FixedRegions', grids=[(2, 2)])))
+
+
+def test_regions_inside_checkpointed_blocks_raise_an_error():
+    model = recognizer('TSM-R50', {})
+    for module in model.backbone.modules():
+        if hasattr(module, 'with_cp'):
+            module.with_cp = True
+    frames = inputs('TSM-R50', batch=2).requires_grad_()
+    with pytest.raises(ValueError, match=r"'layer2.2.conv2.conv' have no gradient, which node_classifier requires"):
+        model(frames, [ActionDataSample().set_gt_label(i) for i in (0, 1)], mode='loss')
