@@ -7,7 +7,6 @@ from torch import Tensor
 from .building import apart_from_seed
 from .finding import region_graphs
 from .node_classifier import NodeClassifier, record_nodes
-from .region_graph import RegionGraph
 from .size import positive_integer
 from .with_region_losses import require_gradient
 
@@ -28,7 +27,7 @@ class WithNodeClassifier:
         **kwargs: Arguments of the recognizer.
 
     Raises:
-        ValueError: If an option is unknown or out of range, or no plugin has learned regions.
+        ValueError: If an option is unknown or out of range, or no plugin has regions.
     """
 
     node_classifier: NodeClassifier | None
@@ -39,10 +38,10 @@ class WithNodeClassifier:
         if node_classifier is None:
             return
         weight, hidden_channels = _options(node_classifier)
-        widths = {path: graph.node_channels for path, graph in region_graphs(self).items() if _learns(graph)}  # type: ignore[arg-type]
+        widths = {path: graph.node_channels for path, graph in region_graphs(self).items()}  # type: ignore[arg-type]
         if not widths:
             raise ValueError(
-                'node_classifier requires a plugin with learned regions, but the model has none; add one, like '
+                'node_classifier requires a plugin with regions, but the model has none; add one, like '
                 "plugins=[dict(type='DyRegGNN', after=...)], or remove node_classifier"
             )
         self.node_weight = weight
@@ -57,8 +56,9 @@ class WithNodeClassifier:
         graphs = {path: every[path] for path in self.node_classifier.paths}
         with record_nodes(self, graphs) as record:  # type: ignore[arg-type]
             losses = super().loss(inputs, data_samples, **kwargs)  # type: ignore[misc]
-        for path, (regions, _) in record.items():
-            require_gradient(path, regions, NAME)
+        for path, graph in graphs.items():
+            if any(parameter.requires_grad for parameter in graph.regions.parameters()):
+                require_gradient(path, record[path][0], NAME)
         scores = self.node_classifier({path: nodes for path, (_, nodes) in record.items()})
         values = [self._frame_losses(each, data_samples) for each in scores]
         loss = sum(each[key] for each in values for key in each if 'loss' in key)
@@ -71,10 +71,6 @@ class WithNodeClassifier:
         """Return the head's losses of the scores of all frames, each with the label of its video."""
         frames = [sample for sample in data_samples for _ in range(len(scores) // len(data_samples))]
         return self.cls_head.loss_by_feat(scores, frames)  # type: ignore[attr-defined]
-
-
-def _learns(graph: RegionGraph) -> bool:
-    return any(True for _ in graph.regions.parameters())
 
 
 def _options(given: dict) -> tuple[float, int]:

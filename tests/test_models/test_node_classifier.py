@@ -176,9 +176,18 @@ def test_invalid_options(given, message):
     assert message in str(raised.value)
 
 
-def test_models_without_learned_regions():
-    with pytest.raises(ValueError, match='node_classifier requires a plugin with learned regions'):
-        recognizer('TSM-R18', {}, dict(regions=dict(type='FixedRegions', grids=[(2, 2)])))
+def test_fixed_regions_are_compared_with_the_same_loss():
+    model = recognizer('TSM-R18', {}, dict(regions=dict(type='FixedRegions', grids=[(2, 2)]), kernel='area'))
+    losses(model)['loss_node_classifier'].backward()
+    assert model.backbone.conv1.conv.weight.grad.any()
+
+
+def test_models_without_regions():
+    with (
+        DefaultScope.overwrite_default_scope('mmaction'),
+        pytest.raises(ValueError, match='node_classifier requires a plugin with regions'),
+    ):
+        MODELS.build(digit_recognizer(node_classifier={}))
 
 
 def test_regions_inside_checkpointed_blocks_raise_an_error():

@@ -23,6 +23,7 @@ from dyreg_mmaction.registry import HOOKS
 STATIC, COLLAPSED = 0.005, 0.02
 # dependence of z on its input: 0.7 to 1 in trainings in which regions learn, 0.15 or less if they do not
 CONSTANT = 0.2
+RECOGNIZER, CLASSIFIER = "model.type='RegionRecognizer2D' (or 3D)", 'node_classifier=dict(weight=1.0)'
 MIN_ITERS = 20  # before them regions are still near their initial positions
 
 
@@ -158,6 +159,8 @@ class WatchRegionsHook(Hook):
         center = torch.cat([each for each, _ in seen])  # (B,T,N,2)
         # over clips and frames, as regions may be constant within a clip, and over the clips at each frame
         moves, differs = (c.std(0, correction=0).norm(dim=-1).max().item() for c in (center.flatten(0, 1), center))
+        model = unwrap(runner.model)
+        classified = getattr(model, 'node_classifier', None) is not None
         after = f'after {runner.iter + 1} of {runner.max_iters} iterations'
         static = moves < STATIC and not isinstance(source, StaticRegions)  # static by definition
         if isinstance(source, DynamicRegions):
@@ -166,20 +169,19 @@ class WatchRegionsHook(Hook):
                 options = "standardize=True, zero_init='weight', predict_size=False, half_size=0.25"
                 if isinstance(source.norm_out, BatchStandardize):
                     options = 'standardize=True, recurrent=False'  # z depends on the frame's index
+                classifier = '' if classified else f'{RECOGNIZER} with {CLASSIFIER}, or '
                 runner.logger.warning(
                     f'regions of plugin {path!r} no longer depend on the clip: {after} the vectors that predict them '
                     f'vary over clips and frames by {depends:.2f} of their size, and the largest standard deviation of '
-                    f"a center over clips is {differs:.4f} of the frame; try regions=dict(type='DynamicRegions', "
-                    f'{options})'
+                    f'a center over clips is {differs:.4f} of the frame; try {classifier}regions=dict('
+                    f"type='DynamicRegions', {options})"
                 )
                 return
         if static:
-            advice = (
-                'a larger weight of region_losses'
-                if getattr(unwrap(runner.model), 'region_losses', None)
-                else "model.type='RegionRecognizer2D' (or 3D) with "
-                "region_losses=[dict(type='MotionLikelihood', weight=0.3, until=0.4)]"
-            )
+            losses = "region_losses=[dict(type='MotionLikelihood', weight=0.3, until=0.4)]"
+            advice = f'{RECOGNIZER} with ' + (losses if classified else f'{CLASSIFIER} or {losses}')
+            if getattr(model, 'region_losses', None):
+                advice = 'a larger weight of region_losses'
             if hasattr(source, 'predictor'):
                 advice += ', or a higher learning rate of regions.predictor.alpha'
             runner.logger.warning(

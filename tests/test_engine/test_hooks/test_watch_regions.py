@@ -117,7 +117,8 @@ def test_resumed_training_keeps_the_initial_regions(tmp_path):
     [
         (
             (),
-            "try model.type='RegionRecognizer2D' (or 3D) with region_losses=[dict(type='MotionLikelihood', weight=0.3",
+            "try model.type='RegionRecognizer2D' (or 3D) with node_classifier=dict(weight=1.0) or "
+            "region_losses=[dict(type='MotionLikelihood', weight=0.3, until=0.4)], or a higher learning rate",
         ),
         ((MOTION,), 'try a larger weight of region_losses, or a higher learning rate of regions.predictor.alpha'),
     ],
@@ -154,7 +155,7 @@ def hide_clip(plugin):
 def test_regions_that_no_longer_depend_on_the_clip_warn_with_the_option(tmp_path):
     (sentence,) = listen(tmp_path / 'released', prepare=hide_clip, lr=0.0)
     assert sentence.startswith("regions of plugin 'layer1.0' no longer depend on the clip: after 3 of 6 iterations")
-    assert "regions=dict(type='DynamicRegions', standardize=True, zero_init='weight'" in sentence
+    assert "with node_classifier=dict(weight=1.0), or regions=dict(type='DynamicRegions', standardize=True" in sentence
     standardized = dict(GRID, standardize=True, zero_init='weight', recurrent=False)
 
     def prepare(plugin):
