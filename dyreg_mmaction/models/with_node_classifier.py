@@ -17,8 +17,8 @@ class WithNodeClassifier:
     """Mixin before a recognizer with plugins that have regions. It adds the loss of a :class:`.NodeClassifier`.
 
     The loss is the head's, of the scores of each frame and the label of its video, averaged over frames and summed over
-    plugins: it requires only class labels. The classifier is not used in testing. The checkpoint contains its weights,
-    ``node_classifier.*``, for resuming.
+    plugins: it requires only class labels. The classifier is not used in testing. Its weights, ``node_classifier.*``,
+    are in the checkpoint for resuming; models load checkpoints with and without them.
 
     Args:
         *args: Arguments of the recognizer.
@@ -66,6 +66,15 @@ class WithNodeClassifier:
         for key in (key for key in values[0] if 'loss' not in key):
             losses[f'{NAME}/{key}'] = sum(each[key] for each in values) / len(values)
         return losses
+
+    def _load_from_state_dict(self, state_dict: dict[str, Tensor], prefix: str, *args) -> None:
+        own = f'{prefix}{NAME}.'
+        if self.node_classifier is None:
+            for key in [key for key in state_dict if key.startswith(own)]:
+                del state_dict[key]
+        elif not any(key.startswith(own) for key in state_dict):
+            state_dict.update(self.node_classifier.state_dict(prefix=own))
+        super()._load_from_state_dict(state_dict, prefix, *args)  # type: ignore[misc]
 
     def _frame_losses(self, scores: Tensor, data_samples: list) -> dict[str, Tensor]:
         """Return the head's losses of the scores of all frames, each with the label of its video."""

@@ -69,7 +69,7 @@ def check(work_dir: Path, expected: dict, folder: Path) -> None:
         )
     moved = {name: (value - first[name]).abs().max() for name, value in expected.items() if 'plugins' in name}
     log = ''.join(path.read_text() for path in work_dir.glob('*/vis_data/scalars.json'))
-    assert 'loss_motion_likelihood' in log
+    assert 'loss_motion_likelihood' in log and 'loss_node_classifier' in log
     assert sorted(moved.values())[len(moved) // 2] > 1e-4  # ten times the tolerance
 
 

@@ -7,6 +7,7 @@ import torch
 from backbone_cases import CASES, backbone_config, inputs
 from mmaction.structures import ActionDataSample
 from mmengine.registry import DefaultScope
+from mmengine.runner.checkpoint import load_state_dict
 from region_runs import recognizer as digit_recognizer
 from torch.nn.functional import cross_entropy, one_hot
 
@@ -105,6 +106,21 @@ def test_predictions_do_not_use_it(monkeypatch):
     expected = recognizer('TSM-R18').eval()(frames)
     monkeypatch.setattr(model.node_classifier, 'forward', None)
     assert torch.equal(model(frames), expected)
+
+
+@pytest.mark.parametrize(('given', 'loading'), [({}, None), (None, {}), ({}, {})])
+def test_checkpoints_with_and_without_it_load_without_a_warning(given, loading, capsys):
+    source, target = recognizer('TSM-R18', given), recognizer('TSM-R18', loading)
+    for parameter in source.parameters():
+        torch.nn.init.ones_(parameter)
+    state = source.state_dict()
+    keys = list(state)
+    load_state_dict(target, state)
+    assert capsys.readouterr().out == '' and list(state) == keys
+    target.load_state_dict(state)  # strict
+    ones = {name: bool((value == 1).all()) for name, value in target.named_parameters()}
+    new = loading is not None and given is None
+    assert all(one != (new and name.startswith('node_classifier.')) for name, one in ones.items())
 
 
 def test_several_labels_per_video_and_soft_labels():

@@ -1,4 +1,4 @@
-"""Write the checkpoint of a model zoo: weights in half precision, config and class names, without the optimizer.
+"""Write the checkpoint of a model zoo: weights for testing in half precision, with config and class names.
 
 Example:
     python tools/deploy/publish_checkpoint.py configs/multisyncmnist/small/cnn_dyreg.py \
@@ -35,7 +35,11 @@ def main() -> None:
     classes = (meta.get('dataset_meta') or {}).get('classes')
     if classes is None:
         classes = DATASETS.get(cfg.test_dataloader.dataset.type).METAINFO['classes']
-    state = {key: value.half() if value.is_floating_point() else value for key, value in content['state_dict'].items()}
+    state = {
+        key: value.half() if value.is_floating_point() else value
+        for key, value in content['state_dict'].items()
+        if not key.startswith('node_classifier.')
+    }
     kept = {key: meta[key] for key in ('epoch', 'iter') if key in meta}
     save_file(
         dict(state_dict=state, meta=dict(cfg=cfg.pretty_text, dataset_meta=dict(classes=classes), **kept)), args.out

@@ -31,3 +31,14 @@ def test_published_checkpoint_is_small_and_complete(tmp_path, monkeypatch, capsy
     for key, value in model.state_dict().items():
         expected = value.half() if value.is_floating_point() else value
         assert torch.equal(content['state_dict'][key], expected), key
+
+
+def test_published_checkpoint_has_no_node_classifier(tmp_path, monkeypatch):
+    config = ROOT / 'configs/multisyncmnist/small_classifier/cnn_dyreg.py'
+    model = MODELS.build(dict(Config.fromfile(config).model, _scope_='mmaction'))
+    trained, out = tmp_path / 'iter_5.pth', tmp_path / 'out.pth'
+    torch.save(dict(state_dict=model.state_dict()), trained)
+    monkeypatch.setattr(sys, 'argv', ['publish_checkpoint.py', str(config), str(trained), str(out)])
+    runpy.run_path(str(ROOT / 'tools/deploy/publish_checkpoint.py'), run_name='__main__')
+    names = torch.load(out, weights_only=True)['state_dict'].keys()
+    assert names == {name for name in model.state_dict() if not name.startswith('node_classifier.')}
