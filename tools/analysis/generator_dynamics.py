@@ -37,10 +37,11 @@ from dyreg_mmaction.models.regions import DynamicRegions
 from dyreg_mmaction.registry import HOOKS
 from dyreg_mmaction.study import study_config
 
-# Changes by the option they set; the last kind is a factor of the generator's learning rate.
+# Changes by the option they set; lr_mult is a factor of the generator's learning rate.
 KINDS = {
     'DyRegGNN': ('residual_scale', 'skip_dropout', 'position_gradient'),
     'optimizer': ('lr_mult',),
+    'recognizer': ('node_classifier',),
     'DynamicRegions': (
         *('standardize', 'zero_init', 'initial_half_size', 'max_size_ratio', 'predict_size', 'half_size'),
         *('feature_norm', 'recurrent'),
@@ -50,6 +51,7 @@ STANDARDIZED, ZERO_WEIGHT, BATCH_NORM = dict(standardize=True), dict(zero_init='
 LIMITED, FIXED = dict(initial_half_size=0.2, max_size_ratio=2.0), dict(predict_size=False, half_size=0.2)
 SCALED, NODES_ONLY = dict(residual_scale=1.0), dict(residual_scale=1.0, skip_dropout=0.5)
 NO_POSITION, NO_GRU = dict(position_gradient=False), dict(recurrent=False)
+CLASSIFIER = dict(node_classifier=dict(weight=1.0))
 COMBINED = STANDARDIZED | ZERO_WEIGHT | FIXED
 ALL = COMBINED | BATCH_NORM | NODES_ONLY | NO_POSITION | NO_GRU
 FORMS = {
@@ -75,6 +77,9 @@ FORMS = {
     'all but no position gradient': {k: v for k, v in ALL.items() if k not in NO_POSITION},
     'all but batch norm in f': {k: v for k, v in ALL.items() if k not in BATCH_NORM},
     'all but no GRU': {k: v for k, v in ALL.items() if k not in NO_GRU},
+    'node classifier': CLASSIFIER,
+    'node classifier, fixed size': CLASSIFIER | FIXED,
+    'node classifier, all but nodes only': CLASSIFIER | {k: v for k, v in ALL.items() if k not in NODES_ONLY},
 }
 PARTS = {'f': 'heads.0', 'g': 'heads.1', 'GRU': 'rnn', 'W': 'predictor.fc', 'alpha': 'predictor.alpha'}
 PLOTTED = {
@@ -295,8 +300,11 @@ def apply(cfg: Config, options: dict) -> None:
     Raises:
         SystemExit: If the optimizer constructor has no learning rate by name.
     """
-    for kind in ('DyRegGNN', 'DynamicRegions'):
-        change(cfg.model, kind, {key: value for key, value in options.items() if key in KINDS[kind]})
+    for module in ('DyRegGNN', 'DynamicRegions'):
+        change(cfg.model, module, {key: value for key, value in options.items() if key in KINDS[module]})
+    if 'node_classifier' in options:
+        kind = cfg.model.type.removeprefix('Region')  # Recognizer2D or Recognizer3D
+        cfg.model.update(type=f'Region{kind}', node_classifier=options['node_classifier'])
     if 'lr_mult' in options:
         constructor = cfg.optim_wrapper.get('constructor', 'DefaultOptimWrapperConstructor')
         if constructor != 'DefaultOptimWrapperConstructor':
