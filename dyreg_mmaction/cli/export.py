@@ -14,11 +14,13 @@ from pathlib import Path
 
 import torch
 from mmaction.apis import init_recognizer
+from mmengine.config import Config
 from mmengine.fileio import list_from_file
 from mmengine.runner import CheckpointLoader
 
 from dyreg_mmaction.inference.description import describe_input
 from dyreg_mmaction.inference.export import check_weights, export, quantize
+from dyreg_mmaction.models.with_node_classifier import without_node_classifier
 
 # this example runs exported files without importing this package
 EXAMPLE = Path(__file__).parents[1] / '.mim/tools/deploy/run_exported.py'
@@ -50,7 +52,9 @@ def main() -> None:
     """Export the model of the command line."""
     args = parse_args()
     try:
-        model = init_recognizer(args.config, args.checkpoint, device='cpu')
+        cfg = Config.fromfile(args.config)
+        cfg.model = without_node_classifier(cfg.model)
+        model = init_recognizer(cfg, args.checkpoint, device='cpu')
         checkpoint = CheckpointLoader.load_checkpoint(args.checkpoint, map_location='cpu')
         check_weights(model, checkpoint)
         meta = checkpoint.get('meta', {}).get('dataset_meta')

@@ -46,7 +46,7 @@ def group_all_parameters(constructors: ModuleType) -> None:
     """TSM's optimizer constructor fails on unknown layers and skips parameters of parent modules. Now it groups all.
 
     It also assumes that the last layer of the model is the classifier. Models with unknown layers, with parameters of
-    parent modules, or with another classifier are now grouped by :func:`add_groups`.
+    parent modules, with another classifier, or with one of nodes are now grouped by :func:`add_groups`.
     """
     stock = constructors.TSMOptimWrapperConstructor.add_params
     known = (*CONVS, nn.Linear, _BatchNorm, nn.GroupNorm)
@@ -55,7 +55,8 @@ def group_all_parameters(constructors: ModuleType) -> None:
     def add_params(self: Any, params: list[dict], model: nn.Module, **kwargs: Any) -> None:
         owners = [module for module in model.modules() if module._parameters]
         classifier = getattr(getattr(model, 'cls_head', None), 'fc_cls', None)
-        if all(isinstance(owner, known) for owner in owners) and classifier in (None, owners[-1]):
+        of_nodes = getattr(model, 'node_classifier', None)
+        if of_nodes is None and all(isinstance(owner, known) for owner in owners) and classifier in (None, owners[-1]):
             stock(self, params, model, **kwargs)
         else:
             add_groups(self, params, model)

@@ -5,7 +5,7 @@ from contextlib import ExitStack, contextmanager
 
 from torch import Tensor, nn
 
-from dyreg_mmaction.ops import Regions, map_regions, pool
+from dyreg_mmaction.ops import Regions, pool
 
 from .linear import Linear
 from .listening import eagerly, listen
@@ -31,34 +31,40 @@ class NodeClassifier(nn.Module):
     def __init__(self, widths: Mapping[str, int], num_classes: int, hidden_channels: int = 64) -> None:
         super().__init__()
         self.paths = list(widths)
-        self.layers = nn.ModuleList(
-            nn.Sequential(Linear(width, hidden_channels), nn.ReLU(), Linear(hidden_channels, num_classes))
-            for width in widths.values()
+        self.layers = nn.ModuleDict(
+            {
+                _key(path): nn.Sequential(
+                    Linear(width, hidden_channels), nn.ReLU(), Linear(hidden_channels, num_classes)
+                )
+                for path, width in widths.items()
+            }
         )
 
     def forward(self, nodes: Mapping[str, Tensor]) -> list[Tensor]:
         """Return the scores of all frames, (B*T, num_classes) for each plugin, from nodes (B*T, N, C) by path."""
-        return [layers(nodes[path]).sum(1) for path, layers in zip(self.paths, self.layers, strict=True)]
+        return [self.layers[_key(path)](nodes[path]).sum(1) for path in self.paths]
 
 
 @contextmanager
-def record_nodes(model: nn.Module, graphs: Mapping[str, RegionGraph]) -> Iterator[dict[str, tuple[Regions, Tensor]]]:
-    """Record the regions and the pooled nodes (B*T, N, C) of the last forward that this thread runs inside the context.
+def record_maps(
+    model: nn.Module, graphs: Mapping[str, RegionGraph]
+) -> Iterator[dict[str, tuple[Tensor, Regions | Tensor]]]:
+    """Record what the nodes are pooled from in the last forward that this thread runs inside the context.
 
     Args:
         model (nn.Module): The model that runs.
         graphs (Mapping[str, RegionGraph]): The recorded plugins, by path.
 
     Yields:
-        dict[str, tuple[Regions, Tensor]]: By path; attached to the autograd graph of the forward.
+        dict[str, tuple[Tensor, Regions | Tensor]]: By path: the map and the output of the region source, attached to
+            the autograd graph of the forward.
     """
-    record: dict[str, tuple[Regions, Tensor]] = {}
+    record: dict[str, tuple[Tensor, Regions | Tensor]] = {}
     with ExitStack() as hooks:
         for path, graph in graphs.items():
 
-            def keep(_: nn.Module, args: tuple, output: Regions | Tensor, path=path, kernel=graph.kernel) -> None:
-                regions = map_regions(output) if isinstance(output, Tensor) else output
-                record[path] = regions, pool_nodes(args[0], output, kernel)
+            def keep(_: nn.Module, args: tuple, output: Regions | Tensor, path: str = path) -> None:
+                record[path] = args[0], output
 
             hooks.callback(listen(graph.regions, keep).remove)
         with eagerly(model):
@@ -70,3 +76,7 @@ def pool_nodes(z: Tensor, regions: Regions | Tensor, kernel: str) -> Tensor:
     size = (z.shape[-2], z.shape[-1])
     maps = regions.flatten(0, 1) if isinstance(regions, Tensor) else KERNELS[kernel](regions, size)[0]
     return pool(z.flatten(0, 1), maps.to(z.dtype))
+
+
+def _key(path: str) -> str:
+    return path.replace('.', '-')

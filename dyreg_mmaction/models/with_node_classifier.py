@@ -1,14 +1,15 @@
 """Recognizers that train regions by an auxiliary classifier of their nodes."""
 
 import math
+from collections.abc import Mapping
 
+import torch
 from torch import Tensor
 
 from .building import apart_from_seed
 from .finding import region_graphs
-from .node_classifier import NodeClassifier, record_nodes
+from .node_classifier import NodeClassifier, pool_nodes, record_maps
 from .size import positive_integer
-from .with_region_losses import require_gradient
 
 NAME = 'node_classifier'
 
@@ -27,7 +28,7 @@ class WithNodeClassifier:
         **kwargs: Arguments of the recognizer.
 
     Raises:
-        ValueError: If an option is unknown or out of range, or no plugin has regions.
+        ValueError: If an option is unknown or out of range, no plugin has regions, or the head has no classes.
     """
 
     node_classifier: NodeClassifier | None
@@ -44,9 +45,12 @@ class WithNodeClassifier:
                 'node_classifier requires a plugin with regions, but the model has none; add one, like '
                 "plugins=[dict(type='DyRegGNN', after=...)], or remove node_classifier"
             )
+        num_classes = getattr(getattr(self, 'cls_head', None), 'num_classes', None)
+        if num_classes is None:
+            raise ValueError('node_classifier requires a cls_head with num_classes; add one, or remove node_classifier')
         self.node_weight = weight
         with apart_from_seed():
-            self.node_classifier = NodeClassifier(widths, self.cls_head.num_classes, hidden_channels)  # type: ignore[attr-defined]
+            self.node_classifier = NodeClassifier(widths, num_classes, hidden_channels)
 
     def loss(self, inputs: Tensor, data_samples: list, **kwargs) -> dict[str, Tensor]:
         """Return the losses of the recognizer, and the loss and the accuracy of the node classifier."""
@@ -54,12 +58,17 @@ class WithNodeClassifier:
             return super().loss(inputs, data_samples, **kwargs)  # type: ignore[misc]
         every = region_graphs(self)  # type: ignore[arg-type]
         graphs = {path: every[path] for path in self.node_classifier.paths}
-        with record_nodes(self, graphs) as record:  # type: ignore[arg-type]
+        with record_maps(self, graphs) as record:  # type: ignore[arg-type]
             losses = super().loss(inputs, data_samples, **kwargs)  # type: ignore[misc]
-        for path, graph in graphs.items():
-            if any(parameter.requires_grad for parameter in graph.regions.parameters()):
-                require_gradient(path, record[path][0], NAME)
-        scores = self.node_classifier({path: nodes for path, (_, nodes) in record.items()})
+        # pooled here, not in the hooks, because activation checkpointing runs the plugins twice
+        nodes = {path: pool_nodes(*record[path], graph.kernel) for path, graph in graphs.items()}
+        for path, each in nodes.items():
+            if torch.is_grad_enabled() and not each.requires_grad:
+                raise ValueError(
+                    f'the nodes of plugin {path!r} have no gradient, which node_classifier requires; unfreeze the '
+                    'plugin, and with activation checkpointing (with_cp=True) put it after a whole block'
+                )
+        scores = self.node_classifier(nodes)
         values = [self._frame_losses(each, data_samples) for each in scores]
         loss = sum(each[key] for each in values for key in each if 'loss' in key)
         losses[f'loss_{NAME}'] = self.node_weight * loss
@@ -93,3 +102,8 @@ def _options(given: dict) -> tuple[float, int]:
             'without it'
         )
     return weight, positive_integer(given.get('hidden_channels', 64), 'hidden_channels of node_classifier')
+
+
+def without_node_classifier(model: Mapping) -> dict:
+    """Return the config of a model for testing, in which a node classifier has no use."""
+    return {key: value for key, value in model.items() if key != NAME}

@@ -53,22 +53,17 @@ class WithRegionLosses:
         with record_regions(self) as record:  # type: ignore[arg-type]
             losses = super().loss(inputs, data_samples, **kwargs)  # type: ignore[misc]
         for name, loss in active.items():
-            regions = {path: require_gradient(path, record[path][-1], 'region_losses') for path in loss.plugins}
+            regions = {path: _learning(path, record[path][-1]) for path in loss.plugins}
             frames = clip_frames(inputs, len(next(iter(regions.values())).center))
             losses[f'loss_{name}'], measures = loss(regions, frames, data_samples)
             log(losses, name, measures)
         return losses
 
 
-def require_gradient(path: str, regions: Regions, purpose: str) -> Regions:
-    """Return the regions of a plugin if they have a gradient in training, which ``purpose`` requires.
-
-    Raises:
-        ValueError: If they have none.
-    """
+def _learning(path: str, regions: Regions) -> Regions:
     if torch.is_grad_enabled() and not regions.center.requires_grad:
         raise ValueError(
-            f'the regions of plugin {path!r} have no gradient, which {purpose} requires; unfreeze the plugin, and '
+            f'the regions of plugin {path!r} have no gradient, which region losses require; unfreeze the plugin, and '
             'with activation checkpointing (with_cp=True) put it after a whole block'
         )
     return regions

@@ -15,6 +15,7 @@ from dyreg_mmaction.cli.launch import build_runner
 from dyreg_mmaction.cli.options import check_regions_attached, check_seed
 from dyreg_mmaction.cli.type_names import type_name
 from dyreg_mmaction.engine.hooks.portion import CHECKPOINT
+from dyreg_mmaction.models.with_node_classifier import without_node_classifier
 from dyreg_mmaction.registry import DATASETS, MODELS
 
 
@@ -29,7 +30,7 @@ class StudyRun:
 
     Attributes:
         curve (list[dict[str, float]]): One point per portion, see :class:`.PortionHook`.
-        num_parameters (int): Number of parameters of the model.
+        num_parameters (int): Number of parameters of the model in testing.
         diverged (str): Reason why the run cannot continue. Empty if it can.
 
     Raises:
@@ -40,7 +41,9 @@ class StudyRun:
         init_default_scope(cfg.get('default_scope', 'mmaction'))
         self.name, self.seed, self.diverged = name, seed, ''
         self.cfg = study_config(cfg, seed, options.portion, options.videos, options.val_videos)
-        self.num_parameters = sum(parameter.numel() for parameter in MODELS.build(self.cfg.model).parameters())
+        self.num_parameters = sum(
+            parameter.numel() for parameter in MODELS.build(without_node_classifier(self.cfg.model)).parameters()
+        )
         self.folder: Path = options.out / f'{name}_seed{seed}'
         self.settings = json.dumps(_flat(self.cfg.to_dict()), indent=1, default=str)
         self.curve: list[dict[str, float]] = []

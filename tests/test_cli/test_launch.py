@@ -234,6 +234,23 @@ def test_checkpoint_without_matching_keys_raises_an_error():
             hook.after_load_checkpoint(runner, foreign)
 
 
+@pytest.mark.parametrize(
+    ('classified', 'saved', 'words'),
+    [
+        (True, ['layer.weight'], 'had no node_classifier, but the config has one'),
+        (False, ['layer.weight', 'node_classifier.weight'], 'had node_classifier, but the config has none'),
+    ],
+)
+def test_node_classifier_cannot_be_added_or_removed_by_resuming(classified, saved, words):
+    model = torch.nn.ModuleDict(dict(layer=torch.nn.Linear(1, 1)))
+    if classified:
+        model['node_classifier'] = torch.nn.Linear(1, 1)
+    checkpoint = dict(state_dict=dict.fromkeys(saved, 0))
+    FittingWeightsHook().after_load_checkpoint(Namespace(model=model, _resume=False), checkpoint)
+    with pytest.raises(ValueError, match=f'{words}; restore the option, or start a new training with load_from'):
+        FittingWeightsHook().after_load_checkpoint(Namespace(model=model, _resume=True), checkpoint)
+
+
 def test_errors_have_no_traceback():
     with pytest.raises(SystemExit, match='^so it is$'), exit_with_message():
         raise ValueError('so it is')

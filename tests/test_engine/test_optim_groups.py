@@ -117,6 +117,20 @@ def test_classifier_is_the_layer_with_the_scores(constructor):
     assert all(lr <= 2 * 0.001 for p, lr in rates.items() if p not in set(model.cls_head.fc_cls.parameters()))
 
 
+@pytest.mark.parametrize('constructor', ['DyRegOptimWrapperConstructor', 'TSMOptimWrapperConstructor'])
+def test_classifier_of_the_nodes_is_not_that_of_the_head(constructor):
+    """Neither has an unknown layer, and the stock constructor takes the last linear layer of the model."""
+    head = dict(type='X3DHead', num_classes=5, in_channels=512, fc1_bias=True)
+    regions = dict(type='FixedRegions', grids=[(2, 2)])
+    graph = dict(type='MultiScaleGraph', stages='space-only')
+    plugin = dict(type='RSTG', after='layer3.0', node_channels=8, num_nodes=4, regions=regions, graph=graph)
+    backbone = dict(type='DyRegResNet3d', depth=18, pretrained=None, plugins=[plugin])
+    model = MODELS.build(dict(type='RegionRecognizer3D', backbone=backbone, cls_head=head, node_classifier={}))
+    rates = {p: g['lr'] for g in groups(model, constructor) for p in g['params']}
+    assert rates[model.cls_head.fc2.weight] == 5 * 0.001
+    assert {rates[p] for p in model.node_classifier.parameters()} == {0.001, 2 * 0.001}
+
+
 def test_both_constructors_give_the_same_rates():
     model = plugged()
     ours, theirs = (

@@ -9,14 +9,17 @@ from mmaction.structures import ActionDataSample
 from mmengine.registry import DefaultScope
 from mmengine.runner.checkpoint import load_state_dict
 from region_runs import recognizer as digit_recognizer
+from torch.distributed.algorithms._checkpoint.checkpoint_wrapper import apply_activation_checkpointing
 from torch.nn.functional import cross_entropy, one_hot
 
 from dyreg_mmaction.models.finding import region_graphs
-from dyreg_mmaction.models.node_classifier import record_nodes
+from dyreg_mmaction.models.node_classifier import pool_nodes, record_maps
 from dyreg_mmaction.models.node_maps import tent_maps
+from dyreg_mmaction.models.with_node_classifier import without_node_classifier
 from dyreg_mmaction.ops import pool
 from dyreg_mmaction.registry import MODELS
 
+GRID = dict(type='DynamicRegions', hidden_channels=8, reference='grid')
 NAMES = ('TSM-R18', 'TSM-R18 with temporal pooling', 'I3D-R50', 'SlowFast', 'C2D')
 
 
@@ -77,7 +80,7 @@ def test_loss_is_the_cross_entropy_of_the_frames():
     given = losses(model)
     labels = torch.tensor([0, 1]).repeat_interleave(4)
     expected = 0
-    for (path, graph), layers in zip(graphs.items(), model.node_classifier.layers, strict=True):
+    for (path, graph), layers in zip(graphs.items(), model.node_classifier.layers.values(), strict=True):
         z, regions = seen[path]
         maps, _ = tent_maps(regions, graph.feature_size)  # (B*T,N,H,W)
         nodes = (z.flatten(0, 1)[:, None] * maps[:, :, None]).sum((-2, -1))  # (B*T,N,C)
@@ -146,10 +149,12 @@ def test_nodes_are_those_that_the_plugin_pools(monkeypatch):
     monkeypatch.setattr(
         'dyreg_mmaction.models.region_graph.pool', lambda *args: pooled.append(pool(*args)) or pooled[-1]
     )
-    with record_nodes(model, region_graphs(model)) as record:
+    graphs = region_graphs(model)
+    with record_maps(model, graphs) as record:
         model(inputs('TSM-R18', batch=2))
-    for (_, nodes), expected in zip(record.values(), pooled, strict=True):
-        assert torch.equal(nodes, expected)
+    assert len(pooled) == len(record) == 2
+    for expected, (path, maps) in zip(pooled, record.items(), strict=True):
+        assert torch.equal(pool_nodes(*maps, graphs[path].kernel), expected)
 
 
 def test_heads_with_nodes():
@@ -206,11 +211,59 @@ def test_models_without_regions():
         MODELS.build(digit_recognizer(node_classifier={}))
 
 
-def test_regions_inside_checkpointed_blocks_raise_an_error():
-    model = recognizer('TSM-R50', {})
+@pytest.mark.parametrize('regions', [dict(type='DynamicRegions', hidden_channels=8), dict(type='FixedRegions')])
+def test_nodes_inside_reentrant_checkpoints_raise_an_error(regions):
+    model = recognizer('TSM-R50', {}, dict(regions=regions))
     for module in model.backbone.modules():
         if hasattr(module, 'with_cp'):
             module.with_cp = True
     frames = inputs('TSM-R50', batch=2).requires_grad_()
-    with pytest.raises(ValueError, match=r"'layer2.2.conv2.conv' have no gradient, which node_classifier requires"):
+    with pytest.raises(ValueError, match=r"nodes of plugin 'layer2.2.conv2.conv' have no gradient.*with_cp=True"):
         model(frames, [ActionDataSample().set_gt_label(i) for i in (0, 1)], mode='loss')
+
+
+def test_checkpoints_that_are_not_reentrant():
+    plain, checkpointed = recognizer('TSM-R18', {}), recognizer('TSM-R18', {})
+    apply_activation_checkpointing(checkpointed, check_fn=lambda module: type(module).__name__ == 'BasicBlock')
+    for model in (plain, checkpointed):
+        losses(model)['loss_node_classifier'].backward()
+    gradients = [{name: p.grad for name, p in model.named_parameters()} for model in (plain, checkpointed)]
+    assert len(gradients[0]) == len(gradients[1])
+    for expected, given in zip(*(each.values() for each in gradients), strict=True):
+        torch.testing.assert_close(given, expected)
+
+
+def test_weights_are_found_by_the_path_of_the_plugin():
+    first, second = CASES['TSM-R18'].after
+    both = recognizer('TSM-R18', {})
+    plugins = backbone_config('TSM-R18')['plugins']
+    with DefaultScope.overwrite_default_scope('mmaction'):
+        one = MODELS.build(
+            dict(
+                type='RegionRecognizer2D',
+                backbone=backbone_config('TSM-R18', plugins=plugins[1:]),
+                cls_head=copy.deepcopy(CASES['TSM-R18'].head),
+                node_classifier={},
+            )
+        )
+    load_state_dict(one, both.state_dict())
+    assert first != second and one.node_classifier.paths == [second]
+    of_second = {f'layers.{second.replace(".", "-")}.{name}' for name in ('0.weight', '0.bias', '2.weight', '2.bias')}
+    assert one.node_classifier.state_dict().keys() == of_second
+    for name in of_second:
+        assert torch.equal(one.node_classifier.state_dict()[name], both.node_classifier.state_dict()[name])
+
+
+def test_head_without_classes():
+    cfg = digit_recognizer(GRID, node_classifier={})
+    del cfg['cls_head']
+    with (
+        DefaultScope.overwrite_default_scope('mmaction'),
+        pytest.raises(ValueError, match='node_classifier requires a cls_head with num_classes'),
+    ):
+        MODELS.build(cfg)
+
+
+def test_config_for_testing_has_none():
+    cfg = digit_recognizer(GRID, node_classifier={})
+    assert without_node_classifier(cfg) == digit_recognizer(GRID)

@@ -24,6 +24,7 @@ from dyreg_mmaction.complexity import clip_shape, count
 from dyreg_mmaction.models import DyRegGNN
 from dyreg_mmaction.models.finding import find_plugins
 from dyreg_mmaction.models.graphs.space_time import SpaceStage
+from dyreg_mmaction.models.with_node_classifier import without_node_classifier
 from dyreg_mmaction.registry import MODELS
 
 CONFIGS = Path(__file__).resolve().parents[2] / 'configs'
@@ -94,7 +95,7 @@ def measure(cfg: Config, size: Sequence[int] | None = None) -> Complexity:
         ValueError: If the model cannot run on this shape, or the shape cannot be determined.
     """
     with DefaultScope.overwrite_default_scope(cfg.get('default_scope', 'mmaction')):
-        model = MODELS.build(cfg.model).eval()
+        model = MODELS.build(without_node_classifier(cfg.model)).eval()
     size = tuple(size or ())
     shape = size if len(size) > 2 else (*clip_shape(cfg)[: -len(size) or None], *size)
     plugins = find_plugins(model)

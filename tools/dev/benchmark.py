@@ -39,9 +39,10 @@ CONFIGS = Path(__file__).resolve().parents[2] / 'configs'
 Cases = dict[str, Callable[[], object]]
 
 
-def build(name: str, **backbone: object) -> nn.Module:
-    """Build the recognizer of a config with random weights."""
+def build(name: str, model: dict | None = None, **backbone: object) -> nn.Module:
+    """Build the recognizer of a config, with other options if given, with random weights."""
     cfg = Config.fromfile(CONFIGS / f'{name}.py').model
+    cfg.update(model or {})
     cfg.backbone.update(pretrained=None, **backbone)
     torch.manual_seed(0)
     with DefaultScope.overwrite_default_scope('mmaction'):
@@ -171,13 +172,15 @@ def exported(plain: str, plugged: str, args: argparse.Namespace) -> Cases:
 
 
 def region_losses(test: bool, args: argparse.Namespace) -> Cases:
-    """Training or test step of the quick-start recognizer without, after and during its region loss.
+    """Training or test step of the quick-start recognizer with the class loss alone and with losses for regions.
 
     The models share their weights, because at this size the memory layout affects the time.
     """
     x, samples = torch.randn(args.batch, 8, 3, 64, 64, device=DEVICE), [ActionDataSample().set_gt_label(0)] * args.batch
     plain, taught = build('tsm_r18_dyreg_mini'), build('tsm_r18_dyreg-motion_mini')
-    taught.backbone, taught.cls_head = plain.backbone, plain.cls_head
+    classified = build('tsm_r18_dyreg_mini', dict(type='RegionRecognizer2D', node_classifier={}))
+    for model in (taught, classified):
+        model.backbone, model.cls_head = plain.backbone, plain.cls_head
 
     def run(model: nn.Module, done: float) -> None:
         MessageHub.get_current_instance().update_info_dict(dict(iter=done, max_iters=1))
@@ -194,6 +197,7 @@ def region_losses(test: bool, args: argparse.Namespace) -> Cases:
         'class loss alone': partial(run, plain, 0),
         'after MotionLikelihood': partial(run, taught, 0.5),
         'during MotionLikelihood': partial(run, taught, 0),
+        'with node_classifier': partial(run, classified, 0),
     }
 
 
