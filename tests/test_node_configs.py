@@ -21,7 +21,11 @@ CONFIGS = Path(__file__).parents[1] / 'configs'
 DIGITS = sorted(path.stem for path in (CONFIGS / 'multisyncmnist').glob('*.py'))
 PLUGGED = [name for name in DIGITS if name != 'r18']
 REDUCED = sorted(path.stem for path in (CONFIGS / 'multisyncmnist' / 'reduced').glob('*.py'))
-SMALL_CONFIGS = sorted(path.stem for path in (CONFIGS / 'multisyncmnist' / 'small').glob('*.py'))
+SMALL_CONFIGS = sorted(
+    f'{folder}/{path.stem}'
+    for folder in ('small', 'small_classifier', 'reduced_classifier')
+    for path in (CONFIGS / 'multisyncmnist' / folder).glob('*.py')
+)
 NODES_NEEDED = sorted(path.stem for path in (CONFIGS / 'mini_something' / 'reduced').glob('r18-2d*.py'))
 LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
 
@@ -192,6 +196,43 @@ def test_options_and_warm_start_of_mini_something_add_up():
     assert both == label | {key: stays[key] for key in ('type', 'region_losses')}
 
 
+@pytest.mark.parametrize('folder', ['small_classifier', 'reduced_classifier'])
+@pytest.mark.parametrize(
+    'kind',
+    ['fixed', 'static', 'dyreg-constant-time', 'dyreg-position-only', 'dyreg', 'semantic', 'dyreg-lite', 'boxes'],
+)
+def test_configs_with_a_node_classifier_differ_in_the_regions_only(folder, kind):
+    plain, cfg = (load(f'multisyncmnist/{folder}/cnn{suffix}').to_dict() for suffix in ('', f'_{kind}'))
+    plugin = cfg['model']['neck']['plugin']
+    regions, kernel = plugin.pop('regions'), plugin.pop('kernel', 'tent')
+    assert (kernel == 'area') == (regions['type'] == 'FixedRegions') == (kind == 'fixed')
+    assert plain['model']['node_classifier'] == dict(weight=1.0)
+    if kind == 'boxes':
+        num_boxes = [cfg[loader]['dataset'].pop('pipeline')[0]['num_boxes'] for loader in LOADERS]
+        assert num_boxes == 3 * [plugin['num_nodes']]
+        for loader in LOADERS:
+            del plain[loader]['dataset']['pipeline']
+        del plain['pipeline'], cfg['pipeline']
+    assert cfg == plain
+
+
+def test_reduced_task_is_the_same_with_a_node_classifier():
+    one, other = (load(f'multisyncmnist/{name}').to_dict() for name in ('reduced/r18', 'reduced_classifier/cnn'))
+    for loader in LOADERS:
+        task = [{k: v for k, v in cfg[loader]['dataset'].items() if k != 'pipeline'} for cfg in (one, other)]
+        assert task[1].items() <= ({'walk': 'random'} | task[0]).items()
+
+
+@pytest.mark.parametrize('name', ['r18', 'r18-2d'])
+def test_node_classifier_is_added_to_the_options(name):
+    label, classified = (
+        load(f'mini_something/reduced/{name}_dyreg-{kind}').to_dict() for kind in ('label', 'label-classifier')
+    )
+    assert classified['model'].pop('node_classifier') == dict(weight=1.0)
+    assert classified['model'].pop('type') == 'Region' + label['model'].pop('type')
+    assert classified == label
+
+
 @pytest.mark.parametrize('name', NODES_NEEDED)
 def test_models_that_need_nodes_differ_in_their_kernels_only(name):
     cfg, temporal = (load(f'mini_something/reduced/{kind}').to_dict() for kind in (name, name.replace('-2d', '')))
@@ -268,13 +309,13 @@ def test_reduced_config_learns(name):
     cfg = load(f'multisyncmnist/reduced/{name}')
     MessageHub.get_current_instance().update_info_dict(dict(iter=0, max_iters=1))
     dataset = DATASETS.build(cfg.train_dataloader.dataset)
-    course = losses(cfg, [dataset[index] for index in range(8)], steps=4)
+    course = losses(cfg, [dataset[index] for index in range(8)], steps=8)
     assert course[-1] < 0.8 * course[0], course
 
 
 @pytest.mark.parametrize('name', SMALL_CONFIGS)
 def test_small_config_learns(name):
-    cfg = load(f'multisyncmnist/small/{name}')
+    cfg = load(f'multisyncmnist/{name}')
     dataset = DATASETS.build(cfg.train_dataloader.dataset)
     course = losses(cfg, [dataset[index] for index in range(8)], steps=20)
     assert course[-1] < 0.9 * course[0], course

@@ -270,9 +270,7 @@ def _without_scope(value):
 def test_options_for_the_class_label_build_as_in_the_guide(tmp_path):
     guide = (ROOT / 'docs/guides/small_data.md').read_text()
     (tmp_path / 'my_model.py').write_text("_base_ = 'dyreg_mmaction::multisyncmnist/reduced/r18.py'")
-    (tmp_path / 'config.py').write_text(
-        guide.split('## Class labels only')[1].split('```')[1].removeprefix('python')
-    )
+    (tmp_path / 'config.py').write_text(guide.split('## Class labels only')[1].split('```')[1].removeprefix('python'))
     cfg = Config.fromfile(tmp_path / 'config.py')
     with DefaultScope.overwrite_default_scope('mmaction'):
         (plugin,) = ROOT_MODELS.build(cfg.model).backbone.plugins.values()
