@@ -1,5 +1,6 @@
-# Options for regions that only the class label supervises, with little data: docs/research/class_label.md. Configs take
-# them with _base_.pop(...), so that they are not variables of the config themselves.
+# Options for regions that only the class label supervises, with little data: docs/research/class_label.md. There,
+# node_classifier=dict(weight=1.0) in the recognizer has a larger effect, with and without them. Configs take them with
+# _base_.pop(...), so that they are not variables of the config themselves.
 label_plugin = dict(position_gradient=False)
 label_regions = dict(
     type='DynamicRegions',
