@@ -57,8 +57,8 @@ def write_first_weights(path: Path) -> None:
 def tsm_settings(work_dir: Path, processes: int = 1, norms: str = 'frozen', **changes) -> dict:
     """Return the config of a training of 6 iterations with a total batch size of 4 clips.
 
-    Norms are 'frozen' or 'synchronized'. A region loss ends after 3 iterations. Nodes are classified. One plugin is
-    between a convolution and its norm, one after a norm.
+    Norms are 'frozen' or 'synchronized'. A region loss ends after 3 iterations. One plugin is between a convolution and
+    its norm, one after a norm.
     """
     plugin = dict(type='DyRegGNN', num_nodes=2, node_channels=8, regions=dict(type='DynamicRegions', hidden_channels=8))
     model = dict(
@@ -75,7 +75,6 @@ def tsm_settings(work_dir: Path, processes: int = 1, norms: str = 'frozen', **ch
         cls_head=dict(type='TSMHead', num_classes=3, in_channels=512, num_segments=FRAMES, dropout_ratio=0,
                       average_clips='prob'),
         region_losses=[dict(type='MotionLikelihood', weight=1.0, until=0.6, steady=False)],
-        node_classifier=dict(weight=0.5),
     )  # fmt: skip
     cfg = settings(work_dir, epochs=3, clips=dict(shape=(FRAMES, 3, 32, 32), length=CLIPS), model=model, resume=False)
     cfg['train_dataloader']['batch_size'] = 4 // processes

@@ -69,7 +69,7 @@ def check(work_dir: Path, expected: dict, folder: Path) -> None:
         )
     moved = {name: (value - first[name]).abs().max() for name, value in expected.items() if 'plugins' in name}
     log = ''.join(path.read_text() for path in work_dir.glob('*/vis_data/scalars.json'))
-    assert 'loss_motion_likelihood' in log and 'loss_node_classifier' in log
+    assert 'loss_motion_likelihood' in log
     assert sorted(moved.values())[len(moved) // 2] > 1e-4  # ten times the tolerance
 
 
@@ -89,6 +89,24 @@ def test_two_processes_with_half_the_batch_learn_like_one(device, alone, folder,
     output = process.communicate(timeout=300)[0]
     assert process.returncode == 0, output[-4000:]
     check(tmp_path, expected, folder)
+
+
+@pytest.mark.slow
+def test_two_processes_with_a_node_classifier_learn_like_one(folder, tmp_path):
+    """Rounding errors of its gradients are larger than those of the other losses."""
+    model = tsm_settings(tmp_path)['model'] | dict(node_classifier={}, region_losses=[])
+    states = []
+    for processes in (1, 2):
+        fork(folder, tmp_path / str(processes), processes, model=model)
+        states += [torch.load(tmp_path / str(processes) / f'rank{rank}.pth') for rank in range(processes)]
+    alone, *both = states
+    names = [name for name in alone if name.startswith('node_classifier.')]
+    assert len(names) == 8
+    for name, value in alone.items():
+        assert torch.equal(both[0][name], both[1][name]), name
+        torch.testing.assert_close(both[0][name], value, rtol=1e-3, atol=1e-4)
+    log = ''.join(path.read_text() for path in tmp_path.glob('2/*/vis_data/scalars.json'))
+    assert 'loss_node_classifier' in log
 
 
 @pytest.mark.slow
