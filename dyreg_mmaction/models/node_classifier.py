@@ -26,6 +26,9 @@ class NodeClassifier(nn.Module):
         widths (Mapping[str, int]): Node channels C of each plugin, by path. Plugins do not share weights.
         num_classes (int): Number of classes.
         hidden_channels (int): Number of rows of B.
+
+    Shapes:
+        nodes (B*T, N, C) of each plugin -> scores (B*T, num_classes) of each plugin
     """
 
     def __init__(self, widths: Mapping[str, int], num_classes: int, hidden_channels: int = 64) -> None:

@@ -53,7 +53,11 @@ class WithNodeClassifier:
             self.node_classifier = NodeClassifier(widths, num_classes, hidden_channels)
 
     def loss(self, inputs: Tensor, data_samples: list, **kwargs) -> dict[str, Tensor]:
-        """Return the losses of the recognizer, and the loss and the accuracy of the node classifier."""
+        """Return the losses of the recognizer, and the loss and the accuracy of the node classifier.
+
+        Raises:
+            ValueError: If the nodes of a plugin have no gradient.
+        """
         if self.node_classifier is None:
             return super().loss(inputs, data_samples, **kwargs)  # type: ignore[misc]
         every = region_graphs(self)  # type: ignore[arg-type]

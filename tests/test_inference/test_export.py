@@ -77,13 +77,19 @@ def test_exported_logits_for_any_number_of_clips(name, size, suffix, tmp_path):
 
 @pytest.fixture(scope='module')
 def exported(tmp_path_factory):
-    """Return a checkpoint, its ONNX file, its int8 ONNX file, and a video."""
+    """Return a checkpoint, its ONNX file, its int8 ONNX file, and a video.
+
+    The model was trained with a node classifier, whose weights the checkpoint does not have, like published ones.
+    """
     needs_onnx()
     folder = tmp_path_factory.mktemp('exported')
+    model = "dict(type='RegionRecognizer2D', node_classifier=dict(weight=1.0))"
+    (folder / 'classified.py').write_text(f'_base_ = {str(MINI)!r}\nmodel = {model}\n')
     torch.save(dict(state_dict=recognizer('TSM').state_dict(), meta=dict()), folder / 'checkpoint.pth')
     write_video(folder / 'video.mp4')
     done = run_tool(
-        'export_model.py', MINI, 'checkpoint.pth', 'model.onnx', '--int8', 'video.mp4', 'video.mp4', cwd=folder
+        *('export_model.py', 'classified.py', 'checkpoint.pth', 'model.onnx', '--int8', 'video.mp4', 'video.mp4'),
+        cwd=folder,
     )
     assert done.returncode == 0, done.stderr
     return folder
