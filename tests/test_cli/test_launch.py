@@ -237,8 +237,9 @@ def test_checkpoint_without_matching_keys_raises_an_error():
 @pytest.mark.parametrize(
     ('classified', 'saved', 'words'),
     [
-        (True, ['layer.weight'], 'had no node_classifier, but the config has one'),
-        (False, ['layer.weight', 'node_classifier.weight'], 'had node_classifier, but the config has none'),
+        (True, ['layer.weight'], 'had no node_classifier, but the config has this one'),
+        (True, ['layer.weight', 'node_classifier.weight'], 'had another node_classifier, but the config has this one'),
+        (False, ['layer.weight', 'node_classifier.weight'], 'had a node_classifier, but the config has none'),
     ],
 )
 def test_node_classifier_cannot_be_added_or_removed_by_resuming(classified, saved, words):

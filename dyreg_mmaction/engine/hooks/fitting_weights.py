@@ -13,7 +13,7 @@ class FittingWeightsHook(Hook):
         """Compare the keys of checkpoint and model.
 
         Raises:
-            ValueError: If they share no key, or training is resumed with or without a node classifier only now.
+            ValueError: If they share no key, or a training is resumed with another node classifier.
         """
         weights = {key.removeprefix('module.') for key in checkpoint.get('state_dict', checkpoint)}
         model = unwrap(runner.model)
@@ -23,11 +23,15 @@ class FittingWeightsHook(Hook):
                 f'{type(model).__name__} of the config (such as {min(model.state_dict())!r}); use a checkpoint of this '
                 'config, or convert a released one with tools/deploy/convert_checkpoint.py'
             )
+        saved = checkpoint.get('state_dict', checkpoint)
         before, now = (
-            any(key.startswith('node_classifier.') for key in keys) for keys in (weights, model.state_dict())
+            {key: getattr(value, 'shape', None) for key, value in state.items() if key.startswith('node_classifier.')}
+            for state in ({key.removeprefix('module.'): value for key, value in saved.items()}, model.state_dict())
         )
         if before != now and runner._resume:
+            had = 'another' if before and now else 'a' if before else 'no'
+            has = 'this one' if now else 'none'
             raise ValueError(
-                f'the training to resume {"had" if before else "had no"} node_classifier, but the config '
-                f'{"has one" if now else "has none"}; restore the option, or start a new training with load_from'
+                f'the training to resume had {had} node_classifier, but the config has {has}; '
+                'restore the option, or start a new training with load_from'
             )
