@@ -15,7 +15,8 @@ def environment(**env: str) -> dict[str, str]:
     """Return the environment of a command in which test modules can be imported."""
     path = f'{Path(sys.executable).parent}:{os.environ["PATH"]}'
     paths = f'{ROOT}:{ROOT / "tests"}'
-    return {**os.environ, 'PATH': path, 'PYTHON': sys.executable, 'PYTHONPATH': paths, 'OMP_NUM_THREADS': '1', **env}
+    fixed = dict(PYTHON=sys.executable, PYTHONPATH=paths, OMP_NUM_THREADS='1', PYTHONFAULTHANDLER='1')
+    return {**os.environ, 'PATH': path, **fixed, **env}
 
 
 def start(*command: str, **env: str) -> subprocess.Popen:
@@ -42,7 +43,7 @@ def run(*command: str, check: bool = True, **env: str) -> str:
         process = start(*command, **env)
         output = process.communicate()[0]
         code = process.returncode
-    assert not check or code == 0, output[-4000:]
+    assert not check or code == 0, output[-20000:]  # has the stacks of all processes if they hung
     return output
 
 

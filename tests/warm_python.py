@@ -3,15 +3,20 @@
 Run as a program it is the server: it reads requests from the socket whose descriptor is its argument.
 """
 
+import contextlib
+import faulthandler
 import json
 import os
+import re
 import runpy
+import signal
 import socket
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
+TIMEOUT = 500  # seconds; less than faulthandler_timeout, which ends the whole test process
 STACK = ('mmaction.apis', 'mmaction.datasets', 'mmaction.engine', 'mmaction.evaluation', 'matplotlib.pyplot')
 
 
@@ -25,16 +30,37 @@ class WarmPython:
             self.process = subprocess.Popen(command, env=env, pass_fds=[server.fileno()], stdin=subprocess.DEVNULL)
 
     def run(self, arguments: list[str], cwd: Path, env: dict[str, str]) -> tuple[int, str]:
-        """Return the exit code of ``python ARGUMENTS`` and what it printed to stdout and stderr."""
+        """Return the exit code of ``python ARGUMENTS`` and what it printed to stdout and stderr.
+
+        A run of more than ``TIMEOUT`` seconds is aborted and prints the stacks of its processes.
+        """
         with tempfile.TemporaryFile() as output:
             request = json.dumps(dict(arguments=arguments, cwd=str(cwd), env=env)).encode()
             socket.send_fds(self.socket, [len(request).to_bytes(4, 'big')], [output.fileno()])
             self.socket.sendall(request)
-            code = self.socket.recv(4)
+            self.socket.settimeout(TIMEOUT)
+            try:
+                code = self.socket.recv(4)
+            except TimeoutError:
+                print_stacks(self.process.pid)
+                code = self.socket.recv(4)
             if len(code) < 4:
                 raise RuntimeError(f'the server of warm Python processes ended with {self.process.wait()}')
             output.seek(0)
-            return int.from_bytes(code, 'big', signed=True), output.read().decode(errors='replace')
+            printed = re.sub('\n+Extension modules: .*', '', output.read().decode(errors='replace'))  # by faulthandler
+            return int.from_bytes(code, 'big', signed=True), printed
+
+
+def print_stacks(pid: int) -> None:
+    """Abort all descendants of a process. Python processes print the stacks of their threads."""
+    listed = subprocess.run(['ps', '-eo', 'pid=,ppid='], capture_output=True, text=True).stdout.split()
+    parents = dict(zip(map(int, listed[::2]), map(int, listed[1::2]), strict=True))
+    pids = [pid]
+    for each in pids:
+        pids += [child for child, parent in parents.items() if parent == each]
+    for each in reversed(pids[1:]):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(each, signal.SIGABRT)
 
 
 def serve(connection: socket.socket) -> None:
@@ -62,6 +88,7 @@ def _become(output: int, arguments: list[str], cwd: str, env: dict[str, str]) ->
     os.chdir(cwd)
     os.environ.clear()
     os.environ.update(env)
+    faulthandler.enable()
     if arguments[0] == '-m':
         sys.argv, sys.path[0] = arguments[1:], cwd
         runpy.run_module(arguments[1], run_name='__main__', alter_sys=True)
