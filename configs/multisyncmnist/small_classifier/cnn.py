@@ -14,5 +14,5 @@ model = dict(
     ),
 )
 val_evaluator = [dict(type='AccMetric'), dict(type='ObjectDistance', other=True)]
-test_evaluator = val_evaluator
+test_evaluator = [*val_evaluator, dict(type='RegionProbe')]
 custom_hooks = [dict(type='AttachRegionsHook')]

@@ -1,0 +1,104 @@
+"""Linear probe of regions, for regions whose relation to the class is known and in a complete run."""
+
+import builtins
+
+import numpy as np
+import pytest
+import torch
+from mmengine.registry import init_default_scope
+from region_runs import config, digits, recognizer
+
+from dyreg_mmaction.cli.launch import build_runner
+from dyreg_mmaction.evaluation import RegionProbe
+from dyreg_mmaction.evaluation.region_probe import linear_probe
+from dyreg_mmaction.ops import Regions
+
+
+def video(label, center, half_size=0.1, **more):
+    """Return a sample of one frame and node."""
+    center = torch.tensor(center, dtype=torch.float32).reshape(1, 1, 1, 2)
+    regions = dict(layer3=Regions(center, torch.full_like(center, half_size), (1, 1)))
+    return dict(regions=regions, gt_label=torch.tensor([label]), **more)
+
+
+def measured(*samples):
+    metric = RegionProbe()
+    metric.dataset_meta = None
+    metric.process({}, samples)
+    return metric.evaluate(len(samples))
+
+
+def test_linear_relations_are_found_and_products_are_not():
+    values = np.random.default_rng(0).uniform(-1, 1, (1000, 2))
+    assert linear_probe(values, (values[:, 0] + values[:, 1] > 0).astype(int)) > 0.97
+    assert linear_probe(values, (values[:, 0] * values[:, 1] > 0).astype(int)) < 0.6
+
+
+def test_centers_sizes_and_boxes_are_read():
+    rng = np.random.default_rng(0)
+    labels = rng.integers(2, size=60).tolist()
+    boxes = rng.uniform(size=(60, 1, 1, 4))
+    by_center = measured(*(video(label, (label, 0.5), objects=box) for label, box in zip(labels, boxes, strict=True)))
+    assert by_center['probe/regions'] == 1 and by_center['probe/objects'] < 0.75
+    assert by_center['probe/majority'] == max(np.bincount(labels)) / 60
+    by_size = measured(*(video(label, (0.5, 0.5), 0.1 + label) for label in labels))
+    assert by_size['probe/regions'] == 1 and 'probe/objects' not in by_size
+    constant = measured(*(video(label, (0.5, 0.5)) for label in labels))
+    assert constant['probe/regions'] <= constant['probe/majority']
+    boxes[:, ..., 0] = np.reshape(labels, (60, 1, 1))
+    located = measured(*(video(label, (0.5, 0.5), objects=box) for label, box in zip(labels, boxes, strict=True)))
+    assert located['probe/objects'] == 1
+
+
+def test_damaged_videos_and_missing_boxes():
+    samples = [video(number % 2, (number % 2, 0)) for number in range(20)]
+    gone = [video(1 - number % 2, (number % 2, 0), damaged=True) for number in range(20)]
+    assert measured(*samples, *gone)['probe/regions'] == 1
+    missing = [dict(sample, objects=np.full((1, 1, 4), np.nan if i == 3 else 0.5)) for i, sample in enumerate(samples)]
+    assert 'probe/objects' not in measured(*missing)
+    fewer = [dict(sample, objects=np.full((1, 1 + (i == 3), 4), 0.5)) for i, sample in enumerate(samples)]
+    assert 'probe/objects' not in measured(*fewer)
+
+
+def test_rare_class():
+    """A fold whose other folds have one class."""
+    found = measured(video(1, (1, 0)), *(video(0, (0, 0)) for _ in range(5)))
+    assert found['probe/regions'] == pytest.approx(5 / 6)
+
+
+def test_errors(monkeypatch):
+    with pytest.raises(ValueError, match=r"add custom_hooks=\[dict\(type='AttachRegionsHook'\)\]"):
+        measured(dict(gt_label=torch.tensor([0])))
+    with pytest.raises(ValueError, match=r'needs one label per video, but got \[0, 1\]'):
+        measured(dict(video(0, (0, 0)), gt_label=torch.tensor([0, 1])))
+    with pytest.raises(ValueError, match='got 6 videos of 1 classes; it needs at least 5 videos and 2 classes'):
+        measured(*(video(0, (0, 0)) for _ in range(6)))
+    with pytest.raises(ValueError, match='got 4 videos of 2 classes'):
+        measured(*(video(number % 2, (0, 0)) for number in range(4)))
+    longer = video(0, (0, 0))
+    longer['regions']['layer4'] = longer['regions']['layer3']
+    with pytest.raises(ValueError, match='videos have 4 to 8 values; use a fixed number of frames and views'):
+        measured(longer, *(video(number % 2, (0, 0)) for number in range(5)))
+
+    def missing(name, *rest):
+        if name == 'sklearn':
+            raise ImportError(name)
+        return stock(name, *rest)
+
+    stock = builtins.__import__
+    monkeypatch.setattr(builtins, '__import__', missing)
+    with pytest.raises(ImportError, match='pip install scikit-learn'):
+        RegionProbe()
+
+
+@pytest.mark.parametrize('source', ['BoxRegions', 'SemanticMaps'])
+def test_complete_run(source, tmp_path):
+    init_default_scope('mmaction')
+    model = recognizer(dict(type=source), num_nodes=3)
+    cfg = config(tmp_path, model, digits(length=12), test_evaluator=[dict(type='RegionProbe')])
+    runner = build_runner(cfg)
+    found = runner.test()
+    labels = [int(sample['data_samples'].gt_label) for sample in runner.test_loop.dataloader.dataset]
+    assert found['probe/majority'] == max(np.bincount(labels)) / 12
+    assert {key for key in found if 'probe' in key} == {'probe/regions', 'probe/objects', 'probe/majority'}
+    assert 0 <= found['probe/regions'] <= 1
