@@ -9,7 +9,7 @@ from mmengine.config import Config
 from dyreg_mmaction.checkpoints import load_file
 from dyreg_mmaction.compat.resuming import is_whole
 from dyreg_mmaction.engine import AttachRegionsHook, FiniteHook
-from dyreg_mmaction.evaluation import ObjectDistance
+from dyreg_mmaction.evaluation import ObjectDistance, RegionProbe
 from dyreg_mmaction.registry import HOOKS, METRICS
 
 from .type_names import is_of, type_name
@@ -128,7 +128,7 @@ def check_schedule(cfg: Config) -> None:
 
 
 def check_regions_attached(cfg: Config, split: str) -> None:
-    """Check that a config with ObjectDistance also has AttachRegionsHook.
+    """Check that a config with ObjectDistance or RegionProbe also has AttachRegionsHook.
 
     A config that sets ``custom_hooks`` replaces those of its base, so the hook is easily lost.
 
@@ -144,10 +144,11 @@ def check_regions_attached(cfg: Config, split: str) -> None:
         evaluator = evaluator.get('metrics', evaluator)
     metrics = [evaluator] if isinstance(evaluator, dict) else evaluator
     hooks = [*(cfg.get('custom_hooks') or []), *(cfg.get('default_hooks') or {}).values()]
-    if any(is_of(metric, ObjectDistance, METRICS) for metric in metrics):
-        if not any(is_of(hook, AttachRegionsHook, HOOKS) for hook in hooks):
+    for kind in (ObjectDistance, RegionProbe):
+        needed = any(is_of(metric, kind, METRICS) for metric in metrics)
+        if needed and not any(is_of(hook, AttachRegionsHook, HOOKS) for hook in hooks):
             raise ValueError(
-                f"ObjectDistance of {split}_evaluator needs dict(type='AttachRegionsHook') in custom_hooks, which is "
+                f"{kind.__name__} of {split}_evaluator needs dict(type='AttachRegionsHook') in custom_hooks, which is "
                 f'{[type_name(hook) for hook in cfg.get("custom_hooks") or []]}; a config that sets custom_hooks '
                 'replaces those of its base: repeat them, or write custom_hooks = [*_base_.custom_hooks, ...]'
             )

@@ -1,32 +1,39 @@
-"""Linear probe of regions: how well centers and sizes alone tell the class."""
+"""Linear probe of regions: how well centers and sizes alone predict the class."""
 
+import logging
+import math
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import torch
 from mmengine.evaluator import BaseMetric
+from mmengine.logging import print_log
 
 from dyreg_mmaction.registry import METRICS
 
+from .object_distance import objects_of_frames
+
 FOLDS = 5
+VIDEOS_PER_VALUE = 10
 
 
 @METRICS.register_module()
 class RegionProbe(BaseMetric):
-    """Accuracy of a linear classifier of the regions, without any features of the clip.
+    """Accuracy of a linear classifier of the regions, which sees nothing else of the videos.
 
-    A classifier cannot derive the class from the positions of objects if that needs a product, as for the question
-    whether two objects move in sync. If it can from the regions, the network that predicts them has already computed
-    the class, and accuracy does not show that regions locate objects.
+    The network that predicts regions sees whole frames and can encode the class in centers and sizes. If the class
+    cannot be read linearly from the positions of objects, as for the question whether two objects move in sync, but
+    from the regions, then this network has computed it.
 
-    - ``regions``: accuracy of logistic regression on the centers and half sizes of all nodes, frames and plugins,
-      each standardized; mean over 5 folds of the videos;
-    - ``objects``: the same from the annotated boxes, if all videos have as many and none is missing;
-    - ``majority``: accuracy of always the most frequent class.
+    - ``regions``: accuracy of logistic regression on the centers and the logarithms of the half sizes of all plugins,
+      views, frames and nodes, each standardized, in 5-fold cross-validation over the test videos;
+    - ``objects``: the same for the corners of the annotated boxes in these frames, if all videos have as many;
+    - ``majority``: the same for the most frequent class of the other folds.
 
     The config requires ``custom_hooks=[dict(type='AttachRegionsHook')]``; ``objects`` requires ``LoadObjects`` and
-    ``PackActionInputs(algorithm_keys=('objects',))``. Use at least ten times as many videos as values (4 T N).
-    Unreadable videos are left out.
+    ``PackActionInputs(algorithm_keys=('objects',))``. Unreadable videos are left out. What cannot be measured is nan or
+    missing, and a warning says why.
 
     Args:
         collect_device (str): 'cpu' or 'gpu': device on which results of several processes are collected.
@@ -51,7 +58,7 @@ class RegionProbe(BaseMetric):
         """Keep the regions, the boxes and the label of each video of a batch.
 
         Raises:
-            ValueError: If data samples have no regions, or not one label.
+            ValueError: If data samples have no regions, or not exactly one label.
         """
         for sample in data_samples:
             if not sample.get('regions'):
@@ -59,49 +66,62 @@ class RegionProbe(BaseMetric):
                     "RegionProbe got predictions without regions; add custom_hooks=[dict(type='AttachRegionsHook')] to "
                     'the config, and do not compile the model'
                 )
-            labels = np.asarray(sample['gt_label']).ravel()
-            if len(labels) != 1 or labels[0] < 0:
-                raise ValueError(f'RegionProbe needs one label per video, but got {labels.tolist()}')
             if sample.get('damaged'):
                 self.results.append({})  # MMEngine drops repeated samples by index
                 continue
-            regions = [value for each in sample['regions'].values() for value in (each.center, each.half_size)]
-            result = dict(label=int(labels[0]), regions=np.concatenate([np.ravel(value.cpu()) for value in regions]))
+            labels = torch.as_tensor(sample.get('gt_label', ())).flatten().tolist()
+            if len(labels) != 1 or labels[0] < 0:
+                raise ValueError(
+                    f'RegionProbe needs one label, 0 or more, per video, but got {len(labels)} labels: {labels[:3]}; '
+                    'remove it from the evaluators of datasets with several or no labels'
+                )
+            regions = {
+                path: np.stack((each.center.double().numpy(), each.half_size.double().log().numpy()))
+                for path, each in sorted(sample['regions'].items())
+            }
+            result: dict[str, Any] = dict(label=labels[0], regions=regions)
             if 'objects' in sample:
-                result['objects'] = np.asarray(sample['objects'], float).ravel()
+                boxes = np.asarray(sample['objects'], float)
+                result['objects'] = objects_of_frames(boxes, next(iter(sample['regions'].values())))
             self.results.append(result)
 
     def compute_metrics(self, results: list[dict]) -> dict[str, float]:
-        """Fit the classifiers.
-
-        Raises:
-            ValueError: If videos have different numbers of regions, or there are too few videos or classes.
-        """
+        """Fit the classifiers."""
         videos = [video for video in results if video]
         labels = np.array([video['label'] for video in videos])
         if len(videos) < FOLDS or len(set(labels)) < 2:
-            raise ValueError(
-                f'RegionProbe got {len(videos)} videos of {len(set(labels))} classes; it needs at least {FOLDS} videos '
-                'and 2 classes'
+            _warn(f'{len(videos)} readable videos of {len(set(labels))} classes; at least {FOLDS} and 2 are needed')
+            return dict.fromkeys(('regions', 'majority'), math.nan)
+        metrics = dict(regions=math.nan)
+        if len({str([(path, each.shape) for path, each in video['regions'].items()]) for video in videos}) > 1:
+            _warn('videos have different numbers of views, frames or nodes; use the same for all')
+        else:
+            regions = np.stack(
+                [np.concatenate([each.ravel() for each in video['regions'].values()]) for video in videos]
             )
-        sizes = sorted({len(video['regions']) for video in videos})
-        if len(sizes) > 1:
-            raise ValueError(
-                f'RegionProbe needs as many regions in every video, but videos have {sizes[0]} to {sizes[-1]} values; '
-                'use a fixed number of frames and views'
-            )
-        metrics = dict(regions=linear_probe(np.stack([video['regions'] for video in videos]), labels))
-        objects = [video.get('objects', np.empty(0)) for video in videos]
-        if len({len(each) for each in objects}) == 1 and objects[0].size and np.isfinite(objects).all():
-            metrics['objects'] = linear_probe(np.stack(objects), labels)
-        return dict(metrics, majority=np.unique(labels, return_counts=True)[1].max() / len(labels))
+            if np.isfinite(regions).all():
+                metrics['regions'] = linear_probe(regions, labels)
+            else:
+                _warn(f'regions of {(~np.isfinite(regions)).any(1).sum()} of {len(videos)} videos are not finite')
+            if len(videos) < VIDEOS_PER_VALUE * regions.shape[1]:
+                _warn(
+                    f'{len(videos)} videos are few for {regions.shape[1]} values each, and accuracies may be too low; '
+                    f'use at least {VIDEOS_PER_VALUE * regions.shape[1]} videos'
+                )
+        boxes = [video['objects'] for video in videos if 'objects' in video]
+        if boxes:
+            if len(boxes) == len(videos) and len({box.shape for box in boxes}) == 1 and np.isfinite(boxes).all():
+                metrics['objects'] = linear_probe(np.reshape(boxes, (len(videos), -1)), labels)
+            else:
+                _warn('videos have different numbers of boxes, or boxes are missing, so boxes are not measured')
+        return dict(metrics, majority=linear_probe(np.zeros((len(videos), 1)), labels))
 
 
 def linear_probe(values: np.ndarray, labels: np.ndarray) -> float:
-    """Return the accuracy of logistic regression, as the mean over 5 folds.
+    """Return the accuracy of logistic regression in 5-fold cross-validation.
 
     Args:
-        values (np.ndarray): ``(V, D)`` values of V videos.
+        values (np.ndarray): ``(V, D)`` values of V videos. If all are constant, the most frequent class is predicted.
         labels (np.ndarray): ``(V,)`` classes.
     """
     from sklearn.dummy import DummyClassifier
@@ -116,3 +136,7 @@ def linear_probe(values: np.ndarray, labels: np.ndarray) -> float:
         probe = make_pipeline(StandardScaler(), DummyClassifier() if one_class else LogisticRegression(max_iter=1000))
         correct += (probe.fit(values[train], labels[train]).predict(values[test]) == labels[test]).sum()
     return correct / len(labels)
+
+
+def _warn(problem: str) -> None:
+    print_log(f'RegionProbe: {problem}', 'current', logging.WARNING)
