@@ -22,9 +22,9 @@ VIDEOS_PER_VALUE = 10
 class RegionProbe(BaseMetric):
     """Accuracy of a linear classifier of the regions, which sees nothing else of the videos.
 
-    The network that predicts regions sees whole frames and can encode the class in centers and sizes. If the class
-    cannot be read linearly from the positions of objects, as for the question whether two objects move in sync, but
-    from the regions, then this network has computed it.
+    The network that predicts regions sees whole frames and can encode the class in centers and sizes. If the class can
+    be read linearly from the regions, but not from the positions of objects, as for the question whether two objects
+    move in sync, this network has computed it, or the regions depend on the appearance of the objects.
 
     - ``regions``: accuracy of logistic regression on the centers and the logarithms of the half sizes of all plugins,
       views, frames and nodes, each standardized, in 5-fold cross-validation over the test videos;
