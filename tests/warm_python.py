@@ -3,18 +3,18 @@
 Run as a program it is the server: it reads requests from the socket whose descriptor is its argument.
 """
 
-import contextlib
 import faulthandler
 import json
 import os
 import re
 import runpy
-import signal
 import socket
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
+
+from processes import print_stacks
 
 TIMEOUT = 500  # seconds; less than faulthandler_timeout, which ends the whole test process
 STACK = ('mmaction.apis', 'mmaction.datasets', 'mmaction.engine', 'mmaction.evaluation', 'matplotlib.pyplot')
@@ -39,28 +39,17 @@ class WarmPython:
             socket.send_fds(self.socket, [len(request).to_bytes(4, 'big')], [output.fileno()])
             self.socket.sendall(request)
             self.socket.settimeout(TIMEOUT)
-            try:
-                code = self.socket.recv(4)
-            except TimeoutError:
-                print_stacks(self.process.pid)
-                code = self.socket.recv(4)
+            while True:
+                try:
+                    code = self.socket.recv(4)
+                    break
+                except TimeoutError:
+                    print_stacks(self.process.pid)
             if len(code) < 4:
                 raise RuntimeError(f'the server of warm Python processes ended with {self.process.wait()}')
             output.seek(0)
             printed = re.sub('\n+Extension modules: .*', '', output.read().decode(errors='replace'))  # by faulthandler
             return int.from_bytes(code, 'big', signed=True), printed
-
-
-def print_stacks(pid: int) -> None:
-    """Abort all descendants of a process. Python processes print the stacks of their threads."""
-    listed = subprocess.run(['ps', '-eo', 'pid=,ppid='], capture_output=True, text=True).stdout.split()
-    parents = dict(zip(map(int, listed[::2]), map(int, listed[1::2]), strict=True))
-    pids = [pid]
-    for each in pids:
-        pids += [child for child, parent in parents.items() if parent == each]
-    for each in reversed(pids[1:]):
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(each, signal.SIGABRT)
 
 
 def serve(connection: socket.socket) -> None:

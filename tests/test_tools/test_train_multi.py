@@ -1,6 +1,5 @@
 """tools/train_multi.sh trains the teachers, then the student. Finished trainings are not repeated."""
 
-import contextlib
 import os
 import signal
 import subprocess
@@ -8,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from processes import signal_tree
 
 from dyreg_mmaction.datasets.synthetic.mini_something.generator import generate_mini_something
 
@@ -47,20 +47,6 @@ def environment():
     return {**os.environ, 'PATH': f'{Path(sys.executable).parent}:{os.environ["PATH"]}', 'PYTHONPATH': str(ROOT)}
 
 
-def kill_tree(pid):
-    """Kill a process and its descendants at once, including those in separate sessions, as started by torchrun."""
-    listed = subprocess.run(['ps', '-eo', 'pid=,ppid='], capture_output=True, text=True).stdout.split()
-    children = {}
-    for child, parent in zip(map(int, listed[::2]), map(int, listed[1::2]), strict=True):
-        children.setdefault(parent, []).append(child)
-    pids = [pid]
-    for each in pids:
-        pids += children.get(each, [])
-    for each in reversed(pids):
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(each, signal.SIGKILL)
-
-
 def run(folder, at=None, first_on_path=''):
     """Return output and exit code of the script. Its processes are killed at the line that contains ``at``."""
     env = environment()
@@ -71,7 +57,7 @@ def run(folder, at=None, first_on_path=''):
     for line in script.stdout:
         printed += line
         if at is not None and at in line:
-            kill_tree(script.pid)
+            signal_tree(script.pid, signal.SIGKILL)
             at = None
     assert at is None, printed[-4000:]
     return printed, script.wait()
