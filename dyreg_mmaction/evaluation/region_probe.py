@@ -28,12 +28,12 @@ class RegionProbe(BaseMetric):
 
     - ``regions``: accuracy of logistic regression on the centers and the logarithms of the half sizes of all plugins,
       views, frames and nodes, each standardized, in 5-fold cross-validation over the test videos;
-    - ``objects``: the same for the corners of the annotated boxes in these frames, if all videos have as many;
+    - ``objects``: the same for the corners of the annotated boxes in these frames, nan unless all videos have as many;
     - ``majority``: the same for the most frequent class of the other folds.
 
     The config requires ``custom_hooks=[dict(type='AttachRegionsHook')]``; ``objects`` requires ``LoadObjects`` and
-    ``PackActionInputs(algorithm_keys=('objects',))``. Unreadable videos are left out. What cannot be measured is nan or
-    missing, and a warning says why.
+    ``PackActionInputs(algorithm_keys=('objects',))``. Unreadable videos are left out. What cannot be measured is
+    nan, and a warning says why.
 
     Args:
         collect_device (str): 'cpu' or 'gpu': device on which results of several processes are collected.
@@ -75,14 +75,13 @@ class RegionProbe(BaseMetric):
                     f'RegionProbe needs one label, 0 or more, per video, but got {len(labels)} labels: {labels[:3]}; '
                     'remove it from the evaluators of datasets with several or no labels'
                 )
-            regions = {
-                path: np.stack((each.center.double().numpy(), each.half_size.double().log().numpy()))
-                for path, each in sorted(sample['regions'].items())
-            }
-            result: dict[str, Any] = dict(label=labels[0], regions=regions)
-            if 'objects' in sample:
-                boxes = np.asarray(sample['objects'], float)
-                result['objects'] = objects_of_frames(boxes, next(iter(sample['regions'].values())))
+            plugins = [plugin for _, plugin in sorted(sample['regions'].items())]
+            values = [
+                value.double().numpy().ravel() for each in plugins for value in (each.center, each.half_size.log())
+            ]
+            result = dict(label=labels[0], regions=np.concatenate(values))
+            if sample.get('objects') is not None:
+                result['objects'] = objects_of_frames(np.asarray(sample['objects'], float), plugins[0]).ravel()
             self.results.append(result)
 
     def compute_metrics(self, results: list[dict]) -> dict[str, float]:
@@ -92,29 +91,29 @@ class RegionProbe(BaseMetric):
         if len(videos) < FOLDS or len(set(labels)) < 2:
             _warn(f'{len(videos)} readable videos of {len(set(labels))} classes; at least {FOLDS} and 2 are needed')
             return dict.fromkeys(('regions', 'majority'), math.nan)
-        metrics = dict(regions=math.nan)
-        if len({str([(path, each.shape) for path, each in video['regions'].items()]) for video in videos}) > 1:
-            _warn('videos have different numbers of views, frames or nodes; use the same for all')
-        else:
-            regions = np.stack(
-                [np.concatenate([each.ravel() for each in video['regions'].values()]) for video in videos]
-            )
-            if np.isfinite(regions).all():
-                metrics['regions'] = linear_probe(regions, labels)
-            else:
-                _warn(f'regions of {(~np.isfinite(regions)).any(1).sum()} of {len(videos)} videos are not finite')
-            if len(videos) < VIDEOS_PER_VALUE * regions.shape[1]:
-                _warn(
-                    f'{len(videos)} videos are few for {regions.shape[1]} values each, and accuracies may be too low; '
-                    f'use at least {VIDEOS_PER_VALUE * regions.shape[1]} videos'
-                )
-        boxes = [video['objects'] for video in videos if 'objects' in video]
-        if boxes:
-            if len(boxes) == len(videos) and len({box.shape for box in boxes}) == 1 and np.isfinite(boxes).all():
-                metrics['objects'] = linear_probe(np.reshape(boxes, (len(videos), -1)), labels)
-            else:
-                _warn('videos have different numbers of boxes, or boxes are missing, so boxes are not measured')
+        names = ['regions', 'objects'] if any('objects' in video for video in videos) else ['regions']
+        metrics = {name: _probe(name, [video.get(name, np.empty(0)) for video in videos], labels) for name in names}
         return dict(metrics, majority=linear_probe(np.zeros((len(videos), 1)), labels))
+
+
+def _probe(name: str, values: list[np.ndarray], labels: np.ndarray) -> float:
+    """Return the accuracy of a linear classifier, nan with a warning if the values do not allow it."""
+    sizes = sorted({len(each) for each in values})
+    if len(sizes) > 1:
+        _warn(
+            f'videos have {sizes[0]} to {sizes[-1]} numbers for their {name}, so {name} are not measured; all videos '
+            f'need as many views, frames and {name}'
+        )
+        return math.nan
+    if unknown := sum(not np.isfinite(each).all() for each in values):
+        _warn(f'{name} of {unknown} of {len(values)} videos are missing or not finite, so {name} are not measured')
+        return math.nan
+    if len(values) < VIDEOS_PER_VALUE * sizes[0]:
+        _warn(
+            f'{len(values)} videos are few for {sizes[0]} numbers of {name} each, and the accuracy may be too low; use '
+            f'at least {VIDEOS_PER_VALUE * sizes[0]} videos'
+        )
+    return linear_probe(np.stack(values), labels)
 
 
 def linear_probe(values: np.ndarray, labels: np.ndarray) -> float:

@@ -93,10 +93,12 @@ def test_damaged_videos_and_missing_boxes(log):
         dict(sample, objects=np.full((1, 1, 1, 4), np.nan if i == 3 else 0.5)) for i, sample in enumerate(samples)
     ]
     log.clear()
-    assert 'probe/objects' not in measured(*missing)
-    assert 'boxes are missing' in log.text
+    assert np.isnan(measured(*missing)['probe/objects'])
+    assert 'objects of 1 of 20 videos are missing' in log.text
     fewer = [dict(sample, objects=np.full((1, 1, 1 + (i == 3), 4), 0.5)) for i, sample in enumerate(samples)]
-    assert 'probe/objects' not in measured(*fewer)
+    assert np.isnan(measured(*fewer)['probe/objects'])
+    assert 'videos have 4 to 8 numbers for their objects' in log.text
+    assert np.isnan(measured(*samples[1:], fewer[0])['probe/objects'])
 
 
 def test_rare_class():
@@ -111,8 +113,8 @@ def test_what_cannot_be_measured_is_nan(log):
     cases = {
         '6 readable videos of 1 classes; at least 5 and 2 are needed': [video(0, (0, 0)) for _ in range(6)],
         '4 readable videos of 2 classes': [video(number % 2, (0, 0)) for number in range(4)],
-        'different numbers of views, frames or nodes': [longer, *(video(number % 2, (0, 0)) for number in range(5))],
-        'regions of 1 of 6 videos are not finite': [
+        'videos have 4 to 8 numbers for their regions': [longer, *(video(number % 2, (0, 0)) for number in range(5))],
+        'regions of 1 of 6 videos are missing or not finite': [
             video(0, (np.nan, 0)),
             *(video(number % 2, (0, 0)) for number in range(5)),
         ],
@@ -123,7 +125,7 @@ def test_what_cannot_be_measured_is_nan(log):
         assert message in log.text
     log.clear()
     measured(*(video(number % 2, (0, 0)) for number in range(5)))
-    assert '5 videos are few for 4 values each' in log.text and 'use at least 40 videos' in log.text
+    assert '5 videos are few for 4 numbers of regions each' in log.text and 'use at least 40 videos' in log.text
 
 
 def test_errors(monkeypatch):
