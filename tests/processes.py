@@ -4,10 +4,11 @@ import contextlib
 import os
 import signal
 import subprocess
+import time
 
 
-def signal_tree(pid: int, sign: int, itself: bool = True) -> None:
-    """Send a signal to the descendants of a process, also in other sessions, as torchrun starts them, and to it."""
+def descendants(pid: int) -> list[int]:
+    """Return the descendants of a process, parents first, also those in other sessions, as torchrun starts them."""
     listed = subprocess.run(['ps', '-eo', 'pid=,ppid='], capture_output=True, text=True).stdout.split()
     children: dict[int, list[int]] = {}
     for child, parent in zip(map(int, listed[::2]), map(int, listed[1::2]), strict=True):
@@ -15,11 +16,21 @@ def signal_tree(pid: int, sign: int, itself: bool = True) -> None:
     pids = [pid]
     for each in pids:
         pids += children.get(each, [])
-    for each in reversed(pids if itself else pids[1:]):
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(each, sign)
+    return pids[1:]
+
+
+def send(pid: int, *signs: int) -> None:
+    """Send signals to a process that may have ended."""
+    with contextlib.suppress(ProcessLookupError):
+        for sign in signs:
+            os.kill(pid, sign)
 
 
 def print_stacks(pid: int) -> None:
     """Abort the descendants of a process. Python processes with faulthandler print the stacks of their threads."""
-    signal_tree(pid, signal.SIGABRT, itself=False)
+    pids = descendants(pid)
+    for each in pids:
+        send(each, signal.SIGSTOP)  # otherwise they react to the end of the others
+    for each in pids:
+        send(each, signal.SIGABRT, signal.SIGCONT)
+        time.sleep(0.3)  # they share an output file

@@ -89,7 +89,9 @@ class RegionProbe(BaseMetric):
         videos = [video for video in results if video]
         labels = np.array([video['label'] for video in videos])
         if len(videos) < FOLDS or len(set(labels)) < 2:
-            _warn(f'{len(videos)} readable videos of {len(set(labels))} classes; at least {FOLDS} and 2 are needed')
+            _warn(
+                f'{len(videos)} readable videos of {len(set(labels))} classes; use at least {FOLDS} videos of 2 classes'
+            )
             return dict.fromkeys(('regions', 'majority'), math.nan)
         names = ['regions', 'objects'] if any('objects' in video for video in videos) else ['regions']
         metrics = {name: _probe(name, [video.get(name, np.empty(0)) for video in videos], labels) for name in names}
@@ -110,7 +112,7 @@ def _probe(name: str, values: list[np.ndarray], labels: np.ndarray) -> float:
         return math.nan
     if len(values) < VIDEOS_PER_VALUE * sizes[0]:
         _warn(
-            f'{len(values)} videos are few for {sizes[0]} numbers of {name} each, and the accuracy may be too low; use '
+            f'{len(values)} videos are few for {sizes[0]} numbers of {name} each, so the accuracy may be too low; use '
             f'at least {VIDEOS_PER_VALUE * sizes[0]} videos'
         )
     return linear_probe(np.stack(values), labels)

@@ -97,8 +97,10 @@ class WithNodeClassifier:
 
 def _options(given: dict) -> tuple[float, int]:
     """Return the weight of the loss and the hidden channels of the classifier."""
-    if not isinstance(given, dict) or given.keys() - {'weight', 'hidden_channels'}:
-        raise ValueError(f'node_classifier is {given!r}, but must be a dict of weight and hidden_channels')
+    if not isinstance(given, dict):
+        raise ValueError(f'node_classifier is {given!r}, but must be a dict; use dict(weight=1.0)')
+    if unknown := given.keys() - {'weight', 'hidden_channels'}:
+        raise ValueError(f'node_classifier has no option {sorted(unknown)[0]!r}; use weight or hidden_channels')
     weight = given.get('weight', 1.0)
     if isinstance(weight, bool) or not isinstance(weight, int | float) or not 0 < weight < math.inf:
         raise ValueError(

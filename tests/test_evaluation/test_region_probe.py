@@ -111,7 +111,7 @@ def test_what_cannot_be_measured_is_nan(log):
     longer = video(0, (0, 0))
     longer['regions']['layer4'] = longer['regions']['layer3']
     cases = {
-        '6 readable videos of 1 classes; at least 5 and 2 are needed': [video(0, (0, 0)) for _ in range(6)],
+        '6 readable videos of 1 classes; use at least 5 videos of 2 classes': [video(0, (0, 0)) for _ in range(6)],
         '4 readable videos of 2 classes': [video(number % 2, (0, 0)) for number in range(4)],
         'videos have 4 to 8 numbers for their regions': [longer, *(video(number % 2, (0, 0)) for number in range(5))],
         'regions of 1 of 6 videos are missing or not finite': [

@@ -183,8 +183,8 @@ def test_heads_with_nodes():
 @pytest.mark.parametrize(
     ('given', 'message'),
     [
-        (1.0, 'node_classifier is 1.0, but must be a dict of weight and hidden_channels'),
-        (dict(wieght=1), "node_classifier is {'wieght': 1}, but must be a dict of weight and hidden_channels"),
+        (1.0, 'node_classifier is 1.0, but must be a dict'),
+        (dict(wieght=1), "node_classifier has no option 'wieght'; use weight or hidden_channels"),
         (dict(weight=0), 'weight of node_classifier is 0, but must be a number above 0; remove node_classifier'),
         (dict(weight=float('nan')), 'weight of node_classifier is nan'),
         (dict(weight='1'), "weight of node_classifier is '1'"),

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from processes import signal_tree
+from processes import descendants, send
 
 from dyreg_mmaction.datasets.synthetic.mini_something.generator import generate_mini_something
 
@@ -57,7 +57,8 @@ def run(folder, at=None, first_on_path=''):
     for line in script.stdout:
         printed += line
         if at is not None and at in line:
-            signal_tree(script.pid, signal.SIGKILL)
+            for pid in reversed([script.pid, *descendants(script.pid)]):
+                send(pid, signal.SIGKILL)
             at = None
     assert at is None, printed[-4000:]
     return printed, script.wait()
